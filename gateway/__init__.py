@@ -1,0 +1,1 @@
+"""A DICOMweb (PS3.18) gateway over an object store."""

@@ -1,0 +1,77 @@
+"""Where the values are inside a stored object: bulk data and frames (PS3.5 A.4, PS3.18 10.4.1.1.6).
+
+Filled once at ingest by `part10.Part10Reader`, kept in the index as bytes, read for every frame request.
+Offsets count from the first byte of the stored object, or, where `inflated` is set, of the inflated data set.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class BulkValue:
+    """The Value Field of one element kept out of the metadata: `length` bytes from `offset`, as encoded.
+
+    `content_type` is (0042,0012) for an encapsulated document, else None.
+    """
+
+    vr: str
+    offset: int
+    length: int
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLayout:
+    """The top-level Pixel Data, Float or Double Float Pixel Data element and the attributes that describe it.
+
+    `frames` is the number of frames that can be had from the bytes that are there; `declared_frames` is
+    Number of Frames as written (1 where absent). Native: frame n (from 0) is `frame_bits` bits from bit
+    n * frame_bits of the value at `offset`. Encapsulated: `starts[i]`, `lengths[i]` are the value fields of
+    the fragments (without item headers, Basic Offset Table left out) and `first[n]` is the index of the first
+    fragment of frame n; fragments of frame n end where those of n+1 start. `problem` says why frames cannot
+    be told apart, and then `frames` is 0.
+    """
+
+    tag: int
+    vr: str
+    offset: int
+    length: int
+    encapsulated: bool
+    frames: int
+    declared_frames: int
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+    photometric: str
+    planar: int
+    frame_bits: int = 0
+    starts: array[int] = field(default_factory=lambda: array("Q"))
+    lengths: array[int] = field(default_factory=lambda: array("Q"))
+    first: array[int] = field(default_factory=lambda: array("L"))
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceLayout:
+    """Everything needed to answer bulk data, frames and Part 10 without parsing the object again.
+
+    `transfer_syntax` is what (0002,0010) declares; `implicit` and `big_endian` are how the bytes really are.
+    `dataset_offset` is where group 0002 ends; `length` that of the object. `bulk` maps a path such as
+    `00400275/1/00400007` (8 upper-case hex digits, 1-based item numbers) to its value.
+    """
+
+    transfer_syntax: str
+    implicit: bool
+    big_endian: bool
+    inflated: bool
+    dataset_offset: int
+    length: int
+    pixels: PixelLayout | None
+    bulk: dict[str, BulkValue]

@@ -1,0 +1,159 @@
+"""Every failure the gateway knows, HTTP-free.
+
+GatewayError
+├── BadRequest            the request says something it must not
+│   └── BadParameter      a path segment, query parameter or header has a wrong value
+├── Forbidden
+├── NotFound              the target is unknown in this scope
+│   └── Gone              the target is known to be deleted
+├── NotAcceptable         nothing we can produce is acceptable
+├── UnsupportedMedia      the body's media type is not taken
+├── Conflict              well formed, but against the state
+├── TooLarge              beyond a limit of ours
+├── DicomError            the bytes break PS3.5 or PS3.10
+│   ├── NotDicom          not a DICOM file at all
+│   ├── Truncated         the bytes end early
+│   └── LimitExceeded     hostile or absurd: nesting, element count, inflation ratio
+├── CodecError            pixel data that cannot be decoded or encoded
+├── StoreError
+│   ├── ObjectMissing
+│   ├── ObjectExists      put never overwrites
+│   ├── ShortRead         the object is shorter than the index promised
+│   ├── StoreFull
+│   └── StoreUnavailable
+├── IndexFailure
+│   ├── IndexUnavailable
+│   └── MigrationNeeded   the schema is older (or newer) than this program
+└── Busy                  try again later
+
+A message says what was seen, what was wanted and the way out, in one sentence, lower case, no trailing
+stop. No patient data in messages: UIDs and tags may appear, values of other attributes may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class GatewayError(Exception):
+    """Base of every domain failure; `detail` is fit for a client's eyes."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        parameter: str | None = None,
+        tag: str | None = None,
+        uid: str | None = None,
+        expected: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.parameter = parameter
+        self.tag = tag
+        self.uid = uid
+        self.expected = expected
+
+
+class BadRequest(GatewayError):
+    """The request says something it must not."""
+
+
+class BadParameter(BadRequest):
+    """A path segment, query parameter or header field has a wrong value; `parameter` names it."""
+
+
+class Forbidden(GatewayError):
+    """The principal may not do this."""
+
+
+class NotFound(GatewayError):
+    """The target is unknown in this scope."""
+
+
+class Gone(NotFound):
+    """The target is known to be deleted."""
+
+
+class NotAcceptable(GatewayError):
+    """Nothing we can produce is acceptable; `available` lists what could be had (PS3.18 8.7.8.1)."""
+
+    def __init__(self, detail: str, *, available: Sequence[str] = (), uid: str | None = None) -> None:
+        super().__init__(detail, uid=uid, expected=", ".join(available) or None)
+        self.available = tuple(available)
+
+
+class UnsupportedMedia(GatewayError):
+    """The body's media type is not taken; `available` lists those that are."""
+
+    def __init__(self, detail: str, *, available: Sequence[str] = ()) -> None:
+        super().__init__(detail, expected=", ".join(available) or None)
+        self.available = tuple(available)
+
+
+class Conflict(GatewayError):
+    """Well formed, but against the state of what is stored."""
+
+
+class TooLarge(GatewayError):
+    """Beyond a limit of ours; the message names the limit."""
+
+
+class DicomError(GatewayError):
+    """The bytes break PS3.5 or PS3.10; the message carries tag path and byte offset."""
+
+
+class NotDicom(DicomError):
+    """Not a DICOM file at all."""
+
+
+class Truncated(DicomError):
+    """The bytes end before the data set does."""
+
+
+class LimitExceeded(DicomError):
+    """Hostile or absurd input: nesting, element count, inflation ratio."""
+
+
+class CodecError(GatewayError):
+    """Pixel data that cannot be decoded or encoded."""
+
+
+class StoreError(GatewayError):
+    """The object store failed."""
+
+
+class ObjectMissing(StoreError):
+    """No object under this key."""
+
+
+class ObjectExists(StoreError):
+    """An object is there already; `put` never overwrites."""
+
+
+class ShortRead(StoreError):
+    """The object is shorter than the span that was asked."""
+
+
+class StoreFull(StoreError):
+    """No room left."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer, after bounded retries."""
+
+
+class IndexFailure(GatewayError):
+    """The index failed."""
+
+
+class IndexUnavailable(IndexFailure):
+    """The index does not answer."""
+
+
+class MigrationNeeded(IndexFailure):
+    """The schema is older or newer than this program wants."""
+
+
+class Busy(GatewayError):
+    """Too much at once; try again later."""

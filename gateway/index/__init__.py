@@ -1,0 +1,1 @@
+"""Rows and queries: the port and its drivers (SQLite, PostgreSQL)."""

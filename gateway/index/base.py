@@ -1,0 +1,248 @@
+"""The index port. Its contract is tests/index/contract.py; both drivers must also agree in order and result.
+
+Every read takes a `Scope` first: there is no unscoped read, and what is outside the scope is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.dicom.layout import InstanceLayout
+from gateway.dicom.query import Match, Query
+from gateway.model import (
+    DEFAULT_PARTITION,
+    Identity,
+    Level,
+    Locator,
+    PartitionId,
+    RepeatPolicy,
+    ResourcePath,
+    Source,
+    VersionId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a caller may see: a partition, cut down by `predicate` (all must hold); `view` names a rewriting.
+
+    The whole partition is `Scope(partition)`; its `fingerprint` is part of every ETag and cache key.
+    """
+
+    partition: PartitionId = DEFAULT_PARTITION
+    predicate: tuple[Match, ...] = ()
+    view: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.predicate and not self.view
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.partition}:{self.view}:{self.predicate!r}" if self.predicate or self.view else str(self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A received instance whose object is durable, offered to the index.
+
+    `metadata` is the DICOM JSON object of the instance (PS3.18 F.2) as UTF-8 bytes without white space, keys
+    ascending; a NUL byte stands wherever the service's base URL goes. `content_digest` is SHA-256 of the data
+    set after group 0002, trailing padding left out; `file_digest` that of the stored object.
+    `received` is in microseconds since the epoch.
+    """
+
+    version: VersionId
+    identity: Identity
+    transfer_syntax: str
+    locator: Locator
+    file_digest: bytes
+    content_digest: bytes
+    received: int
+    metadata: bytes
+    layout: InstanceLayout
+    source: Source
+    policy: RepeatPolicy = RepeatPolicy.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the append-only change log; also one line of the journal.
+
+    kind: 'store' (a version became current), 'again' (identical content received again, nothing stored),
+    'delete' (tombstone), 'restore', 'reclaim' (bytes of a deleted version given up). `path` of a delete may be
+    a study or series; one row per instance is written all the same. `locator` and digests are set for 'store'.
+    """
+
+    revision: int
+    time: int
+    kind: str
+    partition: PartitionId
+    identity: Identity
+    version_before: VersionId | None
+    version_after: VersionId | None
+    source: Source
+    reason: str = ""
+    locator: Locator | None = None
+    file_digest: bytes = b""
+    content_digest: bytes = b""
+    transfer_syntax: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Became the current version."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedAgain:
+    """Same data-set digest and transfer syntax as `current`: success, the new object is not needed."""
+
+    change: Change
+    current: VersionId
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not admitted. `reason` is 'duplicate' (other content under a known UID, 0111H), 'misplaced' (the UID is
+    known in another study or series, 0111H) or 'class' (known with another SOP Class, 0119H).
+
+    `differing` names the first attributes that differ, as paths of keywords or tags, at most ten.
+    """
+
+    reason: str
+    current: VersionId
+    differing: tuple[str, ...] = ()
+
+
+Verdict = Admitted | ReceivedAgain | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """The current version of an instance, as retrieval needs it."""
+
+    version: VersionId
+    identity: Identity
+    transfer_syntax: str
+    locator: Locator
+    file_digest: bytes
+    content_digest: bytes
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Answer to a search: ready DICOM JSON objects (a NUL byte where the base URL goes), in order.
+
+    `remaining` is how many more there are beyond this page, exact up to 10,000 (then 10,000).
+    `total` is set when the query asked to count. `ignored` names keys that could not be matched on.
+    """
+
+    rows: Sequence[bytes]
+    remaining: int = 0
+    total: int | None = None
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicting:
+    """A study or patient attribute on which an instance disagrees with what the study shows."""
+
+    study: str
+    tag: str
+    shown: str
+    differing: str
+    instance: str
+    version: VersionId
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a delete took away: one change per instance, with the locators of the bytes."""
+
+    changes: Sequence[Change] = field(default_factory=tuple)
+
+
+class Index(Protocol):
+    """Rows and queries. All methods raise IndexUnavailable when the database does not answer."""
+
+    async def migrate(self) -> None:
+        """Bring the schema to this program's version, in small resumable steps."""
+
+    async def check_schema(self) -> None:
+        """Raises MigrationNeeded."""
+
+    async def close(self) -> None: ...
+
+    # -- changing -------------------------------------------------------------------------------------
+
+    async def admit(self, batch: Sequence[NewVersion], *, journaled: Sequence[int] = ()) -> list[Verdict]:
+        """Judge and commit a batch in one durable transaction; one verdict each, in order.
+
+        Within a batch the same UID twice is judged as if one after the other. `journaled` are revisions of
+        earlier batches whose journal object is durable, marked in the same transaction.
+        """
+
+    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
+        """Tombstone every current version under `path`, in one transaction.
+
+        Raises NotFound, or Gone if all of it was removed before.
+        """
+
+    async def unjournaled(self, limit: int = 1000) -> list[Change]:
+        """Committed changes not marked as journaled, oldest first."""
+
+    async def mark_journaled(self, revisions: Sequence[int]) -> None: ...
+
+    async def replay(self, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
+        """Apply journal lines to an index made empty by `reset`, keeping revisions, times and version ids.
+
+        `versions` holds what was read again from the store for each 'store' change.
+        """
+
+    async def reset(self) -> None:
+        """Empty every table (for reindex)."""
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    async def search(self, scope: Scope, query: Query) -> Page: ...
+
+    async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+        """Current versions under `path` in default order (series by number then UID, instances likewise).
+
+        Raises NotFound when there is nothing, Gone when everything there was deleted.
+        """
+
+    async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
+        """Of one instance. Raises NotFound, Gone."""
+
+    async def version_set(self, scope: Scope, path: ResourcePath) -> str:
+        """A fingerprint that changes whenever any current version under `path` does. Raises NotFound, Gone."""
+
+    async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
+        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`."""
+
+    async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
+        """The series of a study in default order. Raises NotFound, Gone."""
+
+    async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]: ...
+
+    async def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """Changes with a revision above `after`, ascending, never with a gap that may still be filled."""
+
+    def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
+        """Every version ever admitted and its state ('current', 'superseded', 'deleted'), for verify."""
+
+    # -- freshness ------------------------------------------------------------------------------------
+
+    async def tail(self) -> AsyncIterator[Sequence[Change]]:
+        """Changes by anybody, as they are committed, within a second; for invalidating caches. Never ends."""
+        yield ()
+
+    async def counts(self) -> dict[Level, int]:
+        """How many studies, series and instances there are, over all partitions."""

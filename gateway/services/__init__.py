@@ -1,0 +1,1 @@
+"""Use cases: ingest, retrieve, search, remove, verify, reindex. No HTTP words and no SQL in here."""

@@ -1,0 +1,1 @@
+"""Immutable bytes under a key: the port and its drivers (folder, S3)."""
