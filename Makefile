@@ -1,0 +1,50 @@
+# Two commands: `make demo` shows the gateway at work, `make test` proves it.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= .data/demo
+PORT ?= 8080
+DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
+
+.PHONY: demo serve test test-long test-ceph check deps bench clean
+
+.venv/ready: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/python deploy/demo.py --data $(DATA) --port $(PORT)
+
+serve: .venv/ready
+	$(BIN)/dicomweb-gateway serve --data .data/serve --port $(PORT)
+
+# Debian's parts: a browser, DICOM tools, and the peer of the benchmarks.
+deps:
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)
+
+have-deps:
+	@if dpkg -s $(DEBIAN) >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory deps; \
+	else echo "some tests want Debian's $(DEBIAN): run 'sudo make deps'"; fi
+
+check: .venv/ready
+	$(BIN)/ruff format --check gateway tests deploy
+	$(BIN)/ruff check gateway tests deploy
+	$(BIN)/mypy
+
+test: .venv/ready have-deps check
+	$(BIN)/pytest -n 2 --dist loadscope -m 'not long and not ceph'
+
+test-long: .venv/ready
+	$(BIN)/pytest -m 'long and not ceph' --timeout 1500
+
+# The store's contract against Ceph's object gateway, from Debian's packages.
+test-ceph: .venv/ready
+	GATEWAY_TEST_CEPH=1 $(BIN)/pytest -m ceph tests/store
+
+bench: .venv/ready
+	$(BIN)/python tests/bench/run.py
+
+clean:
+	rm -rf .venv .data build dist *.egg-info

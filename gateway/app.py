@@ -1,0 +1,122 @@
+"""The one place where settings, drivers, services and routes meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import BadParameter, GatewayError
+from gateway.index.base import Index
+from gateway.model import RepeatPolicy
+from gateway.render.pool import CodecPool
+from gateway.services.batcher import Batcher
+from gateway.services.freshness import Freshness
+from gateway.services.ingest import Ingest
+from gateway.services.journal import Journal
+from gateway.services.remove import Remove
+from gateway.services.retrieve import Retrieve
+from gateway.services.search import Search
+from gateway.services.sweep import sweep
+from gateway.settings import Settings, load
+from gateway.store.base import ObjectStore
+from gateway.store.open import open_store
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+
+async def open_index(url: str) -> Index:
+    """The driver for this URL: sqlite:///… or postgresql://…"""
+    if url.startswith("sqlite://"):
+        from gateway.index.sqlite import SqliteIndex
+
+        path = Path(url.removeprefix("sqlite://"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return await SqliteIndex.open(path)
+    if url.startswith(("postgresql://", "postgres://")):
+        from gateway.index.postgres import PostgresIndex
+
+        return await PostgresIndex.open(url)
+    raise BadParameter("index URL: want sqlite:///… or postgresql://…", parameter="index")
+
+
+class Gateway:
+    """Drivers and services of one process."""
+
+    def __init__(self, settings: Settings, store: ObjectStore, index: Index) -> None:
+        self.settings = settings
+        self.store = store
+        self.index = index
+        self.journal = Journal(store)
+        self.freshness = Freshness(index)
+        self.batcher = Batcher(index, self.journal, self.freshness)
+        self.ingest = Ingest(store, self.batcher, policy=RepeatPolicy(settings.policy))
+        self.pool = CodecPool()
+        self.retrieve = Retrieve(store, index, self.freshness, self.pool)
+        self.search = Search(index)
+        self.remove = Remove(index, self.journal, self.freshness)
+        self._sweeping: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings, *, check: bool = True) -> Gateway:
+        """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
+        store = open_store(settings.store_url, endpoint=settings.s3_endpoint or None)
+        index = await open_index(settings.index_url)
+        if settings.index_url.startswith("sqlite://"):
+            await index.migrate()
+        elif check:
+            await index.check_schema()
+        return cls(settings, store, index)
+
+    async def start(self, *, follow: bool = True) -> None:
+        """Journal what a crash left over, then take work."""
+        await self.journal.catch_up(self.index)
+        self.batcher.start()
+        if follow:
+            self.freshness.start()
+            self._sweeping = asyncio.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        with suppress(GatewayError):
+            await sweep(self.store, self.index)
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeping
+        await self.batcher.close()
+        await self.ingest.close()
+        await self.freshness.close()
+        self.pool.close()
+        await self.index.close()
+        await self.store.close()
+
+
+def create() -> Starlette:
+    """The ASGI application, with settings from the environment (uvicorn's factory)."""
+    return application(load())
+
+
+def application(settings: Settings) -> Starlette:
+    """The ASGI application for these settings; drivers open when the server starts it."""
+    from gateway.http import routes
+
+    services = routes.Services()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        gateway = await Gateway.open(settings)
+        await gateway.start()
+        services.bind(
+            ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove
+        )
+        try:
+            yield
+        finally:
+            await gateway.close()
+
+    return routes.build(services, routes.HttpSettings.of(settings), lifespan=lifespan)

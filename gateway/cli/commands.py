@@ -1,0 +1,114 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from tqdm import tqdm
+
+from gateway.app import Gateway
+from gateway.errors import BadParameter
+from gateway.model import Source
+from gateway.services.importing import Import, Notes, candidates
+from gateway.services.reindex import Reindex
+from gateway.services.verify import Verify
+from gateway.settings import Settings
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop. Refuses a bind that others can reach, as there is no authentication yet."""
+    if not settings.is_loopback and not settings.insecure:
+        raise BadParameter(
+            f"host {settings.host} can be reached by others and there is no authentication: "
+            "bind 127.0.0.1 behind a proxy that authenticates, or say --insecure",
+            parameter="host",
+        )
+    # Worker processes are started fresh and read their settings from the environment.
+    os.environ.update(settings.environment())
+    uvicorn.run(
+        "gateway.app:create",
+        factory=True,
+        host=settings.host.strip("[]"),
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,  # query strings hold patients' names
+        server_header=False,
+        timeout_keep_alive=75,
+        proxy_headers=False,  # http/guard.py reads them, from trusted proxies only
+        log_level="warning" if settings.workers == 1 else "info",
+    )
+    return 0
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, *, check: bool = True) -> AsyncIterator[Gateway]:
+    gateway = await Gateway.open(settings, check=check)
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+async def import_files(settings: Settings, paths: Sequence[Path]) -> int:
+    """Load what is under `paths`; 1 if anything was refused."""
+    for path in paths:
+        if not path.exists():
+            raise BadParameter(f"'{path}': no such file or folder", parameter="PATH")
+    name = hashlib.sha256("\n".join(str(p.resolve()) for p in paths).encode()).hexdigest()[:16]
+    notes = Notes(Path(settings.data) / "imports" / f"{name}.done")
+    async with _opened(settings) as gateway:
+        await gateway.start(follow=False)
+        job = Import(gateway.ingest, Source("import"), notes)
+        found = list(candidates(paths))
+        with tqdm(total=len(found), unit="file", disable=not sys.stderr.isatty()) as bar:
+            async for _ in job.run(found):
+                bar.update()
+    tally = job.tally
+    for file, reason in tally.refused:
+        print(f"refused {file}: {reason}", file=sys.stderr)
+    print(
+        f"{tally.stored} stored, {tally.again} received again, {tally.skipped} done before, "
+        f"{len(tally.refused)} refused"
+    )
+    return 1 if tally.refused else 0
+
+
+async def migrate(settings: Settings) -> int:
+    async with _opened(settings, check=False) as gateway:
+        await gateway.index.migrate()
+    print("the schema is up to date")
+    return 0
+
+
+async def reindex(settings: Settings) -> int:
+    async with _opened(settings, check=False) as gateway:
+        await gateway.index.migrate()
+        with tqdm(unit="change", disable=not sys.stderr.isatty()) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            count = await Reindex(gateway.store, gateway.index).run(show)
+    print(f"{count} changes replayed")
+    return 0
+
+
+async def verify(settings: Settings, *, digests: bool) -> int:
+    damaged = 0
+    found = 0
+    async with _opened(settings) as gateway:
+        async for difference in Verify(gateway.store, gateway.index).differences(digests=digests):
+            found += 1
+            damaged += difference.is_damage
+            print(f"{difference.kind}: {difference.what}")
+    print("no damage" if not damaged else f"{damaged} damaged", f"({found - damaged} orphans)" if found > damaged else "")
+    return 1 if damaged else 0

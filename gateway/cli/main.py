@@ -1,0 +1,84 @@
+"""`dicomweb-gateway`: exit codes 0 done, 1 failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+
+from gateway.cli import commands
+from gateway.errors import BadParameter, GatewayError
+from gateway.settings import Settings, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "version":
+        print(f"dicomweb-gateway {distribution_version('dicomweb-gateway')}")
+        return 0
+    try:
+        settings = load(vars(options), config=options.config)
+        return _run(options, settings)
+    except BadParameter as error:
+        print(f"dicomweb-gateway: {error.detail}", file=sys.stderr)
+        return 2
+    except GatewayError as error:
+        print(f"dicomweb-gateway: {error.detail}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
+    if options.command == "serve":
+        return commands.serve(settings)
+    if options.command == "import":
+        return asyncio.run(commands.import_files(settings, options.paths))
+    if options.command == "migrate":
+        return asyncio.run(commands.migrate(settings))
+    if options.command == "reindex":
+        return asyncio.run(commands.reindex(settings))
+    return asyncio.run(commands.verify(settings, digests=not options.quick))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dicomweb-gateway", description="A DICOMweb (PS3.18) gateway.")
+    commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    shared = _shared_options()
+    serve = commands_.add_parser("serve", parents=[shared], help="serve DICOMweb over HTTP")
+    serve.add_argument("--host", help="address to bind (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to bind (default 8080; 0 picks a free one)")
+    serve.add_argument("--workers", type=int, help="worker processes (default 1)")
+    serve.add_argument("--public-url", help="what clients see, such as https://pacs.example.org")
+    serve.add_argument("--cors-origin", action="append", help="origin that may read from a browser")
+    serve.add_argument("--trusted-proxy", action="append", metavar="NET", help="network whose Forwarded counts")
+    serve.add_argument(
+        "--insecure", action="store_true", default=None, help="allow a bind that others reach, unauthenticated"
+    )
+    imports = commands_.add_parser("import", parents=[shared], help="load files, folders and zip archives")
+    imports.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    commands_.add_parser("migrate", parents=[shared], help="bring the index's schema up to date")
+    commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
+    verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")
+    verify.add_argument("--quick", action="store_true", help="do not read the objects, only look for them")
+    commands_.add_parser("version", help="print the version").set_defaults(config=None)
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", metavar="DIR", help="folder of the embedded default (default ./.data)")
+    shared.add_argument("--store", metavar="URL", help="file:///… or s3://bucket/prefix")
+    shared.add_argument("--index", metavar="URL", help="sqlite:///… or postgresql://…")
+    shared.add_argument("--policy", choices=("refuse", "replace", "keep-first"), help="other content, same UID")
+    shared.add_argument("--config", type=Path, metavar="FILE", help="TOML file with these settings")
+    return shared
+
+
+if __name__ == "__main__":
+    sys.exit(main())

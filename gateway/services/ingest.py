@@ -1,0 +1,335 @@
+"""How an instance gets in: bytes → parsed as they come → durable object → index batch → journal → outcome.
+
+STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway.dicom.part10 import Part10Reader, ReadInstance, ReadWarning
+from gateway.errors import (
+    DicomError,
+    GatewayError,
+    LimitExceeded,
+    NotDicom,
+    ObjectMissing,
+    StoreError,
+    StoreFull,
+    Truncated,
+)
+from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
+from gateway.model import Identity, Locator, RepeatPolicy, Source
+from gateway.services.batcher import Batcher
+from gateway.services.naming import new_version, object_key
+from gateway.services.pipe import Pipe
+from gateway.store.base import ObjectStore
+
+# PS3.18 Table I.2-2, PS3.7 Annex C. A901 is ours: the study is not the one of the URL.
+OUT_OF_RESOURCES = 0xA700
+DATA_SET_MISMATCH = 0xA900
+WRONG_STUDY = 0xA901
+CANNOT_UNDERSTAND = 0xC000
+PROCESSING_FAILURE = 0x0110
+DUPLICATE = 0x0111
+CLASS_CONFLICT = 0x0119
+SOP_CLASS_UNSUPPORTED = 0x0122
+
+# Objects that are no composite instances: directories, worklist and query models have nothing to retrieve.
+NOT_STORABLE = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.32.1"})
+
+UID_TAGS = frozenset({"00080016", "00080018", "0020000D", "0020000E"})
+
+# An instance whose UIDs do not come within this many bytes is refused: until then it is kept in memory.
+MOST_BEFORE_IDENTITY = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one instance. `failure` is a Failure Reason (0008,1197), None where it is stored.
+
+    `warnings` are Warning Reasons (0008,1196); `fresh` is false for an instance received again.
+    """
+
+    identity: Identity | None
+    failure: int | None = None
+    detail: str = ""
+    warnings: tuple[int, ...] = ()
+    warning_details: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+    fresh: bool = True
+
+
+class Rejected(Exception):
+    """Why an instance is not taken."""
+
+    def __init__(self, failure: int, detail: str, differing: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.failure = failure
+        self.detail = detail
+        self.differing = differing
+
+
+class Ingest:
+    """Takes instances in; one for the whole process."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        batcher: Batcher,
+        *,
+        policy: RepeatPolicy = RepeatPolicy.REFUSE,
+        in_flight: int = 32,
+    ) -> None:
+        self._store = store
+        self._batcher = batcher
+        self._policy = policy
+        self._slots = asyncio.Semaphore(in_flight)
+        self._leftovers: set[asyncio.Task[None]] = set()
+
+    def session(self, source: Source, *, study: str | None = None) -> IngestSession:
+        """Instances that came together; `study` is the only study they may belong to."""
+        return IngestSession(self, source, study)
+
+    async def close(self) -> None:
+        """Wait for objects that are being taken away again."""
+        if self._leftovers:
+            await asyncio.wait(self._leftovers)
+
+    async def receive(
+        self, body: AsyncIterator[bytes], source: Source, study: str | None, named: str | None
+    ) -> asyncio.Task[Outcome]:
+        """Consume the bytes of one instance; the task ends with its outcome, once durable.
+
+        Raises only what `body` raises: then nothing of the instance is left.
+        """
+        await self._slots.acquire()
+        arrival = _Arrival(self._store, source, study, named)
+        try:
+            await arrival.consume(body)
+        except BaseException:
+            self._slots.release()
+            await arrival.abandon()
+            raise
+        return asyncio.create_task(self._conclude(arrival))
+
+    async def _conclude(self, arrival: _Arrival) -> Outcome:
+        try:
+            try:
+                version = await arrival.durable(self._policy)
+                verdict = await self._batcher.admit(version)
+            except GatewayError as error:
+                # The object stays where it may be: an index that did not answer may have committed. What no
+                # version names is swept later.
+                await arrival.abandon()
+                raise _rejected(error) from error
+            return self._judged(arrival, version, verdict)
+        except Rejected as rejected:
+            return Outcome(arrival.identity, rejected.failure, rejected.detail, differing=rejected.differing)
+        finally:
+            self._slots.release()
+
+    def _judged(self, arrival: _Arrival, version: NewVersion, verdict: Verdict) -> Outcome:
+        if not isinstance(verdict, Admitted):
+            self._discard(version.locator.key)
+        if isinstance(verdict, Refused):
+            raise _refusal(verdict)
+        warnings = arrival.warnings
+        return Outcome(
+            version.identity,
+            warnings=tuple(sorted({int(w.code, 16) for w in warnings})),
+            warning_details=tuple(dict.fromkeys(w.message for w in warnings)),
+            fresh=not isinstance(verdict, ReceivedAgain),
+        )
+
+    def _discard(self, key: str) -> None:
+        """Take an object away that no journal names; if that fails it is an orphan, swept later."""
+        task = asyncio.create_task(self._delete(key))
+        self._leftovers.add(task)
+        task.add_done_callback(self._leftovers.discard)
+
+    async def _delete(self, key: str) -> None:
+        with suppress(StoreError):
+            await self._store.delete(key)
+
+
+class IngestSession:
+    """Instances of one request, in order."""
+
+    def __init__(self, ingest: Ingest, source: Source, study: str | None) -> None:
+        self._ingest = ingest
+        self._source = source
+        self._study = study
+        self._tasks: list[asyncio.Task[Outcome]] = []
+
+    async def take(self, body: AsyncIterator[bytes], *, named_transfer_syntax: str | None = None) -> None:
+        """Consume one instance; returns when its bytes are read, while the store may still be syncing.
+
+        Raises only what `body` raises.
+        """
+        task = await self._ingest.receive(body, self._source, self._study, named_transfer_syntax)
+        self._tasks.append(task)
+
+    async def finish(self) -> list[Outcome]:
+        """The outcomes, in the order taken; whatever is stored is durable by now."""
+        return list(await asyncio.gather(*self._tasks))
+
+
+class _Arrival:
+    """One instance on its way in: parses, counts digests, feeds the store."""
+
+    def __init__(self, store: ObjectStore, source: Source, study: str | None, named: str | None) -> None:
+        self.key: str | None = None
+        self.identity: Identity | None = None
+        self._store = store
+        self._source = source
+        self._study = study
+        self._version = new_version()
+        self._reader = Part10Reader(version=self._version, named_transfer_syntax=named)
+        self._digest = hashlib.sha256()
+        self._length = 0
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._pipe: Pipe | None = None
+        self._put: asyncio.Task[object] | None = None
+        self._failure: GatewayError | Rejected | None = None
+        self._read: ReadInstance | None = None
+
+    @property
+    def warnings(self) -> tuple[ReadWarning, ...]:
+        return self._read.warnings if self._read is not None else ()
+
+    async def consume(self, body: AsyncIterator[bytes]) -> None:
+        """Read all of `body`, also after a failure, so that what follows it can be read."""
+        async for chunk in body:
+            if self._failure is None:
+                await self._attempt(chunk)
+        if self._failure is None:
+            try:
+                self._read = self._reader.finish()
+                if self._pipe is None:
+                    raise NotDicom("the file ends before its UIDs")
+            except DicomError as error:
+                self._fail(error)
+        if self._failure is not None:
+            await self.abandon()
+        elif self._pipe is not None:
+            self._pipe.end()
+
+    async def _attempt(self, chunk: bytes) -> None:
+        try:
+            self._reader.feed(chunk)
+            if self._pipe is None:
+                self._hold(chunk)
+            else:
+                await self._pass_on(chunk)
+        except (GatewayError, Rejected) as error:
+            self._fail(error)
+            await self.abandon()
+
+    def _hold(self, chunk: bytes) -> None:
+        self._held.append(chunk)
+        self._held_bytes += len(chunk)
+        identity = self._reader.identity
+        if identity is None:
+            if self._held_bytes > MOST_BEFORE_IDENTITY:
+                raise LimitExceeded(f"no UIDs within the first {MOST_BEFORE_IDENTITY >> 20} MiB")
+            return
+        self._judge(identity)
+        self.key = object_key(self._source.partition, identity.study, self._version)
+        self._pipe = Pipe()
+        self._put = asyncio.create_task(self._store.put(self.key, self._pipe))
+        if self._reader.prefix:
+            self._held.insert(0, self._reader.prefix)
+        for piece in self._held:
+            self._count(piece)
+            self._pipe.push(piece)
+        self._held = []
+
+    def _judge(self, identity: Identity) -> None:
+        self.identity = identity
+        if self._study is not None and identity.study != self._study:
+            raise Rejected(WRONG_STUDY, f"the instance is of study {identity.study}, the URL of {self._study}")
+        if identity.sop_class in NOT_STORABLE:
+            raise Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {identity.sop_class} is not storable")
+
+    async def _pass_on(self, chunk: bytes) -> None:
+        assert self._pipe is not None
+        assert self._put is not None
+        self._count(chunk)
+        self._pipe.push(chunk)
+        await self._pipe.room(self._put)
+        if self._put.done():
+            self._put.result()  # raises what the store raised, before more is read in vain
+
+    def _count(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        self._length += len(chunk)
+
+    def _fail(self, error: GatewayError | Rejected) -> None:
+        self._failure = error
+        self._held = []
+
+    async def abandon(self) -> None:
+        """Stop the store's put, which then leaves nothing behind."""
+        put, self._put = self._put, None
+        if put is None:
+            return
+        put.cancel()
+        with suppress(asyncio.CancelledError, GatewayError):
+            await put
+
+    async def durable(self, policy: RepeatPolicy) -> NewVersion:
+        """The version to offer to the index, its object durable. Raises why it cannot be."""
+        if self._failure is not None:
+            raise self._failure
+        assert self._read is not None
+        assert self._put is not None
+        assert self.key is not None
+        await self._put
+        read = self._read
+        url = read.identity.path.url().encode()
+        return NewVersion(
+            version=self._version,
+            identity=read.identity,
+            transfer_syntax=read.transfer_syntax,
+            locator=Locator(self._store.id, self.key, 0, self._length),
+            file_digest=self._digest.digest(),
+            content_digest=read.content_digest,
+            received=time.time_ns() // 1000,
+            metadata=read.metadata.replace(b"\0", b"\0" + url),
+            layout=read.layout,
+            source=self._source,
+            policy=policy,
+        )
+
+
+def _refusal(verdict: Refused) -> Rejected:
+    known = f"version {verdict.current} is stored"
+    if verdict.reason == "class":
+        return Rejected(CLASS_CONFLICT, f"the SOP Instance UID is known with another SOP class ({known})")
+    if verdict.reason == "misplaced":
+        return Rejected(DUPLICATE, f"the SOP Instance UID is known in another study or series ({known})")
+    differing = ", ".join(verdict.differing) or "the pixel data or its encoding"
+    return Rejected(
+        DUPLICATE, f"other content is stored under this SOP Instance UID; differing: {differing}", verdict.differing
+    )
+
+
+def _rejected(error: GatewayError) -> Rejected:
+    """The Failure Reason that fits (PS3.18 Table I.2-2)."""
+    if isinstance(error, StoreFull):
+        return Rejected(OUT_OF_RESOURCES, "the store is full")
+    if isinstance(error, Truncated | NotDicom | LimitExceeded):
+        return Rejected(CANNOT_UNDERSTAND, error.detail)
+    if isinstance(error, DicomError):
+        wrong_uid = error.tag is not None and error.tag in UID_TAGS
+        return Rejected(DATA_SET_MISMATCH if wrong_uid else CANNOT_UNDERSTAND, error.detail)
+    if isinstance(error, ObjectMissing):
+        return Rejected(PROCESSING_FAILURE, "the object vanished while it was stored")
+    return Rejected(PROCESSING_FAILURE, "the store or the index failed; send the instance again")

@@ -1,0 +1,49 @@
+"""Names that are drawn or derived: version ids, object keys, journal keys (design, Truth)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+from gateway.errors import DicomError
+from gateway.model import PartitionId, VersionId
+from gateway.store.base import KEY
+
+JOURNAL_PREFIX = "journal/"
+DERIVED_PREFIX = "derived/"
+
+
+def new_version() -> VersionId:
+    """A fresh UUIDv7 (RFC 9562 5.7) as 32 hex digits: sorts by time of drawing."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    high, low = random >> 62 & 0xFFF, random & ((1 << 62) - 1)
+    return VersionId(f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}")
+
+
+def object_key(partition: PartitionId, study: str, version: VersionId) -> str:
+    """`{shard}/{partition id}/{study uid}/{object id}.dcm`; the shard is two hex digits of a hash of the UID."""
+    shard = hashlib.sha256(study.encode()).hexdigest()[:2]
+    key = f"{shard}/{partition}/{study}/{version}.dcm"
+    if not KEY.match(key):
+        raise DicomError(f"Study Instance UID '{study}' is no UID", tag="0020000D", uid=study)
+    return key
+
+
+def version_of(key: str) -> VersionId | None:
+    """The version whose object lies under `key`, or None where the key is not of an instance."""
+    parts = key.split("/")
+    if len(parts) != 4 or not parts[3].endswith(".dcm"):
+        return None
+    return VersionId(parts[3].removesuffix(".dcm"))
+
+
+def journal_key(first_revision: int) -> str:
+    """Sorts by revision; the random tail lets two processes journal the same rows without harm."""
+    return f"{JOURNAL_PREFIX}{first_revision:016d}-{new_version()}.jsonl"
+
+
+def inflated_key(version: VersionId) -> str:
+    """The derived object that holds a deflated data set inflated."""
+    return f"{DERIVED_PREFIX}{version[-2:]}/{version}.inflated"

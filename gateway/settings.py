@@ -1,0 +1,149 @@
+"""Settings: the command line over GATEWAY_… variables over a TOML file over defaults; checked at start."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.errors import BadParameter
+
+PREFIX = "GATEWAY_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a gateway process needs to know. Field names are the option names and the TOML keys.
+
+    `data` is the folder of the embedded default; `store` and `index` are URLs and default to it.
+    `policy` is what happens to other content under a known UID: refuse, replace or keep-first.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: str = "./.data"
+    store: str = ""
+    index: str = ""
+    s3_endpoint: str = ""
+    workers: int = 1
+    public_url: str = ""
+    cors_origin: tuple[str, ...] = ()
+    trusted_proxy: tuple[str, ...] = ()
+    insecure: bool = False
+    policy: str = "refuse"
+    default_limit: int = 200
+    max_limit: int = 5000
+    max_body: int = 0
+    """Bytes a request body may have; 0 is no limit."""
+
+    @property
+    def store_url(self) -> str:
+        return self.store or (Path(self.data).resolve() / "objects").as_uri()
+
+    @property
+    def index_url(self) -> str:
+        return self.index or f"sqlite://{Path(self.data).resolve() / 'index.sqlite'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    def environment(self) -> dict[str, str]:
+        """As GATEWAY_… variables, for worker processes."""
+        return {PREFIX + f.name.upper(): _text(getattr(self, f.name)) for f in fields(self)}
+
+    def printable(self) -> dict[str, str]:
+        """For logs: passwords in URLs are masked."""
+        return {f.name: _masked(_text(getattr(self, f.name))) for f in fields(self)}
+
+
+def load(
+    options: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    config: Path | None = None,
+) -> Settings:
+    """Settings from what was given on the command line (None means not given), variables and a file.
+
+    Raises BadParameter naming the option, variable or key.
+    """
+    environment = os.environ if environment is None else environment
+    given: dict[str, object] = {}
+    if config is not None:
+        given.update(_from_file(config))
+    known = {f.name for f in fields(Settings)}
+    given.update({n: environment[PREFIX + n.upper()] for n in known if PREFIX + n.upper() in environment})
+    given.update({n: v for n, v in (options or {}).items() if v is not None and n in known})
+    settings = Settings(**{name: _typed(name, value) for name, value in given.items()})  # type: ignore[arg-type]
+    _check(settings)
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadParameter(f"config file {path}: {error}", parameter="config") from error
+    unknown = set(table) - {f.name for f in fields(Settings)}
+    if unknown:
+        name = min(unknown)
+        raise BadParameter(f"config file {path}: no setting is called '{name}'", parameter=name)
+    return table
+
+
+def _typed(name: str, value: object) -> object:
+    default = next(f.default for f in fields(Settings) if f.name == name)
+    if isinstance(default, tuple):
+        items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+        return tuple(item.strip() for item in items if item.strip())
+    if isinstance(default, bool):
+        if isinstance(value, str):
+            return value.lower() in {"1", "true", "yes", "on"}
+        return bool(value)
+    if isinstance(default, int):
+        try:
+            return int(str(value))
+        except ValueError as error:
+            raise BadParameter(f"{name} '{value}': want a whole number", parameter=name) from error
+    return str(value)
+
+
+def _check(settings: Settings) -> None:
+    if not 0 <= settings.port <= 65535:
+        raise BadParameter(f"port {settings.port}: want 0 to 65535", parameter="port")
+    if settings.workers < 1:
+        raise BadParameter(f"workers {settings.workers}: want 1 or more", parameter="workers")
+    if settings.policy not in {"refuse", "replace", "keep-first"}:
+        raise BadParameter(
+            f"policy '{settings.policy}': want refuse, replace or keep-first", parameter="policy"
+        )
+    for network in settings.trusted_proxy:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise BadParameter(
+                f"trusted_proxy '{network}': want a network such as 10.0.0.0/8", parameter="trusted_proxy"
+            ) from error
+    if settings.public_url and urlsplit(settings.public_url).scheme not in {"http", "https"}:
+        raise BadParameter(
+            f"public_url '{settings.public_url}': want http://… or https://…", parameter="public_url"
+        )
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _masked(text: str) -> str:
+    parts = urlsplit(text) if "://" in text else None
+    if parts is None or not parts.password:
+        return text
+    return text.replace(f":{parts.password}@", ":***@")
