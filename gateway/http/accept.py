@@ -1,0 +1,267 @@
+"""Choosing what to send: Accept, `accept=`, charset (PS3.18 8.3.3, 8.7, 8.8). Pure, tested as a table.
+
+Decisions: no Accept header counts as `*/*` (D-1); nothing acceptable is 406 (D-2). Where a range names no
+transfer syntax, `application/dicom` and `application/octet-stream` mean Explicit VR Little Endian (8.7.3.4)
+and a
+compressed type means whatever is stored in its family; `transfer-syntax=*` and a wildcard type mean as
+stored.
+`application/octet-stream; transfer-syntax=*` on a compressed frame (OHIF) is answered with the stored
+codestream
+under its own media type, `image/jls; transfer-syntax=…`: viewers take the codec from that.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gateway.errors import BadParameter, NotAcceptable
+from gateway.http.media import ALIASES, DICOM, JSON, OCTETS, MediaType, parse_media_type, split_quoted
+from gateway.model import EXPLICIT_VR_LE
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One representation that could be sent. `media` is the type of the part, or of the body if not
+    `multipart`.
+
+    `transfer_syntax` is what would be sent, None where the notion does not apply. `stored`: as it is stored.
+    """
+
+    media: str
+    multipart: bool = False
+    transfer_syntax: str | None = None
+    stored: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """Of the part, or of the body if not multipart."""
+        if self.transfer_syntax is None:
+            return self.media
+        return f"{self.media}; transfer-syntax={self.transfer_syntax}"
+
+    def __str__(self) -> str:
+        syntax = f"; transfer-syntax={self.transfer_syntax}" if self.transfer_syntax else ""
+        return f'multipart/related; type="{self.media}"{syntax}' if self.multipart else self.media + syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One media range. `media` is that of the part where `multipart` is true; `*/*` stands for anything.
+
+    `multipart` is None for `*/*` alone, which matches both forms; `untyped` is `multipart/related` without
+    type.
+    """
+
+    media: str
+    multipart: bool | None
+    transfer_syntax: str | None
+    quality: float
+    untyped: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return self.multipart is None
+
+    @property
+    def wild(self) -> bool:
+        return self.media.endswith("/*")
+
+    @property
+    def prefers_stored(self) -> bool:
+        """Of several transfer syntaxes that match, the stored one; `*/*` alone leaves it to the resource."""
+        return not self.whole and not self.untyped
+
+    @property
+    def specificity(self) -> int:
+        """Parameters over subtype over type/* over */* (C-ACC-11)."""
+        if self.whole:
+            return 0
+        if self.wild:
+            return 2 if self.media == "*/*" else 3
+        if self.transfer_syntax == "*":
+            return 5
+        return 6 if self.transfer_syntax is not None else 4
+
+    def matches(self, offer: Offer) -> bool:
+        if self.whole:
+            return True
+        if self.multipart != offer.multipart:
+            return False
+        return self._matches_media(offer) and self._matches_syntax(offer)
+
+    def _matches_media(self, offer: Offer) -> bool:
+        if self.wild:
+            return self.media == "*/*" or offer.media.startswith(self.media[:-1])
+        if self.media == offer.media:
+            return True
+        codestream = offer.stored and offer.media not in (DICOM, OCTETS)
+        return self.media == OCTETS and codestream and self.transfer_syntax is not None
+
+    def _matches_syntax(self, offer: Offer) -> bool:
+        if offer.transfer_syntax is None or self.transfer_syntax in ("*", offer.transfer_syntax):
+            return True
+        if self.transfer_syntax is not None:
+            return False
+        if self.wild and not self.untyped:
+            return True
+        return offer.media not in (DICOM, OCTETS) or offer.transfer_syntax == EXPLICIT_VR_LE
+
+
+ANYTHING = Range("*/*", None, None, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """What a client takes, in tiers: the `accept` parameter first, the header if that has no hit
+    (C-ACC-3).
+    """
+
+    tiers: tuple[tuple[Range, ...], ...]
+
+    @staticmethod
+    def parse(header: str | None, parameter: str | None = None) -> Accept:
+        """Raises BadParameter where `accept=` holds a wildcard or nothing that can be read (C-ACC-2)."""
+        tiers = [_parameter_ranges(parameter)] if parameter is not None else []
+        tiers.append(_ranges(header) if header is not None and header.strip() else (ANYTHING,))
+        return Accept(tuple(tiers))
+
+    def rank(self, offers: Sequence[Offer]) -> list[Offer]:
+        """The acceptable offers, best first; ties go to the earlier offer, or to the one that is as
+        stored.
+        """
+        for tier in self.tiers:
+            scored = [(*score, index) for index, offer in enumerate(offers) if (score := _score(tier, offer))]
+            if scored:
+                return [offers[index] for _, _, index in sorted(scored)]
+        return []
+
+    def choose(self, offers: Sequence[Offer]) -> Offer:
+        """The best acceptable offer. Raises NotAcceptable listing what could be had (PS3.18 8.7.8.1)."""
+        ranked = self.rank(offers)
+        if not ranked:
+            raise not_acceptable(offers)
+        return ranked[0]
+
+
+def not_acceptable(offers: Sequence[Offer]) -> NotAcceptable:
+    """The failure that lists what could be had (C-ACC-14)."""
+    available = list(dict.fromkeys(map(str, offers)))
+    return NotAcceptable("nothing of what is accepted can be sent", available=available)
+
+
+def _score(tier: Sequence[Range], offer: Offer) -> tuple[float, int] | None:
+    """(minus quality, 0 where the stored one is meant and this is it) by the most specific range that
+    matches.
+    """
+    best: Range | None = None
+    for item in tier:
+        if item.matches(offer) and (best is None or item.specificity > best.specificity):
+            best = item
+    if best is None or best.quality <= 0:
+        return None
+    return -best.quality, 0 if best.prefers_stored and offer.stored else 1
+
+
+@lru_cache(maxsize=512)
+def _ranges(header: str) -> tuple[Range, ...]:
+    """The ranges of an Accept header; malformed entries are left out (C-ACC-9)."""
+    found = (_range(parse_media_type(piece)) for piece in split_quoted(header, ",") if piece)
+    return tuple(item for item in found if item is not None)
+
+
+def _parameter_ranges(value: str) -> tuple[Range, ...]:
+    ranges = _ranges(value)
+    if any(item.wild for item in ranges):
+        raise BadParameter(
+            f"accept '{value}': a wildcard is not allowed here; name the media type",
+            parameter="accept",
+            expected="media types, separated by commas",
+        )
+    if not ranges:
+        raise BadParameter(f"accept '{value}': want media types, separated by commas", parameter="accept")
+    return ranges
+
+
+def _range(media: MediaType | None) -> Range | None:
+    if media is None or media.repeats("transfer-syntax") or media.repeats("type"):
+        return None
+    quality = _quality(media.get("q"))
+    if quality is None:
+        return None
+    syntax = media.get("transfer-syntax") or None
+    if media.essence == "*/*":
+        return Range("*/*", None, syntax, quality)
+    if media.essence in ("multipart/related", "multipart/*"):
+        part = media.get("type")
+        inner = parse_media_type(part) if part else None
+        if part and inner is None:
+            return None
+        essence = _known(inner.essence) if inner else "*/*"
+        return Range(essence, True, syntax, quality, untyped=inner is None)
+    if media.essence.startswith("*/"):
+        return None
+    return Range(_known(media.essence), False, syntax, quality)
+
+
+def _known(essence: str) -> str:
+    return ALIASES.get(essence, essence)
+
+
+def _quality(text: str | None) -> float | None:
+    """RFC 9110 12.4.2; None where it is malformed."""
+    if text is None:
+        return 1.0
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def check_charset(header: str | None, parameter: str | None) -> None:
+    """All text is sent in UTF-8 (PS3.18 8.8). Raises NotAcceptable where only other known sets are accepted.
+
+    Unknown names are ignored (C-CHS-8), and so is a list without any known name.
+    """
+    for listed in (parameter, header):
+        if listed is None:
+            continue
+        names = _charsets(listed)
+        if names and not names & {"utf-8", "*"}:
+            raise NotAcceptable("text is sent in UTF-8, which is not accepted", available=["charset=utf-8"])
+        if names:
+            return
+
+
+def _charsets(listed: str) -> set[str]:
+    names: set[str] = set()
+    for piece in split_quoted(listed, ","):
+        name, *parameters = (part.strip().strip('"') for part in piece.split(";"))
+        quality = next((_quality(p[2:].strip()) for p in parameters if p.startswith("q=")), 1.0)
+        known = _charset(name)
+        if known is not None and quality:
+            names.add(known)
+    return names
+
+
+def _charset(name: str) -> str | None:
+    if name == "*":
+        return name
+    if name.upper() == "ISO_IR 192":
+        return "utf-8"
+    try:
+        return codecs.lookup(name.removeprefix("ISO_IR ") or " ").name
+    except (LookupError, ValueError):
+        return None
+
+
+def json_offers(*, single_xml: bool = False) -> tuple[Offer, ...]:
+    """DICOM JSON, the default, and Native DICOM Model XML in multipart (Table 10.4.4-1, 10.6.4).
+
+    `single_xml`: bare XML too, where there is exactly one document (R-MT-13).
+    """
+    offers = (Offer(JSON), Offer("application/dicom+xml", multipart=True))
+    return (*offers, Offer("application/dicom+xml")) if single_xml else offers

@@ -1,0 +1,134 @@
+"""Media types with parameters, and lists of them, as headers carry them (RFC 9110 5.6, 8.3; PS3.18 8.7.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+
+MULTIPART = "multipart/related"
+DICOM = "application/dicom"
+JSON = "application/dicom+json"
+XML = "application/dicom+xml"
+OCTETS = "application/octet-stream"
+
+# PS3.18 Table 8.7.3-5: the media type of a stored codestream, by transfer syntax.
+_FAMILIES: dict[str, tuple[str, ...]] = {
+    "image/jpeg": ("50", "51", "57", "70"),
+    "image/jls": ("80", "81"),
+    "image/jp2": ("90", "91"),
+    "image/jpx": ("92", "93"),
+    "image/jphc": ("201", "202", "203"),
+    "image/jxl": ("110", "111", "112"),
+    "video/mpeg": ("100", "100.1", "101", "101.1"),
+    "video/mp4": ("102", "102.1", "103", "103.1", "104", "104.1", "105", "105.1", "106", "106.1"),
+    "video/H265": ("107", "108"),
+}
+COMPRESSED: dict[str, str] = {
+    f"1.2.840.10008.1.2.4.{last}": media for media, family in _FAMILIES.items() for last in family
+} | {"1.2.840.10008.1.2.5": "image/dicom-rle"}
+
+# Spellings of earlier editions and of clients, by what they stand for today.
+ALIASES: dict[str, str] = {
+    "image/x-dicom-rle": "image/dicom-rle",
+    "image/x-jls": "image/jls",
+    "image/dicom+rle": "image/dicom-rle",
+    "image/dicom+jpeg": "image/jpeg",
+    "image/dicom+jpeg-jls": "image/jls",
+    "image/dicom+jp2": "image/jp2",
+    "application/json": JSON,
+    "video/h265": "video/H265",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """`essence` is `type/subtype` in lower case; parameter names are in lower case, values as given."""
+
+    essence: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str) -> str | None:
+        """The value of a parameter, None where it is not there."""
+        for key, value in self.parameters:
+            if key == name:
+                return value
+        return None
+
+    def repeats(self, name: str) -> bool:
+        return sum(key == name for key, _ in self.parameters) > 1
+
+
+def split_quoted(text: str, separator: str) -> Iterator[str]:
+    """The pieces between separators, those inside quoted strings left alone; each is stripped."""
+    if '"' not in text:
+        for piece in text.split(separator):
+            yield piece.strip()
+        return
+    start, quoted, escaped = 0, False, False
+    for index, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and char == "\\":
+            escaped = True
+        elif char == '"':
+            quoted = not quoted
+        elif char == separator and not quoted:
+            yield text[start:index].strip()
+            start = index + 1
+    yield text[start:].strip()
+
+
+@lru_cache(maxsize=1024)
+def parse_media_type(text: str) -> MediaType | None:
+    """A media type or range, None where it is malformed.
+
+    Values that should have been quoted (`type=application/dicom`) are taken, and so is a parameter nested in
+    the quotes of `type` (`type="application/dicom; transfer-syntax=1.2"`, C-ACC-18).
+    """
+    pieces = list(split_quoted(text, ";"))
+    essence = pieces[0].lower()
+    kind, slash, subtype = essence.partition("/")
+    if not slash or not _TOKEN.match(kind) or not _TOKEN.match(subtype):
+        return None
+    parameters: list[tuple[str, str]] = []
+    for piece in pieces[1:]:
+        if not piece:
+            continue
+        parameter = _parameter(piece)
+        if parameter is None:
+            return None
+        parameters.append(parameter)
+    return MediaType(essence, _unnested(parameters))
+
+
+def _parameter(piece: str) -> tuple[str, str] | None:
+    name, equals, value = piece.partition("=")
+    name, value = name.strip().lower(), value.strip()
+    if not equals or not _TOKEN.match(name):
+        return None
+    if not value.startswith('"'):
+        return None if '"' in value else (name, value)
+    if len(value) < 2 or not value.endswith('"'):
+        return None
+    return name, re.sub(r"\\(.)", r"\1", value[1:-1])
+
+
+def _unnested(parameters: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    flat: list[tuple[str, str]] = []
+    for name, value in parameters:
+        if name == "type" and ";" in value:
+            value, *nested = (piece.strip() for piece in value.split(";"))
+            flat.append((name, value))
+            flat.extend(found for piece in nested if (found := _parameter(piece)) is not None)
+        else:
+            flat.append((name, value))
+    return tuple(flat)
+
+
+def compressed_type(transfer_syntax: str) -> str:
+    """The media type of a codestream in this transfer syntax; octets where the standard has none."""
+    return COMPRESSED.get(transfer_syntax, OCTETS)
