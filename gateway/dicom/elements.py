@@ -12,7 +12,7 @@ from gateway.dicom.jsonmodel import opening
 from gateway.dicom.limits import BULK
 
 # Kinds, the commonest first.
-TEXT, DECIMAL, INTEGER, WORDS, PERSON, NUMBERS, BINARY, SEQUENCE, DROP, RESOLVE, ODD = range(11)
+TEXT, DECIMAL, INTEGER, FLOAT, PERSON, WORDS, NUMBERS, BINARY, SEQUENCE, DROP, RESOLVE, ODD = range(12)
 # What an element tells of others.
 CHARSET, SIGNED, CREATOR, COLLECT = range(1, 5)
 
@@ -21,6 +21,7 @@ CHARSET, SIGNED, CREATOR, COLLECT = range(1, 5)
 Element: TypeAlias = tuple[int, int, str, bool, str, int, int, tuple[int, Callable[..., tuple[Any, ...]]]]
 
 UNDEFINED = 0xFFFFFFFF
+_MOST_ENTRIES = 65536
 # Only an undefined length is longer.
 _NEVER = 0xFFFFFFFE
 
@@ -34,12 +35,13 @@ _KINDS = {
     **dict.fromkeys(("AE", "LT", "ST", "UT", "UR"), WORDS),
     **dict.fromkeys(("DS", "IS"), DECIMAL),
     **dict.fromkeys(("US", "SS", "UL", "SL"), INTEGER),
-    **dict.fromkeys(("FL", "FD", "SV", "UV", "AT"), NUMBERS),
+    **dict.fromkeys(("FL", "FD"), FLOAT),
+    **dict.fromkeys(("SV", "UV", "AT"), NUMBERS),
     **dict.fromkeys(("OB", "OD", "OF", "OL", "OV", "OW", "UN"), BINARY),
     "PN": PERSON,
     "SQ": SEQUENCE,
 }
-_CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
+_CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _BY_REFERENCE = frozenset({"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"})
 
 PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
@@ -50,7 +52,7 @@ FIRST = 0x00080000
 DOCUMENT = 0x00420011
 DOCUMENT_TYPE = 0x00420012
 STUDY, SERIES, INSTANCE, SOP_CLASS = 0x0020000D, 0x0020000E, 0x00080018, 0x00080016
-UIDS = (STUDY, SERIES, INSTANCE, SOP_CLASS)
+UIDS = frozenset({STUDY, SERIES, INSTANCE, SOP_CLASS})
 _COLLECTED = frozenset(
     {*UIDS, DOCUMENT_TYPE, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011}
     | {0x00280100, 0x00280101, 0x00280102}
@@ -85,7 +87,7 @@ def _tells(tag: int) -> int:
 def _above(tag: int, vr: str) -> int:
     if _dropped(tag):
         return 0
-    if tag == DOCUMENT:
+    if tag == DOCUMENT or tag in PIXELS:
         return 0
     if tag in _COLLECTED:
         return _NEVER
@@ -94,20 +96,32 @@ def _above(tag: int, vr: str) -> int:
     return BULK.text if vr in ("LT", "ST", "UC", "UT") else _NEVER
 
 
-@lru_cache(maxsize=16384)
-def explicit_le(head: bytes) -> Element:
-    """By tag and VR as they stand in the file. UN of a known tag is read by what PS3.6 says (PS3.5 6.2.2)."""
+class Table(dict[bytes, Element]):
+    """Entries by the first bytes of a header: tag and, where explicit, VR. A subscript costs half a call."""
+
+    def __init__(self, make: Callable[[bytes], Element]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, head: bytes) -> Element:
+        if len(self) >= _MOST_ENTRIES:  # only hostile files have so many
+            self.clear()
+        found = self[head] = self._make(head)
+        return found
+
+
+def _explicit_le(head: bytes) -> Element:
     low, high = unpack("<HH", head[:4])
     return _explicit(low << 16 | high, head[4:6], False)
 
 
-@lru_cache(maxsize=16384)
-def explicit_be(head: bytes) -> Element:
+def _explicit_be(head: bytes) -> Element:
     low, high = unpack(">HH", head[:4])
     return _explicit(low << 16 | high, head[4:6], True)
 
 
 def _explicit(tag: int, coded: bytes, big_endian: bool) -> Element:
+    """By tag and VR as they stand in the file; UN of a known tag is read by what PS3.6 says (PS3.5 6.2.2)."""
     if coded not in VRS or tag >> 16 == 0xFFFE:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
     vr = coded.decode("ascii")
@@ -116,14 +130,12 @@ def _explicit(tag: int, coded: bytes, big_endian: bool) -> Element:
     return element(tag, vr, big_endian, vr in _LONG)
 
 
-@lru_cache(maxsize=16384)
-def implicit_le(head: bytes) -> Element:
+def _implicit_le(head: bytes) -> Element:
     low, high = unpack("<HH", head)
     return _implied(low << 16 | high, False)
 
 
-@lru_cache(maxsize=16384)
-def implicit_be(head: bytes) -> Element:
+def _implicit_be(head: bytes) -> Element:
     """No transfer syntax has it, some files do."""
     low, high = unpack(">HH", head)
     found = _implied(low << 16 | high, False)
@@ -147,3 +159,6 @@ def _implied(tag: int, long: bool) -> Element:
 
 
 _NO_READER: tuple[int, Callable[..., tuple[Any, ...]]] = (-1, Struct("<H").unpack_from)
+
+EXPLICIT_LE, EXPLICIT_BE = Table(_explicit_le), Table(_explicit_be)
+IMPLICIT_LE, IMPLICIT_BE = Table(_implicit_le), Table(_implicit_be)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, replace
-from struct import unpack_from
+from struct import Struct
+from typing import Literal
 
 from gateway.dicom import elements
 from gateway.dicom.filemeta import PREAMBLE, file_meta
@@ -35,6 +36,8 @@ _MODES = {
     (False, False): IMPLICIT_LE,
     (False, True): IMPLICIT_BE,
 }
+_LONG = Struct("<I").unpack_from
+_SHORT = Struct("<H").unpack_from
 _TAKEN = re.compile(rb"[0-9.]{1,64}")
 _CONFORMING = re.compile(rb"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _UID_NAMES = {
@@ -133,7 +136,7 @@ class Part10Reader:
             self._inflater.close()
         metadata = self._tokens.finish()
         if self.identity is None:
-            missing = next(tag for tag in elements.UIDS if tag not in self._tokens.collected)
+            missing = next(tag for tag in _UID_NAMES if tag not in self._tokens.collected)
             raise DicomError(f"{_UID_NAMES[missing]} is missing", tag=f"{missing:08X}")
         layout = self._layout(self._tokens)
         found = [ReadWarning("B007", remark.tag, remark.message) for remark in self._tokens.remarks]
@@ -194,7 +197,7 @@ class Part10Reader:
                 return False
             if left < 8 or head[self._at : self._at + 2] != b"\2\0" or self._at == self._group_end:
                 break
-            element = unpack_from("<H", head, self._at + 2)[0]
+            element = _SHORT(head, self._at + 2)[0]
             begin, length = self._meta_header(head, self._at)
             if length > self._limits.value:
                 raise LimitExceeded(f"(0002,{element:04X}) of {length} bytes is beyond {self._limits.value}")
@@ -206,7 +209,7 @@ class Part10Reader:
             self._at = begin + length
             if element == 0 and length == 4:
                 # Only deflated bytes can look like one more element of the group.
-                self._group_length = self._at + int(unpack_from("<I", head, begin)[0])
+                self._group_length = self._at + int(_LONG(head, begin)[0])
             if element == 0x10 and self._meta_uid(0x10) == DEFLATED_EXPLICIT_VR_LE:
                 self._group_end = self._group_length
         if not self._meta:
@@ -217,11 +220,11 @@ class Part10Reader:
     def _meta_header(self, head: bytes, at: int) -> tuple[int, int]:
         vr = head[at + 4 : at + 6]
         if vr not in elements.VRS:
-            return at + 8, int(unpack_from("<I", head, at + 4)[0])
+            return at + 8, int(_LONG(head, at + 4)[0])
         if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
-            length = int(unpack_from("<I", head, at + 8)[0]) if len(head) >= at + 12 else 0
+            length = int(_LONG(head, at + 8)[0]) if len(head) >= at + 12 else 0
             return at + 12, length
-        return at + 8, int(unpack_from("<H", head, at + 6)[0])
+        return at + 8, int(_SHORT(head, at + 6)[0])
 
     def _meta_uid(self, element: int) -> str:
         return self._meta.get(element, b"").strip(b" \0").decode("latin-1")
@@ -289,9 +292,9 @@ class Part10Reader:
     def _identify(self) -> None:
         assert self._tokens is not None
         collected = self._tokens.collected
-        if not all(tag in collected for tag in elements.UIDS):
+        if not collected.keys() >= elements.UIDS:
             return
-        study, series, instance, sop_class = [self._uid(tag, collected[tag]) for tag in elements.UIDS]
+        study, series, instance, sop_class = [self._uid(tag, collected[tag]) for tag in _UID_NAMES]
         self.identity = Identity(StudyUID(study), SeriesUID(series), InstanceUID(instance), sop_class)
         for element, uid in ((2, sop_class), (3, instance)):
             if self._meta.get(element) is not None and self._meta_uid(element) != uid:
@@ -302,6 +305,8 @@ class Part10Reader:
     def _uid(self, tag: int, raw: bytes) -> str:
         """A UID that can stand in a path; PS3.5 9.1 is asked for, digits and dots are taken."""
         value = raw.rstrip(b"\0 ")
+        if len(value) <= 64 and b" " not in raw and _CONFORMING.fullmatch(value):
+            return value.decode("ascii")
         name, key = _UID_NAMES[tag], f"{tag:08X}"
         if not value:
             raise DicomError(f"{name} is empty", tag=key)
@@ -311,7 +316,7 @@ class Part10Reader:
             raise DicomError(f"{name} holds other characters than digits and dots", tag=key)
         if not _CONFORMING.fullmatch(value):
             self._found(key, f"{name} breaks the rules of PS3.5 9.1")
-        elif b" " in raw:
+        else:
             self._found(key, f"{name} is padded with a space")
         return value.decode("ascii")
 
@@ -322,10 +327,14 @@ class Part10Reader:
         moved = 0 if self._inflater is not None else shift
         kind = tokens.collected.get(elements.DOCUMENT_TYPE, b"").strip(b" \0").decode("latin-1") or None
         document = f"{elements.DOCUMENT:08X}"
-        bulk = {
-            path: BulkValue(value.vr, value.offset + moved, value.length, kind if path == document else None)
-            for path, value in tokens.bulk.items()
-        }
+        bulk = tokens.bulk
+        if moved or document in bulk:
+            bulk = {
+                path: BulkValue(
+                    value.vr, value.offset + moved, value.length, kind if path == document else None
+                )
+                for path, value in bulk.items()
+            }
         return InstanceLayout(
             transfer_syntax=self._transfer_syntax,
             implicit=self._implicit,
@@ -338,9 +347,15 @@ class Part10Reader:
         )
 
     def _pixels(self, tokens: Tokenizer, pixels: Pixels, moved: int) -> PixelLayout:
-        table, lengths = (tokens.collected.get(tag, b"") for tag in sorted(elements.OFFSET_TABLES))
+        collected = tokens.collected
         element = PixelElement(
-            pixels.tag, pixels.vr, pixels.offset, pixels.length, pixels.scanner, table, lengths
+            pixels.tag,
+            pixels.vr,
+            pixels.offset,
+            pixels.length,
+            pixels.scanner,
+            collected.get(0x7FE00001, b""),
+            collected.get(0x7FE00002, b""),
         )
         layout = pixel_layout(element, self._attributes(tokens), self._transfer_syntax)
         if moved:
@@ -361,11 +376,13 @@ class Part10Reader:
         return declared.startswith(_STANDARD) and declared not in _NATIVE | _BY_REFERENCE
 
     def _attributes(self, tokens: Tokenizer) -> PixelAttributes:
-        def number(tag: int) -> int:
-            raw = tokens.collected.get(tag, b"")
-            return int.from_bytes(raw[:2], "big" if tokens.big_endian else "little") if len(raw) >= 2 else 0
+        collected = tokens.collected
+        order: Literal["big", "little"] = "big" if tokens.big_endian else "little"
 
-        photometric = tokens.collected.get(0x00280004, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
+        def number(tag: int) -> int:
+            return int.from_bytes(collected.get(tag, b"")[:2], order)
+
+        photometric = collected.get(0x00280004, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
         return PixelAttributes(
             rows=number(0x00280010),
             columns=number(0x00280011),
@@ -376,7 +393,7 @@ class Part10Reader:
             pixel_representation=number(0x00280103),
             photometric=photometric,
             planar=number(0x00280006),
-            frames=self._frames(tokens.collected.get(0x00280008, b"")),
+            frames=self._frames(collected.get(0x00280008, b"")),
         )
 
     def _frames(self, raw: bytes) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, TypeAlias
 
-from gateway.dicom import values
+from gateway.dicom import elements, values
 from gateway.dicom.charsets import DEFAULT, Charset, charset
 from gateway.dicom.dictionary import private_vr
 from gateway.dicom.elements import (
@@ -22,6 +22,7 @@ from gateway.dicom.elements import (
     DECIMAL,
     DROP,
     FIRST,
+    FLOAT,
     INTEGER,
     ODD,
     OFFSET_TABLES,
@@ -36,11 +37,8 @@ from gateway.dicom.elements import (
     VRS,
     WORDS,
     Element,
+    Table,
     element,
-    explicit_be,
-    explicit_le,
-    implicit_be,
-    implicit_le,
 )
 from gateway.dicom.fragments import FragmentScanner
 from gateway.dicom.jsonmodel import Order, bulk_member, json_object, opening
@@ -54,20 +52,22 @@ OPEN = 1 << 62
 _PIECE = 1 << 20
 _NUMBERS = values.NUMBERS.fullmatch
 
-# entry by header, explicit?, big endian?, readers of 16 bits, 32 bits, item header
+# entry by header, explicit?, big endian?, readers of header and length, 32 bits, item header
 Mode: TypeAlias = tuple[Any, bool, bool, Any, Any, Any]
 
 
-def _mode(entry: Any, explicit: bool, big: bool) -> Mode:
+def _mode(entry: Table, explicit: bool, big: bool) -> Mode:
     order = ">" if big else "<"
-    short, wide, item = (Struct(order + code).unpack_from for code in ("H", "I", "HHI"))
-    return entry, explicit, big, short, wide, item
+    header, wide, item = (
+        Struct(order + code).unpack_from for code in ("6sH" if explicit else "4sI", "I", "HHI")
+    )
+    return entry, explicit, big, header, wide, item
 
 
-EXPLICIT_LE = _mode(explicit_le, True, False)
-EXPLICIT_BE = _mode(explicit_be, True, True)
-IMPLICIT_LE = _mode(implicit_le, False, False)
-IMPLICIT_BE = _mode(implicit_be, False, True)
+EXPLICIT_LE = _mode(elements.EXPLICIT_LE, True, False)
+EXPLICIT_BE = _mode(elements.EXPLICIT_BE, True, True)
+IMPLICIT_LE = _mode(elements.IMPLICIT_LE, False, False)
+IMPLICIT_BE = _mode(elements.IMPLICIT_BE, False, True)
 _PEERS = {False: EXPLICIT_LE, True: EXPLICIT_BE}
 
 
@@ -241,10 +241,10 @@ class Tokenizer:
         as_strings = self._strings
         parts, last, end, mode, text_set, signed, creators, order = self._frame
         in_item, seq_tag, seq_open, items, seq_end, item_mode = self._sequence
-        entry, explicit, big, u16, u32, item_header = mode
+        entry, explicit, big, header, u32, item_header = mode
         end -= base
         seq_end -= base
-        limit = end if end < n else n
+        edge = (end if end < n else n) - 8
         plain = text_set.plain
         pos = 0
         need = 8
@@ -267,12 +267,12 @@ class Tokenizer:
                         if end > seq_end and length != UNDEFINED:
                             self._remark_at(base + pos, seq_tag, "an item is longer than its sequence")
                             end = seq_end
-                        limit = end if end < n else n
+                        edge = (end if end < n else n) - 8
                         outer = stack[-1]
                         text_set, signed = outer[4], outer[5]
                         plain = text_set.plain
                         mode = item_mode
-                        entry, explicit, big, u16, u32, item_header = mode
+                        entry, explicit, big, header, u32, item_header = mode
                         continue
                     if closing:
                         pos += 8
@@ -291,15 +291,15 @@ class Tokenizer:
                 in_item, seq_tag, seq_open, items, seq_end, item_mode = outer_sequence
                 end -= base
                 seq_end -= base
-                limit = end if end < n else n
+                edge = (end if end < n else n) - 8
                 plain = text_set.plain
-                entry, explicit, big, u16, u32, item_header = mode
+                entry, explicit, big, header, u32, item_header = mode
                 if self._discard > len(stack):
                     self._discard = 0
                 else:
                     parts.append(member)
                 continue
-            if pos > limit - 8:
+            if pos > edge:
                 if pos >= end:
                     closing = True
                 elif end - pos < 8 and end <= n:
@@ -315,188 +315,184 @@ class Tokenizer:
                     self._bound(0)
                 in_item = False
                 continue
-            if explicit:
-                tag, kind, bare, long, vr, tells, above, single = entry(buf[pos : pos + 6])
-                if long:
-                    if n - pos < 12:
-                        need = 12
-                        break
-                    length = u32(buf, pos + 8)[0]
-                    start = pos + 12
-                else:
-                    length = u16(buf, pos + 6)[0]
-                    start = pos + 8
-            else:
-                if last < 0 and buf[pos + 4 : pos + 6] in VRS and self._explicit_here(buf, pos, big):
-                    mode = _PEERS[big]
-                    entry, explicit, big, u16, u32, item_header = mode
-                    continue
-                tag, kind, bare, long, vr, tells, above, single = entry(buf[pos : pos + 4])
-                length = u32(buf, pos + 4)[0]
-                start = pos + 8
-            coded_un = long and buf[pos + 4 : pos + 6] == b"UN"
-            if kind >= DROP:
-                if kind == ODD:
-                    # Delimiters, zero filling, unknown VRs, implicit elements in an explicit data set.
-                    high, low, length = item_header(buf, pos)
-                    tag = high << 16 | low
-                    if tag == ITEM_END and stack:
-                        if end < OPEN >> 1:
-                            self._remark_at(
-                                base + pos, seq_tag, "an item delimiter in an item of defined length"
-                            )
-                        pos += 8
-                        items.append(json_object(parts, order is not None))
-                        self._elements += len(parts) + 1
-                        if self._elements > self._limits.elements:
-                            self._bound(0)
-                        in_item = False
-                        continue
-                    if tag == SEQUENCE_END and stack and end > OPEN >> 1:
-                        self._remark_at(base + pos, seq_tag, "an item without delimiter")
-                        items.append(json_object(parts, order is not None))
-                        self._elements += len(parts) + 1
-                        in_item = False
-                        continue
-                    if tag >> 16 == 0xFFFE:
-                        self._remark_at(base + pos, tag, "a delimiter where an element was due")
-                        if tag != ITEM or length == UNDEFINED:
-                            length = 0
-                        kind, start = DROP, pos + 8
-                    elif tag == 0 and length == 0:
-                        self.remark(0, "zero bytes after the last element")
-                        pos += 8
-                        continue
-                    else:
-                        coded = buf[pos + 4 : pos + 6]
-                        if (coded.isalnum() and coded.upper() == coded) or not coded.strip(b" ?*-"):
-                            self._remark_at(base + pos, tag, "an unknown VR, read as UN")
-                            found = self._unknown(tag, big)
-                            length = u16(buf, pos + 6)[0]
+            head, length = header(buf, pos)
+            if last < 0 and not explicit and self._explicit_here(buf, pos, big):
+                mode = _PEERS[big]
+                entry, explicit, big, header, u32, item_header = mode
+                continue
+            tag, kind, bare, long, vr, tells, above, single = entry[head]
+            start = pos + 8
+            if long:
+                if n - pos < 12:
+                    need = 12
+                    break
+                length = u32(buf, start)[0]
+                start = pos + 12
+            if kind >= SEQUENCE or length > above:
+                coded_un = long and buf[pos + 4 : pos + 6] == b"UN"
+                if kind >= DROP:
+                    if kind == ODD:
+                        # Delimiters, zero filling, unknown VRs, implicit elements in an explicit data set.
+                        high, low, length = item_header(buf, pos)
+                        tag = high << 16 | low
+                        if tag == ITEM_END and stack:
+                            if end < OPEN >> 1:
+                                self._remark_at(
+                                    base + pos, seq_tag, "an item delimiter in an item of defined length"
+                                )
+                            pos += 8
+                            items.append(json_object(parts, order is not None))
+                            self._elements += len(parts) + 1
+                            if self._elements > self._limits.elements:
+                                self._bound(0)
+                            in_item = False
+                            continue
+                        if tag == SEQUENCE_END and stack and end > OPEN >> 1:
+                            self._remark_at(base + pos, seq_tag, "an item without delimiter")
+                            items.append(json_object(parts, order is not None))
+                            self._elements += len(parts) + 1
+                            in_item = False
+                            continue
+                        if tag >> 16 == 0xFFFE:
+                            self._remark_at(base + pos, tag, "a delimiter where an element was due")
+                            if tag != ITEM or length == UNDEFINED:
+                                length = 0
+                            kind, start = DROP, pos + 8
+                        elif tag == 0 and length == 0:
+                            self.remark(0, "zero bytes after the last element")
+                            pos += 8
+                            continue
                         else:
-                            self._remark_at(base + pos, tag, "implicit VR within an explicit VR data set")
-                            found = (implicit_be if big else implicit_le)(buf[pos : pos + 4])
-                        tag, kind, bare, long, vr, tells, above, single = found
-                        start = pos + 8
-                if kind == RESOLVE:
-                    vr = ("SS" if signed else "US") if vr else self._private_vr(tag, creators, coded_un)
-                    tag, kind, bare, _, vr, tells, above, single = element(
-                        tag, vr, big and not coded_un, False
+                            coded = buf[pos + 4 : pos + 6]
+                            if (coded.isalnum() and coded.upper() == coded) or not coded.strip(b" ?*-"):
+                                self._remark_at(base + pos, tag, "an unknown VR, read as UN")
+                                found = self._unknown(tag, big)
+                                length = header(buf, pos)[1] if explicit else length
+                            else:
+                                self._remark_at(base + pos, tag, "implicit VR within an explicit VR data set")
+                                found = (IMPLICIT_BE if big else IMPLICIT_LE)[0][buf[pos : pos + 4]]
+                            tag, kind, bare, long, vr, tells, above, single = found
+                            start = pos + 8
+                    if kind == RESOLVE:
+                        vr = ("SS" if signed else "US") if vr else self._private_vr(tag, creators, coded_un)
+                        tag, kind, bare, _, vr, tells, above, single = element(
+                            tag, vr, big and not coded_un, False
+                        )
+                    if kind == DROP:
+                        if length == UNDEFINED:
+                            raise DicomError(
+                                f"{self._where(tag, seq_tag)} at byte {base + pos} has no length",
+                                tag=f"{tag:08X}",
+                            )
+                        stop = start + length
+                        if tag == PADDING and not stack:
+                            self._gaps.append((pos, stop if stop < n else n))
+                            self._skip_hashed = stop <= n
+                        if stop > n:
+                            self._skip = stop - n
+                            self._passed_by += n - start
+                            pos = n
+                            break
+                        pos = stop
+                        continue
+                if tag > last:
+                    admitted = True
+                else:
+                    if order is None:
+                        order = Order()
+                    admitted = order.admits(tag, parts)
+                    self._remark_at(
+                        base + pos, tag, "out of order" if admitted else "a second element with the same tag"
                     )
-                if kind == DROP:
-                    if length == UNDEFINED:
-                        raise DicomError(
-                            f"{self._where(tag, seq_tag)} at byte {base + pos} has no length",
-                            tag=f"{tag:08X}",
+                if kind == SEQUENCE or (
+                    length == UNDEFINED and self._is_sequence(vr, explicit, coded_un, tag, stack)
+                ):
+                    if length != UNDEFINED and length:
+                        if n - start < 8:
+                            need = start + 8 - pos
+                            break
+                        probe = IMPLICIT_LE if coded_un else mode
+                        high, low, _ = probe[5](buf, start)
+                        if high != 0xFFFE:
+                            kind = BINARY
+                            if not coded_un:
+                                self._remark_at(base + pos, tag, "a sequence without items, read as UN")
+                            tag, kind, bare, _, vr, tells, above, single = element(tag, "UN", big, False)
+                    if kind == SEQUENCE or length == UNDEFINED:
+                        if len(stack) >= self._limits.depth:
+                            raise LimitExceeded(
+                                f"sequences nested deeper than {self._limits.depth} at byte {base + pos}",
+                                tag=f"{tag:08X}",
+                            )
+                        if tag > last:
+                            last = tag
+                        stack.append(
+                            (
+                                *(parts, last, end + base, mode, text_set, signed, creators, order),
+                                *(True, seq_tag, seq_open, items, seq_end + base, item_mode),
+                            )
                         )
-                    stop = start + length
-                    if tag == PADDING and not stack:
-                        self._gaps.append((pos, stop if stop < n else n))
-                        self._skip_hashed = stop <= n
-                    if stop > n:
-                        self._skip = stop - n
-                        self._passed_by += n - start
-                        pos = n
-                        break
-                    pos = stop
-                    continue
-            if tag > last:
-                admitted = True
-            else:
-                if order is None:
-                    order = Order()
-                admitted = order.admits(tag, parts)
-                self._remark_at(
-                    base + pos, tag, "out of order" if admitted else "a second element with the same tag"
-                )
-            if kind == SEQUENCE or (
-                length == UNDEFINED and self._is_sequence(vr, explicit, coded_un, tag, stack)
-            ):
-                if length != UNDEFINED and length:
-                    if n - start < 8:
-                        need = start + 8 - pos
-                        break
-                    probe = IMPLICIT_LE if coded_un else mode
-                    high, low, _ = probe[5](buf, start)
-                    if high != 0xFFFE:
-                        kind = BINARY
-                        if not coded_un:
-                            self._remark_at(base + pos, tag, "a sequence without items, read as UN")
-                        tag, kind, bare, _, vr, tells, above, single = element(tag, "UN", big, False)
-                if kind == SEQUENCE or length == UNDEFINED:
-                    if len(stack) >= self._limits.depth:
-                        raise LimitExceeded(
-                            f"sequences nested deeper than {self._limits.depth} at byte {base + pos}",
-                            tag=f"{tag:08X}",
-                        )
-                    if tag > last:
-                        last = tag
-                    stack.append(
-                        (
-                            *(parts, last, end + base, mode, text_set, signed, creators, order),
-                            *(True, seq_tag, seq_open, items, seq_end + base, item_mode),
-                        )
-                    )
-                    if (not admitted or (tag < FIRST and not tag >> 16 & 1)) and not self._discard:
-                        self._discard = len(stack)
-                    item_mode = IMPLICIT_LE if coded_un else mode
-                    seq_tag, seq_open, items = tag, opening(tag, "SQ"), []
-                    pos = start
-                    seq_end = start + length if length != UNDEFINED else OPEN
-                    in_item = False
-                    continue
-            if tag in PIXELS and not stack:
-                above = 0
-                if length != UNDEFINED and length >= 8 and self._encapsulated:
+                        if (not admitted or (tag < FIRST and not tag >> 16 & 1)) and not self._discard:
+                            self._discard = len(stack)
+                        item_mode = IMPLICIT_LE if coded_un else mode
+                        seq_tag, items = tag, []
+                        seq_open = bare if vr == "SQ" else opening(tag, "SQ")
+                        pos = start
+                        seq_end = start + length if length != UNDEFINED else OPEN
+                        in_item = False
+                        continue
+                if tag in PIXELS and not stack and UNDEFINED != length >= 8 and self._encapsulated:
                     if n - start < 8:
                         need = start + 8 - pos
                         break
                     if item_header(buf, start)[:2] == (0xFFFE, 0xE000):
                         above = -1
-            if length > above:
-                # By reference: the value passes by.
-                if tag in OFFSET_TABLES and not stack and length <= self._limits.value:
-                    if start + length > n:
-                        need = start + length - pos
-                        break
-                    self.collected.setdefault(tag, buf[start : start + length])
-                path = self._path(tag, stack, seq_tag, items)
-                if tag > last:
-                    last = tag
-                stored_vr = "UN" if coded_un and big else vr
-                if admitted and not self._discard:
-                    parts.append(bulk_member(bare, path, self._version))
-                    self.bulk[path] = BulkValue(stored_vr, base + start, 0 if length == UNDEFINED else length)
-                wanted = admitted and not stack and tag in PIXELS and self.pixels is None
-                if length == UNDEFINED or above < 0:
-                    if vr not in ("OB", "OW", "UN") and tag not in PIXELS:
-                        raise DicomError(
-                            f"{self._where(tag, seq_tag)} at byte {base + pos} has no length",
-                            tag=f"{tag:08X}",
+                if length > above:
+                    # By reference: the value passes by.
+                    if tag in OFFSET_TABLES and not stack and length <= self._limits.value:
+                        if start + length > n:
+                            need = start + length - pos
+                            break
+                        self.collected.setdefault(tag, buf[start : start + length])
+                    path = self._path(tag, stack, seq_tag, items)
+                    if tag > last:
+                        last = tag
+                    stored_vr = "UN" if coded_un and big else vr
+                    if admitted and not self._discard:
+                        parts.append(bulk_member(bare, path, self._version))
+                        self.bulk[path] = BulkValue(
+                            stored_vr, base + start, 0 if length == UNDEFINED else length
                         )
-                    stop_at = None if length == UNDEFINED else base + start + length
-                    self._scanner = FragmentScanner(base + start, stop_at)
-                    self._scanned = path if admitted and not self._discard else ""
+                    wanted = admitted and not stack and tag in PIXELS and self.pixels is None
+                    if length == UNDEFINED or above < 0:
+                        if vr not in ("OB", "OW", "UN") and tag not in PIXELS:
+                            raise DicomError(
+                                f"{self._where(tag, seq_tag)} at byte {base + pos} has no length",
+                                tag=f"{tag:08X}",
+                            )
+                        stop_at = None if length == UNDEFINED else base + start + length
+                        self._scanner = FragmentScanner(base + start, stop_at)
+                        self._scanned = path if admitted and not self._discard else ""
+                        if wanted:
+                            self.pixels = Pixels(tag, vr, base + start, 0, self._scanner)
+                        pos = start
+                        need = 8
+                        break
                     if wanted:
-                        self.pixels = Pixels(tag, vr, base + start, 0, self._scanner)
-                    pos = start
-                    need = 8
-                    break
-                if wanted:
-                    self.pixels = Pixels(tag, vr, base + start, length)
-                stop = start + length
-                if stop > limit and stop > end:
-                    self._remark_at(base + pos, tag, "a value longer than its item")
-                if stop > n:
-                    self._skip = stop - n
-                    self._passed_by += n - start
-                    pos = n
-                    break
-                self._passed_by += length
-                pos = stop
-                continue
+                        self.pixels = Pixels(tag, vr, base + start, length)
+                    stop = start + length
+                    if stop > end:
+                        self._remark_at(base + pos, tag, "a value longer than its item")
+                    if stop > n:
+                        self._skip = stop - n
+                        self._passed_by += n - start
+                        pos = n
+                        break
+                    self._passed_by += length
+                    pos = stop
+                    continue
             stop = start + length
-            if stop > limit:
+            if stop > edge + 8:
                 if stop > n:
                     if length > self._limits.value:
                         raise LimitExceeded(
@@ -507,11 +503,18 @@ class Tokenizer:
                     need = stop - pos
                     break
                 self._remark_at(base + pos, tag, "a value longer than its item")
-            pos = stop
-            if not admitted:
-                continue
             if tag > last:
                 last = tag
+            else:
+                if order is None:
+                    order = Order()
+                if order.admits(tag, parts):
+                    self._remark_at(base + pos, tag, "out of order")
+                else:
+                    self._remark_at(base + pos, tag, "a second element with the same tag")
+                    pos = stop
+                    continue
+            pos = stop
             raw = buf[start:stop]
             if kind == TEXT and raw.isascii() and plain:
                 text = raw.decode().rstrip(" \0")
@@ -532,6 +535,9 @@ class Tokenizer:
                     parts.append(self._decimal(tag, bare, raw))
             elif kind == INTEGER and length == single[0]:
                 parts.append(f'{bare},"Value":[{single[1](raw)[0]}]}}')
+            elif kind == FLOAT and length == single[0] and -1e6 < (number := single[1](raw)[0]) < 1e6:
+                text = repr(number) if number.is_integer() or length == 8 else values.shortest_single(number)
+                parts.append(f'{bare},"Value":[{text}]}}')
             elif not raw:
                 parts.append(bare + "}")
             elif kind == PERSON:
@@ -549,13 +555,13 @@ class Tokenizer:
             elif kind in (TEXT, WORDS):
                 parts.append(self._text(tag, vr, bare, raw, text_set))
             elif kind == BINARY:
-                parts.append(f'{bare},"InlineBinary":"{values.base64_of(vr, raw, big and not coded_un)}"}}')
+                parts.append(f'{bare},"InlineBinary":"{values.base64_of(vr, raw, big)}"}}')
             else:
                 path = self._path(tag, stack, seq_tag, items)
                 parts.append(self._numbers(tag, vr, bare, raw, big, path, base + start))
-            if length & 1:
-                self._remark_at(base + start, tag, "a value of odd length")
-            if tells:
+            if tells or length & 1:
+                if length & 1:
+                    self._remark_at(base + start, tag, "a value of odd length")
                 if tells == CHARSET:
                     text_set = charset(raw)
                     plain = text_set.plain
@@ -565,7 +571,7 @@ class Tokenizer:
                     signed = raw[:2] not in (b"\0\0", b"")
                 elif tells == CREATOR:
                     creators = {**(creators or {}), tag: raw.decode("latin-1").strip(" \0")}
-                if not stack:
+                if tells and not stack:
                     self.collected.setdefault(tag, raw)
         self._need = need
         self._frame = (parts, last, end + base, mode, text_set, signed, creators, order)
@@ -612,7 +618,9 @@ class Tokenizer:
 
     def _explicit_here(self, buf: bytes, pos: int, big: bool) -> bool:
         """Whether an item (or data set) taken for implicit begins with an explicit element."""
-        found = (implicit_be if big else implicit_le)(buf[pos : pos + 4])
+        if buf[pos + 4 : pos + 6] not in VRS:
+            return False
+        found = (IMPLICIT_BE if big else IMPLICIT_LE)[0][buf[pos : pos + 4]]
         if found[4] and found[4] != buf[pos + 4 : pos + 6].decode("ascii"):
             return False
         self.remark(found[0], "explicit VR within an implicit VR data set")

@@ -13,7 +13,7 @@ import orjson
 from gateway.dicom.charsets import Charset
 
 # A JSON number that every parser takes: neither digits nor exponent without bounds.
-_NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?"
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?0{0,4}[0-9]{1,2})?"
 NUMBERS = re.compile(rf"{_NUMBER}(?:\\{_NUMBER})*")
 _ONE_NUMBER = re.compile(_NUMBER)
 
