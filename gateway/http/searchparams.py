@@ -16,19 +16,8 @@ from gateway.model import Level, ResourcePath
 
 # `v` names a version in our URLs, `_` is what scripts add to get round caches.
 CONTROL = frozenset(
-    [
-        "limit",
-        "offset",
-        "fuzzymatching",
-        "emptyvaluematching",
-        "multiplevaluematching",
-        "includefield",
-        "count",
-        "accept",
-        "charset",
-        "v",
-        "_",
-    ]
+    {"limit", "offset", "count", "includefield", "accept", "charset", "v", "_"}
+    | {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}
 )
 
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -126,7 +115,7 @@ def _key(name: str, path: Path, raw: str) -> Key | None:
     if vr == "SQ":
         if raw:
             raise BadParameter(
-                f"{name}: a sequence has no value to match; name an attribute of its items, as in {name}.00080100",
+                f"{name}: a sequence has no value to match; name an attribute of its items after a dot",
                 parameter=name,
                 expected="an attribute of its items",
             )

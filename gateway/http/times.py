@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
@@ -21,7 +22,6 @@ _DT_RANGE = re.compile(rf"({_DT})?-({_DT})?\Z")
 _TM = re.compile(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?\Z")
 _ZONE = re.compile(rf"{_OFFSET}\Z")
 _EARLIEST = "00000101000000"
-_LATEST = (("hour", 23), ("minute", 59), ("second", 59), ("microsecond", 999_999))
 
 
 class Malformed(ValueError):
@@ -131,7 +131,15 @@ def _last(digits: str, fraction: str) -> datetime:
     elif len(digits) == 6:
         first = first.replace(day=monthrange(first.year, first.month)[1])
     given = max(len(digits) - 8, 0) // 2
-    return first.replace(**dict(_LATEST[given:]))
+    hour, minute, second = (top if given <= n else now for n, (top, now) in enumerate(_latest(first)))
+    return first.replace(hour=hour, minute=minute, second=second, microsecond=999_999)
+
+
+def _latest(moment: datetime) -> Iterator[tuple[int, int]]:
+    """(the last there is, the one given) of hour, minute and second."""
+    yield 23, moment.hour
+    yield 59, moment.minute
+    yield 59, moment.second
 
 
 def _shift(offset: str) -> timedelta:

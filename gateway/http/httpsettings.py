@@ -1,0 +1,45 @@
+"""What the HTTP room needs to know of the settings."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway.http.searchparams import Limits
+from gateway.settings import Settings
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """`allowed_hosts` are names that `Host` may carry besides loopback, the socket's address and the public URL's.
+
+    `max_body` of 0 is no limit.
+    """
+
+    public_url: str = ""
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    default_limit: int = 200
+    max_limit: int = 5000
+    max_body: int = 0
+
+    @staticmethod
+    def of(settings: Settings) -> HttpSettings:
+        """The part of the settings that HTTP needs."""
+        return HttpSettings(
+            public_url=settings.public_url,
+            cors_origins=settings.cors_origin,
+            trusted_proxies=tuple(ipaddress.ip_network(n, strict=False) for n in settings.trusted_proxy),
+            allowed_hosts=(settings.host.strip("[]").lower(),),
+            default_limit=settings.default_limit,
+            max_limit=settings.max_limit,
+            max_body=settings.max_body,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.default_limit, self.max_limit)

@@ -1,0 +1,95 @@
+"""One request as handlers see it: parsed once, at the door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from starlette.types import Receive
+from starlette.types import Scope as AsgiScope
+
+from gateway.errors import TooLarge
+from gateway.http.accept import Accept, check_charset
+from gateway.http.params import Params
+from gateway.index.base import Scope
+from gateway.model import Source
+
+
+class ClientGone(Exception):
+    """The client hung up while we read its body: there is nobody to answer."""
+
+
+@dataclass
+class Request:
+    """`base` is the URL of the service root (`http://host/dicom-web`) as the client sees it.
+
+    `scope` is what the caller may see; until there is authentication, the whole default partition.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[str, str]
+    peer: str
+    base: str
+    receive: Receive
+    path_params: dict[str, str] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
+
+    @cached_property
+    def params(self) -> Params:
+        return Params(self.query)
+
+    @cached_property
+    def accept(self) -> Accept:
+        """Raises BadParameter where `accept=` is wrong."""
+        parameter = self.params.joined("accept") if self.query else None
+        return Accept.parse(self.headers.get("accept"), parameter)
+
+    def check_charset(self) -> None:
+        """Raises NotAcceptable where the client takes no UTF-8."""
+        if self.query or "accept-charset" in self.headers:
+            check_charset(self.headers.get("accept-charset"), self.params.joined("charset"))
+
+    @property
+    def version(self) -> str | None:
+        """The version a BulkDataURI of ours names, `?v=…`."""
+        return self.params.one("v") if self.query else None
+
+    @property
+    def source(self) -> Source:
+        return Source("stow", peer=self.peer, partition=self.scope.partition)
+
+    async def body(self, most: int = 0) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises ClientGone, and TooLarge beyond `most` bytes (0: no limit)."""
+        announced = self.headers.get("content-length", "")
+        if most and announced.isdecimal() and int(announced) > most:
+            raise too_large(most)
+        received, more = 0, True
+        while more:
+            message: Any = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            received += len(chunk)
+            if most and received > most:
+                raise too_large(most)
+            if chunk:
+                yield chunk
+
+
+def too_large(most: int) -> TooLarge:
+    """The failure of a body beyond the limit."""
+    return TooLarge(f"the body is larger than the {most} bytes that are taken; send fewer instances at once")
+
+
+def headers_of(scope: AsgiScope) -> dict[str, str]:
+    """Names in lower case; values of repeated fields joined by commas (RFC 9110 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

@@ -1,0 +1,151 @@
+"""What we speak: resources × methods × representations, as one table.
+
+Routes, `Allow`, and the capabilities are made from it. GET implies HEAD; OPTIONS is answered everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.errors import NotFound
+from gateway.http.media import COMPRESSED
+
+SERVICE = "/dicom-web"
+
+_STUDY = f"{SERVICE}/studies/{{study}}"
+_SERIES = f"{_STUDY}/series/{{series}}"
+_INSTANCE = f"{_SERIES}/instances/{{instance}}"
+
+_STORE_IN = ('multipart/related; type="application/dicom"', "application/dicom")
+_RESULTS = ("application/dicom+json", 'multipart/related; type="application/dicom+xml"')
+_STORED = ("application/dicom+json", "application/dicom+xml")
+_FILES = ('multipart/related; type="application/dicom"',)
+_PIXELS = (
+    'multipart/related; type="application/octet-stream"',
+    "application/octet-stream",
+    *(f'multipart/related; type="{media}"' for media in dict.fromkeys(COMPRESSED.values())),
+    *dict.fromkeys(COMPRESSED.values()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a method does: the handler's name, what it takes and what it gives, the default first."""
+
+    handler: str
+    gives: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A URL template and its methods. `{name}` is one segment, `{name...}` all that follow."""
+
+    template: str
+    methods: Mapping[str, Operation]
+
+    @property
+    def allow(self) -> str:
+        """The value of an `Allow` field."""
+        methods = list(self.methods)
+        if "GET" in methods:
+            methods.insert(methods.index("GET") + 1, "HEAD")
+        return ", ".join([*methods, "OPTIONS"])
+
+
+def _search(handler: str) -> Operation:
+    return Operation(handler, _RESULTS)
+
+
+TABLE: tuple[Resource, ...] = (
+    Resource("/", {"GET": Operation("home", ("text/html",))}),
+    Resource("/livez", {"GET": Operation("livez", ("text/plain",))}),
+    Resource("/readyz", {"GET": Operation("readyz", ("text/plain",))}),
+    Resource(SERVICE, {"GET": Operation("home", ("text/html",))}),
+    Resource(
+        f"{SERVICE}/studies",
+        {"GET": _search("search_studies"), "POST": Operation("store", _STORED, _STORE_IN)},
+    ),
+    Resource(f"{SERVICE}/series", {"GET": _search("search_series")}),
+    Resource(f"{SERVICE}/instances", {"GET": _search("search_instances")}),
+    Resource(
+        _STUDY,
+        {
+            "GET": Operation("instances", _FILES),
+            "POST": Operation("store", _STORED, _STORE_IN),
+            "DELETE": Operation("remove"),
+        },
+    ),
+    Resource(f"{_STUDY}/metadata", {"GET": Operation("metadata", _RESULTS)}),
+    Resource(f"{_STUDY}/series", {"GET": _search("search_series")}),
+    Resource(f"{_STUDY}/instances", {"GET": _search("search_instances")}),
+    Resource(_SERIES, {"GET": Operation("instances", _FILES), "DELETE": Operation("remove")}),
+    Resource(f"{_SERIES}/metadata", {"GET": Operation("metadata", _RESULTS)}),
+    Resource(f"{_SERIES}/instances", {"GET": _search("search_instances")}),
+    Resource(
+        _INSTANCE,
+        {"GET": Operation("instances", (*_FILES, "application/dicom")), "DELETE": Operation("remove")},
+    ),
+    Resource(
+        f"{_INSTANCE}/metadata",
+        {"GET": Operation("metadata", (*_RESULTS, "application/dicom+xml"))},
+    ),
+    Resource(f"{_INSTANCE}/frames/{{frames}}", {"GET": Operation("frames", _PIXELS)}),
+    Resource(f"{_INSTANCE}/bulkdata/{{path...}}", {"GET": Operation("bulk", _PIXELS[:2])}),
+)
+
+
+@dataclass(slots=True)
+class _Node:
+    literals: dict[str, _Node] = field(default_factory=dict)
+    parameter: tuple[str, _Node] | None = None
+    rest: str = ""
+    resource: Resource | None = None
+
+
+class Router:
+    """Finds the resource of a path by walking its segments."""
+
+    def __init__(self, table: Iterable[Resource] = TABLE) -> None:
+        self._root = _Node()
+        for resource in table:
+            self._add(resource)
+
+    def _add(self, resource: Resource) -> None:
+        node = self._root
+        for segment in _segments(resource.template):
+            if segment.endswith("...}"):
+                node.rest = segment[1:-4]
+                break
+            if segment.startswith("{"):
+                if node.parameter is None:
+                    node.parameter = (segment[1:-1], _Node())
+                node = node.parameter[1]
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.resource = resource
+
+    def find(self, path: str) -> tuple[Resource, dict[str, str]]:
+        """The resource and its path parameters; one slash at the end is overlooked. Raises NotFound."""
+        node, values = self._root, dict[str, str]()
+        segments = _segments(path)
+        for index, segment in enumerate(segments):
+            following = node.literals.get(segment)
+            if following is None and node.rest and node.resource is not None:
+                values[node.rest] = "/".join(segments[index:])
+                return node.resource, values
+            if following is None and node.parameter is not None:
+                name, following = node.parameter
+                values[name] = segment
+            if following is None:
+                raise NotFound("there is no resource by this path")
+            node = following
+        if node.resource is None or node.rest:
+            raise NotFound("there is no resource by this path")
+        return node.resource, values
+
+
+def _segments(path: str) -> list[str]:
+    path = path.removeprefix("/").removesuffix("/")
+    return path.split("/") if path else []
