@@ -14,7 +14,8 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """`allowed_hosts` are names that `Host` may carry besides loopback, the socket's address and the public URL's.
+    """`allowed_hosts` are names that `Host` may carry besides loopback, the socket's address and the public
+    URL's.
 
     `max_body` of 0 is no limit.
     """

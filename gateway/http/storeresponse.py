@@ -64,8 +64,7 @@ def store_warnings(outcomes: Sequence[Outcome], base: str) -> list[str]:
         if code is None:
             continue
         what = f"instance {outcome.identity.instance}: " if outcome.identity is not None else ""
-        details = outcome.detail or "; ".join(getattr(outcome, "warning_details", ())) or "stored with a
-        warning"
+        details = outcome.detail or "; ".join(outcome.warning_details) or "stored with a warning"
         lines[f"{code:04X} {base}: {what}{details}"] = None
     return list(lines)[:MOST_WARNINGS]
 
