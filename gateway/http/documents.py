@@ -1,0 +1,54 @@
+"""DICOM JSON and XML documents as answers (PS3.18 Annex F, PS3.19 A.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import orjson
+
+from gateway.dicom.multipart import boundary_of
+from gateway.http.accept import Offer
+from gateway.http.encoding import choose_coding, encoded
+from gateway.http.media import JSON
+from gateway.http.request import Request
+from gateway.http.responses import MultipartResponse, Part, Response
+
+
+async def documents(
+    request: Request, offer: Offer, rows: Sequence[bytes], tag: str, headers: dict[str, str]
+) -> Response:
+    """`rows` are DICOM JSON objects with a NUL byte where the base URL goes. `tag` seeds the boundary."""
+    base = request.base.encode()
+    if offer.media == JSON:
+        body = b"".join((b"[", b",".join(rows).replace(b"\0", base), b"]"))
+        return await encoded_response(request, 200, {**headers, "content-type": JSON}, body)
+    written = await asyncio.to_thread(lambda: [_xml(row.replace(b"\0", base)) for row in rows])
+    if not offer.multipart:
+        return await encoded_response(request, 200, {**headers, "content-type": offer.media}, written[0])
+    parts = [Part(offer.media, _once(document), len(document)) for document in written]
+    return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
+
+
+async def encoded_response(request: Request, status: int, headers: dict[str, str], body: bytes) -> Response:
+    """`body` in the content coding that the client likes best."""
+    coding = choose_coding(request.headers.get("accept-encoding"), len(body))
+    if coding is not None:
+        headers = {**headers, "content-encoding": coding}
+        body = await encoded(body, coding)
+    return Response(status, headers, [body])
+
+
+def _xml(row: bytes) -> bytes:
+    from gateway.dicom.nativexml import to_xml
+
+    return to_xml(orjson.loads(row))
+
+
+def xml_of(dataset: dict[str, dict[str, object]]) -> bytes:
+    """One data set as a Native DICOM Model document."""
+    return _xml(orjson.dumps(dataset))
+
+
+async def _once(document: bytes) -> AsyncGenerator[bytes, None]:
+    yield document

@@ -1,0 +1,117 @@
+"""The way of a request: guard → route → handler → answer. The URLs themselves are the table in
+resources.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import Lifespan, Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from gateway.http.errors import MethodNotAllowed, failure
+from gateway.http.guard import Guard
+from gateway.http.httpsettings import HttpSettings
+from gateway.http.pages import Pages
+from gateway.http.request import ClientGone, Request, headers_of
+from gateway.http.resources import TABLE, Router
+from gateway.http.responses import Response
+from gateway.http.studies_remove import StudiesRemove
+from gateway.http.studies_retrieve import StudiesRetrieve
+from gateway.http.studies_search import StudiesSearch
+from gateway.http.studies_store import StudiesStore
+from gateway.services import timing
+
+if TYPE_CHECKING:
+    from gateway.services.ingest import Ingest
+    from gateway.services.remove import Remove
+    from gateway.services.retrieve import Retrieve
+    from gateway.services.search import Search
+
+__all__ = ["HttpSettings", "Services", "build"]
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+VARY = "Accept, Accept-Encoding, Origin"
+
+
+class Services:
+    """The use cases; bound when the server starts, before the first request."""
+
+    ingest: Ingest
+    retrieve: Retrieve
+    search: Search
+    remove: Remove
+
+    def bind(self, *, ingest: Ingest, retrieve: Retrieve, search: Search, remove: Remove) -> None:
+        self.ingest = ingest
+        self.retrieve = retrieve
+        self.search = search
+        self.remove = remove
+
+
+def build(
+    services: Services, settings: HttpSettings, *, lifespan: Lifespan[Starlette] | None = None
+) -> Starlette:
+    """The ASGI application."""
+    return Starlette(routes=[Mount("/", app=Gate(services, settings))], lifespan=lifespan)
+
+
+def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
+    """The handler of each operation that the table names."""
+    rooms = (
+        Pages(services),
+        StudiesRemove(services),
+        StudiesRetrieve(services),
+        StudiesSearch(services, settings),
+        StudiesStore(services, settings),
+    )
+    names = {operation.handler for resource in TABLE for operation in resource.methods.values()}
+    return {name: next(getattr(room, name) for room in rooms if hasattr(room, name)) for name in names}
+
+
+class Gate:
+    """Every request comes through here: one place for the guard, failures, and what all answers carry."""
+
+    def __init__(self, services: Services, settings: HttpSettings) -> None:
+        self._guard = Guard(settings)
+        self._router = Router()
+        self._handlers = handlers(services, settings)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        spent = timing.start()
+        headers = headers_of(scope)
+        try:
+            response = await self._answer(scope, headers, receive)
+        except ClientGone:
+            return
+        except Exception as error:
+            response = failure(error, headers.get("accept"))
+        response.headers["vary"] = VARY
+        if spent.seconds:
+            response.headers["server-timing"] = spent.header()
+        if "origin" in headers:
+            response.headers.update(self._guard.cors(headers))
+        await response.send(scope["method"], receive, send)
+
+    async def _answer(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
+        base = self._guard.base(scope, headers)
+        method = scope["method"]
+        resource, values = self._router.find(scope["path"])
+        if method == "OPTIONS":
+            allow = resource.allow
+            return Response(204, {"allow": allow, **self._guard.preflight(headers, allow)})
+        operation = resource.methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise MethodNotAllowed(method, resource.allow)
+        peer = scope["client"][0] if scope.get("client") else ""
+        request = Request(
+            method, scope["path"], scope["query_string"], headers, peer, base, receive, path_params=values
+        )
+        return await self._handlers[operation.handler](request)

@@ -1,0 +1,221 @@
+"""WADO-RS: instances, metadata, frames, bulk data (PS3.18 10.4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from gateway.dicom.multipart import boundary_of
+from gateway.errors import CodecError, GatewayError, NotAcceptable
+from gateway.http.accept import Accept, Offer, json_offers, not_acceptable
+from gateway.http.caching import caching, not_modified
+from gateway.http.conditional import byte_range, cut, entity_tag
+from gateway.http.documents import documents
+from gateway.http.encoding import choose_coding
+from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, instance_offers
+from gateway.http.paths import bulk_path, frame_list, resource_path
+from gateway.http.request import Request
+from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
+from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
+
+if TYPE_CHECKING:
+    from gateway.http.routes import Services
+    from gateway.index.base import StoredInstance
+    from gateway.services.body import Body
+    from gateway.services.retrieve import Located
+
+
+class StudiesRetrieve:
+    """Handlers of GET on studies, series, instances, and what is below them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # -- metadata ---------------------------------------------------------------------------------------
+
+    async def metadata(self, request: Request) -> Response:
+        """An array of all data sets below, or a part of XML for each (10.4.3.3.2)."""
+        path = resource_path(request.path_params)
+        offer = request.accept.choose(json_offers(single_xml=path.level is Level.INSTANCE))
+        request.check_charset()
+        versions = await self._services.retrieve.version_set(request.scope, path)
+        coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
+        tag = _tag(request, versions, "metadata", path.url(), str(offer), coding)
+        headers = caching(request, tag, versions)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        rows = await self._services.retrieve.metadata(request.scope, path)
+        headers["content-location"] = f"{request.base}{path.url()}/metadata"
+        return await documents(request, offer, rows, tag, headers)
+
+    # -- instances --------------------------------------------------------------------------------------
+
+    async def instances(self, request: Request) -> Response:
+        """PS3.10 files, in the transfer syntax that each of them can be had in (10.4.3.3.1)."""
+        path = resource_path(request.path_params)
+        accept = request.accept
+        stored = await self._services.retrieve.instances(request.scope, path)
+        chosen = self._chosen(accept, stored, single=path.level is Level.INSTANCE)
+        tag = _tag(request, path.url(), *(f"{s.version} {o}" for s, o in chosen))
+        headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        if not chosen[0][1].multipart:
+            return await self._single_instance(request, *chosen[0], headers)
+        parts = await self._instance_parts(request, chosen)
+        if missing := len(stored) - len(chosen):
+            headers["warning"] = (
+                f"299 {request.base}: {missing} instances cannot be sent in an acceptable transfer syntax"
+            )
+        return MultipartResponse(
+            206 if missing else 200,
+            headers,
+            parts=parts,
+            boundary=boundary_of(tag),
+            part_type="application/dicom",
+        )
+
+    def _chosen(
+        self, accept: Accept, stored: Sequence[StoredInstance], *, single: bool
+    ) -> list[tuple[StoredInstance, Offer]]:
+        """The best offer for each instance that has one (C-ACC-15). Raises NotAcceptable where none has."""
+        best: dict[str, Offer | None] = {}
+        offers: list[Offer] = []
+        for syntax in dict.fromkeys(instance.transfer_syntax for instance in stored):
+            possible = [
+                offer
+                for offer in instance_offers(syntax, single=single)
+                if offer.stored or self._services.retrieve.convertible(syntax)
+            ]
+            offers.extend(possible)
+            best[syntax] = next(iter(accept.rank(possible)), None)
+        chosen = [(s, offer) for s in stored if (offer := best[s.transfer_syntax]) is not None]
+        if not chosen:
+            raise not_acceptable(offers)
+        return chosen
+
+    async def _single_instance(
+        self, request: Request, stored: StoredInstance, offer: Offer, headers: dict[str, str]
+    ) -> Response:
+        body = await self._open(request, stored, offer)
+        headers["content-location"] = request.base + stored.identity.path.url()
+        return _single(request, body, offer.content_type, headers)
+
+    async def _instance_parts(
+        self, request: Request, chosen: Sequence[tuple[StoredInstance, Offer]]
+    ) -> list[Part]:
+        """The first is opened now, while a failure can still be a status; the others when it is their
+        turn.
+        """
+        parts = []
+        for index, (stored, offer) in enumerate(chosen):
+            location = request.base + stored.identity.path.url()
+            if index == 0:
+                body = await self._open(request, stored, offer)
+                parts.append(Part(offer.content_type, body.chunks, body.length, location))
+                continue
+            untouched = offer.stored and stored.transfer_syntax not in REWRITTEN
+            size = stored.locator.length if untouched else None
+            parts.append(Part(offer.content_type, self._later(request, stored, offer), size, location))
+        return parts
+
+    async def _open(self, request: Request, stored: StoredInstance, offer: Offer) -> Body:
+        target = None if offer.stored else EXPLICIT_VR_LE
+        return await self._services.retrieve.instance_bytes(request.scope, stored, target)
+
+    async def _later(
+        self, request: Request, stored: StoredInstance, offer: Offer
+    ) -> AsyncGenerator[bytes, None]:
+        body = await self._open(request, stored, offer)
+        async with aclosing(body.chunks):
+            async for chunk in body.chunks:
+                yield chunk
+
+    # -- frames -----------------------------------------------------------------------------------------
+
+    async def frames(self, request: Request) -> Response:
+        """One part for each frame, in the order asked (10.4.3.3.6); a bare body where one is asked so."""
+        path = resource_path(request.path_params)
+        numbers = frame_list(request.path_params["frames"])
+        accept = request.accept
+        located = await self._services.retrieve.locate(request.scope, path)
+        pixels = self._services.retrieve.checked_frames(located, numbers)
+        syntax = located.layout.transfer_syntax if pixels.encapsulated else None
+        offers = frame_offers(syntax, single=len(numbers) == 1)
+        failure: GatewayError | None = None
+        for offer in accept.rank(offers):
+            try:
+                return await self._frames_as(request, located, numbers, offer)
+            except (NotAcceptable, CodecError) as error:  # the next best may do
+                failure = failure or error
+        raise failure or not_acceptable(offers)
+
+    async def _frames_as(
+        self, request: Request, located: Located, numbers: Sequence[FrameNumber], offer: Offer
+    ) -> Response:
+        path = located.stored.identity.path
+        tag = _tag(request, located.stored.version, "frames", path.url(), numbers, offer)
+        headers = caching(request, tag, located.stored.version)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        bodies = await self._services.retrieve.frames(located, numbers, decoded=not offer.stored)
+        base = f"{request.base}{path.url()}/frames/"
+        if not offer.multipart:
+            headers["content-location"] = f"{base}{numbers[0]}"
+            return _single(request, bodies[0], offer.content_type, headers)
+        parts = [
+            Part(offer.content_type, body.chunks, body.length, f"{base}{number}")
+            for body, number in zip(bodies, numbers, strict=True)
+        ]
+        return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
+
+    # -- bulk data --------------------------------------------------------------------------------------
+
+    async def bulk(self, request: Request) -> Response:
+        """The value that a BulkDataURI stands for (10.4.3.3.5)."""
+        path = resource_path(request.path_params)
+        where = bulk_path(request.path_params["path"])
+        accept = request.accept
+        located = await self._services.retrieve.locate(request.scope, path)
+        body = await self._services.retrieve.bulk(request.scope, path, where)
+        try:
+            offer = accept.choose(bulk_offers(body.content_type, body.transfer_syntax))
+            return _bulk_response(request, located, where, body, offer)
+        except BaseException:
+            await body.chunks.aclose()
+            raise
+
+
+def _bulk_response(request: Request, located: Located, where: str, body: Body, offer: Offer) -> Response:
+    path: ResourcePath = located.stored.identity.path
+    tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
+    headers = caching(request, tag, located.stored.version)
+    if not_modified(request, headers) is not None:
+        return StreamResponse(304, headers, chunks=body.chunks)  # closes what was opened
+    version = request.version
+    location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
+    if not offer.multipart:
+        headers["content-location"] = location
+        return _single(request, body, offer.content_type, headers)
+    part = Part(offer.content_type, body.chunks, body.length, location)
+    return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
+
+
+def _single(request: Request, body: Body, content_type: str, headers: dict[str, str]) -> Response:
+    """A bare body, or the range of it that was asked (C-MP-9)."""
+    headers["content-type"] = content_type
+    chunks, size, status = body.chunks, body.length, 200
+    if size is not None:
+        headers["accept-ranges"] = "bytes"
+        span = byte_range(
+            request.headers.get("range"), request.headers.get("if-range"), headers["etag"], size
+        )
+        if span is not None:
+            headers["content-range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
+            chunks, size, status = cut(chunks, span), len(span), 206
+    return StreamResponse(status, headers, chunks=chunks, size=size)
+
+
+def _tag(request: Request, *parts: object) -> str:
+    return entity_tag(request.scope.fingerprint, request.base, *parts)

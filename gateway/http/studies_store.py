@@ -1,0 +1,179 @@
+"""STOW-RS: instances in, one after another as they arrive (PS3.18 10.5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import orjson
+
+from gateway.dicom.multipart import (
+    Event,
+    MultipartParser,
+    PartBegin,
+    PartData,
+    PartEnd,
+    PartHead,
+    boundary_of,
+    closing,
+    encode_head,
+    message_type,
+)
+from gateway.errors import BadRequest, DicomError, GatewayError, UnsupportedMedia
+from gateway.http.accept import Offer
+from gateway.http.documents import encoded_response, xml_of
+from gateway.http.httpsettings import HttpSettings
+from gateway.http.media import DICOM, JSON, MULTIPART, OCTETS, XML, MediaType, parse_media_type
+from gateway.http.paths import uid
+from gateway.http.request import ClientGone, Request
+from gateway.http.responses import Response
+from gateway.http.storeresponse import created_url, store_response, store_status, store_warnings
+from gateway.services.ingest import CANNOT_UNDERSTAND, Outcome
+
+if TYPE_CHECKING:
+    from gateway.http.routes import Services
+    from gateway.services.ingest import IngestSession
+
+TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM)
+OFFERS = (Offer(JSON), Offer(XML), Offer(XML, multipart=True))
+
+
+class StudiesStore:
+    """Handler of POST on `/studies` and `/studies/{study}`."""
+
+    def __init__(self, services: Services, settings: HttpSettings) -> None:
+        self._services = services
+        self._max_body = settings.max_body
+
+    async def store(self, request: Request) -> Response:
+        """Every instance stands or falls alone; what is reported as stored is durable."""
+        study = request.path_params.get("study")
+        study = None if study is None else uid("study", study)
+        offer = request.accept.choose(OFFERS)
+        media = _checked_type(request)
+        session = self._services.ingest.session(request.source, study=study)
+        outcomes = await self._receive(request, media, session)
+        return await _answer(request, offer, outcomes)
+
+    async def _receive(self, request: Request, media: MediaType, session: IngestSession) -> list[Outcome]:
+        body = request.body(self._max_body)
+        refused: list[Outcome] = []
+        try:
+            if media.essence == MULTIPART:
+                await _take_parts(_Parts(body, media.get("boundary") or ""), media, session, refused)
+            else:
+                await session.take(await _not_empty(body), named_transfer_syntax=media.get("transfer-syntax"))
+        except (DicomError, BadRequest) as error:
+            outcomes = await session.finish() + refused
+            if all(outcome.failure is not None for outcome in outcomes):
+                raise BadRequest(error.detail) from error
+            return [*outcomes, Outcome(None, CANNOT_UNDERSTAND, error.detail)]
+        except (ClientGone, GatewayError):
+            await session.finish()
+            raise
+        return await session.finish() + refused
+
+
+def _checked_type(request: Request) -> MediaType:
+    """What the body is. Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11)."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMedia(
+            "a body with a content coding is not taken; send it as it is", available=["identity"]
+        )
+    text = request.headers.get("content-type", "")
+    media = parse_media_type(text) if text else None
+    root = parse_media_type(media.get("type") or DICOM) if media is not None else None
+    if media is None or root is None or media.essence not in (MULTIPART, DICOM) or root.essence != DICOM:
+        seen = f"content type '{text[:100]}' is not taken" if text else "no content type is given"
+        raise UnsupportedMedia(f"{seen}; want {TAKEN[0]}", available=TAKEN)
+    if media.essence == MULTIPART and not media.get("boundary"):
+        raise BadRequest("the multipart content type names no boundary")
+    return media
+
+
+async def _take_parts(
+    parts: _Parts, media: MediaType, session: IngestSession, refused: list[Outcome]
+) -> None:
+    """Each part's own type decides (S-28); where it has none, that of the message."""
+    async for headers in parts:
+        text = headers.get("content-type", "")
+        part_type = parse_media_type(text) if text else MediaType(DICOM)
+        if part_type is None or part_type.essence not in (DICOM, OCTETS):
+            async for _ in parts.body():
+                pass
+            detail = f"part {parts.count}: content type '{text[:100]}' is not taken; want {DICOM}"
+            refused.append(Outcome(None, CANNOT_UNDERSTAND, detail))
+            continue
+        syntax = part_type.get("transfer-syntax") or media.get("transfer-syntax")
+        await session.take(parts.body(), named_transfer_syntax=syntax)
+    if not parts.count:
+        raise BadRequest("the multipart body has no parts")
+
+
+async def _not_empty(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    first = await anext(body, b"")
+    if not first:
+        raise BadRequest("the body is empty; want an instance")
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in body:
+            yield chunk
+
+    return all_of_it()
+
+
+class _Parts:
+    """The parts of a multipart body, in order; the body of each is read before the next one begins."""
+
+    def __init__(self, body: AsyncIterator[bytes], boundary: str) -> None:
+        self._chunks = body
+        self._parser = MultipartParser(boundary)
+        self._events: deque[Event] = deque()
+
+    @property
+    def count(self) -> int:
+        return self._parser.parts
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, str]]:
+        """The header fields of each part. Raises Truncated where the closing boundary is missing."""
+        while (event := await self._next()) is not None:
+            if isinstance(event, PartBegin):
+                yield event.headers
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The octets of the part that has just begun."""
+        while (event := await self._next()) is not None:
+            if isinstance(event, PartData):
+                yield event.data
+            elif isinstance(event, PartEnd):
+                return
+
+    async def _next(self) -> Event | None:
+        while not self._events:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                self._parser.close()
+                return None
+            self._events.extend(self._parser.feed(chunk))
+        return self._events.popleft()
+
+
+async def _answer(request: Request, offer: Offer, outcomes: list[Outcome]) -> Response:
+    dataset = store_response(outcomes, request.base)
+    headers = {"cache-control": "no-store", "content-type": offer.media}
+    if location := created_url(outcomes, request.base):
+        headers["location"] = location
+    if lines := store_warnings(outcomes, request.base):
+        headers["warning"] = "\n".join(line.replace("\n", " ") for line in lines)
+    status = store_status(outcomes)
+    if status == 503:
+        headers["retry-after"] = "5"
+    body = orjson.dumps(dataset) if offer.media == JSON else xml_of(dataset)
+    if offer.multipart:  # who takes multipart XML only gets one part of it (S-95)
+        boundary = boundary_of(location or request.path)
+        head = encode_head(boundary, PartHead(XML, len(body)), first=True)
+        headers["content-type"] = message_type(boundary, XML)
+        body = head + body + closing(boundary)
+    return await encoded_response(request, status, headers, body)
