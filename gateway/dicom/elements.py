@@ -81,7 +81,7 @@ def _tells(tag: int) -> int:
         return SIGNED
     if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
         return CREATOR
-    return COLLECT if tag in _COLLECTED else 0
+    return COLLECT if tag in _COLLECTED or tag in OFFSET_TABLES else 0
 
 
 def _above(tag: int, vr: str) -> int:

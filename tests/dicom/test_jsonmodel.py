@@ -6,12 +6,11 @@ import struct
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from gateway.dicom import values
 from gateway.dicom.charsets import DEFAULT, charset
 from gateway.dicom.jsonmodel import Order, bulk_member, json_object, opening
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -99,8 +98,10 @@ def test_a_single_reads_back_and_is_short(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("vr", "big", "little"),
-    [("OB", b"\1\2\3", b"\1\2\3"), ("OW", b"\1\2\3\4", b"\2\1\4\3"), ("OF", b"\1\2\3\4", b"\4\3\2\1")]
-    + [
+    [
+        ("OB", b"\1\2\3", b"\1\2\3"),
+        ("OW", b"\1\2\3\4", b"\2\1\4\3"),
+        ("OF", b"\1\2\3\4", b"\4\3\2\1"),
         ("OD", bytes(range(8)), bytes(range(7, -1, -1))),
         ("UN", b"\1\2", b"\1\2"),
         ("OW", b"\1\2\3", b"\2\1\3"),
