@@ -400,7 +400,7 @@ class Part10Reader:
         text = raw.split(b"\\")[0].strip(b" \0")
         if not text:
             return 1
-        if not re.fullmatch(rb"\+?[0-9]{1,12}", text) or int(text) == 0:
+        if not text.removeprefix(b"+").isdigit() or len(text) > 12 or int(text) == 0:
             self._found("00280008", "Number of Frames is no positive number, taken as 1")
             return 1
         return int(text)
