@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 from tqdm import tqdm
+from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway
 from gateway.errors import BadParameter
@@ -29,9 +31,22 @@ def serve(settings: Settings) -> int:
             "bind 127.0.0.1 behind a proxy that authenticates, or say --insecure",
             parameter="host",
         )
+    config = _configured(settings)
+    socket = config.bind_socket()
+    port = int(socket.getsockname()[1])
     # Worker processes are started fresh and read their settings from the environment.
-    os.environ.update(settings.environment())
-    uvicorn.run(
+    os.environ.update(replace(settings, port=port).environment())
+    print(f"dicomweb-gateway: http://{settings.host}:{port}/dicom-web", flush=True)
+    server = uvicorn.Server(config)
+    if settings.workers == 1:
+        server.run(sockets=[socket])
+        return 0 if server.started else 1
+    Multiprocess(config, target=server.run, sockets=[socket]).run()
+    return 0
+
+
+def _configured(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         "gateway.app:create",
         factory=True,
         host=settings.host.strip("[]"),
@@ -39,13 +54,14 @@ def serve(settings: Settings) -> int:
         workers=settings.workers,
         loop="uvloop",
         http="httptools",
+        lifespan="on",
         access_log=False,  # query strings hold patients' names
         server_header=False,
         timeout_keep_alive=75,
+        timeout_graceful_shutdown=20,
         proxy_headers=False,  # http/guard.py reads them, from trusted proxies only
-        log_level="warning" if settings.workers == 1 else "info",
+        log_level="warning",
     )
-    return 0
 
 
 @asynccontextmanager

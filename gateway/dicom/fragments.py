@@ -1,0 +1,116 @@
+"""Encapsulated pixel data (PS3.5 A.4): the items of its value, found as the bytes arrive."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+
+from gateway.errors import DicomError, LimitExceeded, Truncated
+
+ITEM = 0xE000FFFE
+DELIMITER = 0xE0DDFFFE
+HEAD = 16
+MOST_FRAGMENTS = 4_000_000
+MOST_BOT = 64 << 20
+
+
+class FragmentScanner:
+    """Follows item lengths, never scans bytes: a fragment may hold what looks like a delimiter.
+
+    `offset` is that of the first byte after the element's header, `stop` that of the end of the value where
+    its length is defined. After `done`: `starts` and `lengths` of the fragments' value fields without the
+    Basic Offset Table, `bot` its raw value, `heads` the first bytes of each fragment, `end` where the value
+    ends (behind the delimiter).
+    """
+
+    def __init__(self, offset: int, stop: int | None = None) -> None:
+        self.starts = array("Q")
+        self.lengths = array("Q")
+        self.heads: list[bytes] = []
+        self.bot = b""
+        self.done = False
+        self.end = offset
+        self._stop = stop
+        self._at = offset
+        self._header = b""
+        self._left = 0
+        self._first = True
+        self._keep = bytearray()
+        self._wanted = 0
+
+    def feed(self, view: bytes | memoryview) -> int:
+        """How many bytes of `view` belong to the value; fewer than all only once `done`.
+
+        Raises DicomError where an item header was due and something else is there.
+        """
+        used, size = 0, len(view)
+        while not self.done:
+            if self._left == 0 and not self._header and self._at == self._stop:
+                self._finish()
+                break
+            if used == size:
+                break
+            used += self._value(view, used) if self._left else self._item(view, used)
+        return used
+
+    def close(self) -> None:
+        """The bytes are over. Raises Truncated unless `done`."""
+        if not self.done and self._left == 0 and self._at == self._stop:
+            self._finish()
+        if not self.done:
+            raise Truncated(f"pixel data ends at byte {self._at} without its sequence delimiter", tag="7FE00010")
+
+    def _value(self, view: bytes | memoryview, used: int) -> int:
+        take = min(self._left, len(view) - used)
+        missing = self._wanted - len(self._keep)
+        if missing > 0:
+            self._keep += view[used : used + min(take, missing)]
+        self._left -= take
+        self._at += take
+        if self._left == 0:
+            self._item_read()
+        return take
+
+    def _item_read(self) -> None:
+        if self._first:
+            self.bot, self._first = bytes(self._keep), False
+        else:
+            self.heads.append(bytes(self._keep))
+        self._keep.clear()
+
+    def _item(self, view: bytes | memoryview, used: int) -> int:
+        take = min(8 - len(self._header), len(view) - used)
+        self._header += bytes(view[used : used + take])
+        self._at += take
+        if len(self._header) < 8:
+            return take
+        tag, length = struct.unpack("<II", self._header)
+        self._header = b""
+        if tag == DELIMITER:
+            self._finish()
+        elif tag == ITEM and length != 0xFFFFFFFF:
+            self._begin(length)
+        else:
+            raise DicomError(f"pixel data at byte {self._at - 8}: an item was due", tag="7FE00010")
+        return take
+
+    def _begin(self, length: int) -> None:
+        if self._stop is not None and self._at + length > self._stop:
+            raise DicomError(f"pixel data at byte {self._at - 8}: the item is longer than the value", tag="7FE00010")
+        if self._first:
+            if length > MOST_BOT:
+                raise LimitExceeded(f"a Basic Offset Table of {length} bytes is beyond {MOST_BOT}")
+            self._wanted = length
+        else:
+            if len(self.starts) >= MOST_FRAGMENTS:
+                raise LimitExceeded(f"more than {MOST_FRAGMENTS} fragments")
+            self._wanted = min(HEAD, length)
+            self.starts.append(self._at)
+            self.lengths.append(length)
+        self._left = length
+        if length == 0:
+            self._item_read()
+
+    def _finish(self) -> None:
+        self.done = True
+        self.end = self._at

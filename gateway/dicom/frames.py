@@ -1,0 +1,201 @@
+"""Frame tables: which bytes of an object are which frame (PS3.5 8.2, A.4; PS3.18 10.4.1.1.6)."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.dicom.fragments import FragmentScanner
+from gateway.dicom.layout import PixelLayout
+from gateway.model import FrameNumber, Span
+
+VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
+
+# How a frame's codestream begins: JPEG and JPEG-LS, JPEG 2000, its JP2 box, JPEG XL bare and boxed.
+_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
+
+
+@dataclass(frozen=True, slots=True)
+class PixelElement:
+    """The element that holds the pixels: `offset` and `length` of its value; `scanner` where encapsulated.
+
+    `table` and `table_lengths` are the values of the Extended Offset Table (7FE0,0001) and its lengths
+    (7FE0,0002), empty where absent.
+    """
+
+    tag: int
+    vr: str
+    offset: int
+    length: int
+    scanner: FragmentScanner | None = None
+    table: bytes = b""
+    table_lengths: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelAttributes:
+    """What the data set says of its pixels; 0 or '' where absent. `frames` is Number of Frames, 1 if absent."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+    photometric: str
+    planar: int
+    frames: int
+
+
+def is_video(transfer_syntax: str) -> bool:
+    """MPEG-2, H.264 and H.265: one stream, no frames of its own."""
+    return transfer_syntax.removesuffix(".1") in VIDEO or transfer_syntax in VIDEO
+
+
+def pixel_layout(element: PixelElement, attributes: PixelAttributes, transfer_syntax: str) -> PixelLayout:
+    """The frame table. Never allocates by what the attributes claim, only by what is there."""
+    scanner = element.scanner
+    bits = _frame_bits(attributes)
+    if scanner is None:
+        frames = min(attributes.frames, element.length * 8 // bits) if bits else 0
+        problem = "" if bits else "Rows, Columns, Samples per Pixel or Bits Allocated is absent or zero"
+        return _layout(element, attributes, bits, frames, problem, array("L"))
+    first, problem = _first_fragments(element, scanner, attributes.frames, transfer_syntax)
+    return _layout(element, attributes, bits, len(first), problem, first)
+
+
+def _layout(
+    element: PixelElement, a: PixelAttributes, bits: int, frames: int, problem: str, first: array[int]
+) -> PixelLayout:
+    scanner = element.scanner
+    return PixelLayout(
+        tag=element.tag,
+        vr=element.vr,
+        offset=element.offset,
+        length=element.length,
+        encapsulated=scanner is not None,
+        frames=frames,
+        declared_frames=a.frames,
+        rows=a.rows,
+        columns=a.columns,
+        samples=a.samples,
+        bits_allocated=a.bits_allocated,
+        bits_stored=a.bits_stored,
+        high_bit=a.high_bit,
+        pixel_representation=a.pixel_representation,
+        photometric=a.photometric,
+        planar=a.planar,
+        frame_bits=bits,
+        starts=scanner.starts if scanner else array("Q"),
+        lengths=scanner.lengths if scanner else array("Q"),
+        first=first,
+        problem=problem,
+    )
+
+
+def _frame_bits(a: PixelAttributes) -> int:
+    """Bits of one native frame; YBR_FULL_422 and YBR_PARTIAL_422 have two samples a pixel (PS3.3 C.7.6.3.1.2)."""
+    samples = 2 if a.photometric in {"YBR_FULL_422", "YBR_PARTIAL_422"} and a.samples == 3 else a.samples
+    return a.rows * a.columns * samples * a.bits_allocated
+
+
+def _first_fragments(
+    element: PixelElement, scanner: FragmentScanner, frames: int, transfer_syntax: str
+) -> tuple[array[int], str]:
+    """The first fragment of each frame, or why that cannot be told."""
+    fragments = len(scanner.starts)
+    nothing = array("L")
+    if is_video(transfer_syntax):
+        return nothing, "the pixel data is one video stream"
+    if fragments == 0:
+        return nothing, "the pixel data has no fragments"
+    if frames <= 1:
+        return array("L", [0]), ""
+    by_table = _by_table(element, scanner, frames)
+    if by_table is not None:
+        return by_table, ""
+    if fragments == frames:
+        return array("L", range(frames)), ""
+    if fragments < frames:
+        return nothing, f"{frames} frames are declared and there are {fragments} fragments"
+    begins = array("L", [i for i, head in enumerate(scanner.heads) if head.startswith(_STARTS)])
+    if len(begins) == frames and begins[0] == 0:
+        return begins, ""
+    return nothing, f"no offset table tells which of {fragments} fragments belong to which of {frames} frames"
+
+
+def _by_table(element: PixelElement, scanner: FragmentScanner, frames: int) -> array[int] | None:
+    """From the Extended or the Basic Offset Table, if every offset is that of an item and they ascend."""
+    for table, code, size in ((element.table, "Q", 8), (scanner.bot, "I", 4)):
+        if len(table) != frames * size:
+            continue
+        offsets = struct.unpack(f"<{frames}{code}", table)
+        # Offsets count from the first item after the Basic Offset Table, and point at item headers.
+        origin = scanner.starts[0] - 8
+        where = {start - 8 - origin: i for i, start in enumerate(scanner.starts)}
+        found = [where.get(offset, -1) for offset in offsets]
+        ascending = all(a < b for a, b in zip(found, found[1:], strict=False))
+        if found[0] == 0 and ascending:
+            return array("L", found)
+    return None
+
+
+def frame_spans(pixels: PixelLayout, number: FrameNumber) -> list[Span]:
+    """The spans of a frame, in order; neighbouring fragments stay apart, their item headers lie between.
+
+    A native 1-bit frame may begin and end within a byte: `realigned` mends that.
+    """
+    index = number - 1
+    if not 0 <= index < pixels.frames:
+        raise IndexError(number)
+    if not pixels.encapsulated:
+        begin, end = index * pixels.frame_bits, (index + 1) * pixels.frame_bits
+        return [Span(pixels.offset + begin // 8, pixels.offset + (end + 7) // 8)]
+    stop = pixels.first[index + 1] if index + 1 < pixels.frames else len(pixels.starts)
+    return [
+        Span(pixels.starts[i], pixels.starts[i] + pixels.lengths[i]) for i in range(pixels.first[index], stop)
+    ]
+
+
+def realigned(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
+    """The bits of a frame moved to begin with the first bit of a byte; bits are packed from the lowest (PS3.5 8.1.1)."""
+    shift = (number - 1) * pixels.frame_bits % 8
+    bits = int.from_bytes(data, "little") >> shift & (1 << pixels.frame_bits) - 1
+    return bits.to_bytes((pixels.frame_bits + 7) // 8, "little")
+
+
+def plan(pixels: PixelLayout, numbers: Sequence[FrameNumber]) -> list[tuple[Span, list[FrameNumber]]]:
+    """Native frames that lie side by side as one read each; each span covers its frames whole."""
+    reads: list[tuple[Span, list[FrameNumber]]] = []
+    for number in numbers:
+        spans = frame_spans(pixels, number)
+        whole = Span(spans[0].start, spans[-1].stop)
+        if reads and reads[-1][0].stop == whole.start and not pixels.encapsulated:
+            last, frames = reads[-1]
+            reads[-1] = (Span(last.start, whole.stop), [*frames, number])
+        else:
+            reads.append((whole, [number]))
+    return reads
+
+
+def swap_width(vr: str, bits_allocated: int) -> int:
+    """How many bytes make up one unit of a big endian value."""
+    if vr == "OW":
+        return 4 if bits_allocated == 32 else 2
+    return {"OL": 4, "OF": 4, "FL": 4, "UL": 4, "SL": 4, "OD": 8, "OV": 8, "FD": 8, "UV": 8, "SV": 8}.get(
+        vr, 2 if vr in {"US", "SS", "AT"} else 1
+    )
+
+
+def swap(data: bytes, width: int) -> bytes:
+    """Each `width` bytes in the other order; what does not fill a unit at the end stays."""
+    if width == 1:
+        return data
+    out = bytearray(data)
+    whole = len(data) - len(data) % width
+    for i in range(width):
+        out[i:whole:width] = data[width - 1 - i : whole : width]
+    return bytes(out)

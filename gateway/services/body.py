@@ -1,0 +1,97 @@
+"""A stream of bytes with what is known of it before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.model import Span
+from gateway.services.timing import measured
+from gateway.store.base import ObjectStore
+
+# A span above this is streamed, however warm: copying it at once would hold up the event loop.
+NOW_AT_MOST = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """`length` bytes (None: not known before the end) of `content_type`, to be iterated once and closed.
+
+    `transfer_syntax` is None where the notion does not apply.
+    """
+
+    content_type: str
+    transfer_syntax: str | None
+    length: int | None
+    chunks: AsyncGenerator[bytes, None]
+
+
+async def primed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Pull the first chunk now, while a failure can still become a status code."""
+    first = await anext(chunks, b"")
+
+    async def replay() -> AsyncGenerator[bytes, None]:
+        async with aclosing(chunks):
+            yield first
+            async for chunk in chunks:
+                yield chunk
+
+    return replay()
+
+
+async def only(data: bytes) -> AsyncGenerator[bytes, None]:
+    """One chunk."""
+    yield data
+
+
+async def joined(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes, None]:
+    """One after another; each is closed, also those never begun."""
+    try:
+        for part in parts:
+            async for chunk in part:
+                yield chunk
+    finally:
+        for part in parts:
+            await part.aclose()
+
+
+async def read_span(store: ObjectStore, key: str, span: Span) -> AsyncGenerator[bytes, None]:
+    """The bytes of a span: at once where the page cache has them, else streamed."""
+    now = store.read_now(key, span) if len(span) <= NOW_AT_MOST else None
+    if now is not None:
+        yield now
+        return
+    with measured("store"):
+        opened = store.read(key, span)
+        chunks = await opened.__aenter__()
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        await opened.__aexit__(None, None, None)
+
+
+async def read_whole(store: ObjectStore, key: str, span: Span) -> bytes:
+    """The span in memory; for frames and headers, never for whole objects."""
+    async with aclosing(read_span(store, key, span)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+class Change(Protocol):
+    """A push translator of bytes."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+async def mapped(chunks: AsyncGenerator[bytes, None], change: Change) -> AsyncGenerator[bytes, None]:
+    """Each chunk through `change`, then what it still has."""
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if out := change.feed(chunk):
+                yield out
+    if rest := change.finish():
+        yield rest

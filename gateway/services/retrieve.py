@@ -1,0 +1,241 @@
+"""How an instance gets out: index row (cached) → spans → ranged read → bytes (PS3.18 10.4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
+from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.errors import NotAcceptable, NotFound
+from gateway.index.base import Index, Scope, StoredInstance
+from gateway.model import EXPLICIT_VR_LE, FrameNumber, ResourcePath, Span
+from gateway.render.codecs import decodable, decode_frame
+from gateway.render.pool import CodecPool, SingleFlight
+from gateway.services.body import Body, joined, only, primed, read_span, read_whole
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.inflate import Inflated
+from gateway.services.timing import measured
+from gateway.store.base import ObjectStore
+
+OCTETS = "application/octet-stream"
+LAYOUTS_AT_MOST = 20_000
+DECODED_AT_MOST = 64 << 20
+METADATA_AT_MOST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The current version of an instance and where its values are."""
+
+    stored: StoredInstance
+    layout: InstanceLayout
+
+    @property
+    def native(self) -> bool:
+        """Whether the pixel data, if any, is not encapsulated."""
+        return self.layout.pixels is None or not self.layout.pixels.encapsulated
+
+
+class Retrieve:
+    """WADO-RS without its HTTP."""
+
+    def __init__(self, store: ObjectStore, index: Index, freshness: Freshness, pool: CodecPool) -> None:
+        self._store = store
+        self._index = index
+        self._freshness = freshness
+        self._pool = pool
+        self._inflated = Inflated(store)
+        self._flights: SingleFlight[bytes] = SingleFlight()
+        self._layouts: StudyCache[Located] = freshness.watch(StudyCache(LAYOUTS_AT_MOST))
+        self._decoded: StudyCache[bytes] = freshness.watch(StudyCache(DECODED_AT_MOST))
+        self._metadata: StudyCache[list[bytes]] = freshness.watch(StudyCache(METADATA_AT_MOST))
+
+    async def version_set(self, scope: Scope, path: ResourcePath) -> str:
+        """Changes whenever what is under `path` does. Raises NotFound, Gone."""
+        with measured("index"):
+            return await self._index.version_set(scope, path)
+
+    async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+        """In default order. Raises NotFound, Gone."""
+        with measured("index"):
+            return await self._index.instances(scope, path)
+
+    async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
+        """DICOM JSON objects in default order, a NUL byte where the base URL goes. Raises NotFound, Gone."""
+        with measured("index"):
+            key = (scope.fingerprint, path, await self._index.version_set(scope, path))
+            cached = self._metadata.get(key)
+            if cached is None:
+                generation = self._freshness.generation
+                cached = await self._index.metadata(scope, path)
+                if generation == self._freshness.generation:
+                    self._metadata.put(key, cached, study=path.study, weight=sum(map(len, cached)))
+        return cached
+
+    async def locate(self, scope: Scope, path: ResourcePath) -> Located:
+        """Of one instance. Raises NotFound, Gone."""
+        key = (scope.fingerprint, path)
+        found = self._layouts.get(key) if self._freshness.is_fresh else None
+        if found is None:
+            generation = self._freshness.generation
+            with measured("index"):
+                found = Located(*await self._index.layout(scope, path))
+            if generation == self._freshness.generation:
+                self._layouts.put(key, found, study=path.study)
+        return found
+
+    # -- frames -----------------------------------------------------------------------------------------
+
+    def checked_frames(self, located: Located, numbers: Sequence[FrameNumber]) -> PixelLayout:
+        """The pixel layout, once all of `numbers` are there. Raises NotFound naming what is not (PS3.18 10.4.3.1)."""
+        pixels = located.layout.pixels
+        instance = located.stored.identity.instance
+        if pixels is None:
+            raise NotFound(f"instance {instance} has no pixel data, so no frames", uid=instance)
+        if pixels.problem:
+            raise NotFound(f"instance {instance} has no single frames to offer: {pixels.problem}", uid=instance)
+        for number in numbers:
+            if number > pixels.frames:
+                raise NotFound(
+                    f"frame {number}: the instance has {pixels.frames}", parameter="frames", uid=instance
+                )
+        return pixels
+
+    async def frames(
+        self, located: Located, numbers: Sequence[FrameNumber], *, decoded: bool
+    ) -> list[Body]:
+        """A body for each number, in order; the first is primed. `decoded` asks for native bytes.
+
+        Raises NotFound, NotAcceptable where decoding is asked and cannot be done, CodecError, StoreError.
+        """
+        pixels = self.checked_frames(located, numbers)
+        if pixels.encapsulated and decoded:
+            self._check_decodable(located)
+            bodies = [self._decoded_frame(located, pixels, number) for number in numbers]
+        else:
+            syntax = located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
+            bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
+        if bodies:
+            first = bodies[0]
+            bodies[0] = Body(first.content_type, first.transfer_syntax, first.length, await primed(first.chunks))
+        return bodies
+
+    def _check_decodable(self, located: Located) -> None:
+        syntax = located.layout.transfer_syntax
+        if not decodable(syntax):
+            raise NotAcceptable(
+                f"stored in transfer syntax {syntax}, which cannot be decoded here; ask for transfer-syntax=*",
+                available=[f"transfer-syntax={syntax}"],
+            )
+
+    def _stored_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str) -> Body:
+        spans = frame_spans(pixels, number)
+        if not pixels.encapsulated and (pixels.bits_allocated == 1 or located.layout.big_endian):
+            length = (pixels.frame_bits + 7) // 8
+            return Body(OCTETS, syntax, length, self._native_frame(located, pixels, number))
+        parts = [self._span(located, span) for span in spans]
+        chunks = parts[0] if len(parts) == 1 else joined(parts)
+        return Body(OCTETS, syntax, sum(map(len, spans)), chunks)
+
+    async def _native_frame(
+        self, located: Located, pixels: PixelLayout, number: FrameNumber
+    ) -> AsyncGenerator[bytes, None]:
+        data = b"".join([await self._whole(located, span) for span in frame_spans(pixels, number)])
+        if pixels.bits_allocated == 1:
+            data = realigned(data, pixels, number)
+        elif located.layout.big_endian:
+            data = swap(data, swap_width(pixels.vr, pixels.bits_allocated))
+        yield data
+
+    def _decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> Body:
+        async def chunks() -> AsyncGenerator[bytes, None]:
+            yield await self.decoded_frame(located, pixels, number)
+
+        return Body(OCTETS, EXPLICIT_VR_LE, None, chunks())
+
+    async def decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
+        """Native bytes of an encapsulated frame; who asks for the same at once shares one job."""
+        key = (located.stored.version, number)
+        cached = self._decoded.get(key)
+        if cached is None:
+            with measured("decode"):
+                cached = await self._flights.run(key, lambda: self._decode(located, pixels, number))
+            self._decoded.put(key, cached, study=located.stored.identity.study, weight=len(cached))
+        return cached
+
+    async def _decode(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
+        codestream = b"".join([await self._whole(located, span) for span in frame_spans(pixels, number)])
+        frame = await self._pool.run(decode_frame, codestream, pixels, located.layout.transfer_syntax)
+        return frame.data
+
+    # -- bulk data --------------------------------------------------------------------------------------
+
+    async def bulk(self, scope: Scope, path: ResourcePath, bulk_path: str) -> Body:
+        """The value that a BulkDataURI stands for, little endian (PS3.18 10.4.1.1.5). Raises NotFound, Gone.
+
+        Encapsulated pixel data comes decoded, all frames one after another (R-B-5).
+        """
+        located = await self.locate(scope, path)
+        pixels = located.layout.pixels
+        if pixels is not None and bulk_path == f"{pixels.tag:08X}":
+            return await self._pixel_value(located, pixels)
+        value = located.layout.bulk.get(bulk_path)
+        if value is None:
+            raise NotFound(f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata")
+        return await self._bulk_value(located, value)
+
+    async def _bulk_value(self, located: Located, value: BulkValue) -> Body:
+        chunks = self._span(located, Span(value.offset, value.offset + value.length))
+        width = swap_width(value.vr, 16) if located.layout.big_endian else 1
+        if width > 1:
+            chunks = _swapped(chunks, width)
+        return Body(value.content_type or OCTETS, None, value.length, await primed(chunks))
+
+    async def _pixel_value(self, located: Located, pixels: PixelLayout) -> Body:
+        if not pixels.encapsulated:
+            chunks = self._span(located, Span(pixels.offset, pixels.offset + pixels.length))
+            width = swap_width(pixels.vr, pixels.bits_allocated) if located.layout.big_endian else 1
+            if width > 1:
+                chunks = _swapped(chunks, width)
+            return Body(OCTETS, EXPLICIT_VR_LE, pixels.length, await primed(chunks))
+        if pixels.problem:
+            spans = [Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True)]
+            parts = [self._span(located, span) for span in spans]
+            return Body(OCTETS, located.layout.transfer_syntax, sum(map(len, spans)), await primed(joined(parts)))
+        numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
+        bodies = await self.frames(located, numbers, decoded=True)
+        return Body(OCTETS, EXPLICIT_VR_LE, None, joined([body.chunks for body in bodies]))
+
+    # -- bytes ------------------------------------------------------------------------------------------
+
+    async def _key(self, located: Located) -> tuple[str, int]:
+        """The object that the layout's offsets count in, and where it begins there."""
+        locator = located.stored.locator
+        if located.layout.inflated:
+            return await self._inflated.key(located.stored, located.layout), 0
+        return locator.key, locator.offset
+
+    async def _span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
+        key, base = await self._key(located)
+        async for chunk in read_span(self._store, key, Span(base + span.start, base + span.stop)):
+            yield chunk
+
+    async def _whole(self, located: Located, span: Span) -> bytes:
+        key, base = await self._key(located)
+        return await read_whole(self._store, key, Span(base + span.start, base + span.stop))
+
+
+async def _swapped(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:
+    """Bytes of each value in the other order; a value may lie across two chunks."""
+    rest = b""
+    async for chunk in chunks:
+        data = rest + chunk
+        whole = len(data) - len(data) % width
+        yield swap(data[:whole], width)
+        rest = data[whole:]
+    if rest:
+        yield rest
+
+
+__all__ = ["Body", "Located", "Retrieve", "only"]
