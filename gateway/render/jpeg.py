@@ -1,0 +1,39 @@
+"""The JPEG family (ISO 10918-1): sequential, progressive, 12 bit and lossless."""
+
+from __future__ import annotations
+
+import imagecodecs
+
+from gateway.dicom.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.render.headers import Header
+from gateway.render.samples import Array, ybr_to_rgb
+
+# Processes whose colour comes out as RGB; the lossless ones keep the space they declare (PS3.5 8.2.1).
+TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
+
+
+def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: str) -> Array:
+    """Colour as the described Photometric Interpretation has it. Raises what the codec raises."""
+    # The codec takes an end that is missing for grey to the end of the image.
+    if b"\xff\xd9" not in stream[-64:]:
+        raise CodecError("the JPEG codestream has no End of Image marker: it is cut short")
+    if header.components == 1:
+        return imagecodecs.jpeg8_decode(stream)
+    if header.components != 3:
+        raise CodecError(f"the JPEG codestream has {header.components} components, wanted 1 or 3")
+    rgb = coded_rgb(header, pixels)
+    wants_rgb = transfer_syntax in TO_RGB or pixels.photometric == "RGB"
+    if header.lossless:
+        array = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
+        return ybr_to_rgb(array) if transfer_syntax in TO_RGB and not rgb else array
+    space = "RGB" if rgb else "YCBCR"
+    target = "RGB" if wants_rgb or rgb else "YCBCR"
+    return imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace=target)
+
+
+def coded_rgb(header: Header, pixels: PixelLayout) -> bool:
+    """Whether the three components are RGB: the codestream knows better than the data set, if it says."""
+    if header.coded_rgb is not None and not header.lossless:
+        return header.coded_rgb
+    return pixels.photometric == "RGB"

@@ -1,0 +1,75 @@
+"""Codec work off the event loop: a bounded pool of threads, and one job for all who ask the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class CodecPool:
+    """At most `workers` jobs at once, the rest wait in order; codecs release the GIL, so threads are enough."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="codec")
+
+    async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `fn` or its exception. A job that is cancelled before it began never runs."""
+        future = self._executor.submit(lambda: fn(*args, **kwargs))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Drop what waits; what runs ends by itself."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class SingleFlight(Generic[T]):
+    """Requests for the same key that come while one is under way share its job, result and exception."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Hashable, asyncio.Task[T]] = {}
+        self._waiting: dict[Hashable, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    async def run(self, key: Hashable, job: Callable[[], Awaitable[T]]) -> T:
+        """Whoever is cancelled leaves alone; the job is cancelled with the last who waits for it."""
+        task = self._jobs.get(key)
+        if task is None:
+            task = asyncio.ensure_future(_started(job))
+            self._jobs[key] = task
+            self._waiting[key] = 0
+            task.add_done_callback(lambda done: self._forget(key, done))
+        self._waiting[key] += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            self._leave(key, task)
+
+    def _leave(self, key: Hashable, task: asyncio.Task[T]) -> None:
+        if self._jobs.get(key) is not task:
+            return
+        self._waiting[key] -= 1
+        if not self._waiting[key] and not task.done():
+            # Forgotten at once: who comes now must not join a job that is being cancelled.
+            self._forget(key, task)
+            task.cancel()
+
+    def _forget(self, key: Hashable, task: asyncio.Task[T]) -> None:
+        if self._jobs.get(key) is task:
+            del self._jobs[key], self._waiting[key]
+        if task.done() and not task.cancelled():
+            # Mark an exception as seen: every waiter may have gone.
+            with contextlib.suppress(BaseException):
+                task.exception()
+
+
+async def _started(job: Callable[[], Awaitable[T]]) -> T:
+    return await job()
