@@ -131,15 +131,13 @@ class _Parts:
         self._chunks = body
         self._parser = MultipartParser(boundary)
         self._events: deque[Event] = deque()
-
-    @property
-    def count(self) -> int:
-        return self._parser.parts
+        self.count = 0
 
     async def __aiter__(self) -> AsyncIterator[dict[str, str]]:
         """The header fields of each part. Raises Truncated where the closing boundary is missing."""
         while (event := await self._next()) is not None:
             if isinstance(event, PartBegin):
+                self.count += 1
                 yield event.headers
 
     async def body(self) -> AsyncIterator[bytes]:

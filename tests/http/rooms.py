@@ -1,0 +1,174 @@
+"""Services that keep everything in memory, for the tests of the HTTP room alone.
+
+They follow the contracts of gateway/services to the letter of what HTTP relies on; the real ones are driven
+over a
+real socket in tests/wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from gateway.dicom.query import Query
+from gateway.errors import NotAcceptable, NotFound
+from gateway.http.routes import HttpSettings, Services, build
+from gateway.index.base import Page, Scope, StoredInstance
+from gateway.model import (
+    EXPLICIT_VR_LE,
+    FrameNumber,
+    Identity,
+    InstanceUID,
+    Locator,
+    ResourcePath,
+    SeriesUID,
+    Source,
+    Span,
+    StudyUID,
+    VersionId,
+)
+from gateway.services.body import Body
+from gateway.services.ingest import Outcome
+
+JLS = "1.2.840.10008.1.2.4.80"
+MPEG = "1.2.840.10008.1.2.4.102"
+
+
+async def chunked(data: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(data), 7):
+        yield data[start : start + 7]
+
+
+def stored(number: int = 1, syntax: str = EXPLICIT_VR_LE, size: int = 20) -> StoredInstance:
+    identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID(f"1.4.{number}"), "1.5")
+    version = VersionId(f"{number:032x}")
+    return StoredInstance(version, identity, syntax, Locator("s", "k", 0, size), b"", b"", 0)
+
+
+@dataclass
+class MemoryIngest:
+    """`PART…` is stored, `WARN…` with a warning, anything else fails; `seen` holds what came."""
+
+    seen: list[tuple[bytes, str | None]] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    studies: list[str | None] = field(default_factory=list)
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def session(self, source: Source, *, study: str | None = None) -> MemorySession:
+        self.sources.append(source)
+        self.studies.append(study)
+        return MemorySession(self)
+
+
+class MemorySession:
+    def __init__(self, ingest: MemoryIngest) -> None:
+        self._ingest = ingest
+        self._outcomes: list[Outcome] = []
+
+    async def take(self, body: AsyncIterator[bytes], *, named_transfer_syntax: str | None = None) -> None:
+        data = b"".join([chunk async for chunk in body])
+        self._ingest.seen.append((data, named_transfer_syntax))
+        self._ingest.taken.set()
+        identity = stored(len(self._ingest.seen)).identity
+        if data.startswith(b"WARN"):
+            self._outcomes.append(Outcome(identity, warnings=(0xB007,), warning_details=("odd",)))
+        elif data.startswith(b"PART"):
+            self._outcomes.append(Outcome(identity))
+        else:
+            self._outcomes.append(Outcome(None, 0xC000, "not DICOM"))
+
+    async def finish(self) -> list[Outcome]:
+        self._ingest.over.set()
+        return self._outcomes
+
+
+@dataclass
+class MemoryRetrieve:
+    """`syntaxes` are those of the instances 1.4.1, 1.4.2, …; bytes say what they stand for."""
+
+    syntaxes: list[str] = field(default_factory=lambda: [EXPLICIT_VR_LE])
+    encapsulated: bool = False
+    decodable: bool = True
+    rows: list[bytes] = field(default_factory=lambda: [b'{"00081190":{"vr":"UR","Value":["\0/x"]}}'])
+    bulk_type: str = "application/octet-stream"
+    opened: list[tuple[str, str | None]] = field(default_factory=list)
+
+    async def version_set(self, scope: Scope, path: ResourcePath) -> str:
+        return "versions"
+
+    async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+        if path.study != "1.2":
+            raise NotFound("no such study")
+        every = [stored(n, syntax) for n, syntax in enumerate(self.syntaxes, 1)]
+        return [one for one in every if path.instance in (None, one.identity.instance)]
+
+    def convertible(self, transfer_syntax: str) -> bool:
+        return transfer_syntax != MPEG
+
+    async def instance_bytes(
+        self, scope: Scope, one: StoredInstance, target: str | None, span: Span | None = None
+    ) -> Body:
+        self.opened.append((one.identity.instance, target))
+        data = (
+            f"{one.identity.instance} as {target}" if target else "stored" + one.identity.instance
+        ).encode()
+        data = data.ljust(one.locator.length, b".") if target is None else data
+        return Body("application/dicom", target or one.transfer_syntax, len(data), chunked(data))
+
+    async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
+        return self.rows
+
+    async def locate(self, scope: Scope, path: ResourcePath) -> Any:
+        return SimpleNamespace(stored=stored(1), layout=SimpleNamespace(transfer_syntax=JLS))
+
+    def checked_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
+        if max(numbers) > 9:
+            raise NotFound("frame 10: the instance has 9", parameter="frames")
+        return SimpleNamespace(encapsulated=self.encapsulated)
+
+    async def frames(self, located: Any, numbers: Sequence[FrameNumber], *, decoded: bool) -> list[Body]:
+        if decoded and not self.decodable:
+            raise NotAcceptable("cannot be decoded here")
+        kind = b"native" if decoded or not self.encapsulated else b"stored"
+        return [Body("", None, 7, chunked(b"%s%d" % (kind, number))) for number in numbers]
+
+    async def bulk(self, scope: Scope, path: ResourcePath, bulk_path: str) -> Body:
+        data = b"bulk " + bulk_path.encode()
+        return Body(self.bulk_type, None, len(data), chunked(data))
+
+
+@dataclass
+class MemorySearch:
+    page: Page = field(default_factory=lambda: Page([]))
+    asked: list[Query] = field(default_factory=list)
+
+    async def search(self, scope: Scope, query: Query) -> Page:
+        self.asked.append(query)
+        return self.page
+
+
+@dataclass
+class MemoryRemove:
+    removed: list[ResourcePath] = field(default_factory=list)
+
+    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str = "") -> None:
+        if path.study != "1.2":
+            raise NotFound("no such study")
+        self.removed.append(path)
+
+
+@dataclass
+class Rooms:
+    ingest: MemoryIngest = field(default_factory=MemoryIngest)
+    retrieve: MemoryRetrieve = field(default_factory=MemoryRetrieve)
+    search: MemorySearch = field(default_factory=MemorySearch)
+    remove: MemoryRemove = field(default_factory=MemoryRemove)
+
+    def application(self, settings: HttpSettings | None = None) -> Any:
+        services = Services()
+        services.bind(ingest=self.ingest, retrieve=self.retrieve, search=self.search, remove=self.remove)  # type: ignore[arg-type]
+        return build(services, settings or HttpSettings())
