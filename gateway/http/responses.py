@@ -78,6 +78,8 @@ class Response:
 
 def _safe(value: str) -> bytes:
     """Header values are visible ASCII; whatever else got in is replaced."""
+    if value.isascii() and value.isprintable():
+        return value.encode("ascii")
     return "".join(c if " " <= c <= "~" else "?" for c in value).encode("ascii")
 
 
