@@ -29,18 +29,14 @@ if TYPE_CHECKING:
 
 
 async def open_index(url: str) -> Index:
-    """The driver for this URL: sqlite:///… or postgresql://…"""
+    """The driver for this URL: sqlite:///file."""
     if url.startswith("sqlite://"):
         from gateway.index.sqlite import SqliteIndex
 
         path = Path(url.removeprefix("sqlite://"))
         path.parent.mkdir(parents=True, exist_ok=True)
         return await SqliteIndex.open(path)
-    if url.startswith(("postgresql://", "postgres://")):
-        from gateway.index.postgres import PostgresIndex
-
-        return await PostgresIndex.open(url)
-    raise BadParameter("index URL: want sqlite:///… or postgresql://…", parameter="index")
+    raise BadParameter("index URL: want sqlite:///…", parameter="index")
 
 
 class Gateway:

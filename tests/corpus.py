@@ -13,7 +13,14 @@ from pydicom.data import get_testdata_file
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = Path(os.environ.get("GATEWAY_TEST_CORPUS", ROOT.parent / "shared" / "corpus"))
-PYDICOM_FILES = ("CT_small.dcm", "MR_small.dcm", "test-SR.dcm", "rtplan.dcm", "SC_rgb_rle.dcm", "MR_small_RLE.dcm")
+PYDICOM_FILES = (
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "test-SR.dcm",
+    "rtplan.dcm",
+    "SC_rgb_rle.dcm",
+    "MR_small_RLE.dcm",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,13 @@ def rows() -> tuple[Row, ...]:
     with (CORPUS / "manifest.csv").open(newline="") as handle:
         entries = list(csv.DictReader(handle))
     return tuple(
-        Row(e["path"].removeprefix("files/"), CORPUS / e["path"], e["transfer_syntax"], e["what_is_odd"], e["sha256"])
+        Row(
+            e["path"].removeprefix("files/"),
+            CORPUS / e["path"],
+            e["transfer_syntax"],
+            e["what_is_odd"],
+            e["sha256"],
+        )
         for e in entries
     )
 

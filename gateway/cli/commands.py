@@ -41,7 +41,7 @@ def serve(settings: Settings) -> int:
     if settings.workers == 1:
         server.run(sockets=[socket])
         return 0 if server.started else 1
-    Multiprocess(config, target=server.run, sockets=[socket]).run()
+    Multiprocess(config, sockets=[socket]).run()
     return 0
 
 
@@ -126,5 +126,8 @@ async def verify(settings: Settings, *, digests: bool) -> int:
             found += 1
             damaged += difference.is_damage
             print(f"{difference.kind}: {difference.what}")
-    print("no damage" if not damaged else f"{damaged} damaged", f"({found - damaged} orphans)" if found > damaged else "")
+    print(
+        "no damage" if not damaged else f"{damaged} damaged",
+        f"({found - damaged} orphans)" if found > damaged else "",
+    )
     return 1 if damaged else 0

@@ -56,9 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, help="worker processes (default 1)")
     serve.add_argument("--public-url", help="what clients see, such as https://pacs.example.org")
     serve.add_argument("--cors-origin", action="append", help="origin that may read from a browser")
-    serve.add_argument("--trusted-proxy", action="append", metavar="NET", help="network whose Forwarded counts")
     serve.add_argument(
-        "--insecure", action="store_true", default=None, help="allow a bind that others reach, unauthenticated"
+        "--trusted-proxy", action="append", metavar="NET", help="network whose Forwarded counts"
+    )
+    serve.add_argument(
+        "--insecure",
+        action="store_true",
+        default=None,
+        help="allow a bind that others reach, unauthenticated",
     )
     imports = commands_.add_parser("import", parents=[shared], help="load files, folders and zip archives")
     imports.add_argument("paths", nargs="+", type=Path, metavar="PATH")
@@ -75,7 +80,9 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument("--data", metavar="DIR", help="folder of the embedded default (default ./.data)")
     shared.add_argument("--store", metavar="URL", help="file:///… or s3://bucket/prefix")
     shared.add_argument("--index", metavar="URL", help="sqlite:///… or postgresql://…")
-    shared.add_argument("--policy", choices=("refuse", "replace", "keep-first"), help="other content, same UID")
+    shared.add_argument(
+        "--policy", choices=("refuse", "replace", "keep-first"), help="other content, same UID"
+    )
     shared.add_argument("--config", type=Path, metavar="FILE", help="TOML file with these settings")
     return shared
 

@@ -58,7 +58,9 @@ class FragmentScanner:
         if not self.done and self._left == 0 and self._at == self._stop:
             self._finish()
         if not self.done:
-            raise Truncated(f"pixel data ends at byte {self._at} without its sequence delimiter", tag="7FE00010")
+            raise Truncated(
+                f"pixel data ends at byte {self._at} without its sequence delimiter", tag="7FE00010"
+            )
 
     def _value(self, view: bytes | memoryview, used: int) -> int:
         take = min(self._left, len(view) - used)
@@ -96,7 +98,9 @@ class FragmentScanner:
 
     def _begin(self, length: int) -> None:
         if self._stop is not None and self._at + length > self._stop:
-            raise DicomError(f"pixel data at byte {self._at - 8}: the item is longer than the value", tag="7FE00010")
+            raise DicomError(
+                f"pixel data at byte {self._at - 8}: the item is longer than the value", tag="7FE00010"
+            )
         if self._first:
             if length > MOST_BOT:
                 raise LimitExceeded(f"a Basic Offset Table of {length} bytes is beyond {MOST_BOT}")

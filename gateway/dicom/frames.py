@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from array import array
 from collections.abc import Sequence
@@ -137,7 +138,7 @@ def _by_table(element: PixelElement, scanner: FragmentScanner, frames: int) -> a
         origin = scanner.starts[0] - 8
         where = {start - 8 - origin: i for i, start in enumerate(scanner.starts)}
         found = [where.get(offset, -1) for offset in offsets]
-        ascending = all(a < b for a, b in zip(found, found[1:], strict=False))
+        ascending = all(a < b for a, b in itertools.pairwise(found))
         if found[0] == 0 and ascending:
             return array("L", found)
     return None

@@ -31,7 +31,9 @@ _CLASSES = {
 @lru_cache(maxsize=8192)
 def folded(text: str) -> str:
     """Without case, accents and compatibility differences."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN))
+    decomposed = unicodedata.normalize(
+        "NFKD", unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
+    )
     kept = "".join(c for c in decomposed if not unicodedata.combining(c) or "\u3099" <= c <= "\u309a")
     return unicodedata.normalize("NFC", kept)
 

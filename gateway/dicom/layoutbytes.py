@@ -6,6 +6,7 @@ import sys
 import zlib
 from array import array
 from dataclasses import fields
+from typing import Any
 
 import orjson
 
@@ -14,6 +15,9 @@ from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
 _VERSION = 1
 _ARRAYS = (("starts", "Q"), ("lengths", "Q"), ("first", "L"))
 _PLAIN = tuple(f.name for f in fields(PixelLayout) if f.name not in {"starts", "lengths", "first"})
+
+# What stands in where an instance is described without its bytes.
+NOTHING = InstanceLayout("", False, False, False, 0, 0, None, {})
 
 
 def _little(values: array[int], code: str) -> bytes:
@@ -55,7 +59,7 @@ def decode(data: bytes) -> InstanceLayout:
     pixels = None
     if head["pixels"] is not None:
         at = 4 + size
-        tables: dict[str, array[int]] = {}
+        tables: dict[str, Any] = {}
         for (name, code), length in zip(_ARRAYS, head["tables"], strict=True):
             values = array("Q", body[at : at + length])
             if sys.byteorder == "big":

@@ -32,7 +32,9 @@ def _holds(dataset: Mapping[str, Any], match: Match) -> bool:
     if isinstance(match, Universal):
         return True
     if isinstance(match, InItem):
-        return any(satisfies(item, match.keys) for item in _values(dataset, match.path) if isinstance(item, Mapping))
+        return any(
+            satisfies(item, match.keys) for item in _values(dataset, match.path) if isinstance(item, Mapping)
+        )
     if isinstance(match, DateTimeRange):
         return _in_interval(dataset, match)
     values = [value for value in _values(dataset, match.path) if value is not None]

@@ -41,7 +41,11 @@ class Scope:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.partition}:{self.view}:{self.predicate!r}" if self.predicate or self.view else str(self.partition)
+        return (
+            f"{self.partition}:{self.view}:{self.predicate!r}"
+            if self.predicate or self.view
+            else str(self.partition)
+        )
 
 
 @dataclass(frozen=True, slots=True)

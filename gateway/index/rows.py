@@ -21,8 +21,17 @@ Attributes: TypeAlias = dict[str, Attribute]
 BASE = "\uf8ff\uf8fe\uf8ff"
 _BASE_BYTES = BASE.encode()
 
-STUDY_REQUIRED = ("00080020", "00080030", "00080050", "00080090", "00100010", "00100020", "00100030", "00100040")
-STUDY_REQUIRED += ("00200010",)
+STUDY_REQUIRED: tuple[str, ...] = (
+    "00080020",
+    "00080030",
+    "00080050",
+    "00080090",
+    "00100010",
+    "00100020",
+    "00100030",
+    "00100040",
+    "00200010",
+)
 STUDY_IF_KNOWN = ("00080201",)
 SERIES_REQUIRED = ("00080060", "00200011")
 SERIES_IF_KNOWN = ("00080201", "0008103E", "00400244", "00400245", "00400275")
@@ -129,7 +138,9 @@ def _one(vr: str, *values: Any) -> Attribute:
     return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
-def study_answer(uid: str, attributes: Attributes, modalities: list[str], series: int, instances: int) -> Attributes:
+def study_answer(
+    uid: str, attributes: Attributes, modalities: list[str], series: int, instances: int
+) -> Attributes:
     """PS3.18 Table 10.6.3-3."""
     return _picked(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN) | {
         "0020000D": _one("UI", uid),

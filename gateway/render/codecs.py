@@ -70,7 +70,7 @@ def described_after(pixels: PixelLayout, transfer_syntax: str) -> dict[str, str 
 
 
 def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> DecodedFrame:
-    """The bytes Explicit VR Little Endian would hold of this frame. Raises CodecError, never anything else."""
+    """The bytes Explicit VR Little Endian would hold. Raises CodecError, never anything else."""
     _check_described(pixels, transfer_syntax)
     try:
         if transfer_syntax == RLE:
@@ -154,7 +154,7 @@ def _coded(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> byte
         array = jpeg.decode(codestream, header, pixels, transfer_syntax)
     elif transfer_syntax in JPEG_LS:
         header = _fitting(headers.jpeg(codestream), pixels)
-        array = imagecodecs.jpegls_decode(codestream)
+        array = imagecodecs.jpegls_decode(jpeg.ended(codestream))
     elif transfer_syntax in JPEG_XL:
         header = _fitting(headers.jpegxl(codestream), pixels)
         array = imagecodecs.jpegxl_decode(codestream, numthreads=1)
@@ -170,7 +170,7 @@ def _fitting(header: Header, pixels: PixelLayout) -> Header:
     seen, wanted = (header.rows, header.columns), (pixels.rows, pixels.columns)
     if seen != wanted:
         raise CodecError(
-            f"the codestream has {seen[0]} rows and {seen[1]} columns, the data set {wanted[0]} and {wanted[1]}"
+            f"the codestream is {seen[0]} rows by {seen[1]} columns, wanted {wanted[0]} by {wanted[1]}"
         )
     if header.components not in {0, pixels.samples}:
         raise CodecError(

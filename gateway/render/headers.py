@@ -116,7 +116,7 @@ def jpeg2000(stream: bytes) -> Header:
     except error as problem:
         raise CodecError("the JPEG 2000 codestream ends within its header") from problem
     parts = stream[42 : 42 + 3 * count]
-    if len(parts) < 3 * count or not count or 42 + 3 * count > 6 + _SHORT(stream, 4)[0] - 2 + 2:
+    if len(parts) < 3 * count or not count:
         raise CodecError("the JPEG 2000 header is shorter than its components")
     if any(step != 1 for step in (*parts[1::3], *parts[2::3])):
         raise CodecError("the JPEG 2000 codestream has subsampled components")
@@ -130,7 +130,7 @@ def unboxed(stream: bytes) -> bytes:
     """The contiguous codestream of a JP2 file, which PS3.5 A.4.4 does not want there and vendors write."""
     if not stream.startswith(JP2):
         return stream
-    return b"".join(_boxes(stream, {b"jp2c"}))[:]
+    return b"".join(_boxes(stream, {b"jp2c"}))
 
 
 def _boxes(stream: bytes, wanted: set[bytes]) -> list[bytes]:

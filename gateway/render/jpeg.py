@@ -15,9 +15,7 @@ TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
 
 def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: str) -> Array:
     """Colour as the described Photometric Interpretation has it. Raises what the codec raises."""
-    # The codec takes an end that is missing for grey to the end of the image.
-    if b"\xff\xd9" not in stream[-64:]:
-        raise CodecError("the JPEG codestream has no End of Image marker: it is cut short")
+    stream = ended(stream)
     if header.components == 1:
         return imagecodecs.jpeg8_decode(stream)
     if header.components != 3:
@@ -30,6 +28,18 @@ def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: 
     space = "RGB" if rgb else "YCBCR"
     target = "RGB" if wants_rgb or rgb else "YCBCR"
     return imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace=target)
+
+
+def ended(stream: bytes) -> bytes:
+    """The codestream up to its End of Image marker, padding left out. Raises CodecError where it is cut short.
+
+    Of a stream without the marker the JPEG codec makes up the rest, and the JPEG-LS codec spins for seconds
+    reading zeros past the end. Neither format lets these two bytes stand within a scan.
+    """
+    at = stream.rfind(b"\xff\xd9")
+    if at < 0:
+        raise CodecError("the codestream has no End of Image marker, it is cut short")
+    return stream[: at + 2]
 
 
 def coded_rgb(header: Header, pixels: PixelLayout) -> bool:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class CodecPool:
-    """At most `workers` jobs at once, the rest wait in order; codecs release the GIL, so threads are enough."""
+    """At most `workers` jobs at once, the rest wait in order; codecs release the GIL, so threads do."""
 
     def __init__(self, workers: int | None = None) -> None:
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="codec")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import imagecodecs
 import numpy as np
@@ -35,9 +36,9 @@ def _segments(codestream: bytes, wanted: int) -> list[bytes]:
     if count != wanted:
         raise CodecError(f"the RLE header names {count} segments, wanted {wanted}")
     bounds = [*offsets[:count], len(codestream)]
-    if bounds[0] < HEADER or any(a >= b for a, b in zip(bounds, bounds[1:], strict=False)):
+    if bounds[0] < HEADER or any(a >= b for a, b in pairwise(bounds)):
         raise CodecError(f"the RLE segments begin at {offsets[:count]} of {len(codestream)} bytes")
-    return [codestream[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [codestream[a:b] for a, b in pairwise(bounds)]
 
 
 def _unpacked(segment: bytes, wanted: int, number: int) -> bytes:

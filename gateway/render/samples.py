@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def native_bytes(array: Array, pixels: PixelLayout, header: Header) -> bytes:
-    """Little endian, colour-by-pixel, one value in each `bits_allocated`, single bits packed (PS3.5 8.1.1)."""
+    """Little endian, colour-by-pixel, a value in each `bits_allocated`, single bits packed (PS3.5 8.1.1)."""
     if pixels.bits_allocated == 1:
         if header.precision > 1 and array.max(initial=0) > 1:
             raise CodecError(f"the codestream has {header.precision} bits a sample, Bits Allocated is 1")

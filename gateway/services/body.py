@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.model import Span
 from gateway.services.timing import measured
@@ -28,17 +28,31 @@ class Body:
     chunks: AsyncGenerator[bytes, None]
 
 
+class _Primed(AsyncGenerator[bytes, None]):
+    """A generator whose first chunk was pulled; closing it closes what it came from, begun or not."""
+
+    def __init__(self, first: bytes, chunks: AsyncGenerator[bytes, None]) -> None:
+        self._first: bytes | None = first
+        self._chunks = chunks
+
+    async def asend(self, value: None) -> bytes:
+        first, self._first = self._first, None
+        return await anext(self._chunks) if first is None else first
+
+    async def athrow(self, *error: Any) -> bytes:
+        return await self._chunks.athrow(*error)
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
+
+
 async def primed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Pull the first chunk now, while a failure can still become a status code."""
-    first = await anext(chunks, b"")
-
-    async def replay() -> AsyncGenerator[bytes, None]:
-        async with aclosing(chunks):
-            yield first
-            async for chunk in chunks:
-                yield chunk
-
-    return replay()
+    try:
+        return _Primed(await anext(chunks, b""), chunks)
+    except BaseException:
+        await chunks.aclose()
+        raise
 
 
 async def only(data: bytes) -> AsyncGenerator[bytes, None]:

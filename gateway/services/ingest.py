@@ -254,7 +254,9 @@ class _Arrival:
     def _judge(self, identity: Identity) -> None:
         self.identity = identity
         if self._study is not None and identity.study != self._study:
-            raise Rejected(WRONG_STUDY, f"the instance is of study {identity.study}, the URL of {self._study}")
+            raise Rejected(
+                WRONG_STUDY, f"the instance is of study {identity.study}, the URL of {self._study}"
+            )
         if identity.sop_class in NOT_STORABLE:
             raise Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {identity.sop_class} is not storable")
 
@@ -317,7 +319,9 @@ def _refusal(verdict: Refused) -> Rejected:
         return Rejected(DUPLICATE, f"the SOP Instance UID is known in another study or series ({known})")
     differing = ", ".join(verdict.differing) or "the pixel data or its encoding"
     return Rejected(
-        DUPLICATE, f"other content is stored under this SOP Instance UID; differing: {differing}", verdict.differing
+        DUPLICATE,
+        f"other content is stored under this SOP Instance UID; differing: {differing}",
+        verdict.differing,
     )
 
 

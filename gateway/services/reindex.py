@@ -36,7 +36,11 @@ class Reindex:
     async def _versions(self, batch: Sequence[Change], gone: set[VersionId]) -> dict[VersionId, NewVersion]:
         versions: dict[VersionId, NewVersion] = {}
         for change in batch:
-            if change.kind == "store" and change.version_after is not None and change.version_after not in gone:
+            if (
+                change.kind == "store"
+                and change.version_after is not None
+                and change.version_after not in gone
+            ):
                 versions[change.version_after] = await self._read(change, change.version_after)
         return versions
 
@@ -50,7 +54,9 @@ class Reindex:
                     digest.update(chunk)
                     reader.feed(chunk)
         except ObjectMissing as error:
-            raise StoreError(f"object {change.locator.key} is named by the journal and not in the store") from error
+            raise StoreError(
+                f"object {change.locator.key} is named by the journal and not in the store"
+            ) from error
         if digest.digest() != change.file_digest:
             raise StoreError(f"object {change.locator.key} is not what was stored: its digest differs")
         read = reader.finish()

@@ -7,18 +7,30 @@ from dataclasses import dataclass
 
 from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
 from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
-from gateway.errors import NotAcceptable, NotFound
+from gateway.dicom.rewrite import Rewriter, decoded_head, header
+from gateway.errors import CodecError, NotAcceptable, NotFound
 from gateway.index.base import Index, Scope, StoredInstance
-from gateway.model import EXPLICIT_VR_LE, FrameNumber, ResourcePath, Span
-from gateway.render.codecs import decodable, decode_frame
+from gateway.model import (
+    DEFLATED_EXPLICIT_VR_LE,
+    EXPLICIT_VR_BE,
+    EXPLICIT_VR_LE,
+    IMPLICIT_VR_LE,
+    FrameNumber,
+    ResourcePath,
+    Span,
+)
+from gateway.render.codecs import decodable, decode_frame, described_after, native_frame_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.body import Body, joined, only, primed, read_span, read_whole
+from gateway.services.body import Body, joined, mapped, only, primed, read_span, read_whole
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflate import Inflated
 from gateway.services.timing import measured
 from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
+PART10 = "application/dicom"
+UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
+MOST_NATIVE = 0xFFFFFFFE
 LAYOUTS_AT_MOST = 20_000
 DECODED_AT_MOST = 64 << 20
 METADATA_AT_MOST = 64 << 20
@@ -94,7 +106,9 @@ class Retrieve:
         if pixels is None:
             raise NotFound(f"instance {instance} has no pixel data, so no frames", uid=instance)
         if pixels.problem:
-            raise NotFound(f"instance {instance} has no single frames to offer: {pixels.problem}", uid=instance)
+            raise NotFound(
+                f"instance {instance} has no single frames to offer: {pixels.problem}", uid=instance
+            )
         for number in numbers:
             if number > pixels.frames:
                 raise NotFound(
@@ -102,9 +116,7 @@ class Retrieve:
                 )
         return pixels
 
-    async def frames(
-        self, located: Located, numbers: Sequence[FrameNumber], *, decoded: bool
-    ) -> list[Body]:
+    async def frames(self, located: Located, numbers: Sequence[FrameNumber], *, decoded: bool) -> list[Body]:
         """A body for each number, in order; the first is primed. `decoded` asks for native bytes.
 
         Raises NotFound, NotAcceptable where decoding is asked and cannot be done, CodecError, StoreError.
@@ -118,7 +130,9 @@ class Retrieve:
             bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
         if bodies:
             first = bodies[0]
-            bodies[0] = Body(first.content_type, first.transfer_syntax, first.length, await primed(first.chunks))
+            bodies[0] = Body(
+                first.content_type, first.transfer_syntax, first.length, await primed(first.chunks)
+            )
         return bodies
 
     def _check_decodable(self, located: Located) -> None:
@@ -152,7 +166,7 @@ class Retrieve:
         async def chunks() -> AsyncGenerator[bytes, None]:
             yield await self.decoded_frame(located, pixels, number)
 
-        return Body(OCTETS, EXPLICIT_VR_LE, None, chunks())
+        return Body(OCTETS, EXPLICIT_VR_LE, native_frame_length(pixels), chunks())
 
     async def decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         """Native bytes of an encapsulated frame; who asks for the same at once shares one job."""
@@ -167,7 +181,72 @@ class Retrieve:
     async def _decode(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         codestream = b"".join([await self._whole(located, span) for span in frame_spans(pixels, number)])
         frame = await self._pool.run(decode_frame, codestream, pixels, located.layout.transfer_syntax)
+        if len(frame.data) != native_frame_length(pixels):
+            raise CodecError(
+                f"frame {number} decodes to {len(frame.data)} bytes, not what its attributes say"
+            )
         return frame.data
+
+    # -- instances --------------------------------------------------------------------------------------
+
+    def convertible(self, transfer_syntax: str) -> bool:
+        """Whether an instance stored so can be sent in Explicit VR Little Endian."""
+        return transfer_syntax in UNCOMPRESSED or decodable(transfer_syntax)
+
+    async def instance_bytes(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body:
+        """A PS3.10 file: as stored where `target` is None, though never implicit or big endian (PS3.18 8.7.3).
+
+        Raises NotAcceptable where the pixel data cannot be decoded, CodecError, StoreError.
+        """
+        located = await self.locate(scope, stored.identity.path)
+        layout = located.layout
+        if layout.inflated and target is None:
+            return await self._untouched(located)
+        if layout.implicit or layout.big_endian or layout.inflated:
+            return await self._rewritten(located)
+        if target == EXPLICIT_VR_LE and layout.pixels is not None and layout.pixels.encapsulated:
+            return await self._decoded_instance(located, layout.pixels)
+        if target in (None, layout.transfer_syntax):
+            return await self._untouched(located)
+        return await self._rewritten(located)
+
+    async def _untouched(self, located: Located) -> Body:
+        locator = located.stored.locator
+        span = Span(locator.offset, locator.offset + locator.length)
+        chunks = await primed(read_span(self._store, locator.key, span))
+        return Body(PART10, located.layout.transfer_syntax, locator.length, chunks)
+
+    async def _rewritten(self, located: Located) -> Body:
+        layout = located.layout
+        if layout.pixels is not None and layout.pixels.encapsulated:
+            return await self._untouched(located)
+        start = 0 if layout.inflated else layout.dataset_offset
+        chunks = self._span(located, Span(start, layout.length))
+        rewriter = Rewriter(located.stored.identity, layout)
+        return Body(PART10, EXPLICIT_VR_LE, None, await primed(mapped(chunks, rewriter)))
+
+    async def _decoded_instance(self, located: Located, pixels: PixelLayout) -> Body:
+        self._check_decodable(located)
+        if pixels.problem:
+            raise NotAcceptable(
+                f"the frames cannot be decoded: {pixels.problem}; ask for transfer-syntax=*",
+                available=[f"transfer-syntax={located.layout.transfer_syntax}"],
+            )
+        layout = located.layout
+        # The element's header has 12 bytes: tag, OB, two reserved, the undefined length.
+        head = await self._whole(located, Span(layout.dataset_offset, pixels.offset - 12))
+        tail = Span(pixels.offset + pixels.length, layout.length)
+        changes = described_after(pixels, layout.transfer_syntax)
+        written = decoded_head(head, located.stored.identity, changes)
+        size = native_frame_length(pixels) * pixels.frames
+        if size > MOST_NATIVE:
+            raise NotAcceptable("decoded, the pixel data is beyond what Explicit VR Little Endian can hold")
+        pad = b"\0" * (size % 2)
+        vr = "OW" if pixels.bits_allocated > 8 else "OB"
+        written += header(pixels.tag, vr, size + len(pad))
+        frames = await self.frames(located, [FrameNumber(n + 1) for n in range(pixels.frames)], decoded=True)
+        parts = [only(written), *(frame.chunks for frame in frames), only(pad), self._span(located, tail)]
+        return Body(PART10, EXPLICIT_VR_LE, len(written) + size + len(pad) + len(tail), joined(parts))
 
     # -- bulk data --------------------------------------------------------------------------------------
 
@@ -182,7 +261,9 @@ class Retrieve:
             return await self._pixel_value(located, pixels)
         value = located.layout.bulk.get(bulk_path)
         if value is None:
-            raise NotFound(f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata")
+            raise NotFound(
+                f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata"
+            )
         return await self._bulk_value(located, value)
 
     async def _bulk_value(self, located: Located, value: BulkValue) -> Body:
@@ -202,10 +283,13 @@ class Retrieve:
         if pixels.problem:
             spans = [Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True)]
             parts = [self._span(located, span) for span in spans]
-            return Body(OCTETS, located.layout.transfer_syntax, sum(map(len, spans)), await primed(joined(parts)))
+            return Body(
+                OCTETS, located.layout.transfer_syntax, sum(map(len, spans)), await primed(joined(parts))
+            )
         numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
         bodies = await self.frames(located, numbers, decoded=True)
-        return Body(OCTETS, EXPLICIT_VR_LE, None, joined([body.chunks for body in bodies]))
+        length = native_frame_length(pixels) * pixels.frames
+        return Body(OCTETS, EXPLICIT_VR_LE, length, joined([body.chunks for body in bodies]))
 
     # -- bytes ------------------------------------------------------------------------------------------
 
@@ -236,6 +320,3 @@ async def _swapped(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGene
         rest = data[whole:]
     if rest:
         yield rest
-
-
-__all__ = ["Body", "Located", "Retrieve", "only"]

@@ -81,7 +81,9 @@ class Verify:
                 elif not _same(journaled, change):
                     yield Difference("journal differs", f"revision {change.revision}")
         for revision, change in written.items():
-            yield Difference("not in index", f"revision {revision} ({change.kind} {change.identity.instance})")
+            yield Difference(
+                "not in index", f"revision {revision} ({change.kind} {change.identity.instance})"
+            )
             if change.kind == "store" and change.version_after not in versions:
                 yield Difference("not in index", f"version {change.version_after}")
 

@@ -27,7 +27,7 @@ class Disk:
         os.link(source, target)
 
     def unlink(self, path: Path) -> None:
-        os.unlink(path)
+        path.unlink()
 
     def make_folder(self, path: Path) -> None:
         path.mkdir(mode=0o750)

@@ -194,7 +194,9 @@ class FilesystemStore:
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise StoreFull("the store has no room left") from error
-            raise StoreUnavailable(f"the store's file system failed: {os.strerror(error.errno or 0)}") from error
+            raise StoreUnavailable(
+                f"the store's file system failed: {os.strerror(error.errno or 0)}"
+            ) from error
 
 
 class _Writing:

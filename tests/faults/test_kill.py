@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 from pydicom.uid import generate_uid
-
 from tests import build
 from tests.live import LiveServer, multipart, run, start
 
@@ -30,7 +29,9 @@ async def _client(server: LiveServer, study: str, sent: Sent) -> None:
         while True:
             files = {}
             for _ in range(random.randint(1, 4)):
-                ds = build.dataset(StudyInstanceUID=study, Rows=64, Columns=64, PixelData=random.randbytes(8192))
+                ds = build.dataset(
+                    StudyInstanceUID=study, Rows=64, Columns=64, PixelData=random.randbytes(8192)
+                )
                 files[ds.SOPInstanceUID] = build.part10(ds)
                 sent.paths[ds.SOPInstanceUID] = (
                     f"/studies/{study}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}"

@@ -8,7 +8,6 @@ import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom.data import get_testdata_file
-
 from tests.live import LiveServer, serving
 
 FILES = ("CT_small.dcm", "MR_small.dcm", "emri_small.dcm", "test-SR.dcm", "examples_rgb_color.dcm")

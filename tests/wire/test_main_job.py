@@ -9,7 +9,6 @@ import httpx
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
-
 from tests import build
 from tests.live import LiveServer, multipart
 
@@ -121,7 +120,8 @@ def test_a_study_comes_as_multipart_with_exact_length(http: httpx.Client) -> Non
     sent = [build.dataset(StudyInstanceUID=study, InstanceNumber=n) for n in (1, 2, 3)]
     store(http, *(build.part10(ds) for ds in sent))
     answer = http.get(
-        f"/studies/{study}", headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+        f"/studies/{study}",
+        headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'},
     )
     assert answer.status_code == 200
     assert int(answer.headers["content-length"]) == len(answer.content)

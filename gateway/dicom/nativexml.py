@@ -1,0 +1,88 @@
+"""DICOM JSON data sets as Native DICOM Model documents (PS3.19 A.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from xml.sax.saxutils import escape
+
+from gateway.dicom.dictionary import keyword_of
+
+NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
+_HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<NativeDicomModel xmlns="{NAMESPACE}" xml:space="preserve">'
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
+
+
+def to_xml(dataset: Mapping[str, Any]) -> bytes:
+    """One document; characters that XML cannot hold become U+FFFD."""
+    return "".join((_HEAD, *_attributes(dataset), "</NativeDicomModel>")).encode()
+
+
+def _text(value: object) -> str:
+    return escape(_ILLEGAL.sub("\ufffd", str(value)), {"\r": "&#13;"})
+
+
+def _quoted(value: object) -> str:
+    return escape(
+        _ILLEGAL.sub("\ufffd", str(value)), {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
+    )
+
+
+def _attributes(dataset: Mapping[str, Any]) -> Iterator[str]:
+    for tag in sorted(dataset):
+        number = int(tag, 16)
+        if number >> 16 & 1 and number & 0xFFFF <= 0xFF:
+            continue  # a creator is told by its elements
+        yield from _attribute(tag, number, dataset[tag], _creator(dataset, number))
+
+
+def _creator(dataset: Mapping[str, Any], tag: int) -> str | None:
+    """The private creator of an element; None for standard elements."""
+    if not tag >> 16 & 1:
+        return None
+    values = dataset.get(f"{tag >> 16:04X}{tag >> 8 & 0xFF:04X}", {}).get("Value") or [""]
+    return str(values[0] or "")
+
+
+def _attribute(tag: str, number: int, attribute: Mapping[str, Any], creator: str | None) -> Iterator[str]:
+    shown = tag if creator is None else f"{tag[:4]}00{tag[6:]}"
+    keyword = keyword_of(number)
+    yield f'<DicomAttribute tag="{shown}" vr="{attribute["vr"]}"'
+    if keyword:
+        yield f' keyword="{keyword}"'
+    if creator is not None:
+        yield f' privateCreator="{_quoted(creator)}"'
+    yield ">"
+    if "BulkDataURI" in attribute:
+        yield f'<BulkData uri="{_quoted(attribute["BulkDataURI"])}"/>'
+    elif "InlineBinary" in attribute:
+        yield f"<InlineBinary>{attribute['InlineBinary']}</InlineBinary>"
+    else:
+        for place, value in enumerate(attribute.get("Value", ()), 1):
+            yield from _value(attribute["vr"], place, value)
+    yield "</DicomAttribute>"
+
+
+def _value(vr: str, place: int, value: Any) -> Iterator[str]:
+    if vr == "SQ":
+        yield f'<Item number="{place}">'
+        yield from _attributes(value or {})
+        yield "</Item>"
+    elif vr == "PN":
+        yield f'<PersonName number="{place}">'
+        for group in ("Alphabetic", "Ideographic", "Phonetic"):
+            if value and value.get(group):
+                yield from _group(group, value[group])
+        yield "</PersonName>"
+    else:
+        yield f'<Value number="{place}">{"" if value is None else _text(value)}</Value>'
+
+
+def _group(group: str, text: str) -> Iterator[str]:
+    yield f"<{group}>"
+    for name, component in zip(_COMPONENTS, text.split("^", 4), strict=False):
+        if component:
+            yield f"<{name}>{_text(component)}</{name}>"
+    yield f"</{group}>"
