@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -37,6 +38,8 @@ def serve(settings: Settings) -> int:
     # Worker processes are started fresh and read their settings from the environment.
     os.environ.update(replace(settings, port=port).environment())
     print(f"dicomweb-gateway: http://{settings.host}:{port}/dicom-web", flush=True)
+    # uvicorn shuts down on SIGTERM, then raises it again: being told to stop is not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     server = uvicorn.Server(config)
     if settings.workers == 1:
         server.run(sockets=[socket])

@@ -1,0 +1,142 @@
+"""The compressed images of the corpus: codestreams by pydicom, pixels by pydicom's plug-ins."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from gateway.dicom.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.render.codecs import DecodedFrame, decodable, decode_frame
+from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
+from pydicom.pixels import get_decoder
+
+from tests.corpus import Row, rows
+
+# gdcm first: it and the codec used here share their arithmetic where JPEG leaves a choice.
+PLUGINS = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One file with encapsulated pixel data in a syntax that can be decoded."""
+
+    name: str
+    transfer_syntax: str
+    layout: PixelLayout
+    frames: tuple[bytes, ...]
+    dataset: Dataset
+
+    def decoded(self, index: int = 0) -> DecodedFrame:
+        return decode_frame(self.frames[index], self.layout, self.transfer_syntax)
+
+
+@cache
+def images() -> tuple[Image, ...]:
+    """Every one of the corpus whose frames pydicom can tell apart."""
+    return tuple(found for row in rows() if (found := _image(row)) is not None)
+
+
+def image(name: str) -> Image:
+    return next(i for i in images() if i.name.endswith(name))
+
+
+def _image(row: Row) -> Image | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = dcmread(BytesIO(row.read()), force=True)
+            syntax = str(dataset.file_meta.TransferSyntaxUID)
+            if not decodable(syntax) or "PixelData" not in dataset:
+                return None
+            count = int(dataset.get("NumberOfFrames") or 1)
+            frames = tuple(generate_frames(dataset.PixelData, number_of_frames=count))
+        except Exception:
+            return None
+    return Image(row.name, syntax, layout_of(dataset), frames, dataset)
+
+
+def layout_of(dataset: Dataset) -> PixelLayout:
+    def number(name: str) -> int:
+        return int(dataset.get(name) or 0)
+
+    return layout(
+        rows=number("Rows"),
+        columns=number("Columns"),
+        samples=number("SamplesPerPixel"),
+        bits_allocated=number("BitsAllocated"),
+        bits_stored=number("BitsStored"),
+        high_bit=number("HighBit"),
+        pixel_representation=number("PixelRepresentation"),
+        photometric=str(dataset.get("PhotometricInterpretation") or ""),
+        planar=number("PlanarConfiguration"),
+    )
+
+
+def layout(**changes: Any) -> PixelLayout:
+    """Of 64 x 64 grey pixels of 16 bits, but for `changes`."""
+    plain = PixelLayout(
+        tag=0x7FE00010,
+        vr="OB",
+        offset=0,
+        length=0,
+        encapsulated=True,
+        frames=1,
+        declared_frames=1,
+        rows=64,
+        columns=64,
+        samples=1,
+        bits_allocated=16,
+        bits_stored=16,
+        high_bit=15,
+        pixel_representation=0,
+        photometric="MONOCHROME2",
+        planar=0,
+    )
+    return replace(plain, **changes)
+
+
+def values(frame: DecodedFrame, shape: PixelLayout) -> np.ndarray[Any, Any]:
+    """Rows, columns and, where there are several, samples, read as the frame's own attributes say."""
+    if frame.bits_allocated == 1:
+        bits = np.unpackbits(np.frombuffer(frame.data, "u1"), bitorder="little")
+        return bits[: shape.rows * shape.columns].reshape(shape.rows, shape.columns)
+    kind = "i" if frame.pixel_representation else "u"
+    array = np.frombuffer(frame.data, f"<{kind}{frame.bits_allocated // 8}")
+    if frame.samples == 1:
+        return array.reshape(shape.rows, shape.columns)
+    if frame.planar:
+        return array.reshape(frame.samples, shape.rows, shape.columns).transpose(1, 2, 0)
+    return array.reshape(shape.rows, shape.columns, frame.samples)
+
+
+def oracles(found: Image, index: int, *, raw: bool) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """What each of pydicom's plug-ins makes of a frame; a plug-in that refuses it is left out."""
+    try:
+        decoder = get_decoder(found.transfer_syntax)
+    except NotImplementedError:
+        return
+    for plugin in PLUGINS:
+        if plugin not in decoder.available_plugins:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                array, _ = decoder.as_array(found.dataset, index=index, raw=raw, decoding_plugin=plugin)
+            except Exception:
+                continue
+        yield plugin, array
+
+
+def outcome(codestream: bytes, pixels: PixelLayout, syntax: str) -> DecodedFrame | None:
+    """The frame, or None for a CodecError; anything else is a failure of the test."""
+    try:
+        return decode_frame(codestream, pixels, syntax)
+    except CodecError:
+        return None

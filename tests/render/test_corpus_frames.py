@@ -1,0 +1,127 @@
+"""Every compressed file of the corpus, pixel by pixel with pydicom's plug-ins."""
+
+from __future__ import annotations
+
+import imagecodecs
+import numpy as np
+import pytest
+from gateway.dicom.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.render.codecs import JPEG_XL, decode_frame, described_after, native_frame_length
+from gateway.render.jpeg import TO_RGB
+from pydicom import dcmread
+
+from tests.corpus import CORPUS, row
+from tests.render.compressed import Image, image, images, layout_of, oracles, values
+
+needs_corpus = pytest.mark.usefixtures("corpus")
+
+# Streams that are no streams (findings, section 4), and an offset table that cuts within one.
+BROKEN = {
+    "fragments/JPEG2000-embedded-sequence-delimiter.dcm",
+    "fragments/invalid_compression.dcm",
+    "fragments/gen-bot-wrong.dcm",
+}
+# What no plug-in of pydicom decodes and we do; each has a test of its own below.
+OURS_ALONE = {
+    "modality-vl-wsi/test_slide_coordinates.dcm",
+    "ts-j2k/gen-jxl-lossless-110.dcm",
+    "ts-j2k/will-jxl.dcm",
+    "ts-jpeg/CTImage.dcm_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm",
+    "ts-jpeg/CTImage.dcm_JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm",
+    "ts-jpeg/JPEG-lossy.dcm",
+    "ts-rle/liver_rle.dcm",
+    "ts-uncompressed/liver_deflate.dcm",
+}
+# Declared lossless, coded as baseline JPEG: the plug-ins differ among themselves.
+LOSSY_IN_TRUTH = {"modality-vl-wsi/sample-op.dcm"}
+
+
+@pytest.fixture
+def corpus() -> None:
+    assert CORPUS.is_dir(), "this test wants ../shared/corpus beside the checkout"
+
+
+def is_lossy(found: Image) -> bool:
+    return found.transfer_syntax in TO_RGB or found.name in LOSSY_IN_TRUTH
+
+
+@pytest.mark.parametrize("found", images(), ids=lambda found: found.name)
+def test_frames_are_what_pydicom_decodes(found: Image) -> None:
+    """Lossless, JPEG-LS and JPEG 2000: exact. Discrete cosine JPEG: 1 apart in grey, 3 after the colour step."""
+    if found.name in BROKEN:
+        with pytest.raises(CodecError):
+            found.decoded()
+        return
+    for index in range(len(found.frames)):
+        frame = found.decoded(index)
+        assert len(frame.data) == native_frame_length(found.layout)
+        ours = values(frame, found.layout).astype("i8")
+        judges = list(oracles(found, index, raw=not (is_lossy(found) and found.layout.samples == 3)))
+        assert bool(judges) != (found.name in OURS_ALONE)
+        for plugin, theirs in judges:
+            furthest = int(np.abs(ours - theirs.astype("i8")).max())
+            allowed = 0 if not is_lossy(found) else 1 if found.layout.samples == 1 else 3
+            assert furthest <= allowed, (plugin, index, furthest)
+
+
+@pytest.mark.parametrize("found", images(), ids=lambda found: found.name)
+def test_what_the_header_will_say_is_known_before_decoding(found: Image) -> None:
+    if found.name in BROKEN:
+        return
+    changes = described_after(found.layout, found.transfer_syntax)
+    frame = found.decoded()
+    assert changes.get("00280004", found.layout.photometric) == frame.photometric
+    assert changes.get("00280006", found.layout.planar) == frame.planar
+    if found.layout.samples == 3 and found.transfer_syntax in TO_RGB | JPEG_XL:
+        assert (frame.photometric, frame.planar) == ("RGB", 0)
+
+
+@needs_corpus
+@pytest.mark.parametrize("name", ["liver_rle.dcm", "liver_deflate.dcm", "liver_j2k.dcm"])
+def test_single_bit_frames_are_those_of_the_native_twin(name: str) -> None:
+    """PS3.5 8.1.1: bits packed from the lowest, whatever they were compressed with."""
+    native = dcmread(row("modality-seg-map-other/liver.dcm").file).PixelData
+    found = image(name)
+    assert b"".join(found.decoded(i).data for i in range(3)) == native[: 3 * 512 * 512 // 8]
+
+
+@needs_corpus
+@pytest.mark.parametrize("process", ["10_12TransferSyntax_1.2.840.10008.1.2.4.55", "6_8TransferSyntax_1.2.840.10008.1.2.4.53"])
+def test_retired_processes_decode_to_the_image_of_their_twin(process: str) -> None:
+    twin = image("CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm")
+    found = image(f"CTImage.dcm_JPEGProcess{process}.dcm")
+    difference = values(found.decoded(), found.layout).astype("i4") - values(twin.decoded(), twin.layout)
+    assert np.abs(difference).max() <= 1
+
+
+@needs_corpus
+def test_a_twelve_bit_stream_that_others_refuse_is_close_to_its_lossless_twin() -> None:
+    lossy, lossless = image("JPEG-lossy.dcm"), image("JPEG-LL.dcm")
+    ours = values(lossy.decoded(), lossy.layout).astype("i4")
+    assert np.abs(ours - values(lossless.decoded(), lossless.layout)).max() <= 20
+
+
+@needs_corpus
+def test_jpeg_xl_of_a_jpeg_decodes_to_what_the_jpeg_does() -> None:
+    found = image("will-jxl.dcm")
+    original = bytes(imagecodecs.jpegxl_decode_jpeg(found.frames[0], 1))
+    twin = decode_frame(original, found.layout, "1.2.840.10008.1.2.4.50")
+    ours = values(found.decoded(), found.layout).astype("i4")
+    assert np.abs(ours - values(twin, found.layout)).mean() < 1
+
+
+@needs_corpus
+def test_lossless_jpeg_xl_keeps_every_colour() -> None:
+    found = image("gen-jxl-lossless-110.dcm")
+    ours = values(found.decoded(), found.layout)
+    assert np.array_equal(ours, imagecodecs.jpegxl_decode(found.frames[0]))
+
+
+@needs_corpus
+def test_an_absent_planar_configuration_is_colour_by_pixel() -> None:
+    found = image("test_slide_coordinates.dcm")
+    found.dataset.PlanarConfiguration = 0
+    (_, theirs), *_ = oracles(found, 0, raw=False)
+    shape: PixelLayout = layout_of(found.dataset)
+    assert np.abs(values(found.decoded(), shape).astype("i4") - theirs).max() <= 3
