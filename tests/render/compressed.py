@@ -16,7 +16,6 @@ from gateway.render.codecs import DecodedFrame, decodable, decode_frame
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
-
 from tests.corpus import Row, rows
 
 # gdcm first: it and the codec used here share their arithmetic where JPEG leaves a choice.

@@ -10,7 +10,6 @@ from gateway.errors import CodecError
 from gateway.render.codecs import JPEG_XL, decode_frame, described_after, native_frame_length
 from gateway.render.jpeg import TO_RGB
 from pydicom import dcmread
-
 from tests.corpus import CORPUS, row
 from tests.render.compressed import Image, image, images, layout_of, oracles, values
 
@@ -48,7 +47,9 @@ def is_lossy(found: Image) -> bool:
 
 @pytest.mark.parametrize("found", images(), ids=lambda found: found.name)
 def test_frames_are_what_pydicom_decodes(found: Image) -> None:
-    """Lossless, JPEG-LS and JPEG 2000: exact. Discrete cosine JPEG: 1 apart in grey, 3 after the colour step."""
+    """Lossless, JPEG-LS and JPEG 2000: exact. Discrete cosine JPEG: within one step, where ISO 10918-2 lets
+    decoders differ; pylibjpeg interpolates chroma another way, so colour is held to half a step on average.
+    """
     if found.name in BROKEN:
         with pytest.raises(CodecError):
             found.decoded()
@@ -60,9 +61,11 @@ def test_frames_are_what_pydicom_decodes(found: Image) -> None:
         judges = list(oracles(found, index, raw=not (is_lossy(found) and found.layout.samples == 3)))
         assert bool(judges) != (found.name in OURS_ALONE)
         for plugin, theirs in judges:
-            furthest = int(np.abs(ours - theirs.astype("i8")).max())
-            allowed = 0 if not is_lossy(found) else 1 if found.layout.samples == 1 else 3
-            assert furthest <= allowed, (plugin, index, furthest)
+            apart = np.abs(ours - theirs.astype("i8"))
+            if plugin == "pylibjpeg" and is_lossy(found) and found.layout.samples == 3:
+                assert apart.mean() < 0.5, (plugin, index)
+            else:
+                assert apart.max() <= is_lossy(found), (plugin, index)
 
 
 @pytest.mark.parametrize("found", images(), ids=lambda found: found.name)
@@ -87,7 +90,9 @@ def test_single_bit_frames_are_those_of_the_native_twin(name: str) -> None:
 
 
 @needs_corpus
-@pytest.mark.parametrize("process", ["10_12TransferSyntax_1.2.840.10008.1.2.4.55", "6_8TransferSyntax_1.2.840.10008.1.2.4.53"])
+@pytest.mark.parametrize(
+    "process", ["10_12TransferSyntax_1.2.840.10008.1.2.4.55", "6_8TransferSyntax_1.2.840.10008.1.2.4.53"]
+)
 def test_retired_processes_decode_to_the_image_of_their_twin(process: str) -> None:
     twin = image("CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm")
     found = image(f"CTImage.dcm_JPEGProcess{process}.dcm")
@@ -99,13 +104,16 @@ def test_retired_processes_decode_to_the_image_of_their_twin(process: str) -> No
 def test_a_twelve_bit_stream_that_others_refuse_is_close_to_its_lossless_twin() -> None:
     lossy, lossless = image("JPEG-lossy.dcm"), image("JPEG-LL.dcm")
     ours = values(lossy.decoded(), lossy.layout).astype("i4")
-    assert np.abs(ours - values(lossless.decoded(), lossless.layout)).max() <= 20
+    apart = np.abs(ours - values(lossless.decoded(), lossless.layout))
+    # 77 : 1, of an image that goes to 278.
+    assert apart.mean() < 3
+    assert np.percentile(apart, 99) <= 15
 
 
 @needs_corpus
 def test_jpeg_xl_of_a_jpeg_decodes_to_what_the_jpeg_does() -> None:
     found = image("will-jxl.dcm")
-    original = bytes(imagecodecs.jpegxl_decode_jpeg(found.frames[0], 1))
+    original = bytes(imagecodecs.jpegxl_decode_jpeg(found.frames[0]))
     twin = decode_frame(original, found.layout, "1.2.840.10008.1.2.4.50")
     ours = values(found.decoded(), found.layout).astype("i4")
     assert np.abs(ours - values(twin, found.layout)).mean() < 1
@@ -124,4 +132,4 @@ def test_an_absent_planar_configuration_is_colour_by_pixel() -> None:
     found.dataset.PlanarConfiguration = 0
     (_, theirs), *_ = oracles(found, 0, raw=False)
     shape: PixelLayout = layout_of(found.dataset)
-    assert np.abs(values(found.decoded(), shape).astype("i4") - theirs).max() <= 3
+    assert np.abs(values(found.decoded(), shape).astype("i4") - theirs).max() <= 1
