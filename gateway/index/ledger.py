@@ -93,7 +93,8 @@ class Ledger:
                 transfer_syntax=new.transfer_syntax,
             )
         )
-        self.store(new, change.revision, before)
+        # The time of the change is the one that the journal keeps.
+        self.store(replace(new, received=time), change.revision, before)
         return Admitted(change)
 
     def _known(self, new: NewVersion) -> sqlite3.Row | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -56,8 +57,8 @@ class FilesystemStore:
             last = held
             return await self._run(lambda: self._complete(key, target, writing, last))
         except BaseException:
-            # Also when cancelled: the thread that may still write is waited for by the executor's order.
-            self._threads.submit(writing.abandon)
+            # Also when cancelled, while a thread may still be writing or just have linked.
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, writing.revoke))
             raise
 
     def _complete(self, key: str, target: Path, writing: _Writing, last: list[bytes]) -> Stored:
@@ -65,16 +66,12 @@ class FilesystemStore:
         writing.sync()
         made = self._make_folders(target.parent)
         try:
-            self._disk.link(writing.path, target)
+            writing.link(target)
         except FileExistsError as error:
             raise ObjectExists(f"object {key} is there already") from error
-        except FileNotFoundError:
-            # A delete pruned the folder in between.
-            made += self._make_folders(target.parent)
-            self._disk.link(writing.path, target)
         for folder in dict.fromkeys((target.parent, *made)):
             self._disk.fsync_folder(folder)
-        writing.abandon()
+        writing.settle()
         return Stored(key, writing.length, time.time())
 
     def _make_folders(self, folder: Path) -> list[Path]:
@@ -122,7 +119,7 @@ class FilesystemStore:
         path = self._path(key)
         descriptor, size = await self._run(lambda: _opened(path, key))
         try:
-            start, stop = (span.start, span.stop) if span else (0, size)
+            start, stop = (span.start, span.stop) if span is not None else (0, size)
             if stop > size:
                 raise ShortRead(f"object {key} has {size} bytes, asked up to {stop}")
             chunks = self._chunks(key, descriptor, start, stop)
@@ -200,34 +197,66 @@ class FilesystemStore:
 
 
 class _Writing:
-    """A file under its temporary name."""
+    """A file under its temporary name, then linked; used by one thread at a time, which the lock sees to."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self.path = path
         self.length = 0
         self._disk = disk
         self._descriptor: int | None = None
+        self._target: Path | None = None
+        self._over = False
+        self._lock = threading.Lock()
 
     def write(self, pieces: list[bytes]) -> None:
-        if self._descriptor is None:
-            self._descriptor = self._disk.create(self.path)
-        for piece in pieces:
-            self._disk.write(self._descriptor, piece)
-            self.length += len(piece)
+        with self._lock:
+            self._check()
+            if self._descriptor is None:
+                self._descriptor = self._disk.create(self.path)
+            for piece in pieces:
+                self._disk.write(self._descriptor, piece)
+                self.length += len(piece)
 
     def sync(self) -> None:
-        assert self._descriptor is not None
-        self._disk.fsync(self._descriptor)
-        self._disk.close(self._descriptor)
-        self._descriptor = None
+        with self._lock:
+            self._check()
+            assert self._descriptor is not None
+            self._disk.fsync(self._descriptor)
+            self._close()
 
-    def abandon(self) -> None:
-        """Take the temporary name away; harmless when done twice."""
+    def link(self, target: Path) -> None:
+        with self._lock:
+            self._check()
+            self._disk.link(self.path, target)
+            self._target = target
+
+    def settle(self) -> None:
+        """The object is durable: the temporary name may go."""
+        with self._lock:
+            self._check()
+            self._over = True
+            with suppress(FileNotFoundError):
+                self._disk.unlink(self.path)
+
+    def revoke(self) -> None:
+        """Nothing of this write may stay. Does nothing once it is settled or revoked."""
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+            self._close()
+            for path in filter(None, (self._target, self.path)):
+                with suppress(FileNotFoundError):
+                    self._disk.unlink(path)
+
+    def _check(self) -> None:
+        if self._over:
+            raise OSError(errno.ECANCELED, "the write was given up")
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             self._disk.close(descriptor)
-        with suppress(FileNotFoundError):
-            self._disk.unlink(self.path)
 
 
 def _opened(path: Path, key: str) -> tuple[int, int]:

@@ -1,0 +1,122 @@
+"""What every object store must do (gateway/store/base.py)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.errors import ObjectExists, ObjectMissing, ShortRead, StoreError
+from gateway.model import Span
+from gateway.store.base import ObjectStore
+
+KEY = "ab/1/1.2.3/0123.dcm"
+
+
+async def body(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def torn(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+    raise ConnectionResetError
+
+
+async def whole(store: ObjectStore, key: str, span: Span | None = None) -> bytes:
+    async with store.read(key, span) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def keys(store: ObjectStore, prefix: str = "") -> list[str]:
+    return [stored.key async for stored in store.list(prefix)]
+
+
+class ObjectStoreContract:
+    """Bound to a driver by a `store` fixture."""
+
+    async def test_what_was_put_is_read_whole_and_in_spans(self, store: ObjectStore) -> None:
+        stored = await store.put(KEY, body(b"hello ", b"world"))
+        assert (stored.key, stored.length) == (KEY, 11)
+        assert await whole(store, KEY) == b"hello world"
+        assert await whole(store, KEY, Span(6, 11)) == b"world"
+        assert await whole(store, KEY, Span(10, 11)) == b"d"
+        assert await whole(store, KEY, Span(3, 3)) == b""
+        assert (await store.stat(KEY)).length == 11
+
+    async def test_a_span_past_the_end_is_a_short_read(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"hello"))
+        with pytest.raises(ShortRead):
+            await whole(store, KEY, Span(3, 6))
+
+    async def test_what_is_missing_says_so_before_the_first_byte(self, store: ObjectStore) -> None:
+        with pytest.raises(ObjectMissing):
+            async with store.read(KEY):
+                pass
+        with pytest.raises(ObjectMissing):
+            await store.stat(KEY)
+        assert store.read_now(KEY, Span(0, 1)) is None
+
+    async def test_a_key_is_written_once(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"first"))
+        with pytest.raises(ObjectExists):
+            await store.put(KEY, body(b"second"))
+        assert await whole(store, KEY) == b"first"
+
+    async def test_a_torn_put_leaves_nothing(self, store: ObjectStore) -> None:
+        with pytest.raises(ConnectionResetError):
+            await store.put(KEY, torn(b"x" * (3 << 20)))
+        assert await keys(store) == []
+        await store.put(KEY, body(b"whole"))
+        assert await whole(store, KEY) == b"whole"
+
+    async def test_a_cancelled_put_leaves_nothing(self, store: ObjectStore) -> None:
+        async def endless() -> AsyncIterator[bytes]:
+            yield b"x" * (2 << 20)
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(store.put(KEY, endless()))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await keys(store) == []
+
+    async def test_fifty_puts_at_once(self, store: ObjectStore) -> None:
+        names = [f"{n:02x}/1/1.2.{n}/{n}.dcm" for n in range(50)]
+        await asyncio.gather(*(store.put(name, body(name.encode())) for name in names))
+        assert await keys(store) == sorted(names)
+        assert [await whole(store, name) for name in names] == [name.encode() for name in names]
+
+    async def test_racing_for_one_key_has_one_winner(self, store: ObjectStore) -> None:
+        puts = (store.put(KEY, body(bytes([n]))) for n in range(8))
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+        assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 1
+        assert all(isinstance(o, ObjectExists) for o in outcomes if isinstance(o, BaseException))
+
+    async def test_lists_in_bytewise_order_by_prefix(self, store: ObjectStore) -> None:
+        for name in ("b/1", "a/2", "a/10", "a-b/1", "journal/0"):
+            await store.put(name, body(b"."))
+        assert await keys(store) == ["a-b/1", "a/10", "a/2", "b/1", "journal/0"]
+        assert await keys(store, "a/") == ["a/10", "a/2"]
+        assert await keys(store, "jour") == ["journal/0"]
+
+    async def test_delete_is_idempotent(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"x"))
+        await store.delete(KEY)
+        await store.delete(KEY)
+        assert await keys(store) == []
+
+    async def test_empty_and_large_objects(self, store: ObjectStore) -> None:
+        await store.put("e/1", body())
+        assert await whole(store, "e/1") == b""
+        large = [bytes([n % 251]) * 99_991 for n in range(200)]
+        await store.put("l/1", body(*large))
+        assert await whole(store, "l/1") == b"".join(large)
+
+    @pytest.mark.parametrize("key", ["", "/a", "a//b", "../a", "a/../b", "A", "a b", "a/."])
+    async def test_other_keys_are_refused(self, store: ObjectStore, key: str) -> None:
+        with pytest.raises(StoreError):
+            await store.put(key, body(b"x"))
