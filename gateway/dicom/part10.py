@@ -149,6 +149,11 @@ class Part10Reader:
             warnings=(*self._warnings, *found),
         )
 
+    @property
+    def claimed_sop_class(self) -> str:
+        """Media Storage SOP Class UID (0002,0002), '' where not seen: what the file says it is."""
+        return self._meta_uid(2)
+
     # -- before the data set
 
     def _begin(self, ended: bool) -> bool:

@@ -213,8 +213,8 @@ class _Arrival:
             try:
                 self._read = self._reader.finish()
                 if self._pipe is None:
-                    raise NotDicom("the file ends before its UIDs")
-            except DicomError as error:
+                    self._hold(b"")
+            except (DicomError, Rejected) as error:
                 self._fail(error)
         if self._failure is not None:
             await self.abandon()
@@ -274,6 +274,9 @@ class _Arrival:
         self._length += len(chunk)
 
     def _fail(self, error: GatewayError | Rejected) -> None:
+        claimed = self._reader.claimed_sop_class
+        if claimed in NOT_STORABLE:
+            error = Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {claimed} is not storable")
         self._failure = error
         self._held = []
 

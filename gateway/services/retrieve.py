@@ -220,8 +220,11 @@ class Retrieve:
         layout = located.layout
         if layout.pixels is not None and layout.pixels.encapsulated:
             return await self._untouched(located)
-        start = 0 if layout.inflated else layout.dataset_offset
-        chunks = self._span(located, Span(start, layout.length))
+        if layout.inflated:
+            key, _ = await self._key(located)
+            chunks = read_span(self._store, key, Span(0, (await self._store.stat(key)).length))
+        else:
+            chunks = self._span(located, Span(layout.dataset_offset, layout.length))
         rewriter = Rewriter(located.stored.identity, layout)
         return Body(PART10, EXPLICIT_VR_LE, None, await primed(mapped(chunks, rewriter)))
 

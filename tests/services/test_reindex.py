@@ -54,11 +54,15 @@ async def test_every_answer_comes_back(tmp_path: Path) -> None:
     gone = build.dataset()
     assert await store(gateway, build.part10(ds), build.part10(other), build.part10(gone)) == [None] * 3
     assert await store(gateway, build.part10(ds)) == [None]
-    changed = build.part10(build.dataset(**{e.keyword: e.value for e in ds if e.keyword} | {"PatientID": "x"}))
+    changed = build.part10(
+        build.dataset(**{e.keyword: e.value for e in ds if e.keyword} | {"PatientID": "x"})
+    )
     assert await store(gateway, changed) == [0x0111]
     assert await store(gateway, b"not dicom") == [0xC000]
     await gateway.remove.remove(SCOPE, ResourcePath(gone.StudyInstanceUID), Source("stow"))
-    assert await store(gateway, build.instance(StudyInstanceUID=ds.StudyInstanceUID, SeriesNumber=2)) == [None]
+    assert await store(gateway, build.instance(StudyInstanceUID=ds.StudyInstanceUID, SeriesNumber=2)) == [
+        None
+    ]
     before = await answers(gateway)
     await gateway.ingest.close()
     await Reindex(gateway.store, gateway.index).run()

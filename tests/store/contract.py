@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-
 from gateway.errors import ObjectExists, ObjectMissing, ShortRead, StoreError
 from gateway.model import Span
 from gateway.store.base import ObjectStore

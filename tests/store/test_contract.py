@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from gateway.store.base import ObjectStore
 from gateway.store.filesystem import FilesystemStore
 from tests.store.contract import ObjectStoreContract

@@ -6,7 +6,6 @@ import re
 from dataclasses import astuple, dataclass
 
 import httpx
-
 from tests.corpus import Row
 from tests.live import multipart
 
@@ -57,7 +56,9 @@ def _read(http: httpx.Client, path: str) -> tuple[str, str, str, str, str]:
     xml = http.get(f"{path}/metadata", headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
     assert xml.status_code == metadata.status_code
     (dataset,) = metadata.json()
-    instance = http.get(path, headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'})
+    instance = http.get(
+        path, headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+    )
     native = http.get(path, headers={"Accept": "application/dicom"})
     frames, decoded = _frames(http, path, dataset)
     return str(metadata.status_code), str(instance.status_code), str(native.status_code), frames, decoded
@@ -67,6 +68,10 @@ def _frames(http: httpx.Client, path: str, dataset: dict[str, dict[str, list[obj
     declared = dataset.get("00280008", {}).get("Value", [1])[0]
     count = int(str(declared)) if re.fullmatch(r"[0-9]+", str(declared)) else 1
     stored = {"Accept": "application/octet-stream; transfer-syntax=*, */*;q=0.1"}
-    statuses = sorted({http.get(f"{path}/frames/{n}", headers=stored).status_code for n in range(1, min(count, 40) + 1)})
-    decoded = http.get(f"{path}/frames/1", headers={"Accept": 'multipart/related; type="application/octet-stream"'})
+    statuses = sorted(
+        {http.get(f"{path}/frames/{n}", headers=stored).status_code for n in range(1, min(count, 40) + 1)}
+    )
+    decoded = http.get(
+        f"{path}/frames/1", headers={"Accept": 'multipart/related; type="application/octet-stream"'}
+    )
     return " ".join(map(str, statuses)), str(decoded.status_code)
