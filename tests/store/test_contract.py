@@ -1,23 +1,59 @@
-"""The contract on every driver."""
+"""The contract on every driver; the S3 driver over HTTP against two servers that differ in their quirks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from gateway.store.base import ObjectStore
 from gateway.store.filesystem import FilesystemStore
+from gateway.store.s3 import S3Store
+from tests.servers import ACCESS, SECRET, S3Server, moto, rclone
 from tests.store.contract import ObjectStoreContract
 
 
-@pytest.fixture(params=["filesystem"])
+@pytest.fixture(scope="module")
+def moto_server() -> Iterator[S3Server]:
+    with moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(params=["filesystem", "moto", "rclone"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
-    driver = FilesystemStore(tmp_path / "objects")
-    yield driver
-    await driver.close()
-    # Whatever happened, no unfinished write is left.
-    assert list((tmp_path / "objects" / ".tmp").iterdir()) == []
+    if request.param == "filesystem":
+        driver = FilesystemStore(tmp_path / "objects")
+        yield driver
+        await driver.close()
+        # Whatever happened, no unfinished write is left.
+        assert list((tmp_path / "objects" / ".tmp").iterdir()) == []
+        return
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    bucket = f"b{uuid.uuid4().hex[:12]}"
+    admin = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=ACCESS,
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    )
+    admin.create_bucket(Bucket=bucket)
+    s3 = S3Store(
+        bucket, "some/prefix", endpoint=server.endpoint, access=ACCESS, secret=SECRET, region="us-east-1"
+    )
+    yield s3
+    await s3.close()
+    if request.param == "moto":
+        assert admin.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+    admin.close()
 
 
 class TestObjectStore(ObjectStoreContract):
