@@ -44,7 +44,7 @@ test-ceph: .venv/ready
 	GATEWAY_TEST_CEPH=1 $(BIN)/pytest -m ceph tests/store
 
 bench: .venv/ready
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.run
 
 clean:
 	rm -rf .venv .data build dist *.egg-info

@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._framed = False
         self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,6 +79,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self._writable.set()
+        if exc is None and self._answer.length and not self._framed:
+            self.on_message_complete()  # an answer without a length ends with the connection
         self._fail(exc or ConnectionResetError("the server closed the connection"))
 
     def pause_writing(self) -> None:
@@ -87,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._framed = True
         if name.lower() == b"content-type":
             self._answer.content_type = value.decode("latin-1")
 
@@ -115,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     async def send(self, request: Request, host: str, *, keep: bool) -> Answer:
         assert self._transport is not None
-        self._answer, self._chunks = Answer(), [] if keep else None
+        self._answer, self._chunks, self._framed = Answer(), [] if keep else None, False
         self._done = asyncio.get_running_loop().create_future()
         self._transport.write(request.head(host))
         for piece in request.body:

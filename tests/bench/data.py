@@ -62,13 +62,13 @@ def ct_series(count: int) -> Iterator[list[bytes]]:
     dataset.Rows = dataset.Columns = 512
     rows = np.arange(512 * 512, dtype="u4").reshape(512, 512)
     dataset.PixelData = ((rows * 7) % 4000).astype("<u2").tobytes()
-    dataset.InstanceNumber = "900000"
+    dataset.InstanceNumber = "800000"
     whole = _written(dataset)
     at = len(whole) - 512 * 512 * 2
     header, pixels = whole[:at], whole[at:]
     for number in range(count):
         own = header.replace(ct_uid(0).encode(), ct_uid(number).encode())
-        yield [own.replace(b"900000", b"%06d" % (number + 1)), pixels]
+        yield [own.replace(b"800000", b"%06d" % (number + 1)), pixels]
 
 
 def small_studies(count: int) -> Iterator[list[bytes]]:
