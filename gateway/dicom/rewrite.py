@@ -66,6 +66,7 @@ class _Level:
     sequence: bool
     end: int | None
     implicit: bool
+    big: bool
     creators: dict[int, str] = field(default_factory=dict)
 
 
@@ -82,9 +83,7 @@ class Rewriter:
         self._at = 0
         self._base = 0
         self._ended = False
-        self._big = layout.big_endian
-        self._order = ">" if self._big else "<"
-        self._levels = [_Level(False, None, layout.implicit)]
+        self._levels = [_Level(False, None, layout.implicit, layout.big_endian)]
         signed = layout.pixels is not None and layout.pixels.pixel_representation == 1
         self._signed = signed
         self._bits = layout.pixels.bits_allocated if layout.pixels is not None else 16
@@ -140,7 +139,7 @@ class Rewriter:
         if tag == _ITEM:
             end = None if length == UNDEFINED else self._base + self._at + length
             self._out += _OPEN_ITEM
-            self._levels.append(_Level(False, end, level.implicit))
+            self._levels.append(_Level(False, end, level.implicit, level.big))
         elif tag == _SEQUENCE_END:
             self._close()
         return
@@ -161,7 +160,8 @@ class Rewriter:
         if vr == "SQ" or length == UNDEFINED:
             end = None if length == UNDEFINED else self._base + self._at + length
             self._out += header(tag, "SQ", UNDEFINED)
-            self._levels.append(_Level(True, end, level.implicit or coded_un))
+            # UN of undefined length is a sequence in Implicit VR Little Endian, whatever is around it (PS3.5 6.2.2).
+            self._levels.append(_Level(True, end, level.implicit or coded_un, level.big and not coded_un))
         elif tag & 0xFFFF == 0 or tag == 0xFFFCFFFC:
             yield from self._skip(length)
         elif length <= PIECE:
@@ -174,11 +174,11 @@ class Rewriter:
         self._out += _CLOSE_SEQUENCE if level.sequence else _CLOSE_ITEM
 
     def _tag(self) -> int:
-        group, element = struct.unpack_from(f"{self._order}HH", self._buffer, self._at)
+        group, element = struct.unpack_from(">HH" if self._levels[-1].big else "<HH", self._buffer, self._at)
         return int(group << 16 | element)
 
     def _number(self, at: int) -> int:
-        return int(struct.unpack_from(f"{self._order}I", self._buffer, at)[0])
+        return int(struct.unpack_from(">I" if self._levels[-1].big else "<I", self._buffer, at)[0])
 
     def _header(self, level: _Level, tag: int) -> tuple[str, int, bool]:
         """VR to write, length, and whether the value is coded implicitly though its neighbours are not."""
@@ -191,7 +191,7 @@ class Rewriter:
             length = self._number(self._at + 8)
             self._at += 12
             return vr, length, vr == "UN" and length == UNDEFINED
-        length = int(struct.unpack_from(f"{self._order}H", self._buffer, self._at + 6)[0])
+        length = int(struct.unpack_from(">H" if level.big else "<H", self._buffer, self._at + 6)[0])
         self._at += 8
         return vr if vr in _KNOWN else "UN", length, False
 
@@ -223,7 +223,7 @@ class Rewriter:
         self._at += length
         if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
             level.creators[tag >> 16 << 16 | tag & 0xFF] = value.decode("latin-1").strip(" \0")
-        if self._big:
+        if level.big:
             value = swap(value, swap_width(vr, self._bits if tag == _PIXELS else 16))
         if len(value) % 2:
             value += b"\0" if vr in {"OB", "UN", "UI"} else b" "
@@ -232,7 +232,7 @@ class Rewriter:
         self._out += header(tag, vr, len(value)) + value
 
     def _through(self, tag: int, vr: str, length: int) -> Generator[None, None, None]:
-        width = swap_width(vr, self._bits if tag == _PIXELS else 16) if self._big else 1
+        width = swap_width(vr, self._bits if tag == _PIXELS else 16) if self._levels[-1].big else 1
         self._out += header(tag, vr if vr in _LONG else "UN", length + length % 2)
         left = length
         while left:
