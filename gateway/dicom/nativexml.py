@@ -33,17 +33,22 @@ def _quoted(value: object) -> str:
 def _attributes(dataset: Mapping[str, Any]) -> Iterator[str]:
     for tag in sorted(dataset):
         number = int(tag, 16)
-        if number >> 16 & 1 and number & 0xFFFF <= 0xFF:
+        if number & 0xFFFF == 0 or number >> 16 == 2:
+            continue  # group lengths and file meta are no part of the model
+        if number >> 16 & 1 and 0x10 <= number & 0xFFFF <= 0xFF:
             continue  # a creator is told by its elements
         yield from _attribute(tag, number, dataset[tag], _creator(dataset, number))
 
 
 def _creator(dataset: Mapping[str, Any], tag: int) -> str | None:
-    """The private creator of an element; None for standard elements."""
+    """The private creator of an element; None for standard elements and for private ones that have none.
+
+    Those keep their tag: with the block taken out, elements of two blocks would have the same one.
+    """
     if not tag >> 16 & 1:
         return None
     values = dataset.get(f"{tag >> 16:04X}{tag >> 8 & 0xFF:04X}", {}).get("Value") or [""]
-    return str(values[0] or "")
+    return str(values[0] or "") or None
 
 
 def _attribute(tag: str, number: int, attribute: Mapping[str, Any], creator: str | None) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Any data set encoding → Explicit VR Little Endian Part 10, as a stream (PS3.5 A.2, PS3.18 8.7.3).
 
 Sequences and items are written with undefined length, since their length changes; group lengths are dropped;
-long values pass through in pieces, swapped where the source is big endian.
+long values pass through in pieces, swapped where the source is big endian. What the reader forgives is
+read here as the reader reads it (`tokens`), so that a rewritten object says what its metadata says.
 """
 
 from __future__ import annotations
@@ -9,47 +10,50 @@ from __future__ import annotations
 import struct
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from gateway.dicom.dictionary import private_vr, vr_of
+from gateway.dicom.elements import (
+    CREATOR,
+    DROP,
+    ODD,
+    PADDING,
+    RESOLVE,
+    SIGNED,
+    UNDEFINED,
+    VRS,
+    Element,
+    element,
+)
 from gateway.dicom.filemeta import file_meta
 from gateway.dicom.frames import swap, swap_width
 from gateway.dicom.layout import InstanceLayout
-from gateway.errors import DicomError
+from gateway.dicom.tokens import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_BE,
+    IMPLICIT_LE,
+    ITEM,
+    ITEM_END,
+    OPEN,
+    SEQUENCE_END,
+    Mode,
+)
+from gateway.errors import DicomError, Truncated
 from gateway.model import EXPLICIT_VR_LE, Identity
 
-UNDEFINED = 0xFFFFFFFF
 PIECE = 1 << 20
 _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-_KNOWN = _LONG | frozenset(
-    [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FL",
-        "FD",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-)
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_TEXTS = "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT"
+_SPACED = frozenset(_TEXTS.split())
 _PIXELS = 0x7FE00010
+_OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
 _OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
 _CLOSE_ITEM = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
 _CLOSE_SEQUENCE = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+_EXPLICIT, _IMPLICIT = (EXPLICIT_LE, EXPLICIT_BE), (IMPLICIT_LE, IMPLICIT_BE)
+
+_Steps: TypeAlias = Generator[None, None, None]
 
 
 def header(tag: int, vr: str, length: int) -> bytes:
@@ -59,22 +63,59 @@ def header(tag: int, vr: str, length: int) -> bytes:
     return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), length)
 
 
+def _explicit_here(data: bytes | bytearray, at: int, mode: Mode) -> bool:
+    """Whether what is taken for implicit begins with an explicit element, as some writers have it."""
+    coded = bytes(data[at + 4 : at + 6])
+    if mode[1] or coded not in VRS:
+        return False
+    due = mode[0][bytes(data[at : at + 4])][4]
+    return not due or due == coded.decode("ascii")
+
+
+def _unsettled(head: bytes, mode: Mode) -> tuple[Element, bool]:
+    """An element whose VR is none, and whether its length has two bytes: UN, or an implicit element."""
+    coded = head[4:6]
+    if (coded.isalnum() and coded.upper() == coded) or not coded.strip(b" ?*-"):
+        tag = int.from_bytes(head[:2], order := _order(mode)) << 16 | int.from_bytes(head[2:4], order)
+        return element(tag, "UN", mode[2], False), True
+    found: Element = _IMPLICIT[mode[2]][0][head[:4]]
+    return found, False
+
+
+def _order(mode: Mode) -> Literal["big", "little"]:
+    return "big" if mode[2] else "little"
+
+
 @dataclass(slots=True)
 class _Level:
-    """A data set or a sequence that is open; `end` is its offset, None where a delimiter ends it."""
+    """A data set or a sequence that is open; `end` is its offset, OPEN where a delimiter ends it."""
 
     sequence: bool
-    end: int | None
-    implicit: bool
-    big: bool
+    end: int
+    mode: Mode
+    signed: bool
+    fresh: bool = True
     creators: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Header:
+    """An element as its header tells it; `coded_un`: its value stays as it is, its items are implicit."""
+
+    tag: int
+    kind: int
+    vr: str
+    tells: int
+    length: int
+    coded_un: bool
+    mode: Mode
 
 
 class Rewriter:
     """Push translator: `feed` it the data set, from `layout.dataset_offset` of the object on.
 
     Of a layout that is `inflated` it wants the inflated data set. Raises DicomError where the bytes are not
-    those that the layout was made of.
+    those that the layout was made of, or hold encapsulated data.
     """
 
     def __init__(self, identity: Identity, layout: InstanceLayout) -> None:
@@ -83,12 +124,13 @@ class Rewriter:
         self._at = 0
         self._base = 0
         self._ended = False
-        self._levels = [_Level(False, None, layout.implicit, layout.big_endian)]
-        signed = layout.pixels is not None and layout.pixels.pixel_representation == 1
-        self._signed = signed
-        self._bits = layout.pixels.bits_allocated if layout.pixels is not None else 16
+        mode = (_IMPLICIT if layout.implicit else _EXPLICIT)[layout.big_endian]
+        pixels = layout.pixels
+        # Some attributes that Pixel Representation decides come before it.
+        signed = pixels is not None and pixels.pixel_representation == 1
+        self._levels = [_Level(False, OPEN, mode, signed)]
+        self._bits = pixels.bits_allocated if pixels is not None else 16
         self._run = self._data_set()
-        next(self._run)
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be written by now."""
@@ -96,177 +138,207 @@ class Rewriter:
         self._base += self._at
         self._at = 0
         self._buffer += chunk
-        self._step()
-        return self._taken()
+        return self._step()
 
     def finish(self) -> bytes:
-        """The rest."""
+        """The rest. Raises Truncated where something is still open."""
         self._ended = True
-        self._step()
-        return self._taken()
+        return self._step()
 
-    def _taken(self) -> bytes:
+    def _step(self) -> bytes:
+        next(self._run, None)
         out = bytes(self._out)
         self._out.clear()
         return out
 
-    def _step(self) -> None:
-        try:
-            next(self._run)
-        except StopIteration:
-            self._at = len(self._buffer)
-
     # -- structure --------------------------------------------------------------------------------------
 
-    def _data_set(self) -> Generator[None, None, None]:
-        yield
+    def _have(self, count: int) -> Generator[None, None, bool]:
+        """Waits for so many bytes; False where there are not so many."""
+        while len(self._buffer) - self._at < count and not self._ended:
+            yield
+        return len(self._buffer) - self._at >= count
+
+    def _all(self, count: int, tag: int) -> _Steps:
+        if not (yield from self._have(count)):
+            raise Truncated("the value ends early", tag=f"{tag:08X}")
+
+    def _data_set(self) -> _Steps:
         while True:
             level = self._levels[-1]
-            if level.end is not None and self._base + self._at >= level.end:
+            left = level.end - self._base - self._at
+            if left <= 0:
                 self._close()
-                continue
-            while len(self._buffer) - self._at < 8 and not self._ended:
-                yield
-            if len(self._buffer) - self._at < 8:
-                while len(self._levels) > 1:
-                    self._close()
-                return
-            yield from self._sequence(level) if level.sequence else self._element(level)
+            elif not (yield from self._have(8)):
+                break
+            elif level.sequence:
+                self._item(level)
+            elif left < 8:
+                self._at += left  # bytes after the last element of an item
+            else:
+                yield from self._element(level)
+        # Less than a header is left: zeros, or the reader would not have taken it.
+        if len(self._levels) > 1 or self._buffer[self._at :].strip(b"\0"):
+            raise Truncated("the data set ends early")
 
-    def _sequence(self, level: _Level) -> Generator[None, None, None]:
-        tag, length = self._tag(), self._number(self._at + 4)
+    def _item(self, level: _Level) -> None:
+        high, low, length = level.mode[5](self._buffer, self._at)
+        tag = high << 16 | low
         self._at += 8
-        if tag == _ITEM:
-            end = None if length == UNDEFINED else self._base + self._at + length
+        if tag == ITEM:
+            end = OPEN if length == UNDEFINED else min(self._base + self._at + length, level.end)
             self._out += _OPEN_ITEM
-            self._levels.append(_Level(False, end, level.implicit, level.big))
-        elif tag == _SEQUENCE_END:
+            self._levels.append(_Level(False, end, level.mode, level.signed))
+        elif tag == SEQUENCE_END:
             self._close()
-        return
-        yield
-
-    def _element(self, level: _Level) -> Generator[None, None, None]:
-        tag = self._tag()
-        if tag >> 16 == 0xFFFE:
-            self._at += 8
-            if tag == _ITEM_END and len(self._levels) > 1:
-                self._close()
-            return
-        while len(self._buffer) - self._at < 12 and not self._ended:
-            yield
-        vr, length, coded_un = self._header(level, tag)
-        if length == UNDEFINED and tag == _PIXELS:
-            raise DicomError("encapsulated pixel data cannot be rewritten as it is", tag="7FE00010")
-        if vr == "SQ" or length == UNDEFINED:
-            end = None if length == UNDEFINED else self._base + self._at + length
-            self._out += header(tag, "SQ", UNDEFINED)
-            # UN of undefined length is a sequence in Implicit VR Little Endian, whatever is around it (PS3.5 6.2.2).
-            self._levels.append(_Level(True, end, level.implicit or coded_un, level.big and not coded_un))
-        elif tag & 0xFFFF == 0 or tag == 0xFFFCFFFC:
-            yield from self._skip(length)
-        elif length <= PIECE:
-            yield from self._short(level, tag, vr, length)
-        else:
-            yield from self._through(tag, vr, length)
+        elif tag != ITEM_END:
+            raise DicomError(f"an item was due, not ({high:04X},{low:04X})")
 
     def _close(self) -> None:
         level = self._levels.pop()
         self._out += _CLOSE_SEQUENCE if level.sequence else _CLOSE_ITEM
 
-    def _tag(self) -> int:
-        group, element = struct.unpack_from(">HH" if self._levels[-1].big else "<HH", self._buffer, self._at)
-        return int(group << 16 | element)
-
-    def _number(self, at: int) -> int:
-        return int(struct.unpack_from(">I" if self._levels[-1].big else "<I", self._buffer, at)[0])
-
-    def _header(self, level: _Level, tag: int) -> tuple[str, int, bool]:
-        """VR to write, length, and whether the value is coded implicitly though its neighbours are not."""
-        if level.implicit:
-            length = self._number(self._at + 4)
-            self._at += 8
-            return self._vr(level, tag), length, False
-        vr = bytes(self._buffer[self._at + 4 : self._at + 6]).decode("latin-1")
-        if vr in _LONG:
-            length = self._number(self._at + 8)
-            self._at += 12
-            return vr, length, vr == "UN" and length == UNDEFINED
-        length = int(struct.unpack_from(">H" if level.big else "<H", self._buffer, self._at + 6)[0])
-        self._at += 8
-        return vr if vr in _KNOWN else "UN", length, False
-
-    def _vr(self, level: _Level, tag: int) -> str:
-        if tag >> 16 & 1:
-            block = tag & 0xFFFF
-            if 0x10 <= block <= 0xFF:
-                return "LO"
-            creator = level.creators.get(tag >> 16 << 16 | block >> 8)
-            vr = private_vr(creator, tag) if creator else ""
+    def _element(self, level: _Level) -> _Steps:
+        if level.fresh and _explicit_here(self._buffer, self._at, level.mode):
+            level.mode = _EXPLICIT[level.mode[2]]
+        if self._delimited(level):
+            return
+        found = yield from self._header(level)
+        if found.kind != DROP:
+            level.fresh = False
+        elif found.tag & 0xFFFF == 0 or found.tag == PADDING or found.tag >> 16 == 0xFFFE:
+            # Lower groups are no part of the model either, but nothing that was stored is taken away.
+            yield from self._skip(found)
+            return
+        if (yield from self._opens(found)):
+            self._out += header(found.tag, "SQ", UNDEFINED)
+            end = OPEN if found.length == UNDEFINED else self._base + self._at + found.length
+            # UN of undefined length is implicit little endian, whatever is around it (PS3.5 6.2.2).
+            mode = IMPLICIT_LE if found.coded_un else found.mode
+            self._levels.append(_Level(True, end, mode, level.signed))
+        elif found.length <= PIECE:
+            yield from self._short(level, found)
         else:
-            vr = vr_of(tag)
-        return self._settled(vr, tag)
+            yield from self._through(found)
 
-    def _settled(self, vr: str, tag: int) -> str:
-        """One VR of those the dictionary allows (PS3.5 Annex A)."""
-        if vr in _KNOWN:
-            return vr
-        if vr == "US or SS":
-            return "SS" if self._signed else "US"
-        return "OW" if "OW" in vr else "UN"
+    def _delimited(self, level: _Level) -> bool:
+        """Delimiters and zero filling, which are no elements."""
+        high, low, length = level.mode[5](self._buffer, self._at)
+        tag = high << 16 | low
+        nested = len(self._levels) > 1
+        if tag == SEQUENCE_END and nested and level.end == OPEN:
+            self._close()  # an item without delimiter; the sequence takes this one
+            return True
+        if tag >> 16 != 0xFFFE and (tag or length):
+            return False
+        if tag == ITEM and length != UNDEFINED:
+            return False
+        self._at += 8
+        if tag == ITEM_END and nested:
+            self._close()
+        return True
+
+    def _header(self, level: _Level) -> Generator[None, None, _Header]:
+        entry, explicit, _, unpack, wide, item_header = mode = level.mode
+        head, length = unpack(self._buffer, self._at)
+        tag, kind, _, long, vr, tells, _, _ = entry[head]
+        size = 8
+        if kind == ODD:
+            high, low, length = item_header(self._buffer, self._at)
+            if high == 0xFFFE:
+                tag, kind = high << 16 | low, DROP
+            else:
+                found, short = _unsettled(head, mode)
+                tag, kind, _, _, vr, tells, _, _ = found
+                length = unpack(self._buffer, self._at)[1] if short else length
+        elif long:
+            yield from self._all(12, tag)
+            length, size = wide(self._buffer, self._at + 8)[0], 12
+        coded_un = explicit and long and head[4:6] == b"UN"
+        if coded_un:
+            vr, kind = "UN", DROP if kind == DROP else -1
+        elif kind == RESOLVE:
+            vr = ("SS" if level.signed else "US") if vr else self._private(level, tag)
+        self._at += size
+        return _Header(tag, kind, vr, tells, length, coded_un, mode)
+
+    def _private(self, level: _Level, tag: int) -> str:
+        creator = level.creators.get(tag & 0xFFFF0000 | (tag & 0xFF00) >> 8)
+        vr = private_vr(creator, tag) if creator else ""
+        return vr if vr.encode() in VRS else "UN"
+
+    def _opens(self, found: _Header) -> Generator[None, None, bool]:
+        """Whether items follow. A sequence that has none inside is no sequence, and becomes UN."""
+        if found.length == UNDEFINED:
+            holds = found.vr == "SQ" or found.coded_un or not (found.mode[1] or found.vr in ("OB", "OW"))
+            if not holds or found.tag == _PIXELS:
+                raise DicomError("encapsulated data cannot be rewritten as it is", tag=f"{found.tag:08X}")
+            return True
+        if found.vr != "SQ":
+            return False
+        if found.length:
+            yield from self._all(8, found.tag)
+            if found.mode[5](self._buffer, self._at)[0] != 0xFFFE:
+                found.vr = "UN"
+        return found.vr == "SQ"
 
     # -- values -----------------------------------------------------------------------------------------
 
-    def _short(self, level: _Level, tag: int, vr: str, length: int) -> Generator[None, None, None]:
-        while len(self._buffer) - self._at < length and not self._ended:
-            yield
-        value = bytes(self._buffer[self._at : self._at + length])
-        self._at += length
-        if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
-            level.creators[tag >> 16 << 16 | tag & 0xFF] = value.decode("latin-1").strip(" \0")
-        if level.big:
-            value = swap(value, swap_width(vr, self._bits if tag == _PIXELS else 16))
-        if len(value) % 2:
-            value += b"\0" if vr in {"OB", "UN", "UI"} else b" "
-        if len(value) > 0xFFFF and vr not in _LONG:
-            vr = "UN"
-        self._out += header(tag, vr, len(value)) + value
+    def _width(self, found: _Header) -> int:
+        if not found.mode[2]:
+            return 1
+        top = found.tag == _PIXELS and len(self._levels) == 1
+        return swap_width(found.vr, self._bits if top else 16)
 
-    def _through(self, tag: int, vr: str, length: int) -> Generator[None, None, None]:
-        width = swap_width(vr, self._bits if tag == _PIXELS else 16) if self._levels[-1].big else 1
-        self._out += header(tag, vr if vr in _LONG else "UN", length + length % 2)
-        left = length
+    def _short(self, level: _Level, found: _Header) -> _Steps:
+        yield from self._all(found.length, found.tag)
+        value = bytes(self._buffer[self._at : self._at + found.length])
+        self._at += found.length
+        if found.tells == CREATOR:
+            level.creators[found.tag] = value.decode("latin-1").strip(" \0")
+        elif found.tells == SIGNED:
+            level.signed = value[:2] not in (b"\0\0", b"")
+        value = swap(value, self._width(found)) + _pad(found)
+        vr = "UN" if len(value) > 0xFFFF and found.vr not in _LONG else found.vr
+        self._out += header(found.tag, vr, len(value)) + value
+
+    def _through(self, found: _Header) -> _Steps:
+        width, pad, left = self._width(found), _pad(found), found.length
+        self._out += header(found.tag, found.vr if found.vr in _LONG else "UN", left + len(pad))
         while left:
+            yield from self._all(min(left, width), found.tag)
             have = min(left, len(self._buffer) - self._at)
             if have < left:
                 have -= have % width
-            if have:
-                self._out += swap(bytes(self._buffer[self._at : self._at + have]), width)
-                self._at += have
-                left -= have
-            if left:
-                if self._ended:
-                    raise DicomError("the value ends early", tag=f"{tag:08X}")
-                yield
-        if length % 2:
-            self._out += b"\0"
+            piece = self._buffer[self._at : self._at + have]
+            self._out += swap(bytes(piece), width) if width > 1 else piece
+            self._at += have
+            left -= have
+        self._out += pad
 
-    def _skip(self, length: int) -> Generator[None, None, None]:
-        left = length
+    def _skip(self, found: _Header) -> _Steps:
+        left = found.length
+        if left == UNDEFINED:
+            raise DicomError("an element that has no length", tag=f"{found.tag:08X}")
         while left:
+            yield from self._all(1, found.tag)
             have = min(left, len(self._buffer) - self._at)
             self._at += have
             left -= have
-            if left:
-                if self._ended:
-                    return
-                yield
+
+
+def _pad(found: _Header) -> bytes:
+    """What makes the length even (PS3.5 6.2)."""
+    if found.length % 2 == 0:
+        return b""
+    return b" " if found.vr in _SPACED else b"\0"
 
 
 def decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | int]) -> bytes:
     """A Part 10 head in Explicit VR Little Endian from the data set bytes before encapsulated pixel data.
 
     `changes` maps tags (8 hex digits) to new values of Photometric Interpretation and the like; the extended
-    offset tables go, since there is nothing encapsulated any more.
+    offset tables go, since there is nothing encapsulated any more, and group lengths, which would be wrong.
     """
     out = [file_meta(identity, EXPLICIT_VR_LE)]
     left = {int(tag, 16): _encoded(int(tag, 16), value) for tag, value in changes.items()}
@@ -275,7 +347,7 @@ def decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | in
         out += [left.pop(due) for due in sorted(left) if due < tag]
         if tag in left:
             out.append(left.pop(tag))
-        elif tag not in {0x7FE00001, 0x7FE00002}:
+        elif tag & 0xFFFF and tag not in _OFFSET_TABLES:
             out.append(head[start:stop])
         at = stop
     if at != len(head):
@@ -288,7 +360,7 @@ def _encoded(tag: int, value: str | int) -> bytes:
         return header(tag, "US", 2) + struct.pack("<H", value)
     text = value.encode("ascii")
     text += b" " * (len(text) % 2)
-    return header(tag, "CS", len(text)) + text
+    return header(tag, vr_of(tag) or "CS", len(text)) + text
 
 
 def _elements(data: bytes) -> Generator[tuple[int, int, int], None, None]:
@@ -296,57 +368,50 @@ def _elements(data: bytes) -> Generator[tuple[int, int, int], None, None]:
     at = 0
     while at + 8 <= len(data):
         start = at
-        group, element, vr, length = struct.unpack_from("<HH2sH", data, at)
-        at += 8
-        if vr.decode("latin-1") in _LONG:
-            length = struct.unpack_from("<I", data, at)[0]
-            at += 4
-        at = _sequence_stop(data, at, implicit=vr == b"UN") if length == UNDEFINED else at + length
-        yield group << 16 | element, start, at
+        high, low = struct.unpack_from("<HH", data, at)
+        at, length = _value(data, at, EXPLICIT_LE)
+        if length == UNDEFINED:
+            at = _sequence_stop(data, at, _within(data, start, EXPLICIT_LE))
+        else:
+            at += length
+        yield high << 16 | low, start, at
 
 
-def _sequence_stop(data: bytes, at: int, *, implicit: bool) -> int:
-    """Where a sequence of undefined length ends; what is nested is counted, not recursed into."""
-    open_items: list[
-        int | None
-    ] = []  # ends of open items; None where a delimiter closes it; -1 for a sequence
-    open_items.append(-1)
-    while open_items:
-        top = open_items[-1]
-        if top is not None and top >= 0 and at >= top:
-            open_items.pop()
-            continue
+def _value(data: bytes, at: int, mode: Mode) -> tuple[int, int]:
+    """Where the value of an element begins, and its length."""
+    long = mode[1] and data[at + 4 : at + 6].decode("latin-1") in _LONG
+    if long and at + 12 > len(data):
+        raise Truncated("the header ends within an element")
+    if long:
+        return at + 12, int(mode[4](data, at + 8)[0])
+    return at + 8, int(mode[3](data, at)[1])
+
+
+def _within(data: bytes, at: int, mode: Mode) -> Mode:
+    """How the items of an element are encoded: those of UN are implicit (PS3.5 6.2.2)."""
+    return IMPLICIT_LE if mode[1] and data[at + 4 : at + 6] == b"UN" else mode
+
+
+def _sequence_stop(data: bytes, at: int, mode: Mode) -> int:
+    """Where a sequence (or fragments) of undefined length ends; nested ones are counted, not recursed into."""
+    modes = [mode]
+    while modes:
         if at + 8 > len(data):
-            raise DicomError("a sequence in the header does not end")
-        tag = int.from_bytes(data[at : at + 2], "little") << 16 | int.from_bytes(
-            data[at + 2 : at + 4], "little"
-        )
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        if tag in {_ITEM_END, _SEQUENCE_END}:
-            open_items.pop()
+            raise Truncated("a sequence in the header does not end")
+        high, low, length = struct.unpack_from("<HHI", data, at)
+        tag = high << 16 | low
+        if tag == SEQUENCE_END:
+            modes.pop()
             at += 8
-        elif tag == _ITEM:
-            at += 8
+        elif high == 0xFFFE:
+            at += 8 + (length if tag == ITEM and length != UNDEFINED else 0)
+            if tag == ITEM and length == UNDEFINED and _explicit_here(data, at, modes[-1]):
+                modes[-1] = EXPLICIT_LE
+        else:
+            start, mode = at, modes[-1]
+            at, length = _value(data, at, mode)
             if length == UNDEFINED:
-                open_items.append(None)
+                modes.append(_within(data, start, mode))
             else:
                 at += length
-        else:
-            at, nested = _skipped(data, at, implicit)
-            if nested:
-                open_items.append(-1)
     return at
-
-
-def _skipped(data: bytes, at: int, implicit: bool) -> tuple[int, bool]:
-    """Behind an element inside an item, or behind its header where its length is undefined."""
-    if implicit:
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8
-    elif data[at + 4 : at + 6].decode("latin-1") in _LONG:
-        length = int.from_bytes(data[at + 8 : at + 12], "little")
-        at += 12
-    else:
-        length = int.from_bytes(data[at + 6 : at + 8], "little")
-        at += 8
-    return (at, True) if length == UNDEFINED else (at + length, False)
