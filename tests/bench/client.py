@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -97,6 +97,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._answer.length += len(body)
+        if self._chunks is None and self._parser.get_status_code() >= 300:
+            self._chunks = []  # what a refusal says is wanted in any case
         if self._chunks is not None:
             self._chunks.append(body)
 
@@ -209,6 +211,3 @@ async def client(port: int, prefix: str = "") -> AsyncIterator[Client]:
         yield found
     finally:
         found.close()
-
-
-Measure = Callable[[Client], object]

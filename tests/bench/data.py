@@ -18,7 +18,6 @@ ARC = "2.25.77013000"
 CT = f"{ARC}.1"
 BOUNDARY = "bench-boundary-7f3a"
 STOW = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
-EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 
 
