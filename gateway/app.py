@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 
 
 async def open_index(url: str) -> Index:
-    """The driver for this URL: sqlite:///file."""
+    """The driver for this URL: sqlite:///file or postgresql://…."""
     if url.startswith("sqlite://"):
         from gateway.index.sqlite import SqliteIndex
 
         path = Path(url.removeprefix("sqlite://"))
         path.parent.mkdir(parents=True, exist_ok=True)
         return await SqliteIndex.open(path)
-    raise BadParameter("index URL: want sqlite:///…", parameter="index")
+    if url.startswith(("postgresql://", "postgres://")):
+        from gateway.index.postgres import PostgresIndex
+
+        return await PostgresIndex.open(url)
+    raise BadParameter("index URL: want sqlite:///… or postgresql://…", parameter="index")
 
 
 class Gateway:

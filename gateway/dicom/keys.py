@@ -1,22 +1,33 @@
 """Search keys in their normal form, so that both sides of a comparison are made alike.
 
 Names: each component group is folded (compatibility forms decomposed, accents and case taken away, ß is ss)
-and compared without trailing `^`. A fuzzy word matches a word of any group when it is a prefix of it or sounds
-like it. Words part at `^`, `=`, space, hyphen and comma; an apostrophe is dropped (O'Neil is oneil). ä, ö and
-ü count both as a, o, u and as ae, oe, ue. Words sound alike when their phonetic keys are equal: the first
-letter, then the consonants in the classes of Soundex, vowels and doubles left out, at most six; only words of
-three or more Latin letters have one.
+and compared without trailing `^`. A name asked for without `=` may be in any group; with `=` each group that
+is asked for must match in its place.
+
+A fuzzy word matches a word of any group when it is a prefix of it or sounds like it. Words part at `^`, `=`,
+white space, hyphens, commas, dots, slashes, tildes and parentheses; an apostrophe is dropped (O'Neil is oneil).
+ä, ö, ü, å, ø and æ count both without their marks and as ae, oe, ue, aa, oe, ae.
+
+Words sound alike when their phonetic keys are equal. Only words of three or more letters, all of them a to z
+once folded, have one. ph counts as f, th as t, ck as k. The key is the first letter (c and q as k, z as s, y and
+j as i, v and w as f), then the classes of the other consonants as in Soundex (b f p v w: 1, c g j k q s x z: 2,
+d t: 3, l: 4, m n: 5, r: 6), a class that directly follows itself once, vowels and h left out, at most six.
+
+N-grams: all runs of one to three characters of a text, its begin and its end being characters of their own.
+Whatever matches a pattern has all n-grams of the pattern's literal parts; the reverse need not hold.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae"})
 _PLAIN = str.maketrans({"ø": "o", "æ": "ae", "ł": "l", "đ": "d", "œ": "oe", "ı": "i"})
-_PARTS = re.compile(r"[\s^=,\-\u2010-\u2015\u30fb.]+")
+_PARTS = re.compile(r"[\s^=,\-\u2010-\u2015\u30fb./~()]+")
 _APOSTROPHES = re.compile(r"['\u2018\u2019`\u00b4]")
 _CLASSES = {
     **dict.fromkeys("bfpvw", "1"),
@@ -38,10 +49,32 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", kept)
 
 
-def name_groups(alphabetic: str, ideographic: str, phonetic: str) -> str:
-    """`=group=group=`, each folded and without trailing `^`; empty where the name is."""
-    groups = [folded(g).rstrip("^ ") for g in (alphabetic, ideographic, phonetic) if g]
-    return "=" + "=".join(groups) + "=" if groups else ""
+def folded_groups(name: str) -> tuple[str, ...]:
+    """The component groups of a name with `=` between them, folded, without trailing `^`."""
+    return tuple(folded(group).rstrip("^ ") for group in name.split("="))
+
+
+def name_patterns(group: str) -> tuple[str, ...]:
+    """A folded pattern for a group, and what it is without components that may be empty: `a^*` also means `a`."""
+    found = [group]
+    while found[-1].endswith("^*"):
+        found.append(found[-1][:-1].rstrip("^ "))
+    return tuple(pattern for pattern in found if pattern)
+
+
+def stored_groups(value: object) -> tuple[str, str, str]:
+    """Alphabetic, ideographic and phonetic group of a PN value in DICOM JSON (PS3.18 F.2.2), folded."""
+    if isinstance(value, Mapping):
+        groups = [str(value.get(key) or "") for key in ("Alphabetic", "Ideographic", "Phonetic")]
+        alphabetic, ideographic, phonetic = (folded(group).rstrip("^ ") for group in groups)
+        return alphabetic, ideographic, phonetic
+    found = (*folded_groups(str(value)), "", "")
+    return found[0], found[1], found[2]
+
+
+def name_text(value: object) -> str:
+    """A PN value of DICOM JSON with `=` between its groups."""
+    return "=".join(str(group) for group in value.values()) if isinstance(value, Mapping) else str(value)
 
 
 def _spellings(word: str) -> set[str]:
@@ -103,8 +136,6 @@ def datetime_key(value: str) -> str:
     key = f"{full}.{fraction or '':0<6}"
     if zone is None:
         return key
-    from datetime import datetime, timedelta
-
     try:
         moment = datetime.strptime(key, "%Y%m%d%H%M%S.%f")
     except ValueError:
@@ -121,3 +152,34 @@ def number_key(value: object) -> str:
     except ValueError:
         return text
     return str(int(number)) if number.is_integer() else repr(number)
+
+
+BEGIN, END = "\x02", "\x03"
+_WILD = re.compile(r"[*?]")
+
+
+def ngrams(text: str) -> set[str]:
+    """All n-grams of a text, none where it is empty."""
+    if not text:
+        return set()
+    whole = f"{BEGIN}{text}{END}"
+    return set(text) | {whole[n : n + size] for size in (2, 3) for n in range(len(whole) - size + 1)}
+
+
+def pattern_ngrams(pattern: str) -> set[str]:
+    """N-grams that every match of a pattern of `*` and `?` has; the longest there are."""
+    found: set[str] = set()
+    for part in _WILD.split(f"{BEGIN}{pattern}{END}"):
+        if len(part) >= 3:
+            found.update(part[n : n + 3] for n in range(len(part) - 2))
+        elif part not in ("", BEGIN, END, BEGIN + END):
+            found.add(part)
+    return found
+
+
+def word_ngrams(tokens: str) -> set[str]:
+    """N-grams of fuzzy tokens; a phonetic key is one of its own."""
+    found: set[str] = set()
+    for token in tokens.split():
+        found |= {token} if token.startswith("~") else ngrams(token)
+    return found

@@ -1,9 +1,14 @@
-"""Whether a data set in DICOM JSON satisfies a query (PS3.4 C.2.2.2): the exact matcher, without an index."""
+"""Whether a data set in DICOM JSON satisfies a query (PS3.4 C.2.2.2): the exact matcher, without an index.
+
+Of an attribute with several values one has to match (PS3.4 C.2.2.3). Names and fuzzy words: see `keys`. Numbers
+are equal by value (007 is 7), dates, times and date-times by meaning.
+"""
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, assert_never
 
@@ -22,6 +27,13 @@ from gateway.dicom.query import (
     Wildcard,
 )
 
+NUMERIC = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"})
+_TEMPORAL: Mapping[str, Callable[[str], str]] = {
+    "DA": keys.date_key,
+    "TM": keys.time_key,
+    "DT": keys.datetime_key,
+}
+
 
 def satisfies(dataset: Mapping[str, Any], matches: Sequence[Match]) -> bool:
     """Whether all of `matches` hold for the data set."""
@@ -39,13 +51,13 @@ def _holds(dataset: Mapping[str, Any], match: Match) -> bool:
         return _in_interval(dataset, match)
     values = [value for value in _values(dataset, match.path) if value is not None]
     if isinstance(match, Empty):
-        return not values
+        return all(_is_blank(value, match.vr) for value in values)
     return any(_matches(value, match) for value in values)
 
 
 def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy) -> bool:
     if isinstance(match, Fuzzy):
-        return _sounds(_joined(value), match.words)
+        return _sounds(keys.name_text(value), match.words)
     if isinstance(match, Range):
         return _within(str(value), match)
     if isinstance(match, OneOf):
@@ -69,34 +81,61 @@ def _values(dataset: Mapping[str, Any], path: Path) -> Iterator[Any]:
             yield from _values(item, path[1:])
 
 
-def _joined(value: Any) -> str:
-    return "=".join(value.values()) if isinstance(value, Mapping) else str(value)
-
-
-def _groups(value: Any) -> list[str]:
-    return [keys.folded(group).rstrip("^ ") for group in _joined(value).split("=")]
+def _is_blank(value: Any, vr: str) -> bool:
+    return not any(keys.stored_groups(value)) if vr == "PN" else not str(value)
 
 
 def _equal(value: Any, match: Equals) -> bool:
     if match.vr == "PN":
-        return keys.folded(match.value).rstrip("^ ") in _groups(value)
-    if match.vr == "DA":
-        return keys.date_key(str(value)) == match.value
-    if match.vr in {"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"}:
+        return _named(value, match.value, operator.eq)
+    if match.vr in _TEMPORAL:
+        key = _TEMPORAL[match.vr](str(value))
+        return bool(key) and key == _TEMPORAL[match.vr](match.value)
+    if match.vr in NUMERIC:
         return keys.number_key(value) == keys.number_key(match.value)
     return str(value) == match.value
 
 
+def _named(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
+    """Any group, or, where groups are asked for, each of them in its place."""
+    stored, wanted = keys.stored_groups(value), keys.folded_groups(asked)
+    if len(wanted) == 1:
+        return any(fits(group, wanted[0]) for group in stored if group)
+    pairs = zip(stored, wanted, strict=False)
+    return len(wanted) <= 3 and any(wanted) and all(fits(have, want) for have, want in pairs if want)
+
+
 @lru_cache(maxsize=1024)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern) + r"\Z", re.DOTALL)
+def _pieces(pattern: str) -> tuple[re.Pattern[str], ...]:
+    """What is between the `*`, in order."""
+    return tuple(
+        re.compile("".join("." if c == "?" else re.escape(c) for c in piece), re.DOTALL)
+        for piece in pattern.split("*")
+    )
+
+
+def _is_like(text: str, pattern: str) -> bool:
+    """Piece by piece, each as far left as can be: no pattern makes this try again and again."""
+    first, *rest = _pieces(pattern)
+    if not rest:
+        return first.fullmatch(text) is not None
+    found = first.match(text)
+    for piece in rest[:-1]:
+        found = piece.search(text, found.end()) if found else None
+    if not found:
+        return False
+    shortest = len(pattern.rpartition("*")[2])
+    return len(text) - shortest >= found.end() and rest[-1].fullmatch(text, len(text) - shortest) is not None
 
 
 def _like(value: Any, match: Wildcard) -> bool:
     if match.vr == "PN":
-        wanted = _pattern(keys.folded(match.pattern))
-        return any(wanted.match(group) for group in _groups(value))
-    return _pattern(match.pattern).match(str(value)) is not None
+        return _named(value, match.pattern, _fits)
+    return _is_like(str(value), match.pattern)
+
+
+def _fits(group: str, pattern: str) -> bool:
+    return any(_is_like(group, p) for p in keys.name_patterns(pattern))
 
 
 def _sounds(name: str, words: Sequence[str]) -> bool:
@@ -110,7 +149,7 @@ def _sounds_in(tokens: str, word: str) -> bool:
 
 
 def _within(value: str, match: Range) -> bool:
-    key = {"DA": keys.date_key, "TM": keys.time_key, "DT": keys.datetime_key}[match.vr](value)
+    key = _TEMPORAL[match.vr](value)
     return bool(key) and (match.low is None or key >= match.low) and (match.high is None or key <= match.high)
 
 

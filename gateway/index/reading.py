@@ -1,178 +1,187 @@
-"""Reading by path, on one SQLite connection."""
+"""Reading by path: the hot way of retrieval, one statement each where the scope is the whole partition."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 import zstandard
 
 from gateway.dicom import layoutbytes
 from gateway.dicom.layout import InstanceLayout
-from gateway.dicom.match import satisfies
 from gateway.errors import Gone, NotFound
 from gateway.index import rows
 from gateway.index.base import Conflicting, Scope, StoredInstance
-from gateway.model import (
-    Identity,
-    InstanceUID,
-    Level,
-    Locator,
-    ResourcePath,
-    SeriesUID,
-    StudyUID,
-    VersionId,
-)
+from gateway.index.changelog import identity_of, locator_of
+from gateway.index.connection import Connection, Row
+from gateway.index.scoping import Cut, cut_of, visible
+from gateway.model import Level, ResourcePath, SeriesUID, VersionId
 
 PAGE = 1000
 
-# Studies' instances in default order: series by number, then UID; instances likewise; empty values last.
-ORDER = "se.number IS NULL, se.number, se.uid, i.number IS NULL, i.number, i.uid"
+# Default order: series by number, then UID; instances likewise; empty values last.
+ORDER = "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid"
+_VERSION = (
+    "v.id, v.study_uid, v.series_uid, v.instance_uid, v.sop_class, v.transfer_syntax, v.store, v.key, "
+    'v."offset", v.length, v.file_digest, v.content_digest, v.received'
+)
 _FROM = (
     "FROM study st JOIN series se ON se.study = st.id JOIN instance i ON i.series = se.id "
-    "JOIN version v ON v.id = i.version "
+    "JOIN version v ON v.id = i.version"
 )
 
 
-def stored_of(row: sqlite3.Row) -> StoredInstance:
+def _stored(row: Row) -> StoredInstance:
     return StoredInstance(
         version=VersionId(row["id"]),
-        identity=Identity(
-            StudyUID(row["study_uid"]),
-            SeriesUID(row["series_uid"]),
-            InstanceUID(row["instance_uid"]),
-            row["sop_class"],
-        ),
+        identity=identity_of(row["study_uid"], row["series_uid"], row["instance_uid"], row["sop_class"]),
         transfer_syntax=row["transfer_syntax"],
-        locator=Locator(row["store"], row["key"], row["offset"], row["length"]),
+        locator=locator_of(row),
         file_digest=row["file_digest"],
         content_digest=row["content_digest"],
         received=row["received"],
     )
 
 
-def _where(scope: Scope, path: ResourcePath) -> tuple[str, list[object]]:
-    conditions, values = ["st.partition = ?", "st.uid = ?"], [scope.partition, path.study]
+def _where(cut: Cut, scope: Scope, path: ResourcePath) -> tuple[str, list[object]]:
+    conditions, values = ["st.partition = ?", "st.uid = ?"], list[object]([scope.partition, path.study])
     if path.series is not None:
         conditions.append("se.uid = ?")
         values.append(path.series)
     if path.instance is not None:
-        conditions.append("i.uid = ?")
-        values.append(path.instance)
-    return " AND ".join(conditions), list[object](values)
+        # The second condition is implied, and leads straight to the row.
+        conditions.append("i.partition = ? AND i.uid = ?")
+        values += [scope.partition, path.instance]
+    return " AND ".join([*conditions, *cut.conditions]), [*values, *cut.values]
 
 
-def instances(db: sqlite3.Connection, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-    """Raises NotFound, Gone."""
-    where, values = _where(scope, path)
-    found = db.execute(f"SELECT v.* {_FROM} WHERE {where} ORDER BY {ORDER}", values).fetchall()
-    if not scope.is_whole:
-        found = [row for row in found if passes(db, scope, row["id"])]
+async def _rows(
+    db: Connection, scope: Scope, path: ResourcePath, columns: str, more: str = ""
+) -> Sequence[Row]:
+    """In default order, those the scope lets through. Raises NotFound, Gone."""
+    cut = cut_of(db.dialect, scope)
+    where, values = _where(cut, scope, path)
+    found = await db.fetch(f"SELECT {columns} {_FROM} {more} WHERE {where} ORDER BY {ORDER}", *values)
+    if cut.left:
+        seen = await visible(db, cut, Level.INSTANCE, [row["id"] for row in found])
+        passing = {one.version for one in seen}
+        found = [row for row in found if row["id"] in passing]
     if not found:
-        raise absent(db, scope, path)
-    return [stored_of(row) for row in found]
+        raise await absent(db, scope, path)
+    return found
 
 
-def passes(db: sqlite3.Connection, scope: Scope, version: str) -> bool:
-    """Whether an instance is within a scope that cuts inside the partition."""
-    return satisfies(rows.loaded(body_of(db, version)), scope.predicate)
+async def instances(db: Connection, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+    """Raises NotFound, Gone."""
+    return [_stored(row) for row in await _rows(db, scope, path, _VERSION)]
 
 
-def absent(db: sqlite3.Connection, scope: Scope, path: ResourcePath) -> NotFound:
-    """Gone where there was something once, and the scope does not keep that from being known."""
-    values: list[object] = [scope.partition, path.study]
-    condition = "c.partition = ? AND v.study_uid = ?"
-    if path.series is not None:
-        condition += " AND v.series_uid = ?"
-        values.append(path.series)
-    if path.instance is not None:
-        condition += " AND v.instance_uid = ?"
-        values.append(path.instance)
-    row = db.execute(
-        "SELECT 1 FROM version v JOIN change c ON c.revision = v.revision "
-        f"JOIN instance i ON i.id = v.instance JOIN study st ON st.id = i.study WHERE {condition} LIMIT 1",
-        values,
-    ).fetchone()
-    what = f"{path.level.value} {path.instance or path.series or path.study}"
-    if row is not None and scope.is_whole:
-        return Gone(f"{what} was deleted", uid=path.instance or path.series or path.study)
-    return NotFound(f"{what} is not known here", uid=path.instance or path.series or path.study)
-
-
-def layout(db: sqlite3.Connection, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
+async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
     """Of one instance. Raises NotFound, Gone."""
-    stored = instances(db, scope, path)[0]
-    row = db.execute("SELECT layout FROM instance_layout WHERE version = ?", (stored.version,)).fetchone()
-    return stored, layoutbytes.decode(row[0])
+    (row,) = await _rows(
+        *(db, scope, path, f"{_VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
+    )
+    return _stored(row), layoutbytes.decode(row["layout"])
 
 
-def version_set(db: sqlite3.Connection, scope: Scope, path: ResourcePath) -> str:
+async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[bytes]:
+    """In default order. Raises NotFound, Gone."""
+    inflate = zstandard.ZstdDecompressor().decompress
+    more = "JOIN instance_metadata m ON m.version = v.id"
+    return [inflate(row["body"]) for row in await _rows(db, scope, path, "v.id, m.body", more)]
+
+
+async def series_of(db: Connection, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
+    """In default order. Raises NotFound, Gone."""
+    found = await _rows(db, scope, study, "v.id, se.uid")
+    return [ResourcePath(study.study, SeriesUID(uid)) for uid in dict.fromkeys(row["uid"] for row in found)]
+
+
+async def version_set(db: Connection, scope: Scope, path: ResourcePath) -> str:
     """Kept with the rows of study and series; made from what passes where the scope cuts."""
-    if path.level is Level.INSTANCE or not scope.is_whole:
+    cut = cut_of(db.dialect, scope)
+    if path.level is Level.INSTANCE or cut.inside:
         mark = 0
-        for stored in instances(db, scope, path):
-            mark ^= rows.version_mark(stored.version)
+        for row in await _rows(db, scope, path, "v.id"):
+            mark ^= rows.version_mark(row["id"])
         return f"{mark:032x}"
+    where, values = _where(cut, scope, path)
     if path.series is None:
-        sql = "SELECT version_set, instance_count FROM study st WHERE st.partition = ? AND st.uid = ?"
+        sql = f"SELECT st.version_set, st.instance_count FROM study st WHERE {where}"
     else:
         sql = (
-            "SELECT se.version_set, se.instance_count FROM series se JOIN study st ON st.id = se.study "
+            "SELECT se.version_set, se.instance_count FROM series se "
+            f"JOIN study st ON st.id = se.study WHERE {where}"
+        )
+    kept = await db.first(sql, *values)
+    if kept is None or not kept["instance_count"]:
+        raise await absent(db, scope, path)
+    return bytes(kept["version_set"]).hex()
+
+
+async def absent(db: Connection, scope: Scope, path: ResourcePath) -> NotFound:
+    """Gone where there was something once, and no scope keeps that from being known."""
+    uid = path.instance or path.series or path.study
+    what = f"{path.level.value} {uid}"
+    if scope.is_whole and await _was_there(db, scope, path):
+        return Gone(f"{what} was deleted", uid=uid)
+    return NotFound(f"{what} is not known here", uid=uid)
+
+
+async def _was_there(db: Connection, scope: Scope, path: ResourcePath) -> bool:
+    values: tuple[object, ...]
+    if path.instance is not None:
+        sql = "SELECT id FROM version WHERE partition = ? AND instance_uid = ? AND study_uid = ? AND series_uid = ?"
+        values = (scope.partition, path.instance, path.study, path.series)
+    elif path.series is not None:
+        sql = (
+            "SELECT se.id FROM series se JOIN study st ON st.id = se.study "
             "WHERE st.partition = ? AND st.uid = ? AND se.uid = ?"
         )
-    row = db.execute(sql, _where(scope, path)[1]).fetchone()
-    if row is None or not row[1]:
-        raise absent(db, scope, path)
-    return bytes(row[0]).hex()
+        values = (scope.partition, path.study, path.series)
+    else:
+        sql, values = "SELECT id FROM study WHERE partition = ? AND uid = ?", (scope.partition, path.study)
+    return await db.first(f"{sql} LIMIT 1", *values) is not None
 
 
-def metadata(db: sqlite3.Connection, scope: Scope, path: ResourcePath) -> list[bytes]:
-    """In default order. Raises NotFound, Gone."""
-    where, values = _where(scope, path)
-    found = db.execute(
-        f"SELECT m.body {_FROM} JOIN instance_metadata m ON m.version = v.id WHERE {where} ORDER BY {ORDER}",
-        values,
-    ).fetchall()
-    inflate = zstandard.ZstdDecompressor().decompress
-    bodies = [inflate(row[0]) for row in found]
-    if not scope.is_whole:
-        bodies = [body for body in bodies if satisfies(rows.loaded(body), scope.predicate)]
-    if not bodies:
-        raise absent(db, scope, path)
-    return bodies
-
-
-def body_of(db: sqlite3.Connection, version: str) -> bytes:
-    row = db.execute("SELECT body FROM instance_metadata WHERE version = ?", (version,)).fetchone()
-    return zstandard.ZstdDecompressor().decompress(row[0])
-
-
-def conflicts(db: sqlite3.Connection, scope: Scope, study: str | None) -> list[Conflicting]:
-    condition, values = "st.partition = ?", list[object]([scope.partition])
+async def conflicts(db: Connection, scope: Scope, study: str | None) -> list[Conflicting]:
+    cut = cut_of(db.dialect, scope)
+    where, values = "st.partition = ?", list[object]([scope.partition])
     if study is not None:
-        condition += " AND st.uid = ?"
+        where += " AND st.uid = ?"
         values.append(study)
-    found = db.execute(
-        "SELECT st.uid, c.* FROM conflict c JOIN study st ON st.id = c.study "
-        f"WHERE {condition} ORDER BY st.uid, c.tag, c.version",
-        values,
+    where = " AND ".join([where, *cut.conditions])
+    found = await db.fetch(
+        "SELECT st.uid, c.tag, c.shown, c.differing, c.instance, c.version FROM conflict c "
+        "JOIN study st ON st.id = c.study JOIN instance i ON i.partition = st.partition AND i.uid = c.instance "
+        f"JOIN series se ON se.id = i.series WHERE {where} ORDER BY st.uid, c.tag, c.version",
+        *(*values, *cut.values),
     )
+    if cut.left:
+        seen = await visible(db, cut, Level.INSTANCE, list({row["version"] for row in found}))
+        passing = {one.version for one in seen}
+        found = [row for row in found if row["version"] in passing]
     return [
         Conflicting(r["uid"], r["tag"], r["shown"], r["differing"], r["instance"], VersionId(r["version"]))
         for r in found
-        if scope.is_whole or passes(db, scope, r["version"])
     ]
 
 
-def versions(db: sqlite3.Connection, after: str) -> Sequence[tuple[StoredInstance, str]]:
-    """A page of every version ever admitted, by id."""
-    found = db.execute("SELECT * FROM version WHERE id > ? ORDER BY id LIMIT ?", (after, PAGE))
-    return [(stored_of(row), row["state"]) for row in found]
+async def versions(db: Connection, after: str) -> list[tuple[StoredInstance, str]]:
+    """A page of every version ever admitted and its state, by id."""
+    found = await db.fetch(
+        f"SELECT {_VERSION}, v.state FROM version v WHERE v.id > ? ORDER BY v.id LIMIT ?", after, PAGE
+    )
+    return [(_stored(row), row["state"]) for row in found]
 
 
-def counts(db: sqlite3.Connection) -> dict[Level, int]:
-    row = db.execute(
-        "SELECT COUNT(*), COALESCE(SUM(series_count), 0), COALESCE(SUM(instance_count), 0) "
-        "FROM study WHERE instance_count > 0"
-    ).fetchone()
-    return {Level.STUDY: row[0], Level.SERIES: row[1], Level.INSTANCE: row[2]}
+async def counts(db: Connection) -> dict[Level, int]:
+    row = await db.first(
+        "SELECT COUNT(*) AS studies, COALESCE(SUM(series_count), 0) AS series, "
+        "COALESCE(SUM(instance_count), 0) AS instances FROM study WHERE instance_count > 0"
+    )
+    assert row is not None
+    return {
+        Level.STUDY: int(row["studies"]),
+        Level.SERIES: int(row["series"]),
+        Level.INSTANCE: int(row["instances"]),
+    }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 import orjson
@@ -11,8 +14,7 @@ import orjson
 from gateway.dicom import keys
 from gateway.dicom.dictionary import name_of, vr_of
 from gateway.dicom.levels import level_of
-from gateway.index.base import NewVersion
-from gateway.model import Level
+from gateway.model import Identity, Level
 
 Attribute: TypeAlias = dict[str, Any]
 Attributes: TypeAlias = dict[str, Attribute]
@@ -37,12 +39,20 @@ SERIES_REQUIRED = ("00080060", "00200011")
 SERIES_IF_KNOWN = ("00080201", "0008103E", "00400244", "00400245", "00400275")
 INSTANCE_REQUIRED = ("00200013",)
 INSTANCE_IF_KNOWN = ("00080201", "00280008", "00280010", "00280011", "00280100")
+REQUEST = "00400275"
 REQUEST_KEYS = ("00400009", "00401001")
+TIMEZONE = "00080201"
+
+# Keys are cut so that no value, however wrong, outgrows a database index; conforming values are shorter.
+MOST_CHARACTERS = 512
+
+# Stands for a date or time that is there and cannot be read: below every date, above nothing at all.
+UNREADABLE = "!"
 
 
 def dumped(attributes: Attributes) -> bytes:
     """DICOM JSON with keys ascending, a NUL where `BASE` stood."""
-    return orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS).replace(_BASE_BYTES, b"\0")
+    return orjson.dumps(dict(sorted(attributes.items()))).replace(_BASE_BYTES, b"\0")
 
 
 def loaded(data: bytes) -> Attributes:
@@ -68,30 +78,33 @@ def value(attributes: Attributes, tag: str) -> Any:
 
 
 def text(attributes: Attributes, tag: str) -> str:
+    """The first value as a key: without NUL, which PostgreSQL does not take, and of bounded length."""
     found = value(attributes, tag)
-    return "" if found is None else str(found)
+    return "" if found is None else str(found).replace("\0", "")[:MOST_CHARACTERS]
 
 
-def all_text(attributes: Attributes, tag: str) -> str:
-    """`\\value\\value\\`, '' where there is none."""
-    values = [str(v) for v in attributes.get(tag, {}).get("Value", ()) if v is not None]
-    return "\\" + "\\".join(values) + "\\" if values else ""
+def _temporal(attributes: Attributes, tag: str, key: Callable[[str], str]) -> str:
+    found = text(attributes, tag)
+    return key(found) or (UNREADABLE if found else "")
 
 
-def name(attributes: Attributes, tag: str) -> tuple[str, str]:
-    """Folded groups and fuzzy tokens of a name."""
+def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
+    """Folded groups and fuzzy words of a name."""
     found = value(attributes, tag)
-    if not isinstance(found, dict):
-        return "", ""
-    groups = [str(found.get(g, "")) for g in ("Alphabetic", "Ideographic", "Phonetic")]
-    return keys.name_groups(*groups), keys.fuzzy_tokens("=".join(groups))
+    groups = keys.stored_groups(found) if found is not None else ("", "", "")
+    words = keys.fuzzy_tokens(keys.name_text(found)) if found is not None else ""
+    names = (f"{columns}_{kind}" for kind in ("name", "ideographic", "phonetic", "words"))
+    clean = (part.replace("\0", "")[:MOST_CHARACTERS] for part in groups)
+    return dict(zip(names, (*clean, words.replace("\0", "")), strict=True))
 
 
 def number(attributes: Attributes, tag: str) -> int | None:
+    """A whole number that fits a column, else None."""
     try:
-        return int(float(text(attributes, tag)))
-    except (ValueError, OverflowError):
+        found = float(text(attributes, tag))
+    except ValueError:
         return None
+    return int(found) if found.is_integer() and abs(found) < 1 << 62 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +115,28 @@ class Split:
     series: Attributes
     instance: Attributes
 
+    @property
+    def mark(self) -> bytes:
+        """The same for all that say the same of their study and series."""
+        said = orjson.dumps([self.study, self.series], option=orjson.OPT_SORT_KEYS)
+        return hashlib.blake2b(said, digest_size=16).digest()
 
-def split(version: NewVersion) -> Split:
-    """The attributes of study and series, and those an instance's search answer shows."""
+
+def split(metadata: bytes) -> Split:
+    """An instance's attributes by level."""
     parts: dict[Level, Attributes] = {Level.STUDY: {}, Level.SERIES: {}, Level.INSTANCE: {}}
-    for tag, attribute in loaded(version.metadata).items():
+    for tag, attribute in loaded(metadata).items():
         if "Value" in attribute:
-            parts[level_of(int(tag, 16))][tag] = attribute
+            parts[_level(tag)][tag] = attribute
+    zone = parts[Level.INSTANCE].get(TIMEZONE)
+    if zone is not None:
+        parts[Level.STUDY][TIMEZONE] = parts[Level.SERIES][TIMEZONE] = zone
     return Split(parts[Level.STUDY], parts[Level.SERIES], parts[Level.INSTANCE])
+
+
+@lru_cache(maxsize=65536)
+def _level(tag: str) -> Level:
+    return level_of(int(tag, 16))
 
 
 @dataclass(slots=True)
@@ -117,14 +144,17 @@ class Shown:
     """Attributes as the earliest instance that has them gave them, and who disagrees."""
 
     attributes: Attributes = field(default_factory=dict)
+    changed: bool = False
 
     def merge(self, more: Attributes) -> list[tuple[str, Attribute, Attribute]]:
         """Take what is new; (tag, shown, differing) for each that differs."""
         differing = []
+        before = len(self.attributes)
         for tag, attribute in more.items():
             shown = self.attributes.setdefault(tag, attribute)
-            if shown is not attribute and shown != attribute:
+            if shown is not attribute and shown != attribute and tag != TIMEZONE:
                 differing.append((tag, shown, attribute))
+        self.changed = self.changed or len(self.attributes) != before
         return differing
 
 
@@ -134,37 +164,68 @@ def _picked(attributes: Attributes, required: tuple[str, ...], known: tuple[str,
     return answer
 
 
+def listed(values: Iterable[str]) -> str:
+    """Sorted, as `\\value\\value\\`, so that a value can be found between two backslashes."""
+    joined = "\\".join(sorted(values))
+    return f"\\{joined}\\" if joined else ""
+
+
+def unlisted(text: str) -> list[str]:
+    return [value for value in text.split("\\") if value]
+
+
 def _one(vr: str, *values: Any) -> Attribute:
     return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
-def study_answer(
-    uid: str, attributes: Attributes, modalities: list[str], series: int, instances: int
+def study_counted(
+    modalities: Iterable[str], sop_classes: Iterable[str], series: int, instances: int
 ) -> Attributes:
-    """PS3.18 Table 10.6.3-3."""
-    return _picked(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN) | {
-        "0020000D": _one("UI", uid),
-        "00080056": _one("CS", "ONLINE"),
-        "00080061": _one("CS", *modalities),
-        "00081190": _one("UR", f"{BASE}/studies/{uid}"),
+    """What is counted over the instances of a study (PS3.4 C.3.4)."""
+    return {
+        "00080061": _one("CS", *sorted(modalities)),
+        "00080062": _one("UI", *sorted(sop_classes)),
         "00201206": _one("IS", series),
         "00201208": _one("IS", instances),
     }
 
 
-def series_answer(study: str, uid: str, attributes: Attributes, instances: int) -> Attributes:
+def study_answer(uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
+    """PS3.18 Table 10.6.3-3."""
+    return (
+        _picked(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN)
+        | {tag: counted[tag] for tag in ("00080061", "00201206", "00201208")}
+        | {
+            "0020000D": _one("UI", uid),
+            "00080056": _one("CS", "ONLINE"),
+            "00081190": _one("UR", f"{BASE}/studies/{uid}"),
+        }
+    )
+
+
+def series_counted(instances: int) -> Attributes:
+    return {"00201209": _one("IS", instances)}
+
+
+def series_answer(study: str, uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
     """PS3.18 Table 10.6.3-4."""
-    return _picked(attributes, SERIES_REQUIRED, SERIES_IF_KNOWN) | {
-        "0020000D": _one("UI", study),
-        "0020000E": _one("UI", uid),
-        "00081190": _one("UR", f"{BASE}/studies/{study}/series/{uid}"),
-        "00201209": _one("IS", instances),
-    }
+    answer = _picked(attributes, SERIES_REQUIRED, SERIES_IF_KNOWN)
+    if REQUEST in answer:
+        items = [_picked(item, REQUEST_KEYS, ()) for item in items_of(answer[REQUEST]) or ()]
+        answer[REQUEST] = _one("SQ", *items)
+    return (
+        answer
+        | counted
+        | {
+            "0020000D": _one("UI", study),
+            "0020000E": _one("UI", uid),
+            "00081190": _one("UR", f"{BASE}/studies/{study}/series/{uid}"),
+        }
+    )
 
 
-def instance_answer(version: NewVersion, attributes: Attributes) -> Attributes:
+def instance_answer(identity: Identity, transfer_syntax: str, attributes: Attributes) -> Attributes:
     """PS3.18 Table 10.6.3-5, with the transfer syntax it can be had in without loss."""
-    identity = version.identity
     return _picked(attributes, INSTANCE_REQUIRED, INSTANCE_IF_KNOWN) | {
         "00080016": _one("UI", identity.sop_class),
         "00080018": _one("UI", identity.instance),
@@ -172,26 +233,22 @@ def instance_answer(version: NewVersion, attributes: Attributes) -> Attributes:
         "0020000E": _one("UI", identity.series),
         "00080056": _one("CS", "ONLINE"),
         "00081190": _one("UR", BASE + identity.path.url()),
-        "00083002": _one("UI", version.transfer_syntax),
+        "00083002": _one("UI", transfer_syntax),
     }
 
 
 def study_keys(attributes: Attributes) -> dict[str, Any]:
     """The key columns of a study row."""
-    patient, patient_tokens = name(attributes, "00100010")
-    referring, referring_tokens = name(attributes, "00080090")
     issuer, patient_id = text(attributes, "00100021"), text(attributes, "00100020")
     return {
-        "study_date": keys.date_key(text(attributes, "00080020")),
-        "study_time": keys.time_key(text(attributes, "00080030")),
+        "study_date": _temporal(attributes, "00080020", keys.date_key),
+        "study_time": _temporal(attributes, "00080030", keys.time_key),
         "accession_number": text(attributes, "00080050"),
-        "referring_name": referring,
-        "referring_tokens": referring_tokens,
-        "patient_name": patient,
-        "patient_tokens": patient_tokens,
+        **_name(attributes, "00080090", "referring"),
+        **_name(attributes, "00100010", "patient"),
         "patient_id": patient_id,
         "issuer_of_patient_id": issuer,
-        "patient_birth_date": keys.date_key(text(attributes, "00100030")),
+        "patient_birth_date": _temporal(attributes, "00100030", keys.date_key),
         "patient_sex": text(attributes, "00100040"),
         "study_id": text(attributes, "00200010"),
         "study_description": text(attributes, "00081030"),
@@ -204,8 +261,8 @@ def series_keys(attributes: Attributes) -> dict[str, Any]:
     return {
         "modality": text(attributes, "00080060"),
         "number": number(attributes, "00200011"),
-        "pps_start_date": keys.date_key(text(attributes, "00400244")),
-        "pps_start_time": keys.time_key(text(attributes, "00400245")),
+        "pps_start_date": _temporal(attributes, "00400244", keys.date_key),
+        "pps_start_time": _temporal(attributes, "00400245", keys.time_key),
         "series_description": text(attributes, "0008103E"),
         "institution_name": text(attributes, "00080080"),
         "body_part_examined": text(attributes, "00180015"),
@@ -217,24 +274,78 @@ def series_keys(attributes: Attributes) -> dict[str, Any]:
     }
 
 
-def instance_keys(version: NewVersion, attributes: Attributes) -> dict[str, Any]:
+def instance_keys(sop_class: str, attributes: Attributes) -> dict[str, Any]:
     """The key columns of an instance row."""
     return {
-        "sop_class": version.identity.sop_class,
+        "sop_class": sop_class,
         "number": number(attributes, "00200013"),
-        "acquisition_datetime": keys.datetime_key(text(attributes, "0008002A")),
+        "acquisition_datetime": _temporal(attributes, "0008002A", keys.datetime_key),
     }
 
 
+def request_items(attributes: Attributes) -> list[tuple[int, str, str]]:
+    """Item number and the two keys of each item of Request Attributes Sequence."""
+    step, procedure = REQUEST_KEYS
+    items = items_of(attributes.get(REQUEST)) or ()
+    return [(n, text(item, step), text(item, procedure)) for n, item in enumerate(items)]
+
+
+# Columns whose n-grams are kept, each with the letter that its n-grams begin with.
+STUDY_GRAMS = {
+    "patient_name": "p",
+    "patient_ideographic": "p",
+    "patient_phonetic": "p",
+    "patient_words": "w",
+    "referring_name": "r",
+    "referring_ideographic": "r",
+    "referring_phonetic": "r",
+    "referring_words": "v",
+    "patient_id": "i",
+    "accession_number": "a",
+    "study_id": "s",
+    "study_description": "d",
+}
+SERIES_GRAMS = {"series_description": "d", "protocol_name": "o"}
+
+
+def grams(columns: Mapping[str, Any], letters: Mapping[str, str]) -> set[str]:
+    """The n-grams of a row's key columns."""
+    found: set[str] = set()
+    for column, letter in letters.items():
+        made = keys.word_ngrams if column.endswith("_words") else keys.ngrams
+        found.update(letter + gram for gram in made(columns[column]))
+    return found
+
+
 def differing_attributes(left: bytes, right: bytes, most: int = 10) -> tuple[str, ...]:
-    """The first attributes in which two metadata differ, by keyword."""
-    a, b = loaded(left), loaded(right)
-    found = [tag for tag in sorted(a.keys() | b.keys()) if _comparable(a.get(tag)) != _comparable(b.get(tag))]
-    return tuple(name_of(int(tag, 16)) for tag in found[:most]) or ("PixelData or other bulk data",)
+    """The first attributes in which two metadata differ, by keyword; items counted from one."""
+    found = list(islice(_differing(loaded(left), loaded(right), ""), most))
+    return tuple(found) or ("PixelData",)
 
 
-def _comparable(attribute: Attribute | None) -> Attribute | None:
-    """BulkDataURIs name the version, so that only their presence can be compared."""
-    if attribute is not None and "BulkDataURI" in attribute:
-        return {"vr": attribute["vr"]}
-    return attribute
+def _differing(left: Attributes, right: Attributes, place: str) -> Iterator[str]:
+    for tag in sorted(left.keys() | right.keys()):
+        a, b = left.get(tag), right.get(tag)
+        if _comparable(a) == _comparable(b):
+            continue
+        name = place + name_of(int(tag, 16))
+        ours, theirs = (items_of(attribute) for attribute in (a, b))
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            yield name
+            continue
+        for n, pair in enumerate(zip(ours, theirs, strict=True), 1):
+            yield from _differing(*pair, f"{name}[{n}].")
+
+
+def items_of(attribute: Attribute | None) -> list[Attributes] | None:
+    """The items of a sequence; None where it is none (whatever the file calls it) or empty."""
+    if attribute is None or attribute.get("vr") != "SQ":
+        return None
+    return [item for item in attribute.get("Value", ()) if isinstance(item, dict)] or None
+
+
+def _comparable(value: Any) -> Any:
+    """BulkDataURIs name the version, so that only their presence can be compared, at any depth."""
+    if isinstance(value, dict):
+        return {k: None if k == "BulkDataURI" else _comparable(v) for k, v in value.items()}
+    return [_comparable(v) for v in value] if isinstance(value, list) else value

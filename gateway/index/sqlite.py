@@ -3,50 +3,117 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.dicom.layout import InstanceLayout
-from gateway.dicom.query import Query
-from gateway.errors import IndexUnavailable, MigrationNeeded
-from gateway.index import reading, searching
-from gateway.index.base import (
-    Change,
-    Conflicting,
-    NewVersion,
-    Page,
-    Removal,
-    Scope,
-    StoredInstance,
-    Verdict,
-)
-from gateway.index.ledger import Ledger, append, change_of
-from gateway.model import Level, ResourcePath, Source, VersionId
+from gateway.errors import IndexFailure, IndexUnavailable, MigrationNeeded
+from gateway.index import changelog, migrating
+from gateway.index.base import Change
+from gateway.index.connection import Dialect, Piece, Wild, Work, run_now
+from gateway.index.driver import SqlIndex
 
 R = TypeVar("R")
 READERS = 3
 POLL_SECONDS = 0.1
 BUSY_SECONDS = 30
-TABLES: tuple[str, ...] = (
-    "conflict",
-    "request_item",
-    "instance_metadata",
-    "instance_layout",
-    "change",
-    "version",
-    "instance",
-    "series",
-    "study",
+_GRAMS = {"st": ("st.id", "study_gram"), "se": ("se.id", "series_gram")}
+
+
+def _glob(pieces: Iterable[Piece]) -> str:
+    """GLOB compares bytewise and knows the same two wild places; its special characters are put in brackets."""
+    return "".join(
+        piece.value if isinstance(piece, Wild) else "".join(f"[{c}]" if c in "*?[" else c for c in piece)
+        for piece in pieces
+    )
+
+
+def _token(gram: str) -> str:
+    return gram.encode("utf-8", "surrogatepass").hex()
+
+
+def _has_grams(alias: str) -> str:
+    id, table = _GRAMS[alias]
+    return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"
+
+
+DIALECT = Dialect(
+    name="sqlite",
+    lock="",  # BEGIN IMMEDIATE has locked everything
+    among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
+    listed=lambda values: json.dumps(list(values)),
+    like=lambda column: f"{column} GLOB ?",
+    shape=_glob,
+    has_grams=_has_grams,
+    grams=lambda grams: " ".join(f'"{_token(gram)}"' for gram in grams),
 )
 
 
-class SqliteIndex:
+class SqliteConnection:
+    """A connection whose coroutines never wait: they run in a thread of their own."""
+
+    dialect = DIALECT
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[sqlite3.Row]:
+        return self._db.execute(sql, values).fetchall()
+
+    async def first(self, sql: str, *values: object) -> sqlite3.Row | None:
+        cursor = self._db.execute(sql, values)
+        row: sqlite3.Row | None = cursor.fetchone()
+        cursor.close()
+        return row
+
+    async def execute(self, sql: str, *values: object) -> None:
+        self._db.execute(sql, values)
+
+    async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        if rows:
+            self._db.executemany(sql, rows)
+
+    async def revisions(self, count: int) -> Sequence[int]:
+        """One writer at a time: revisions are committed in order and leave no gap."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change'").fetchone()
+        last = int(row[0]) if row is not None else 0
+        return range(last + 1, last + 1 + count)
+
+    async def announce(self) -> None:
+        """`PRAGMA data_version` tells the others."""
+
+    async def set_grams(self, table: str, id: int, before: set[str], after: set[str]) -> None:
+        """The table keeps no text: what is to be taken out has to be told."""
+        if before == after:
+            return
+        if before:
+            self._db.execute(
+                f"INSERT INTO {table}_gram ({table}_gram, rowid, grams) VALUES ('delete', ?, ?)",
+                (id, _document(before)),
+            )
+        if after:
+            self._db.execute(f"INSERT INTO {table}_gram (rowid, grams) VALUES (?, ?)", (id, _document(after)))
+
+    async def empty(self, tables: Sequence[str]) -> None:
+        for table in tables:
+            self._db.execute(f"DELETE FROM {table}")
+        for table in ("study_gram", "series_gram"):
+            self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
+
+    async def revisions_given(self) -> None:
+        """AUTOINCREMENT has seen them."""
+
+
+def _document(grams: set[str]) -> str:
+    return " ".join(sorted(map(_token, grams)))
+
+
+class SqliteIndex(SqlIndex):
     """One writing thread, a few reading ones; nothing blocks the event loop."""
 
     def __init__(self, path: Path) -> None:
@@ -67,149 +134,65 @@ class SqliteIndex:
             await asyncio.to_thread(pool.shutdown)
         for connection in self._connections:
             connection.close()
-
-    # -- schema -----------------------------------------------------------------------------------------
-
-    async def migrate(self) -> None:
-        await self._write(_migrate)
+        self._connections.clear()
 
     async def check_schema(self) -> None:
-        version = await self._read(_version)
-        if version != len(_steps()):
-            raise MigrationNeeded(f"the index has schema {version}, this program wants {len(_steps())}")
-
-    # -- changing ---------------------------------------------------------------------------------------
-
-    async def admit(self, batch: Sequence[NewVersion], *, journaled: Sequence[int] = ()) -> list[Verdict]:
-        def work(db: sqlite3.Connection) -> list[Verdict]:
-            _mark(db, journaled)
-            ledger = Ledger(db)
-            now = time.time_ns() // 1000
-            verdicts = [ledger.admit(new, now) for new in batch]
-            ledger.flush()
-            return verdicts
-
-        return await self._write(work)
-
-    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
-        def work(db: sqlite3.Connection) -> Removal:
-            found = reading.instances(db, scope, path)
-            now = time.time_ns() // 1000
-            changes = [
-                append(
-                    db,
-                    Change(0, now, "delete", scope.partition, s.identity, s.version, None, source, reason),
-                )
-                for s in found
-            ]
-            ledger = Ledger(db)
-            ledger.delete([stored.version for stored in found])
-            ledger.flush()
-            return Removal(changes)
-
-        return await self._write(work)
-
-    async def unjournaled(self, limit: int = 1000) -> list[Change]:
-        return await self._read(lambda db: _changes(db, "journaled = 0 ORDER BY revision LIMIT ?", limit))
-
-    async def mark_journaled(self, revisions: Sequence[int]) -> None:
-        await self._write(lambda db: _mark(db, revisions))
-
-    async def replay(self, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            ledger = Ledger(db)
-            for change in changes:
-                append(db, change)
-                _replayed(ledger, change, versions)
-            ledger.flush()
-            _mark(db, [change.revision for change in changes])
-
-        await self._write(work)
-
-    async def reset(self) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            for table in TABLES:
-                db.execute(f"DELETE FROM {table}")  # a fixed list
-
-        await self._write(work)
-
-    # -- reading ----------------------------------------------------------------------------------------
-
-    async def search(self, scope: Scope, query: Query) -> Page:
-        return await self._read(lambda db: searching.search(db, scope, query))
-
-    async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-        return await self._read(lambda db: reading.instances(db, scope, path))
-
-    async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
-        return await self._read(lambda db: reading.layout(db, scope, path))
-
-    async def version_set(self, scope: Scope, path: ResourcePath) -> str:
-        return await self._read(lambda db: reading.version_set(db, scope, path))
-
-    async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        return await self._read(lambda db: reading.metadata(db, scope, path))
-
-    async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
-        found = await self.instances(scope, study)
-        return list(dict.fromkeys(ResourcePath(s.identity.study, s.identity.series) for s in found))
-
-    async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]:
-        return await self._read(lambda db: reading.conflicts(db, scope, study))
+        try:
+            await super().check_schema()
+        except IndexUnavailable as error:
+            if "no such table" in str(error.__cause__):
+                raise migrating.missing(0, len(migrating.steps("sqlite"))) from error
+            raise
 
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
-        # One writer at a time: revisions are committed in order and never leave a gap that may be filled.
-        return await self._read(
-            lambda db: _changes(db, "revision > ? ORDER BY revision LIMIT ?", after, limit)
-        )
-
-    async def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
-        after = ""
-        while True:
-            page = await self._read(lambda db, last=after: reading.versions(db, last))  # type: ignore[misc]
-            for stored, state in page:
-                yield stored, state
-            if not page:
-                return
-            after = page[-1][0].version
+        return await self._query(lambda db: changelog.after(db, after, limit))
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
         """An empty sequence every 100 ms says that nothing happened."""
-        last = await self._read(_last_revision)
+        last = await self._query(changelog.last_revision)
         seen = -1
         while True:
-            version = await self._run(
-                self._watcher, lambda db: int(db.execute("PRAGMA data_version").fetchone()[0])
-            )
+            version = await self._run(self._watcher, _data_version)
+            changes: list[Change] = []
             if version != seen:
                 seen = version
                 changes = await self.changes(last)
-                last = changes[-1].revision if changes else last
-                yield changes
-            else:
-                yield ()
+            yield changes
+            while changes:  # there may be more than one page
+                last = changes[-1].revision
+                changes = await self.changes(last)
+                if changes:
+                    yield changes
             await asyncio.sleep(POLL_SECONDS)
-
-    async def counts(self) -> dict[Level, int]:
-        return await self._read(reading.counts)
 
     # -- threads ----------------------------------------------------------------------------------------
 
-    async def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        return await self._run(self._readers, work)
+    async def _query(self, work: Work[R]) -> R:
+        def snapshot(db: sqlite3.Connection) -> R:
+            db.execute("BEGIN")
+            try:
+                return run_now(work(SqliteConnection(db)))
+            finally:
+                db.execute("COMMIT")
 
-    async def _write(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        return await self._read(snapshot)
+
+    async def _commit(self, work: Work[R]) -> R:
         def transaction(db: sqlite3.Connection) -> R:
             db.execute("BEGIN IMMEDIATE")
             try:
-                result = work(db)
+                result = run_now(work(SqliteConnection(db)))
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # a full disk has ended the transaction already
+                    db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
             return result
 
         return await self._run(self._writer, transaction)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        return await self._run(self._readers, work)
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[sqlite3.Connection], R]) -> R:
         def job() -> R:
@@ -217,6 +200,8 @@ class SqliteIndex:
                 return work(self._connection())
             except sqlite3.OperationalError as error:
                 raise IndexUnavailable("the index does not answer") from error
+            except sqlite3.Error as error:
+                raise IndexFailure("the index failed") from error
 
         return await asyncio.get_running_loop().run_in_executor(pool, job)
 
@@ -229,65 +214,24 @@ class SqliteIndex:
         return connection
 
 
+def _data_version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
     db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
+    if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = OFF")
     db.execute("PRAGMA cache_size = -65536")
     db.execute("PRAGMA mmap_size = 1073741824")
     db.execute("PRAGMA temp_store = MEMORY")
+    if db.execute("PRAGMA user_version").fetchone()[0]:
+        raise MigrationNeeded(
+            f"{path} was made by a version before the first release: delete it and run 'dicomweb-gateway reindex'"
+        )
     return db
-
-
-def _steps() -> list[str]:
-    folder = files("gateway.index") / "migrations" / "sqlite"
-    return [
-        step.read_text()
-        for step in sorted(folder.iterdir(), key=lambda f: f.name)
-        if step.name.endswith(".sql")
-    ]
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """Each step is one transaction with its number, so that an interrupted migration goes on where it was."""
-    steps = _steps()
-    done = _version(db)
-    if done > len(steps):
-        raise MigrationNeeded(f"the index has schema {done}, newer than this program's {len(steps)}")
-    for number, step in enumerate(steps[done:], done + 1):
-        for statement in _statements(step):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {number}")
-
-
-def _statements(script: str) -> list[str]:
-    """`executescript` would commit the transaction that we are in."""
-    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    return [statement for statement in "\n".join(lines).split(";") if statement.strip()]
-
-
-def _mark(db: sqlite3.Connection, revisions: Sequence[int]) -> None:
-    db.executemany("UPDATE change SET journaled = 1 WHERE revision = ?", [(r,) for r in revisions])
-
-
-def _changes(db: sqlite3.Connection, condition: str, *values: int) -> list[Change]:
-    return [change_of(row) for row in db.execute(f"SELECT * FROM change WHERE {condition}", values)]
-
-
-def _last_revision(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT COALESCE(MAX(revision), 0) FROM change").fetchone()[0])
-
-
-def _replayed(ledger: Ledger, change: Change, versions: dict[VersionId, NewVersion]) -> None:
-    if change.kind == "store" and change.version_after in versions:
-        ledger.store(versions[change.version_after], change.revision, change.version_before)
-    elif change.kind == "delete" and change.version_before is not None:
-        ledger.delete([change.version_before])
-    elif change.kind == "reclaim" and change.version_before is not None:
-        ledger.reclaim(change.version_before)

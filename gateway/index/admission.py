@@ -1,0 +1,175 @@
+"""What may become current: a batch is judged, numbered and written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.index import changelog, reading, rows
+from gateway.index.base import (
+    Admitted,
+    Change,
+    NewVersion,
+    ReceivedAgain,
+    Refused,
+    Removal,
+    Scope,
+    Verdict,
+)
+from gateway.index.connection import Connection
+from gateway.index.ledger import Current, Ledger
+from gateway.model import PartitionId, RepeatPolicy, ResourcePath, Source, VersionId
+
+
+@dataclass(slots=True)
+class _Decision:
+    """Refused, or a change that is to come: 'store', or 'again' where `current` stays."""
+
+    new: NewVersion
+    refused: Refused | None = None
+    current: VersionId | None = None
+    before: VersionId | None = None
+    reason: str = ""
+
+
+async def admit(
+    db: Connection, batch: Sequence[NewVersion], journaled: Sequence[int], now: int
+) -> list[Verdict]:
+    """One verdict each, in order; `now` is the time of the changes, in microseconds."""
+    await changelog.mark_journaled(db, journaled)
+    ledger = Ledger(db)
+    await _hold(ledger, ((n.source.partition, n.identity.study, n.identity.instance) for n in batch))
+    decisions = [await _decide(ledger, new) for new in batch]
+    stored = [d.new for d in decisions if d.refused is None and d.current is None]
+    await ledger.reserve((n.source.partition, n.identity.study, n.identity.series) for n in stored)
+    # Only now, with all locks held: revisions are in the order in which batches that meet take effect.
+    count = sum(d.refused is None for d in decisions)
+    revisions = iter(await db.revisions(count) if count else ())
+    verdicts: list[Verdict] = []
+    changes: list[Change] = []
+    for decision in decisions:
+        if decision.refused is not None:
+            verdicts.append(decision.refused)
+            continue
+        change = _change(decision, next(revisions), now)
+        changes.append(change)
+        if decision.current is not None:
+            verdicts.append(ReceivedAgain(change, decision.current))
+            continue
+        # The time of the change is what the journal keeps, so that a replay tells the same.
+        ledger.store(replace(decision.new, received=now), change.revision, decision.before)
+        verdicts.append(Admitted(change))
+    await ledger.flush()
+    await changelog.append(db, changes)
+    return verdicts
+
+
+async def _hold(ledger: Ledger, places: Iterable[tuple[PartitionId, str, str]]) -> None:
+    """(partition, study, instance) of everything that may be touched."""
+    studies: dict[PartitionId, list[str]] = {}
+    instances: dict[PartitionId, list[str]] = {}
+    for partition, study, instance in places:
+        studies.setdefault(partition, []).append(study)
+        instances.setdefault(partition, []).append(instance)
+    for partition in sorted(studies):
+        await ledger.hold(partition, studies[partition], instances[partition])
+
+
+async def _decide(ledger: Ledger, new: NewVersion) -> _Decision:
+    """The repeat rules of PS3.4 B.4.1 and the partition's policy."""
+    known = ledger.current(new.source.partition, new.identity.instance)
+    if known is not None:
+        if (known.study, known.series) != (new.identity.study, new.identity.series):
+            return _Decision(new, Refused("misplaced", known.version))
+        if known.sop_class != new.identity.sop_class:
+            return _Decision(new, Refused("class", known.version))
+        if _is_same(new, known):
+            return _Decision(new, current=known.version)
+        if new.policy is RepeatPolicy.KEEP_FIRST:
+            return _Decision(new, current=known.version, reason="other content; the first is kept")
+        if new.policy is RepeatPolicy.REFUSE:
+            differing = rows.differing_attributes(await ledger.metadata(known), new.metadata)
+            return _Decision(new, Refused("duplicate", known.version, differing))
+    ledger.expect(new)
+    return _Decision(new, before=known.version if known is not None else None)
+
+
+def _is_same(new: NewVersion, known: Current) -> bool:
+    return (new.content_digest, new.transfer_syntax) == (known.content_digest, known.transfer_syntax)
+
+
+def _change(decision: _Decision, revision: int, now: int) -> Change:
+    new, current = decision.new, decision.current
+    if current is not None:
+        return Change(
+            *(revision, now, "again", new.source.partition, new.identity),
+            *(current, current, new.source, decision.reason),
+        )
+    return Change(
+        revision=revision,
+        time=now,
+        kind="store",
+        partition=new.source.partition,
+        identity=new.identity,
+        version_before=decision.before,
+        version_after=new.version,
+        source=new.source,
+        locator=new.locator,
+        file_digest=new.file_digest,
+        content_digest=new.content_digest,
+        transfer_syntax=new.transfer_syntax,
+    )
+
+
+async def remove(
+    db: Connection, scope: Scope, path: ResourcePath, source: Source, reason: str, now: int
+) -> Removal:
+    """Tombstone what is current under `path`. Raises NotFound, Gone."""
+    ledger = Ledger(db)
+    await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
+    found = await reading.instances(db, scope, path)
+    await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
+    changes = []
+    for stored, revision in zip(found, await db.revisions(len(found)), strict=True):
+        changes.append(
+            Change(
+                *(revision, now, "delete", scope.partition, stored.identity),
+                *(stored.version, None, source, reason, stored.locator),
+                *(stored.file_digest, stored.content_digest, stored.transfer_syntax),
+            )
+        )
+        identity = stored.identity
+        ledger.retire(scope.partition, identity.study, identity.instance, stored.version, "deleted", reason)
+    await ledger.flush()
+    await changelog.append(db, changes)
+    return Removal(changes)
+
+
+async def replay(db: Connection, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
+    """Apply lines of the journal with the revisions and times that they have."""
+    ledger = Ledger(db)
+    await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
+    stores = [c for c in changes if c.kind == "store"]
+    await ledger.reserve((c.partition, c.identity.study, c.identity.series) for c in stores)
+    for change in changes:
+        _apply(ledger, change, versions)
+    await ledger.flush()
+    await changelog.append(db, changes)
+    await db.revisions_given()
+    await changelog.mark_journaled(db, [change.revision for change in changes])
+
+
+def _apply(ledger: Ledger, change: Change, versions: dict[VersionId, NewVersion]) -> None:
+    if change.kind == "store" and change.version_after in versions:
+        new = replace(versions[change.version_after], received=change.time)
+        ledger.store(new, change.revision, change.version_before)
+    elif change.kind == "store":
+        ledger.store_nothing(change)
+    elif change.kind == "delete" and change.version_before is not None:
+        identity = change.identity
+        ledger.retire(
+            *(change.partition, identity.study, identity.instance, change.version_before),
+            *("deleted", change.reason),
+        )
+    elif change.kind == "reclaim" and change.version_before is not None:
+        ledger.set_state(change.version_before, "reclaimed", change.reason)

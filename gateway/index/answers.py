@@ -1,0 +1,157 @@
+"""What a search answers for one row (PS3.18 10.6.3.3): required attributes, those matched on, those asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gateway.dicom.dictionary import vr_of
+from gateway.dicom.levels import RANK, level_of
+from gateway.dicom.match import satisfies
+from gateway.dicom.query import DateTimeRange, InItem, Match, Path, Query, Universal
+from gateway.index import rows
+from gateway.index.entities import Entity
+from gateway.model import Level
+
+_REQUEST = int(rows.REQUEST, 16)
+_REQUEST_KEYS: tuple[Path, ...] = tuple((int(tag, 16),) for tag in rows.REQUEST_KEYS)
+_CHARACTER_SET = "00080005"  # the answer is UTF-8, whatever the data set was
+_READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTANCE_IF_KNOWN)) | {
+    *(0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002)
+}
+
+
+def shown_levels(query: Query) -> tuple[Level, ...]:
+    """Relational searches also show the levels above (PS3.18 10.6.3.3.2, 10.6.3.3.3)."""
+    if query.level is Level.STUDY:
+        return (Level.STUDY,)
+    above: list[Level] = [] if query.within is not None else [Level.STUDY]
+    if query.level is Level.INSTANCE and (query.within is None or query.within.series is None):
+        above.append(Level.SERIES)
+    return (*above, query.level)
+
+
+@dataclass(slots=True)
+class Answers:
+    """What a query wants beyond the required attributes; sequences whole or by paths into their items."""
+
+    query: Query
+    plain: list[int] = field(default_factory=list)
+    whole: set[int] = field(default_factory=set)
+    parts: dict[int, list[Path]] = field(default_factory=dict)
+    items: dict[int, list[InItem]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, query: Query) -> Answers:
+        made = cls(query)
+        for path in query.include:
+            made._want(path, whole=True)
+        for match in query.matches:
+            made._matched(match)
+        return made
+
+    def _want(self, path: Path, *, whole: bool = False) -> None:
+        tag = path[0]
+        if RANK[level_of(tag)] > RANK[self.query.level]:
+            return
+        if len(path) > 1:
+            self.parts.setdefault(tag, []).append(path[1:])
+            return
+        self.plain.append(tag)
+        if whole:
+            self.whole.add(tag)
+
+    def _matched(self, match: Match) -> None:
+        if isinstance(match, DateTimeRange):
+            self._want(match.date)
+            self._want(match.time)
+        elif isinstance(match, InItem):
+            for path in _paths_of(match):
+                self._want(path)
+            self.items.setdefault(match.path[0], []).append(match)
+        else:
+            self._want(match.path, whole=isinstance(match, Universal))
+
+    @property
+    def wants_metadata(self) -> bool:
+        """Whether an instance's answer needs more than what is kept ready."""
+        wanted = {*self.plain, *self.parts}
+        return self.query.include_all or any(
+            level_of(tag) is Level.INSTANCE and tag not in _READY for tag in wanted
+        )
+
+    def composed(self, found: dict[Level, Entity]) -> rows.Attributes:
+        """`found` holds the levels from the study down to the one that is listed."""
+        answer: rows.Attributes = {}
+        for level in shown_levels(self.query):
+            answer |= found[level].answer
+            if self.query.include_all:
+                # `all` means the attributes of the levels that are shown.
+                answer = _all_of(level, found[level]) | answer
+        for tag in self.plain:
+            self._add(answer, tag, found)
+        for tag in self.parts.keys() | self.items.keys():
+            self._shape(answer, tag, found)
+        answer.pop(_CHARACTER_SET, None)
+        return answer
+
+    def _add(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
+        key, attribute = f"{tag:08X}", _attribute(found, tag)
+        if attribute is not None and (key not in answer or tag in self.whole):
+            answer[key] = attribute
+        elif vr := vr_of(tag)[:2]:
+            answer.setdefault(key, {"vr": vr})
+
+    def _shape(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
+        """Of a matched sequence only the items that match, and of these what was asked for (PS3.4 C.2.2.2.6)."""
+        if RANK[level_of(tag)] > RANK[self.query.level]:
+            return
+        key, attribute = f"{tag:08X}", _attribute(found, tag)
+        items = rows.items_of(attribute)
+        if items is None:
+            answer.setdefault(key, attribute or {"vr": "SQ"})
+            return
+        matches = [match for match in self.items.get(tag, ()) if len(match.path) == 1]
+        items = [item for item in items if all(satisfies(item, match.keys) for match in matches)]
+        if tag not in self.whole and not self.query.include_all:
+            wanted = [*self.parts.get(tag, ()), *(_REQUEST_KEYS if tag == _REQUEST else ())]
+            items = [_projected(item, wanted) for item in items]
+        answer[key] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+
+
+def _paths_of(match: InItem) -> Iterator[Path]:
+    for key in match.keys:
+        if isinstance(key, InItem):
+            yield from ((*match.path, *path) for path in _paths_of(key))
+        elif isinstance(key, DateTimeRange):
+            yield from ((*match.path, *path) for path in (key.date, key.time))
+        else:
+            yield (*match.path, *key.path)
+
+
+def _all_of(level: Level, entity: Entity) -> rows.Attributes:
+    """An instance's data set holds attributes of the levels above, too."""
+    attributes = entity.attributes
+    if level is not Level.INSTANCE:
+        return attributes
+    return {tag: value for tag, value in attributes.items() if level_of(int(tag, 16)) is level}
+
+
+def _attribute(found: dict[Level, Entity], tag: int) -> rows.Attribute | None:
+    """As its level shows it; else as the row itself has it."""
+    key = f"{tag:08X}"
+    *_, own = found.values()
+    return found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
+
+
+def _projected(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
+    """The parts of an item that paths name; empty where the item has none."""
+    made: rows.Attributes = {}
+    for tag in sorted({path[0] for path in paths}):
+        key, below = f"{tag:08X}", [path[1:] for path in paths if path[0] == tag]
+        items = rows.items_of(item.get(key))
+        if items is not None and all(below):
+            made[key] = {"vr": "SQ", "Value": [_projected(inner, below) for inner in items]}
+        elif key in item or vr_of(tag):
+            made[key] = item.get(key, {"vr": vr_of(tag)[:2]})
+    return made

@@ -1,0 +1,102 @@
+"""What the shared code of the index wants of a database connection, and how the two dialects of SQL differ.
+
+All shared code is written once, as coroutines over `Connection`. asyncpg waits in them; SQLite, in a thread of
+its own, never does, so that `run_now` can drive the same code there without an event loop.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+R = TypeVar("R")
+
+
+class Wild(enum.Enum):
+    """A place in a shape: any characters, or exactly one."""
+
+    MANY = "*"
+    ONE = "?"
+
+
+Piece: TypeAlias = str | Wild
+
+
+class Row(Protocol):
+    """A row of a result, by column name."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where SQLite and PostgreSQL say the same thing in other words. Marks are `?` in both."""
+
+    name: str
+    lock: str
+    """Ends a SELECT whose rows nobody else may change before we commit."""
+
+    among: Callable[[str], str]
+    """The column has one of the values that one mark stands for."""
+
+    listed: Callable[[Iterable[str | int]], object]
+    """The value for that mark."""
+
+    like: Callable[[str], str]
+    """The column has the shape that one mark stands for."""
+
+    shape: Callable[[Iterable[Piece]], str]
+    """The value for that mark: literal texts, and wild places between them."""
+
+    has_grams: Callable[[str], str]
+    """A row of this alias (st, se) has the n-grams that one mark stands for."""
+
+    grams: Callable[[Iterable[str]], object]
+    """The value for that mark."""
+
+
+class Connection(Protocol):
+    """One connection, within a transaction wherever something is changed."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[Row]: ...
+
+    async def first(self, sql: str, *values: object) -> Row | None: ...
+
+    async def execute(self, sql: str, *values: object) -> None: ...
+
+    async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """The same statement for each row of values."""
+
+    async def revisions(self, count: int) -> Sequence[int]:
+        """Revisions for new rows of `change`, ascending; taken only when all that is touched is locked."""
+
+    async def announce(self) -> None:
+        """Wake those who follow the change log, once this transaction is committed."""
+
+    async def set_grams(self, table: str, id: int, before: set[str], after: set[str]) -> None:
+        """Replace the n-grams of a row of study or series."""
+
+    async def empty(self, tables: Sequence[str]) -> None:
+        """Delete every row of these tables and all n-grams."""
+
+    async def revisions_given(self) -> None:
+        """Rows of `change` were written with revisions of their own: new ones come after them."""
+
+
+Work: TypeAlias = Callable[[Connection], Coroutine[Any, Any, R]]
+
+
+def run_now(work: Coroutine[Any, Any, R]) -> R:
+    """The result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: R = done.value
+        return result
+    work.close()
+    raise RuntimeError("waited on a connection that never waits")

@@ -1,0 +1,137 @@
+"""The index over any SQL database: what both drivers share. They add connections, transactions and the tail."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import TypeVar
+
+from gateway.dicom.layout import InstanceLayout
+from gateway.dicom.query import Query
+from gateway.index import admission, changelog, migrating, reading, searching
+from gateway.index.base import (
+    Change,
+    Conflicting,
+    NewVersion,
+    Page,
+    Removal,
+    Scope,
+    StoredInstance,
+    Verdict,
+)
+from gateway.index.connection import Connection, Work
+from gateway.model import Level, ResourcePath, Source, VersionId
+
+R = TypeVar("R")
+
+# Every table but `partition` and `schema_version`.
+TABLES = (
+    "conflict",
+    "request_item",
+    "instance_metadata",
+    "instance_layout",
+    "change",
+    "version",
+    "instance",
+    "series",
+    "study",
+)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class SqlIndex(ABC):
+    """`gateway.index.base.Index`, once a driver can query, commit and follow."""
+
+    # -- what a driver adds -----------------------------------------------------------------------------
+
+    @abstractmethod
+    async def _query(self, work: Work[R]) -> R:
+        """Run `work` on a connection, all of it on one snapshot."""
+
+    @abstractmethod
+    async def _commit(self, work: Work[R]) -> R:
+        """Run `work` in a durable transaction; again from the start where it lost a race."""
+
+    @abstractmethod
+    async def changes(self, after: int, limit: int = 1000) -> list[Change]: ...
+
+    @abstractmethod
+    def tail(self) -> AsyncIterator[Sequence[Change]]: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    # -- schema -----------------------------------------------------------------------------------------
+
+    async def migrate(self) -> None:
+        await self._commit(migrating.prepare)
+        while await self._commit(lambda db: migrating.step(db, _now())):
+            pass
+
+    async def check_schema(self) -> None:
+        await self._query(migrating.check)
+
+    # -- changing ---------------------------------------------------------------------------------------
+
+    async def admit(self, batch: Sequence[NewVersion], *, journaled: Sequence[int] = ()) -> list[Verdict]:
+        return await self._commit(lambda db: admission.admit(db, batch, journaled, _now()))
+
+    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
+        return await self._commit(lambda db: admission.remove(db, scope, path, source, reason, _now()))
+
+    async def unjournaled(self, limit: int = 1000) -> list[Change]:
+        return await self._query(lambda db: changelog.unjournaled(db, limit))
+
+    async def mark_journaled(self, revisions: Sequence[int]) -> None:
+        await self._commit(lambda db: changelog.mark_journaled(db, revisions))
+
+    async def replay(self, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
+        await self._commit(lambda db: admission.replay(db, changes, versions))
+
+    async def reset(self) -> None:
+        async def work(db: Connection) -> None:
+            await db.empty(TABLES)
+
+        await self._commit(work)
+
+    # -- reading ----------------------------------------------------------------------------------------
+
+    async def search(self, scope: Scope, query: Query) -> Page:
+        return await self._query(lambda db: searching.search(db, scope, query))
+
+    async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+        return await self._query(lambda db: reading.instances(db, scope, path))
+
+    async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
+        return await self._query(lambda db: reading.layout(db, scope, path))
+
+    async def version_set(self, scope: Scope, path: ResourcePath) -> str:
+        return await self._query(lambda db: reading.version_set(db, scope, path))
+
+    async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
+        return await self._query(lambda db: reading.metadata(db, scope, path))
+
+    async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
+        return await self._query(lambda db: reading.series_of(db, scope, study))
+
+    async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]:
+        return await self._query(lambda db: reading.conflicts(db, scope, study))
+
+    async def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
+        after = ""
+        while page := await self._query(partial(_versions, after)):
+            for stored, state in page:
+                yield stored, state
+            after = page[-1][0].version
+
+    async def counts(self) -> dict[Level, int]:
+        return await self._query(reading.counts)
+
+
+async def _versions(after: str, db: Connection) -> list[tuple[StoredInstance, str]]:
+    return await reading.versions(db, after)

@@ -1,0 +1,157 @@
+"""Studies, series and instances as searches show them: from their rows, or from what a scope lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import zstandard
+
+from gateway.index import rows
+from gateway.index.connection import Connection
+from gateway.index.scoping import Cut, Visible, chunks, visible
+from gateway.model import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """`answer` is what every search shows of it, `attributes` all that is known at its level."""
+
+    answer: rows.Attributes
+    attributes: rows.Attributes
+
+
+async def studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
+    """By row id."""
+    if cut.inside:
+        return await _seen_studies(db, cut, ids)
+    found: dict[int, Entity] = {}
+    for some in chunks(ids):
+        for row in await db.fetch(
+            "SELECT id, answer, attributes, modalities, sop_classes, series_count, instance_count FROM study "
+            f"WHERE {db.dialect.among('id')}",
+            db.dialect.listed(some),
+        ):
+            modalities, classes = rows.unlisted(row["modalities"]), rows.unlisted(row["sop_classes"])
+            counted = rows.study_counted(modalities, classes, row["series_count"], row["instance_count"])
+            answer = rows.loaded(row["answer"])
+            found[row["id"]] = Entity(answer, rows.loaded(row["attributes"]) | counted | _made(answer))
+    return found
+
+
+async def series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
+    """By row id."""
+    if cut.inside:
+        return await _seen_series(db, cut, ids)
+    found: dict[int, Entity] = {}
+    for some in chunks(ids):
+        for row in await db.fetch(
+            f"SELECT id, answer, attributes, instance_count FROM series WHERE {db.dialect.among('id')}",
+            db.dialect.listed(some),
+        ):
+            answer, counted = rows.loaded(row["answer"]), rows.series_counted(row["instance_count"])
+            found[row["id"]] = Entity(answer, rows.loaded(row["attributes"]) | counted | _made(answer))
+    return found
+
+
+async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> dict[str, Entity]:
+    """By version; `attributes` are complete only if `whole`."""
+    bodies = await _bodies(db, versions) if whole else {}
+    found: dict[str, Entity] = {}
+    for some in chunks(versions):
+        for row in await db.fetch(
+            "SELECT i.version, i.answer FROM version v JOIN instance i ON i.partition = v.partition "
+            f"AND i.uid = v.instance_uid WHERE {db.dialect.among('v.id')}",
+            db.dialect.listed(some),
+        ):
+            answer = rows.loaded(row["answer"])
+            own = rows.loaded(bodies[row["version"]]) if whole else answer
+            found[row["version"]] = Entity(answer, own | _made(answer))
+    return found
+
+
+def _made(answer: rows.Attributes) -> rows.Attributes:
+    """What is in an answer and in no data set."""
+    return {tag: answer[tag] for tag in ("00080056", "00081190", "00083002") if tag in answer}
+
+
+async def _bodies(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
+    inflate = zstandard.ZstdDecompressor().decompress
+    found: dict[str, bytes] = {}
+    for some in chunks(versions):
+        for row in await db.fetch(
+            f"SELECT version, body FROM instance_metadata WHERE {db.dialect.among('version')}",
+            db.dialect.listed(some),
+        ):
+            found[row["version"]] = inflate(row["body"])
+    return found
+
+
+# -- in part ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A study or series, made up from the instances that are seen of it."""
+
+    shown: rows.Shown = field(default_factory=rows.Shown)
+    series: dict[int, rows.Shown] = field(default_factory=dict)
+    sop_classes: set[str] = field(default_factory=set)
+    instances: int = 0
+
+
+async def _seen_studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
+    uids = await _uids(db, "SELECT id, uid FROM study", ids)
+    found = {}
+    for id, seen in (await _seen(db, cut, Level.STUDY, ids)).items():
+        modalities = {rows.text(shown.attributes, "00080060") for shown in seen.series.values()} - {""}
+        counted = rows.study_counted(modalities, seen.sop_classes, len(seen.series), seen.instances)
+        answer = rows.study_answer(uids[id][0], seen.shown.attributes, counted)
+        found[id] = Entity(answer, seen.shown.attributes | counted | _made(answer))
+    return found
+
+
+async def _seen_series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
+    uids = await _uids(
+        db, "SELECT x.id, x.uid, y.uid AS study FROM series x JOIN study y ON y.id = x.study", ids, "x.id"
+    )
+    found = {}
+    for id, seen in (await _seen(db, cut, Level.SERIES, ids)).items():
+        uid, study = uids[id]
+        attributes = seen.series[id].attributes
+        counted = rows.series_counted(seen.instances)
+        answer = rows.series_answer(study, uid, attributes, counted)
+        found[id] = Entity(answer, attributes | counted | _made(answer))
+    return found
+
+
+async def _uids(
+    db: Connection, select: str, ids: Sequence[int], column: str = "id"
+) -> Mapping[int, tuple[str, str]]:
+    found: dict[int, tuple[str, str]] = {}
+    for some in chunks(ids):
+        for row in await db.fetch(f"{select} WHERE {db.dialect.among(column)}", db.dialect.listed(some)):
+            found[row["id"]] = (row["uid"], row["study"] if column != "id" else row["uid"])
+    return found
+
+
+async def _seen(db: Connection, cut: Cut, level: Level, ids: Sequence[int]) -> dict[int, _Seen]:
+    found = await visible(db, cut, level, ids)
+    first: dict[bytes, str] = {}
+    for one in found:
+        first.setdefault(one.parts, one.version)
+    bodies = await _bodies(db, list(first.values()))
+    parts = {mark: rows.split(bodies[version]) for mark, version in first.items()}
+    seen: dict[int, _Seen] = {}
+    for one in found:
+        _add(
+            seen.setdefault(one.study if level is Level.STUDY else one.series, _Seen()), one, parts[one.parts]
+        )
+    return seen
+
+
+def _add(seen: _Seen, one: Visible, parts: rows.Split) -> None:
+    seen.shown.merge(parts.study)
+    seen.series.setdefault(one.series, rows.Shown()).merge(parts.series)
+    seen.sop_classes.add(one.sop_class)
+    seen.instances += 1

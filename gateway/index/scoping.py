@@ -1,0 +1,117 @@
+"""What a scope lets through: conditions that columns answer, and a rest for the exact matcher.
+
+Attributes of study and series are judged by what the study or series shows, all others by the instance itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import zstandard
+
+from gateway.dicom.levels import level_of
+from gateway.dicom.match import satisfies
+from gateway.dicom.query import Match
+from gateway.index import rows
+from gateway.index.base import Scope
+from gateway.index.connection import Connection, Dialect
+from gateway.index.sql import Compiled, compiled, first_tags
+from gateway.model import Level
+
+T = TypeVar("T")
+AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`conditions` are over st, se and i; `left` has to be matched against the instance and what is above it.
+
+    `inside` is set when a study may be seen in part: then ready answers and stored counts do not hold.
+    """
+
+    conditions: tuple[str, ...]
+    values: tuple[object, ...]
+    left: tuple[Match, ...]
+    inside: bool
+
+    def add_to(self, asked: Compiled, level: Level) -> None:
+        """Only rows of this level with something the scope lets through, as far as columns tell."""
+        if not self.conditions:
+            return
+        if not self.inside or level is Level.INSTANCE:
+            asked.add(" AND ".join(self.conditions), *self.values)
+            return
+        under = {
+            Level.STUDY: "instance i JOIN series se ON se.id = i.series WHERE i.study = st.id",
+            Level.SERIES: "instance i WHERE i.series = se.id",
+        }
+        where = " AND ".join([under[level], "i.version IS NOT NULL", *self.conditions])
+        asked.add(f"EXISTS (SELECT 1 FROM {where})", *self.values)
+
+
+def cut_of(dialect: Dialect, scope: Scope) -> Cut:
+    """The scope's predicate, compiled."""
+    found = compiled(dialect, scope.predicate, Level.INSTANCE)
+    below = any(level_of(tag) is not Level.STUDY for match in scope.predicate for tag in first_tags(match))
+    return Cut(tuple(found.conditions), tuple(found.values), tuple(found.left), below or bool(found.left))
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """An instance that a scope lets through, and where it belongs."""
+
+    version: str
+    study: int
+    series: int
+    sop_class: str
+    parts: bytes
+
+
+async def visible(
+    db: Connection, cut: Cut, level: Level, ids: Sequence[int] | Sequence[str]
+) -> list[Visible]:
+    """The instances under rows of a level (of instances: versions) that a scope lets through, as accepted."""
+    column = {Level.STUDY: "i.study", Level.SERIES: "i.series", Level.INSTANCE: "i.version"}[level]
+    found: list[Visible] = []
+    for some in chunks(list[int | str](ids)):
+        where = " AND ".join([db.dialect.among(column), "i.version IS NOT NULL", *cut.conditions])
+        got = await db.fetch(
+            "SELECT i.version, i.study, i.series, i.sop_class, v.parts FROM instance i "
+            "JOIN series se ON se.id = i.series JOIN study st ON st.id = i.study "
+            f"JOIN version v ON v.id = i.version WHERE {where} ORDER BY v.revision",
+            *(db.dialect.listed(some), *cut.values),
+        )
+        found += [
+            Visible(r["version"], r["study"], r["series"], r["sop_class"], bytes(r["parts"])) for r in got
+        ]
+    if not cut.left:
+        return found
+    passing: set[str] = set()
+    for each in chunks([one.version for one in found]):
+        passing |= {v for v, said in (await _told(db, each)).items() if satisfies(said, cut.left)}
+    return [one for one in found if one.version in passing]
+
+
+async def _told(db: Connection, versions: Sequence[str]) -> dict[str, rows.Attributes]:
+    """Instances with what their study and series show."""
+    found = await db.fetch(
+        "SELECT m.version, m.body, se.attributes AS series_attributes, st.attributes AS study_attributes "
+        "FROM instance_metadata m JOIN version v ON v.id = m.version "
+        "JOIN instance i ON i.partition = v.partition AND i.uid = v.instance_uid "
+        f"JOIN series se ON se.id = i.series JOIN study st ON st.id = i.study WHERE {db.dialect.among('v.id')}",
+        db.dialect.listed(versions),
+    )
+    inflate = zstandard.ZstdDecompressor().decompress
+    return {
+        row["version"]: rows.loaded(inflate(row["body"]))
+        | rows.loaded(row["series_attributes"])
+        | rows.loaded(row["study_attributes"])
+        for row in found
+    }

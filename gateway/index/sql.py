@@ -1,0 +1,329 @@
+"""The query AST as SQL: what columns can answer becomes a condition, the rest is left to the exact matcher.
+
+Patterns are looked for among the n-grams first, where the column has any, and then compared for good.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.dicom import keys
+from gateway.dicom.levels import RANK, level_of
+from gateway.dicom.query import (
+    DateTimeRange,
+    Empty,
+    Equals,
+    Fuzzy,
+    InItem,
+    Match,
+    OneOf,
+    Path,
+    Range,
+    Universal,
+    Wildcard,
+)
+from gateway.index.connection import Dialect, Piece, Wild
+from gateway.index.rows import MOST_CHARACTERS, SERIES_GRAMS, STUDY_GRAMS
+from gateway.model import Level
+
+# Tag → column. Lists hold `\value\value\`.
+COLUMNS: dict[int, str] = {
+    0x00080020: "st.study_date",
+    0x00080030: "st.study_time",
+    0x00080050: "st.accession_number",
+    0x00080061: "st.modalities",
+    0x00080062: "st.sop_classes",
+    0x00080090: "st.referring_name",
+    0x00100010: "st.patient_name",
+    0x00100020: "st.patient_id",
+    0x00100021: "st.issuer_of_patient_id",
+    0x00100030: "st.patient_birth_date",
+    0x00100040: "st.patient_sex",
+    0x0020000D: "st.uid",
+    0x00200010: "st.study_id",
+    0x00081030: "st.study_description",
+    0x00080060: "se.modality",
+    0x0020000E: "se.uid",
+    0x00200011: "se.number",
+    0x00400244: "se.pps_start_date",
+    0x00400245: "se.pps_start_time",
+    0x0008103E: "se.series_description",
+    0x00080080: "se.institution_name",
+    0x00180015: "se.body_part_examined",
+    0x00181030: "se.protocol_name",
+    0x00081010: "se.station_name",
+    0x00080070: "se.manufacturer",
+    0x00081090: "se.manufacturer_model_name",
+    0x00200052: "se.frame_of_reference_uid",
+    0x00080016: "i.sop_class",
+    0x00080018: "i.uid",
+    0x00200013: "i.number",
+    0x0008002A: "i.acquisition_datetime",
+}
+LISTS = frozenset({"st.modalities", "st.sop_classes"})
+NUMBERS = frozenset({"se.number", "i.number"})
+# Names are three columns, one a component group, and one of words for fuzzy matching.
+NAMES: dict[str, tuple[str, str, str]] = {
+    "st.patient_name": ("st.patient_name", "st.patient_ideographic", "st.patient_phonetic"),
+    "st.referring_name": ("st.referring_name", "st.referring_ideographic", "st.referring_phonetic"),
+}
+WORDS = {"st.patient_name": "st.patient_words", "st.referring_name": "st.referring_words"}
+_TEMPORAL = {
+    **dict.fromkeys(("st.study_date", "st.patient_birth_date", "se.pps_start_date"), keys.date_key),
+    **dict.fromkeys(("st.study_time", "se.pps_start_time"), keys.time_key),
+    "i.acquisition_datetime": keys.datetime_key,
+}
+_GRAMS = {f"st.{column}": letter for column, letter in STUDY_GRAMS.items()} | {
+    f"se.{column}": letter for column, letter in SERIES_GRAMS.items()
+}
+REQUEST_ITEMS = 0x00400275
+ITEM_COLUMNS = {0x00400009: "r.scheduled_procedure_step_id", 0x00401001: "r.requested_procedure_id"}
+_NEVER = "1 = 0"
+_MANY, _ONE = Wild.MANY, Wild.ONE
+
+Condition: TypeAlias = tuple[str, Sequence[object]]
+Fits: TypeAlias = Callable[[str, str], Condition]
+_LARGEST = 1 << 62
+
+
+@dataclass(slots=True)
+class Compiled:
+    """`conditions` joined by AND, with `values` for their marks; `left` has to be matched exactly afterwards.
+
+    `ignored` are attributes of a lower level than what is searched (PS3.18 10.6.1.2.1).
+    """
+
+    conditions: list[str] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
+    left: list[Match] = field(default_factory=list)
+    ignored: list[int] = field(default_factory=list)
+
+    def add(self, condition: str, *values: object) -> None:
+        self.conditions.append(condition)
+        self.values.extend(values)
+
+    def any_of(self, choices: Sequence[Condition]) -> None:
+        """One of these conditions with their values."""
+        joined = " OR ".join(condition for condition, _ in choices)
+        self.add(f"({joined})" if choices else _NEVER, *(value for _, values in choices for value in values))
+
+
+def first_tags(match: Match) -> tuple[int, ...]:
+    """The attributes of the data set itself that a match looks at."""
+    if isinstance(match, DateTimeRange):
+        return (match.date[0], match.time[0])
+    return (match.path[0],)
+
+
+def compiled(
+    dialect: Dialect, matches: Iterable[Match], level: Level, out: Compiled | None = None
+) -> Compiled:
+    """What to ask the tables at this level, added to `out`."""
+    out = Compiled() if out is None else out
+    compiler = Compiler(dialect)
+    for match in matches:
+        below = [tag for tag in first_tags(match) if RANK[level_of(tag)] > RANK[level]]
+        if below:
+            out.ignored.append(below[0])
+        elif not isinstance(match, Universal) and not compiler.answered(out, match):
+            out.left.append(match)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """One match at a time, in one dialect."""
+
+    dialect: Dialect
+
+    def answered(self, out: Compiled, match: Match) -> bool:
+        """Whether columns answer it; if so, the condition is in `out`."""
+        if isinstance(match, InItem):
+            return self._request_item(out, match)
+        if isinstance(match, DateTimeRange):
+            return self._interval(out, match)
+        column = COLUMNS.get(match.path[0]) if len(match.path) == 1 else None
+        return column is not None and self._condition(out, column, match)
+
+    def _condition(self, out: Compiled, column: str, match: Match) -> bool:
+        if isinstance(match, Equals):
+            return self._equals(out, column, match.value)
+        if isinstance(match, Wildcard):
+            return self._wildcard(out, column, match.pattern)
+        if isinstance(match, OneOf):
+            return self._one_of(out, column, match.values)
+        if isinstance(match, Range):
+            return self._range(out, column, match)
+        if isinstance(match, Fuzzy) and column in WORDS:
+            for word in match.words:
+                self._word(out, WORDS[column], word)
+            return True
+        if isinstance(match, Empty):
+            empty = "{} IS NULL" if column in NUMBERS else "{} = ''"
+            out.add(" AND ".join(empty.format(part) for part in NAMES.get(column, (column,))))
+            return True
+        return False
+
+    # -- single values ----------------------------------------------------------------------------------
+
+    def _equals(self, out: Compiled, column: str, value: str) -> bool:
+        if column in NAMES:
+            self._named(out, column, value, self._is)
+        elif column in LISTS:
+            out.any_of([self._has(column, value)])
+        elif column in NUMBERS:
+            number = keys.number_key(value)
+            is_whole = number.lstrip("-").isdigit() and abs(int(number)) < _LARGEST
+            out.add(*(f"{column} = ?", int(number)) if is_whole else (_NEVER,))
+        elif column in _TEMPORAL:
+            key = _TEMPORAL[column](value)
+            out.add(*(f"{column} = ?", key) if key else (_NEVER,))
+        else:
+            out.any_of([self._is(column, value)])
+        return True
+
+    def _is(self, column: str, value: str) -> Condition:
+        return f"{column} = ?", (_key(value),)
+
+    def _one_of(self, out: Compiled, column: str, values: Sequence[str]) -> bool:
+        if column in NAMES or column in NUMBERS or column in _TEMPORAL:
+            return False
+        if column in LISTS:
+            out.any_of([self._has(column, value) for value in values])
+        else:
+            out.add(self.dialect.among(column), self.dialect.listed(_key(value) for value in values))
+        return True
+
+    def _has(self, column: str, value: str) -> Condition:
+        """The value is one of a list."""
+        return self.dialect.like(column), (self.dialect.shape((_MANY, f"\\{_key(value)}\\", _MANY)),)
+
+    # -- patterns ---------------------------------------------------------------------------------------
+
+    def _wildcard(self, out: Compiled, column: str, pattern: str) -> bool:
+        if column in NUMBERS or column in _TEMPORAL or len(pattern) > MOST_CHARACTERS or "\0" in pattern:
+            return False
+        if column in NAMES:
+            self._named(out, column, pattern, self._looks_like)
+        elif column == "st.modalities":
+            # In the list itself `?` and `*` would reach over into the next value.
+            like, shape = self.dialect.like("s.modality"), self.dialect.shape(_wild(pattern))
+            out.add(
+                "EXISTS (SELECT 1 FROM series s WHERE s.study = st.id AND s.instance_count > 0 "
+                f"AND s.modality != '' AND {like})",
+                shape,
+            )
+        elif column in LISTS:
+            return False
+        else:
+            out.any_of([self._looks_like(column, pattern)])
+        return True
+
+    def _looks_like(self, column: str, pattern: str) -> Condition:
+        """One of the ways to read a pattern; a name of no characters is none."""
+        patterns = keys.name_patterns(pattern) if _is_name(column) else (pattern,)
+        like, has = self.dialect.like(column), self.dialect.has_grams(column[:2])
+        condition = f"({' OR '.join([like] * len(patterns))}) AND {column} != ''"
+        values: list[object] = [self.dialect.shape(_wild(p)) for p in patterns]
+        wanted = [self._grams_of(column, keys.pattern_ngrams(p)) for p in patterns]
+        if all(wanted):
+            condition = f"({' OR '.join([has] * len(wanted))}) AND {condition}"
+            values = [*map(self.dialect.grams, wanted), *values]
+        return f"({condition})", values
+
+    def _grams_of(self, column: str, grams: set[str]) -> list[str]:
+        letter = _GRAMS.get(column)
+        return sorted(letter + gram for gram in grams) if letter else []
+
+    # -- names ------------------------------------------------------------------------------------------
+
+    def _named(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
+        """Any group, or, where groups are asked for, each of them in its place (see dicom/keys.py)."""
+        groups = keys.folded_groups(asked)
+        if len(groups) == 1:
+            choices = [fits(part, groups[0]) for part in NAMES[column]] if groups[0] else []
+            out.any_of(choices)
+        elif len(groups) > 3 or not any(groups):
+            out.add(_NEVER)
+        else:
+            for part, group in zip(NAMES[column], groups, strict=False):
+                if group:
+                    out.any_of([fits(part, group)])
+
+    def _word(self, out: Compiled, column: str, word: str) -> None:
+        """A prefix of a word, or the sound of one."""
+        prefixes, sounds = keys.fuzzy_asked(word)
+        choices: list[Condition] = []
+        like, has = self.dialect.like(column), self.dialect.has_grams(column[:2])
+        for prefix in prefixes:
+            wanted = self._grams_of(column, keys.pattern_ngrams(f"{prefix}*"))
+            shape = self.dialect.shape((_MANY, f" {prefix}", _MANY))
+            choices.append((f"({has} AND {like})", (self.dialect.grams(wanted), shape)))
+        for sound in sounds:
+            wanted = self._grams_of(column, {f"~{sound}"})
+            choices.append((has, (self.dialect.grams(wanted),)))
+        out.any_of(choices)
+
+    # -- dates and times --------------------------------------------------------------------------------
+
+    def _range(self, out: Compiled, column: str, match: Range) -> bool:
+        if column not in _TEMPORAL:
+            return False
+        out.add(f"{column} >= ?", match.low or "0")  # what is empty or cannot be read is below
+        if match.high is not None:
+            out.add(f"{column} <= ?", match.high)
+        return True
+
+    def _interval(self, out: Compiled, match: DateTimeRange) -> bool:
+        date, time = _plain(match.date), _plain(match.time)
+        if date is None or time is None:
+            return False
+        moment = f"({date} || CASE WHEN {time} >= '0' THEN {time} ELSE '000000.000000' END)"
+        # The date alone lets an index narrow it down first.
+        out.add(f"{date} >= ?", match.low[:8] if match.low else "0")
+        if match.low is not None:
+            out.add(f"{moment} >= ?", match.low)
+        if match.high is not None:
+            out.add(f"{date} <= ? AND {moment} <= ?", match.high[:8], match.high)
+        return True
+
+    # -- sequences --------------------------------------------------------------------------------------
+
+    def _request_item(self, out: Compiled, match: InItem) -> bool:
+        """All keys in the same item of Request Attributes Sequence."""
+        if match.path != (REQUEST_ITEMS,):
+            return False
+        inner = Compiled(conditions=["r.series = se.id"])
+        for key in match.keys:
+            if isinstance(key, Universal):
+                continue
+            if isinstance(key, DateTimeRange | InItem) or len(key.path) != 1:
+                return False
+            column = ITEM_COLUMNS.get(key.path[0])
+            if column is None or not self._condition(inner, column, key):
+                return False
+        where = " AND ".join(inner.conditions)
+        out.add(f"EXISTS (SELECT 1 FROM request_item r WHERE {where})", *inner.values)
+        return True
+
+
+def _is_name(column: str) -> bool:
+    return any(column in parts for parts in NAMES.values())
+
+
+def _plain(path: Path) -> str | None:
+    column = COLUMNS.get(path[0]) if len(path) == 1 else None
+    return column if column in _TEMPORAL else None
+
+
+def _key(value: str) -> str:
+    """A value as the columns have it."""
+    return value.replace("\0", "")[:MOST_CHARACTERS]
+
+
+def _wild(pattern: str) -> list[Piece]:
+    wild: dict[str, Piece] = {"*": _MANY, "?": _ONE}
+    return [wild.get(piece, piece) for piece in re.split(r"([*?])", pattern) if piece]
