@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 ACCESS, SECRET, BUCKET = "gateway-test", "gateway-test-secret", "images"
 
@@ -21,6 +24,32 @@ ACCESS, SECRET, BUCKET = "gateway-test", "gateway-test-secret", "images"
 @dataclass(frozen=True, slots=True)
 class S3Server:
     endpoint: str
+
+
+@contextmanager
+def admin(server: S3Server) -> Iterator[Any]:
+    """A client beside the driver, for set-up and inspection."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=ACCESS,
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def unfinished(client: Any, bucket: str) -> list[str]:
+    """Keys of uploads in parts that were neither completed nor aborted."""
+    try:
+        return [upload["Key"] for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchUpload":  # rclone, of a bucket that never had one
+            return []
+        raise
 
 
 def missing(part: str, why: str) -> None:
@@ -75,3 +104,21 @@ def rclone(folder: Path) -> Iterator[S3Server]:
     options = ["serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS},{SECRET}", str(folder)]
     with _running([command, *options], port) as server:
         yield server
+
+
+@contextmanager
+def ceph(folder: Path) -> Iterator[S3Server]:
+    """Ceph's object gateway on one node, from Debian's packages."""
+    script = Path(__file__).resolve().parents[2] / "shared" / "scripts" / "ceph-s3"
+    if not script.exists():
+        missing("ceph", "the script that starts Ceph is not beside the repository")
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    if shutil.which("radosgw", path=path) is None:
+        missing("ceph", "Debian's radosgw, ceph-mon, ceph-osd and ceph-common are not installed")
+    try:
+        command = [str(script), "start", str(folder), str(_free_port()), ACCESS, SECRET]
+        started = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+        assert started.returncode == 0, started.stderr
+        yield S3Server(started.stdout.split()[-1])
+    finally:
+        subprocess.run([str(script), "stop", str(folder)], capture_output=True, timeout=60, check=False)

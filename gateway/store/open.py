@@ -38,4 +38,5 @@ def _s3(bucket: str, prefix: str, endpoint: str | None) -> ObjectStore:
         access=os.environ["AWS_ACCESS_KEY_ID"],
         secret=os.environ["AWS_SECRET_ACCESS_KEY"],
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        token=os.environ.get("AWS_SESSION_TOKEN") or None,
     )

@@ -1,41 +1,40 @@
 """Objects in an S3 bucket, below a prefix.
 
-`obstore` moves the bytes. Whether the server honours `If-None-Match: *` is tried once: where it does not
-(rclone), a HEAD comes before each put, which is enough for keys that hold a fresh UUID. Multipart uploads have
-no condition that all servers know, so the HEAD comes before them everywhere. Where a ranged GET is answered by
-200 and Content-Range (rclone again), `minio` reads in a thread.
+`obstore` moves the bytes. Whether the server honours `If-None-Match: *` is learnt from the first put: where it
+does not (rclone), a HEAD comes before each put, which is enough for keys that hold a fresh UUID. Multipart
+uploads have no condition that all servers know, so the HEAD comes before them everywhere. Where a ranged GET is
+answered by 200 and Content-Range (rclone again), `minio` reads in a thread.
+
+Each put marks its object (x-amz-meta-put), so that a put whose answer was lost knows its own object again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
+import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-import minio
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import S3Store as Bucket
 
-from gateway.errors import ObjectExists, ObjectMissing, ShortRead, StoreError, StoreFull, StoreUnavailable
+from gateway.errors import ObjectExists, ObjectMissing, ShortRead, StoreError, StoreUnavailable
 from gateway.model import Span
 from gateway.store.base import KEY, Stored
+from gateway.store.s3_calls import RAISED, Blocking, NotPartial, failure, tried
+from gateway.store.s3_upload import PART, Upload, pieces
 
 R = TypeVar("R")
-PART = 8 << 20
 READ = 1 << 20
-TRIES = 4
-SECONDS = 30
+SECONDS = 30.0
 
 
 class S3Store:
-    """Credentials and region as obstore and minio are given them; `endpoint` such as http://127.0.0.1:9000."""
+    """`endpoint` such as http://127.0.0.1:9000, None for AWS; `seconds` bounds each request."""
 
     def __init__(
         self,
@@ -46,49 +45,122 @@ class S3Store:
         access: str,
         secret: str,
         region: str,
+        token: str | None = None,
         id: str = "s3",
+        seconds: float = SECONDS,
     ) -> None:
         self.id = id
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._bucket_name = bucket
+        self._seconds = seconds
         where: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-        self._bucket = Bucket(
+        where |= {"session_token": token} if token else {}
+
+        def opened(retries: int) -> Bucket:
+            return Bucket(
+                bucket,
+                access_key_id=access,
+                secret_access_key=secret,
+                region=region,
+                virtual_hosted_style_request=endpoint is None,
+                client_options={"allow_http": True, "timeout": timedelta(seconds=seconds)},
+                retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=seconds)},
+                **where,
+            )
+
+        # A list is many requests in one call: only obstore itself can try one of them again.
+        self._bucket, self._listing = opened(0), opened(3)
+        self._blocking = Blocking(
             bucket,
-            access_key_id=access,
-            secret_access_key=secret,
+            endpoint=endpoint,
+            access=access,
+            secret=secret,
             region=region,
-            virtual_hosted_style_request=endpoint is None,
-            client_options={"allow_http": True, "timeout": timedelta(seconds=SECONDS)},
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=SECONDS)},
-            **where,
-        )
-        host = urlsplit(endpoint) if endpoint else None
-        self._minio = minio.Minio(
-            host.netloc if host else "s3.amazonaws.com",
-            access_key=access,
-            secret_key=secret,
-            region=region,
-            secure=host is None or host.scheme == "https",
+            token=token,
+            seconds=seconds,
         )
         self._conditional: bool | None = None
+        self._learning = asyncio.Lock()
         self._ranged = True
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._undoing: set[asyncio.Task[None]] = set()
 
     # -- writing ----------------------------------------------------------------------------------------
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
+        """See the port. A body below 8 MiB is one request, once the server is known."""
         path = self._path(key)
         held = bytearray()
         async for chunk in body:
             held += chunk
             if len(held) >= PART:
-                return await self._put_parts(key, path, bytes(held), body)
+                async with self._turn(key):
+                    return await self._put_parts(key, path, held, body)
         data = bytes(held)
-        if not await self._is_conditional():
-            async with self._turn(key):
-                await self._must_be_absent(key, path)
-                return await self._create(key, path, data)
-        return await self._create(key, path, data)
+        mark = uuid.uuid4().hex
+        creating = asyncio.create_task(self._put_single(key, path, data, mark))
+        try:
+            return await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            # The request is on its way: what it does has to be known before it can be undone.
+            await self._undone(self._remove_created(creating, path))
+            raise
+
+    async def _put_single(self, key: str, path: str, data: bytes, mark: str) -> Stored:
+        if self._conditional is None:
+            async with self._learning:
+                if self._conditional is None:
+                    return await self._put_learning(key, path, data, mark)
+        if self._conditional:
+            return await self._create(key, path, data, mark)
+        async with self._turn(key):
+            await self._must_be_absent(key, path)
+            return await self._create(key, path, data, mark)
+
+    async def _put_learning(self, key: str, path: str, data: bytes, mark: str) -> Stored:
+        """Put twice what is absent: a server that keeps conditions refuses the second, equal one."""
+        await self._must_be_absent(key, path)
+        stored = await self._create(key, path, data, mark)
+        try:
+            await self.request(lambda: self._send(path, data, mark), key)
+            self._conditional = False
+        except ObjectExists:
+            self._conditional = True
+        except StoreError:
+            pass  # the object is there; the next put learns
+        return stored
+
+    async def _create(self, key: str, path: str, data: bytes, mark: str) -> Stored:
+        try:
+            await self.request(lambda: self._send(path, data, mark), key)
+        except ObjectExists:
+            if not await self.is_marked(key, path, mark):
+                raise
+        except ObjectMissing as error:
+            raise StoreUnavailable("the object store has no such bucket: make it, or name another") from error
+        return Stored(key, len(data), time.time())
+
+    def _send(self, path: str, data: bytes, mark: str) -> Awaitable[Any]:
+        return obstore.put_async(
+            self._bucket, path, data, mode="create", use_multipart=False, attributes={"put": mark}
+        )
+
+    async def _remove_created(self, creating: asyncio.Task[Stored], path: str) -> None:
+        await asyncio.wait({creating})
+        if not creating.cancelled() and creating.exception() is None:
+            await self.request(lambda: obstore.delete_async(self._bucket, path), path)
+
+    async def _put_parts(self, key: str, path: str, first: bytearray, rest: AsyncIterator[bytes]) -> Stored:
+        """Streamed in parts; of an upload that is given up nothing stays."""
+        await self._must_be_absent(key, path)
+        upload = Upload(self._blocking, self, key, path)
+        try:
+            async for data in pieces(first, rest):
+                await upload.send(data)
+            await upload.complete()
+        except BaseException:
+            await self._undone(upload.revoke())
+            raise
+        return Stored(key, upload.length, time.time())
 
     def _turn(self, key: str) -> asyncio.Lock:
         """Puts of one key by this process come one after another where the server has no conditions."""
@@ -97,71 +169,24 @@ class S3Store:
             lock = self._turns[key] = asyncio.Lock()
         return lock
 
-    async def _create(self, key: str, path: str, data: bytes) -> Stored:
-        try:
-            await self._tried(
-                lambda: obstore.put_async(self._bucket, path, data, mode="create", use_multipart=False)
-            )
-        except (AlreadyExistsError, FileExistsError) as error:
-            raise ObjectExists(f"object {key} is there already") from error
-        return Stored(key, len(data), 0.0)
-
-    async def _put_parts(self, key: str, path: str, first: bytes, rest: AsyncIterator[bytes]) -> Stored:
-        """Streamed in parts; a body that raises aborts the upload, of which nothing is then seen."""
-        await self._must_be_absent(key, path)
-        upload = await asyncio.to_thread(self._minio._create_multipart_upload, self._bucket_name, path, {})
-        try:
-            parts: list[minio.datatypes.Part] = []
-            length = 0
-            async for data in _pieces(first, rest):
-                length += len(data)
-                parts.append(await asyncio.to_thread(self._part, path, upload, len(parts) + 1, data))
-            await asyncio.to_thread(
-                self._minio._complete_multipart_upload, self._bucket_name, path, upload, parts
-            )
-        except BaseException as error:
-            await asyncio.shield(
-                asyncio.to_thread(self._minio._abort_multipart_upload, self._bucket_name, path, upload)
-            )
-            if isinstance(error, minio.error.MinioException):
-                raise StoreUnavailable("the object store failed during an upload") from error
-            raise
-        return Stored(key, length, 0.0)
-
-    def _part(self, path: str, upload: str, number: int, data: bytes) -> minio.datatypes.Part:
-        tag = self._minio._upload_part(self._bucket_name, path, data, {}, upload, number)
-        return minio.datatypes.Part(number, tag)
-
-    async def _is_conditional(self) -> bool:
-        """Whether a second create under the same key is refused; tried once."""
-        if self._conditional is None:
-            probe = self._path(f"probe/{uuid.uuid4().hex}")
-            await self._tried(
-                lambda: obstore.put_async(self._bucket, probe, b"", mode="create", use_multipart=False)
-            )
-            try:
-                await self._tried(
-                    lambda: obstore.put_async(self._bucket, probe, b"", mode="create", use_multipart=False)
-                )
-                self._conditional = False
-            except (AlreadyExistsError, FileExistsError):
-                self._conditional = True
-            await self._tried(lambda: obstore.delete_async(self._bucket, probe))
-        return self._conditional
-
     async def _must_be_absent(self, key: str, path: str) -> None:
+        with suppress(ObjectMissing):
+            await self.request(lambda: obstore.head_async(self._bucket, path), key)
+            raise ObjectExists(f"object {key} is there already")
+
+    async def is_marked(self, key: str, path: str, mark: str) -> bool:
         try:
-            await self._tried(lambda: obstore.head_async(self._bucket, path))
+            found = await self.request(
+                lambda: obstore.get_async(self._bucket, path, options={"head": True}), key
+            )
         except ObjectMissing:
-            return
-        raise ObjectExists(f"object {key} is there already")
+            return False
+        return found.attributes.get("put") == mark
 
     async def delete(self, key: str) -> None:
         path = self._path(key)
-        try:
-            await self._tried(lambda: obstore.delete_async(self._bucket, path))
-        except ObjectMissing:
-            return
+        with suppress(ObjectMissing):
+            await self.request(lambda: obstore.delete_async(self._bucket, path), key)
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -170,12 +195,14 @@ class S3Store:
 
     @asynccontextmanager
     async def read(self, key: str, span: Span | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
-        stored = await self.stat(key) if span is None or len(span) == 0 else None
-        start, stop = (
-            (0, stored.length) if span is None and stored else (span.start, span.stop) if span else (0, 0)
-        )
-        if span is not None and len(span) == 0:
-            start, stop = span.start, span.start
+        if span is None or len(span) == 0:
+            # Without a byte to ask for, only the length can say whether the object and the span are there.
+            length = (await self.stat(key)).length
+            start, stop = (0, length) if span is None else (span.start, span.stop)
+            if stop > length:
+                raise ShortRead(f"object {key} has {length} bytes, asked up to {stop}")
+        else:
+            start, stop = span.start, span.stop
         first = await self._range(key, start, min(stop, start + READ)) if stop > start else b""
         chunks = self._chunks(key, first, start + len(first), stop)
         try:
@@ -194,57 +221,52 @@ class S3Store:
     async def _range(self, key: str, start: int, stop: int) -> bytes:
         """Exactly these bytes. Raises ObjectMissing, ShortRead."""
         path = self._path(key)
-        data = b""
+        data: bytes | None = None
         if self._ranged:
             try:
                 data = bytes(
-                    await self._tried(
-                        lambda: obstore.get_range_async(self._bucket, path, start=start, end=stop)
+                    await self.request(
+                        lambda: obstore.get_range_async(self._bucket, path, start=start, end=stop), key
                     )
                 )
-            except StoreUnavailable:
-                length = (await self.stat(key)).length
-                if start >= length:
-                    raise ShortRead(f"object {key} has {length} bytes, asked from {start}") from None
-                data = await asyncio.to_thread(self._by_minio, path, start, stop)
+            except NotPartial:
                 self._ranged = False
-        else:
-            data = await asyncio.to_thread(self._by_minio, path, start, stop)
+        if data is None:
+            data = await self.request(lambda: self._blocking.range(path, start, stop), key)
         if len(data) != stop - start:
             raise ShortRead(f"object {key}: asked bytes {start} to {stop}, got {len(data)}")
         return data
 
-    def _by_minio(self, path: str, start: int, stop: int) -> bytes:
-        try:
-            answer = self._minio.get_object(self._bucket_name, path, offset=start, length=stop - start)
-        except minio.error.S3Error as error:
-            if error.code == "NoSuchKey":
-                raise ObjectMissing("no such object") from error
-            if error.code == "InvalidRange":
-                raise ShortRead("asked beyond the end of the object") from error
-            raise StoreUnavailable("the object store failed") from error
-        try:
-            return bytes(answer.read())
-        finally:
-            answer.close()
-            answer.release_conn()
-
     async def stat(self, key: str) -> Stored:
         path = self._path(key)
-        found = await self._tried(lambda: obstore.head_async(self._bucket, path))
+        try:
+            found = await self.request(lambda: obstore.head_async(self._bucket, path), key)
+        except ObjectMissing:
+            # A HEAD has no body to say that it is the bucket that is missing; nobody may take that for a loss.
+            with suppress(NotPartial):
+                await self.request(lambda: obstore.get_range_async(self._bucket, path, start=0, end=1), key)
+            raise
         return Stored(key, found["size"], found["last_modified"].timestamp())
 
     async def list(self, prefix: str) -> AsyncIterator[Stored]:
         # obstore's prefix ends at a slash; what is behind the last one is compared here.
         folder = self._prefix + prefix.rpartition("/")[0]
-        async for page in obstore.list(self._bucket, folder or None):
-            for found in sorted(page, key=lambda f: f["path"].encode()):
-                key = found["path"].removeprefix(self._prefix)
-                if key.startswith(prefix):
-                    yield Stored(key, found["size"], found["last_modified"].timestamp())
+        try:
+            async for page in obstore.list(self._listing, folder or None):
+                for found in sorted(page, key=lambda f: f["path"].encode()):
+                    key = found["path"].removeprefix(self._prefix)
+                    if key.startswith(prefix):
+                        yield Stored(key, found["size"], found["last_modified"].timestamp())
+        except RAISED as error:
+            meant = failure(error, prefix)
+            if isinstance(meant, StoreUnavailable):
+                raise meant from error
+            raise StoreUnavailable("the object store does not answer") from error
 
     async def close(self) -> None:
-        return None
+        if self._undoing:
+            await asyncio.wait(set(self._undoing))
+        await self._blocking.close()
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -253,34 +275,17 @@ class S3Store:
             raise StoreError(f"'{key}' is no object key")
         return self._prefix + key
 
-    async def _tried(self, work: Callable[[], Awaitable[R]]) -> R:
-        """With a few more tries where it may help; the client's errors become ours."""
-        for attempt in range(TRIES):
-            try:
-                return await work()
-            except (NotFoundError, FileNotFoundError) as error:
-                raise ObjectMissing("no such object") from error
-            except (AlreadyExistsError, FileExistsError):
-                raise
-            except (BaseError, OSError) as error:
-                if "StorageFull" in str(error) or "QuotaExceeded" in str(error):
-                    raise StoreFull("the object store has no room left") from error
-                if attempt == TRIES - 1 or "416" in str(error) or "NotSupported" in type(error).__name__:
-                    raise StoreUnavailable("the object store failed") from error
-            await asyncio.sleep(random.uniform(0.5, 1.5) * 0.1 * 2**attempt)  # spreads retries
-        raise StoreUnavailable("the object store failed")
+    async def request(self, work: Callable[[], Awaitable[R]], key: str) -> R:
+        return await tried(work, key, self._seconds)
 
+    async def _undone(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run to its end even when cancelled again; what it fails at does not hide why it was asked."""
 
-async def _pieces(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Parts of at least 8 MiB, but for the last."""
-    held = bytearray(first)
-    while len(held) >= PART:
-        yield bytes(held[:PART])
-        del held[:PART]
-    async for chunk in rest:
-        held += chunk
-        while len(held) >= PART:
-            yield bytes(held[:PART])
-            del held[:PART]
-    if held:
-        yield bytes(held)
+        async def run() -> None:
+            with suppress(StoreError):
+                await work
+
+        task = asyncio.create_task(run())
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
+        await asyncio.shield(task)

@@ -47,8 +47,9 @@ class ObjectStoreContract:
 
     async def test_a_span_past_the_end_is_a_short_read(self, store: ObjectStore) -> None:
         await store.put(KEY, body(b"hello"))
-        with pytest.raises(ShortRead):
-            await whole(store, KEY, Span(3, 6))
+        for span in (Span(3, 6), Span(5, 6), Span(7, 9), Span(9, 9)):
+            with pytest.raises(ShortRead):
+                await whole(store, KEY, span)
 
     async def test_what_is_missing_says_so_before_the_first_byte(self, store: ObjectStore) -> None:
         with pytest.raises(ObjectMissing):
@@ -58,26 +59,39 @@ class ObjectStoreContract:
             await store.stat(KEY)
         assert store.read_now(KEY, Span(0, 1)) is None
 
+    async def test_what_went_missing_says_so_for_a_span(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"hello"))
+        assert await whole(store, KEY, Span(1, 3)) == b"el"
+        await store.delete(KEY)
+        with pytest.raises(ObjectMissing):
+            async with store.read(KEY, Span(1, 3)):
+                pass
+
     async def test_a_key_is_written_once(self, store: ObjectStore) -> None:
         await store.put(KEY, body(b"first"))
         with pytest.raises(ObjectExists):
             await store.put(KEY, body(b"second"))
         assert await whole(store, KEY) == b"first"
 
-    async def test_a_torn_put_leaves_nothing(self, store: ObjectStore) -> None:
+    @pytest.mark.parametrize("chunks", [0, 3, 9])
+    async def test_a_torn_put_leaves_nothing(self, store: ObjectStore, chunks: int) -> None:
         with pytest.raises(ConnectionResetError):
-            await store.put(KEY, torn(b"x" * (3 << 20)))
+            await store.put(KEY, torn(*[b"x" * (1 << 20)] * chunks))
         assert await keys(store) == []
         await store.put(KEY, body(b"whole"))
         assert await whole(store, KEY) == b"whole"
 
-    async def test_a_cancelled_put_leaves_nothing(self, store: ObjectStore) -> None:
+    @pytest.mark.parametrize("mebibytes", [2, 9])
+    async def test_a_cancelled_put_leaves_nothing(self, store: ObjectStore, mebibytes: int) -> None:
+        taken = asyncio.Event()
+
         async def endless() -> AsyncIterator[bytes]:
-            yield b"x" * (2 << 20)
+            yield b"x" * (mebibytes << 20)
+            taken.set()
             await asyncio.Event().wait()
 
         task = asyncio.create_task(store.put(KEY, endless()))
-        await asyncio.sleep(0.05)
+        await taken.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -117,5 +131,20 @@ class ObjectStoreContract:
 
     @pytest.mark.parametrize("key", ["", "/a", "a//b", "../a", "a/../b", "A", "a b", "a/."])
     async def test_other_keys_are_refused(self, store: ObjectStore, key: str) -> None:
-        with pytest.raises(StoreError):
-            await store.put(key, body(b"x"))
+        calls = (store.put(key, body(b"x")), store.stat(key), store.delete(key), whole(store, key))
+        for call in calls:
+            with pytest.raises(StoreError, match="no object key"):
+                await call
+        assert store.read_now(key, Span(0, 1)) is None
+
+    async def test_what_is_read_at_once_is_the_span_or_nothing(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"hello world"))
+        assert store.read_now(KEY, Span(6, 11)) in {b"world", None}
+        assert store.read_now(KEY, Span(3, 3)) in {b"", None}
+        assert store.read_now(KEY, Span(6, 12)) is None
+
+    async def test_a_reader_may_leave_early(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"x" * (3 << 20)))
+        async with store.read(KEY) as chunks:
+            assert (await anext(chunks)).startswith(b"x")
+        assert len(await whole(store, KEY)) == 3 << 20
