@@ -111,37 +111,41 @@ def fuzzy_asked(word: str) -> tuple[list[str], list[str]]:
     return prefixes, sorted({key for prefix in prefixes if (key := sound(prefix))})
 
 
+def _are_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def time_key(value: str) -> str:
     """A TM value as `HHMMSS.FFFFFF`; colons of the old form are dropped; '' where it is none."""
     text = value.replace(":", "").strip()
     whole, _, fraction = text.partition(".")
-    if not whole.isdigit() or len(whole) not in (2, 4, 6):
+    if not _are_digits(whole) or len(whole) not in (2, 4, 6):
         return ""
-    return f"{whole:0<6}.{fraction[:6]:0<6}" if (fraction or "0").isdigit() else ""
+    return f"{whole:0<6}.{fraction[:6]:0<6}" if _are_digits(fraction or "0") else ""
 
 
 def date_key(value: str) -> str:
     """A DA value as `YYYYMMDD`; dots of the old form are dropped; '' where it is none."""
     text = value.replace(".", "").strip()
-    return text if len(text) == 8 and text.isdigit() else ""
+    return text if len(text) == 8 and _are_digits(text) else ""
 
 
 def datetime_key(value: str) -> str:
     """A DT value as `YYYYMMDDHHMMSS.FFFFFF` in UTC where it names its offset; '' where it is none."""
-    match = re.match(r"(\d{4,14})(?:\.(\d{1,6}))?([+-]\d{4})?\Z", value.strip())
+    match = re.match(r"([0-9]{4,14})(?:\.([0-9]{1,6}))?([+-][0-9]{4})?\Z", value.strip())
     if match is None:
         return ""
     digits, fraction, zone = match.groups()
     full = digits + "00000101000000"[len(digits) :]
-    key = f"{full}.{fraction or '':0<6}"
-    if zone is None:
-        return key
     try:
-        moment = datetime.strptime(key, "%Y%m%d%H%M%S.%f")
-    except ValueError:
+        # A leap second is taken for the last one of its minute, which it follows.
+        moment = datetime.strptime(full[:12] + min(full[12:], "59"), "%Y%m%d%H%M%S")
+        if zone is not None:
+            minutes = int(zone[1:3]) * 60 + int(zone[3:])
+            moment -= timedelta(minutes=minutes if zone[0] == "+" else -minutes)
+    except (ValueError, OverflowError):
         return ""
-    minutes = int(zone[1:3]) * 60 + int(zone[3:])
-    return (moment - timedelta(minutes=minutes if zone[0] == "+" else -minutes)).strftime("%Y%m%d%H%M%S.%f")
+    return f"{moment.year:04}{moment:%m%d%H%M%S}.{fraction or '':0<6}"
 
 
 def number_key(value: object) -> str:

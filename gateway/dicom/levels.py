@@ -32,6 +32,11 @@ _SERIES = frozenset(
     }
 )
 
+# The same as they are written in DICOM JSON, for whoever sorts whole data sets.
+STUDY_TAGS = frozenset(f"{tag:08X}" for tag in _STUDY)
+SERIES_TAGS = frozenset(f"{tag:08X}" for tag in _SERIES)
+STUDY_GROUPS = frozenset(f"{group:04X}" for group in _STUDY_GROUPS)
+
 
 def level_of(tag: int) -> Level:
     """The highest level at which the attribute may be asked for."""

@@ -101,8 +101,10 @@ def _named(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
     stored, wanted = keys.stored_groups(value), keys.folded_groups(asked)
     if len(wanted) == 1:
         return any(fits(group, wanted[0]) for group in stored if group)
+    if len(wanted) > 3 or not any(wanted) or not any(stored):
+        return False
     pairs = zip(stored, wanted, strict=False)
-    return len(wanted) <= 3 and any(wanted) and all(fits(have, want) for have, want in pairs if want)
+    return all(have and fits(have, want) for have, want in pairs if want.strip("*"))
 
 
 @lru_cache(maxsize=1024)

@@ -31,6 +31,10 @@ class _Decision:
     before: VersionId | None = None
     reason: str = ""
 
+    @property
+    def is_stored(self) -> bool:
+        return self.refused is None and self.current is None
+
 
 async def admit(
     db: Connection, batch: Sequence[NewVersion], journaled: Sequence[int], now: int
@@ -40,28 +44,29 @@ async def admit(
     ledger = Ledger(db)
     await _hold(ledger, ((n.source.partition, n.identity.study, n.identity.instance) for n in batch))
     decisions = [await _decide(ledger, new) for new in batch]
-    stored = [d.new for d in decisions if d.refused is None and d.current is None]
+    stored = [d.new for d in decisions if d.is_stored]
     await ledger.reserve((n.source.partition, n.identity.study, n.identity.series) for n in stored)
-    # Only now, with all locks held: revisions are in the order in which batches that meet take effect.
-    count = sum(d.refused is None for d in decisions)
-    revisions = iter(await db.revisions(count) if count else ())
-    verdicts: list[Verdict] = []
-    changes: list[Change] = []
     for decision in decisions:
-        if decision.refused is not None:
-            verdicts.append(decision.refused)
-            continue
-        change = _change(decision, next(revisions), now)
-        changes.append(change)
-        if decision.current is not None:
-            verdicts.append(ReceivedAgain(change, decision.current))
-            continue
-        # The time of the change is what the journal keeps, so that a replay tells the same.
-        ledger.store(replace(decision.new, received=now), change.revision, decision.before)
-        verdicts.append(Admitted(change))
-    await ledger.flush()
+        if decision.is_stored:
+            # The time of the change is what the journal keeps, so that a replay tells the same.
+            ledger.store(replace(decision.new, received=now), decision.before)
+    await ledger.write()
+    count = sum(decision.refused is None for decision in decisions)
+    numbers = iter(await db.revisions(count) if count else ())
+    verdicts = [d.refused or _accepted(d, next(numbers), now) for d in decisions]
+    changes = [verdict.change for verdict in verdicts if not isinstance(verdict, Refused)]
+    await ledger.finish(_revisions(changes))
     await changelog.append(db, changes)
     return verdicts
+
+
+def _accepted(decision: _Decision, revision: int, now: int) -> Admitted | ReceivedAgain:
+    change = _change(decision, revision, now)
+    return Admitted(change) if decision.current is None else ReceivedAgain(change, decision.current)
+
+
+def _revisions(changes: Iterable[Change]) -> dict[VersionId, int]:
+    return {c.version_after: c.revision for c in changes if c.kind == "store" and c.version_after is not None}
 
 
 async def _hold(ledger: Ledger, places: Iterable[tuple[PartitionId, str, str]]) -> None:
@@ -129,18 +134,19 @@ async def remove(
     await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
     found = await reading.instances(db, scope, path)
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
-    changes = []
-    for stored, revision in zip(found, await db.revisions(len(found)), strict=True):
-        changes.append(
-            Change(
-                *(revision, now, "delete", scope.partition, stored.identity),
-                *(stored.version, None, source, reason, stored.locator),
-                *(stored.file_digest, stored.content_digest, stored.transfer_syntax),
-            )
-        )
+    for stored in found:
         identity = stored.identity
         ledger.retire(scope.partition, identity.study, identity.instance, stored.version, "deleted", reason)
-    await ledger.flush()
+    await ledger.write()
+    changes = [
+        Change(
+            *(revision, now, "delete", scope.partition, stored.identity),
+            *(stored.version, None, source, reason, stored.locator),
+            *(stored.file_digest, stored.content_digest, stored.transfer_syntax),
+        )
+        for stored, revision in zip(found, await db.revisions(len(found)), strict=True)
+    ]
+    await ledger.finish({})
     await changelog.append(db, changes)
     return Removal(changes)
 
@@ -153,7 +159,8 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await ledger.reserve((c.partition, c.identity.study, c.identity.series) for c in stores)
     for change in changes:
         _apply(ledger, change, versions)
-    await ledger.flush()
+    await ledger.write()
+    await ledger.finish(_revisions(changes))
     await changelog.append(db, changes)
     await db.revisions_given()
     await changelog.mark_journaled(db, [change.revision for change in changes])
@@ -162,7 +169,7 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
 def _apply(ledger: Ledger, change: Change, versions: dict[VersionId, NewVersion]) -> None:
     if change.kind == "store" and change.version_after in versions:
         new = replace(versions[change.version_after], received=change.time)
-        ledger.store(new, change.revision, change.version_before)
+        ledger.store(new, change.version_before)
     elif change.kind == "store":
         ledger.store_nothing(change)
     elif change.kind == "delete" and change.version_before is not None:

@@ -16,6 +16,14 @@ from gateway.model import Level
 _REQUEST = int(rows.REQUEST, 16)
 _REQUEST_KEYS: tuple[Path, ...] = tuple((int(tag, 16),) for tag in rows.REQUEST_KEYS)
 _CHARACTER_SET = "00080005"  # the answer is UTF-8, whatever the data set was
+_ALWAYS = {
+    Level.STUDY: frozenset(int(tag, 16) for tag in rows.STUDY_REQUIRED)
+    | {0x0020000D, 0x00080056, 0x00080061, 0x00081190, 0x00201206, 0x00201208},
+    Level.SERIES: frozenset(int(tag, 16) for tag in rows.SERIES_REQUIRED)
+    | {0x0020000D, 0x0020000E, 0x00081190, 0x00201209},
+    Level.INSTANCE: frozenset(int(tag, 16) for tag in rows.INSTANCE_REQUIRED)
+    | {0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002},
+}
 _READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTANCE_IF_KNOWN)) | {
     *(0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002)
 }
@@ -73,6 +81,15 @@ class Answers:
             self._want(match.path, whole=isinstance(match, Universal))
 
     @property
+    def are_ready(self) -> bool:
+        """Whether what is stored ready has all that is wanted."""
+        return (
+            len(shown_levels(self.query)) == 1
+            and not (self.query.include_all or self.parts or self.items)
+            and _ALWAYS[self.query.level].issuperset(self.plain)
+        )
+
+    @property
     def wants_metadata(self) -> bool:
         """Whether an instance's answer needs more than what is kept ready."""
         wanted = {*self.plain, *self.parts}
@@ -87,7 +104,7 @@ class Answers:
             answer |= found[level].answer
             if self.query.include_all:
                 # `all` means the attributes of the levels that are shown.
-                answer = _all_of(level, found[level]) | answer
+                answer = _all_of(level, found[level]) | _without_part(answer)
         for tag in self.plain:
             self._add(answer, tag, found)
         for tag in self.parts.keys() | self.items.keys():
@@ -135,6 +152,11 @@ def _all_of(level: Level, entity: Entity) -> rows.Attributes:
     if level is not Level.INSTANCE:
         return attributes
     return {tag: value for tag, value in attributes.items() if level_of(int(tag, 16)) is level}
+
+
+def _without_part(answer: rows.Attributes) -> rows.Attributes:
+    """Of this sequence, answers show a part of each item."""
+    return {tag: value for tag, value in answer.items() if tag != rows.REQUEST}
 
 
 def _attribute(found: dict[Level, Entity], tag: int) -> rows.Attribute | None:

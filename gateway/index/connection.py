@@ -7,7 +7,7 @@ its own, never does, so that `run_now` can drive the same code there without an 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -50,11 +50,11 @@ class Dialect:
     shape: Callable[[Iterable[Piece]], str]
     """The value for that mark: literal texts, and wild places between them."""
 
-    has_grams: Callable[[str], str]
-    """A row of this alias (st, se) has the n-grams that one mark stands for."""
+    having: Callable[[str, Sequence[Sequence[str]]], tuple[str, Sequence[object]]]
+    """A row of this alias (st, se) has all n-grams of one of the choices: condition and values."""
 
-    grams: Callable[[Iterable[str]], object]
-    """The value for that mark."""
+    aside: Callable[[str], str]
+    """The column, for a condition that is better not looked up in an index: n-grams narrow it down further."""
 
 
 class Connection(Protocol):
@@ -73,13 +73,19 @@ class Connection(Protocol):
         """The same statement for each row of values."""
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Revisions for new rows of `change`, ascending; taken only when all that is touched is locked."""
+        """Revisions for new rows of `change`, ascending; others have to wait for theirs until we commit.
+
+        Taken as late as can be, with all that is touched locked: so they are in the order in which batches that
+        meet take effect.
+        """
 
     async def announce(self) -> None:
         """Wake those who follow the change log, once this transaction is committed."""
 
-    async def set_grams(self, table: str, id: int, before: set[str], after: set[str]) -> None:
-        """Replace the n-grams of a row of study or series."""
+    async def replace_grams(
+        self, table: str, id: int, before: set[str], after: set[str]
+    ) -> Mapping[str, object]:
+        """Other n-grams for a row of study or series; what is still to be set in the row itself."""
 
     async def empty(self, tables: Sequence[str]) -> None:
         """Delete every row of these tables and all n-grams."""

@@ -53,6 +53,10 @@ class SqlIndex(ABC):
     async def _query(self, work: Work[R]) -> R:
         """Run `work` on a connection, all of it on one snapshot."""
 
+    async def _glance(self, work: Work[R]) -> R:
+        """Likewise, for work whose answer is one statement's."""
+        return await self._query(work)
+
     @abstractmethod
     async def _commit(self, work: Work[R]) -> R:
         """Run `work` in a durable transaction; again from the start where it lost a race."""
@@ -108,10 +112,10 @@ class SqlIndex(ABC):
         return await self._query(lambda db: reading.instances(db, scope, path))
 
     async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
-        return await self._query(lambda db: reading.layout(db, scope, path))
+        return await self._glance(lambda db: reading.layout(db, scope, path))
 
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
-        return await self._query(lambda db: reading.version_set(db, scope, path))
+        return await self._glance(lambda db: reading.version_set(db, scope, path))
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         return await self._query(lambda db: reading.metadata(db, scope, path))

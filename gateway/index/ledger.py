@@ -5,7 +5,7 @@ Study and series rows are read (and in PostgreSQL locked) once and written once,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -49,7 +49,7 @@ class _Instance:
 
 @dataclass(slots=True)
 class Ledger:
-    """`hold` what may be touched, `reserve` rows for what comes, then `store` and `retire`, then `flush`."""
+    """`hold` what may be touched, `reserve` rows for what comes, `store` and `retire`; `write` and `finish`."""
 
     db: Connection
     _projection: Projection = field(init=False)
@@ -127,8 +127,8 @@ class Ledger:
 
     # -- in ---------------------------------------------------------------------------------------------
 
-    def store(self, new: NewVersion, revision: int, before: VersionId | None) -> None:
-        """Make `new` current."""
+    def store(self, new: NewVersion, before: VersionId | None) -> None:
+        """Make `new` current; its revision is told to `finish`."""
         partition, identity = new.source.partition, new.identity
         if before is not None:
             self.retire(partition, identity.study, identity.instance, before, "superseded")
@@ -140,7 +140,7 @@ class Ledger:
             "answer": rows.dumped(rows.instance_answer(identity, new.transfer_syntax, parts.instance)),
             **rows.instance_keys(identity.sop_class, parts.instance),
         }
-        self._add_version(new, revision, parts.mark)
+        self._add_version(new, parts.mark)
         self._layouts.append((new.version, layoutbytes.encode(new.layout)))
         self._bodies.append((new.version, self._compressor.compress(new.metadata)))
         said = Said(new.version, identity.instance, identity.sop_class, parts)
@@ -161,17 +161,17 @@ class Ledger:
         row = self._instance(change.partition, change.identity.instance, None)
         if not row.exists or row.columns:
             row.columns = _nothing(study, series, change)
-        self._add_version(_described(change, change.version_after), change.revision, b"")
+        self._add_version(_described(change, change.version_after), b"")
 
     def _instance(self, partition: int, uid: str, version: VersionId | None) -> _Instance:
         row = self._instances.setdefault((partition, uid), _Instance(False, None))
         row.version = version
         return row
 
-    def _add_version(self, new: NewVersion, revision: int, parts: bytes) -> None:
+    def _add_version(self, new: NewVersion, parts: bytes) -> None:
         identity, locator = new.identity, new.locator
         self._versions[new.version] = [
-            *(new.version, new.source.partition, revision, "current"),
+            *(new.version, new.source.partition, 0, "current"),
             *(identity.study, identity.series, identity.instance, identity.sop_class, new.transfer_syntax),
             *(locator.store, locator.key, locator.offset, locator.length),
             *(new.file_digest, new.content_digest, new.received, parts, ""),
@@ -203,9 +203,17 @@ class Ledger:
 
     # -- after ------------------------------------------------------------------------------------------
 
-    async def flush(self) -> None:
-        """Write everything."""
-        await self._flush_instances()
+    async def write(self) -> None:
+        """All that needs no revision; it is most of the work."""
+        await self._write_instances()
+        await self.db.many("INSERT INTO instance_layout (version, layout) VALUES (?, ?)", self._layouts)
+        await self.db.many("INSERT INTO instance_metadata (version, body) VALUES (?, ?)", self._bodies)
+        await self._projection.write()
+
+    async def finish(self, revisions: Mapping[VersionId, int]) -> None:
+        """The versions, and what has to be made up anew from them."""
+        for version, columns in self._versions.items():
+            columns[2] = revisions[version]
         marks = ",".join("?" * 18)
         await self.db.many(
             f"INSERT INTO version ({_VERSION_COLUMNS}) VALUES ({marks})", list(self._versions.values())
@@ -214,11 +222,9 @@ class Ledger:
             "UPDATE version SET state = ?, reason = ? WHERE id = ?",
             [(state, reason, version) for version, (state, reason) in self._states.items()],
         )
-        await self.db.many("INSERT INTO instance_layout (version, layout) VALUES (?, ?)", self._layouts)
-        await self.db.many("INSERT INTO instance_metadata (version, body) VALUES (?, ?)", self._bodies)
-        await self._projection.flush()
+        await self._projection.finish()
 
-    async def _flush_instances(self) -> None:
+    async def _write_instances(self) -> None:
         new: list[tuple[str, tuple[object, ...]]] = []
         changed: list[tuple[object, ...]] = []
         emptied: list[tuple[int, str]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -123,7 +124,7 @@ class Projection:
         return found, found.series[series]
 
     def spoil(self, partition: PartitionId, study: str) -> None:
-        """Something was taken away: `flush` makes the study up anew."""
+        """Something was taken away: `finish` makes the study up anew."""
         self._studies[partition, study].stale = True
 
     def merge(self, study: Study, series: Series, said: Said) -> None:
@@ -184,22 +185,29 @@ class Projection:
 
     # -- out --------------------------------------------------------------------------------------------
 
-    async def flush(self) -> None:
-        """Write what was touched, studies in one order for all."""
-        for _, study in sorted(self._studies.items()):
+    async def write(self) -> None:
+        """Write what only grew, studies in one order for all."""
+        for _, study in sorted(self._studies.items(), key=itemgetter(0)):
+            if study.touched and not study.stale:
+                await self._write(study)
+
+    async def finish(self) -> None:
+        """Make up anew, from versions that are written by now, what something was taken away from."""
+        for _, study in sorted(self._studies.items(), key=itemgetter(0)):
             if study.stale:
                 await self._remake(study)
-            if not study.touched:
-                continue
-            for series in study.series.values():
-                if series.touched:
-                    await self._write_series(study, series)
-            await self._write_study(study)
-            await self._db.many(
-                "INSERT INTO conflict (study, tag, shown, differing, instance, version) VALUES (?,?,?,?,?,?) "
-                "ON CONFLICT DO NOTHING",
-                study.conflicts,
-            )
+                await self._write(study)
+
+    async def _write(self, study: Study) -> None:
+        for series in study.series.values():
+            if series.touched:
+                await self._write_series(study, series)
+        await self._write_study(study)
+        await self._db.many(
+            "INSERT INTO conflict (study, tag, shown, differing, instance, version) VALUES (?,?,?,?,?,?) "
+            "ON CONFLICT DO NOTHING",
+            study.conflicts,
+        )
 
     async def _write_study(self, study: Study) -> None:
         attributes, modalities = study.shown.attributes, sorted(study.modalities)
@@ -217,7 +225,8 @@ class Projection:
             made = rows.study_keys(attributes)
             columns |= {"attributes": rows.dumped(attributes), **made}
             before = rows.grams(rows.study_keys(study.before), rows.STUDY_GRAMS)
-            await self._db.set_grams("study", study.id, before, rows.grams(made, rows.STUDY_GRAMS))
+            after = rows.grams(made, rows.STUDY_GRAMS)
+            columns |= await self._db.replace_grams("study", study.id, before, after)
         await self._update("study", study.id, columns)
 
     async def _write_series(self, study: Study, series: Series) -> None:
@@ -233,7 +242,8 @@ class Projection:
             made = rows.series_keys(attributes)
             columns |= {"attributes": rows.dumped(attributes), **made}
             before = rows.grams(rows.series_keys(series.before), rows.SERIES_GRAMS)
-            await self._db.set_grams("series", series.id, before, rows.grams(made, rows.SERIES_GRAMS))
+            after = rows.grams(made, rows.SERIES_GRAMS)
+            columns |= await self._db.replace_grams("series", series.id, before, after)
             await self._write_items(series)
         await self._update("series", series.id, columns)
 

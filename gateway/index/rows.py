@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -13,8 +12,8 @@ import orjson
 
 from gateway.dicom import keys
 from gateway.dicom.dictionary import name_of, vr_of
-from gateway.dicom.levels import level_of
-from gateway.model import Identity, Level
+from gateway.dicom.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS
+from gateway.model import Identity
 
 Attribute: TypeAlias = dict[str, Any]
 Attributes: TypeAlias = dict[str, Attribute]
@@ -109,7 +108,7 @@ def number(attributes: Attributes, tag: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """An instance's attributes by level; only those with a value, bulk data left out."""
+    """What an instance says of its study and series (only what has a value), and all that it says."""
 
     study: Attributes
     series: Attributes
@@ -124,19 +123,19 @@ class Split:
 
 def split(metadata: bytes) -> Split:
     """An instance's attributes by level."""
-    parts: dict[Level, Attributes] = {Level.STUDY: {}, Level.SERIES: {}, Level.INSTANCE: {}}
-    for tag, attribute in loaded(metadata).items():
-        if "Value" in attribute:
-            parts[_level(tag)][tag] = attribute
-    zone = parts[Level.INSTANCE].get(TIMEZONE)
-    if zone is not None:
-        parts[Level.STUDY][TIMEZONE] = parts[Level.SERIES][TIMEZONE] = zone
-    return Split(parts[Level.STUDY], parts[Level.SERIES], parts[Level.INSTANCE])
-
-
-@lru_cache(maxsize=65536)
-def _level(tag: str) -> Level:
-    return level_of(int(tag, 16))
+    study: Attributes = {}
+    series: Attributes = {}
+    whole = loaded(metadata)
+    for tag, attribute in whole.items():
+        if tag in SERIES_TAGS:
+            if "Value" in attribute:
+                series[tag] = attribute
+        elif (tag in STUDY_TAGS or tag[:4] in STUDY_GROUPS) and "Value" in attribute:
+            study[tag] = attribute
+    zone = whole.get(TIMEZONE)
+    if zone is not None and "Value" in zone:
+        study[TIMEZONE] = series[TIMEZONE] = zone
+    return Split(study, series, whole)
 
 
 @dataclass(slots=True)
@@ -160,7 +159,7 @@ class Shown:
 
 def _picked(attributes: Attributes, required: tuple[str, ...], known: tuple[str, ...]) -> Attributes:
     answer = {tag: attributes.get(tag, {"vr": vr_of(int(tag, 16))}) for tag in required}
-    answer.update((tag, attributes[tag]) for tag in known if tag in attributes)
+    answer.update((tag, attributes[tag]) for tag in known if "Value" in attributes.get(tag, ()))
     return answer
 
 

@@ -10,7 +10,7 @@ from gateway.dicom.match import satisfies
 from gateway.dicom.query import Match, Query
 from gateway.errors import BadParameter
 from gateway.index import entities, rows
-from gateway.index.answers import Answers, shown_levels
+from gateway.index.answers import Answers
 from gateway.index.base import Page, Scope
 from gateway.index.connection import Connection, Row
 from gateway.index.entities import Entity
@@ -21,6 +21,7 @@ from gateway.model import Level
 MOST_REMAINING = 10_000
 MOST_CANDIDATES = 10_000
 _EVERYTHING = 1 << 62
+_PARTITION = "st.partition = ?"
 
 _STUDIES = "st.study_date DESC, st.study_time DESC, st.uid"
 _SERIES = "se.number NULLS LAST, se.uid"
@@ -63,13 +64,14 @@ _ID = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "version"}
 
 async def search(db: Connection, scope: Scope, query: Query) -> Page:
     """Raises BadParameter where a key has no column and more than 10,000 candidates would be looked into."""
-    job = _Search(db, cut_of(db.dialect, scope), query)
+    job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
     asked = job.asked(scope)
     if asked.left or job.cut.left:
         found, matching = await job.examined(asked)
+        ready = await job.composed(found)
     else:
         found, matching = await job.listed(asked)
-    ready = await job.answers(found)
+        ready = [bytes(row["answer"]) for row in found] if job.is_plain else await job.composed(found)
     remaining = max(0, min(matching - query.offset - len(found), MOST_REMAINING))
     ignored = tuple(name_of(tag) for tag in asked.ignored)
     return Page(ready, remaining, matching if query.count else None, ignored)
@@ -82,6 +84,7 @@ class _Search:
     db: Connection
     cut: Cut
     query: Query
+    shape: Answers
 
     @property
     def plan(self) -> _Plan:
@@ -89,7 +92,7 @@ class _Search:
 
     def asked(self, scope: Scope) -> Compiled:
         query, asked = self.query, Compiled()
-        asked.add("st.partition = ?", scope.partition)
+        asked.add(_PARTITION, scope.partition)
         asked.add(self.plan.alive)
         if query.within is not None:
             asked.add("st.uid = ?", query.within.study)
@@ -100,7 +103,10 @@ class _Search:
         for match in query.matches:
             counted = self.cut.inside and _COUNTED.intersection(first_tags(match))
             (asked.left if counted else by_column).append(match)
-        return compiled(self.db.dialect, by_column, query.level, asked)
+        compiled(self.db.dialect, by_column, query.level, asked)
+        if asked.narrowed and not asked.pinned and query.within is None:
+            asked.conditions[0] = _PARTITION.replace("st.partition", self.db.dialect.aside("st.partition"))
+        return asked
 
     def _sql(self, asked: Compiled, columns: str) -> str:
         return f"SELECT {columns} FROM {self.plan.tables} WHERE {' AND '.join(asked.conditions)}"
@@ -110,7 +116,7 @@ class _Search:
     async def listed(self, asked: Compiled) -> tuple[Sequence[Row], int]:
         """The rows of the page, and how many match in all (up to what `remaining` needs)."""
         query, plan = self.query, self.plan
-        columns = f"{plan.own}.answer" if self._is_plain() else plan.columns
+        columns = f"{plan.own}.answer" if self.is_plain else plan.columns
         sql = f"{self._sql(asked, columns)} ORDER BY {plan.order} LIMIT ? OFFSET ?"
         found = await self.db.fetch(sql, *asked.values, query.limit + 1, query.offset)
         more = len(found) > query.limit
@@ -123,16 +129,10 @@ class _Search:
         assert row is not None
         return found, row["matching"]
 
-    def _is_plain(self) -> bool:
+    @property
+    def is_plain(self) -> bool:
         """Whether the answers that are stored ready will do."""
-        query = self.query
-        return not (
-            self.cut.inside
-            or query.include_all
-            or query.include
-            or query.matches
-            or len(shown_levels(query)) > 1
-        )
+        return self.shape.are_ready and not self.cut.inside
 
     # -- by the exact matcher ---------------------------------------------------------------------------
 
@@ -162,13 +162,9 @@ class _Search:
 
     # -- answers ----------------------------------------------------------------------------------------
 
-    async def answers(self, found: Sequence[Row]) -> list[bytes]:
-        query = self.query
-        if self._is_plain():
-            return [bytes(row["answer"]) for row in found]
-        answers = Answers.of(query)
-        related = await self._entities(found, whole=answers.wants_metadata)
-        return [rows.dumped(answers.composed(related.of(row))) for row in found]
+    async def composed(self, found: Sequence[Row]) -> list[bytes]:
+        related = await self._entities(found, whole=self.shape.wants_metadata)
+        return [rows.dumped(self.shape.composed(related.of(row))) for row in found]
 
     async def _entities(self, found: Sequence[Row], *, whole: bool) -> _Related:
         """What the rows belong to, each read once."""

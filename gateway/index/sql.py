@@ -79,6 +79,10 @@ _TEMPORAL = {
 _GRAMS = {f"st.{column}": letter for column, letter in STUDY_GRAMS.items()} | {
     f"se.{column}": letter for column, letter in SERIES_GRAMS.items()
 }
+# Keys of which a value leaves few rows, by an index that begins with the partition.
+_PINNING = frozenset(
+    {"st.uid", "st.patient_id", "st.accession_number", "st.study_id", "st.patient_name", "se.uid", "i.uid"}
+)
 REQUEST_ITEMS = 0x00400275
 ITEM_COLUMNS = {0x00400009: "r.scheduled_procedure_step_id", 0x00401001: "r.requested_procedure_id"}
 _NEVER = "1 = 0"
@@ -87,6 +91,7 @@ _MANY, _ONE = Wild.MANY, Wild.ONE
 Condition: TypeAlias = tuple[str, Sequence[object]]
 Fits: TypeAlias = Callable[[str, str], Condition]
 _LARGEST = 1 << 62
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
 
 
 @dataclass(slots=True)
@@ -100,6 +105,10 @@ class Compiled:
     values: list[object] = field(default_factory=list)
     left: list[Match] = field(default_factory=list)
     ignored: list[int] = field(default_factory=list)
+    narrowed: bool = False
+    """n-grams leave few rows, ..."""
+    pinned: bool = False
+    """... or an indexed key does, by its value."""
 
     def add(self, condition: str, *values: object) -> None:
         self.conditions.append(condition)
@@ -176,13 +185,14 @@ class Compiler:
             out.any_of([self._has(column, value)])
         elif column in NUMBERS:
             number = keys.number_key(value)
-            is_whole = number.lstrip("-").isdigit() and abs(int(number)) < _LARGEST
+            is_whole = bool(_WHOLE.fullmatch(number)) and abs(int(number)) < _LARGEST
             out.add(*(f"{column} = ?", int(number)) if is_whole else (_NEVER,))
         elif column in _TEMPORAL:
             key = _TEMPORAL[column](value)
             out.add(*(f"{column} = ?", key) if key else (_NEVER,))
         else:
             out.any_of([self._is(column, value)])
+        out.pinned = out.pinned or column in _PINNING
         return True
 
     def _is(self, column: str, value: str) -> Condition:
@@ -195,6 +205,7 @@ class Compiler:
             out.any_of([self._has(column, value) for value in values])
         else:
             out.add(self.dialect.among(column), self.dialect.listed(_key(value) for value in values))
+            out.pinned = out.pinned or column in _PINNING
         return True
 
     def _has(self, column: str, value: str) -> Condition:
@@ -207,7 +218,7 @@ class Compiler:
         if column in NUMBERS or column in _TEMPORAL or len(pattern) > MOST_CHARACTERS or "\0" in pattern:
             return False
         if column in NAMES:
-            self._named(out, column, pattern, self._looks_like)
+            self._named(out, column, pattern, self._shaped_name)
         elif column == "st.modalities":
             # In the list itself `?` and `*` would reach over into the next value.
             like, shape = self.dialect.like("s.modality"), self.dialect.shape(_wild(pattern))
@@ -219,53 +230,61 @@ class Compiler:
         elif column in LISTS:
             return False
         else:
-            out.any_of([self._looks_like(column, pattern)])
+            self._narrow(out, column, [keys.pattern_ngrams(pattern)])
+            out.any_of([self._shaped(column, (pattern,))])
         return True
 
-    def _looks_like(self, column: str, pattern: str) -> Condition:
-        """One of the ways to read a pattern; a name of no characters is none."""
-        patterns = keys.name_patterns(pattern) if _is_name(column) else (pattern,)
-        like, has = self.dialect.like(column), self.dialect.has_grams(column[:2])
-        condition = f"({' OR '.join([like] * len(patterns))}) AND {column} != ''"
-        values: list[object] = [self.dialect.shape(_wild(p)) for p in patterns]
-        wanted = [self._grams_of(column, keys.pattern_ngrams(p)) for p in patterns]
-        if all(wanted):
-            condition = f"({' OR '.join([has] * len(wanted))}) AND {condition}"
-            values = [*map(self.dialect.grams, wanted), *values]
-        return f"({condition})", values
+    def _shaped(self, column: str, patterns: Sequence[str]) -> Condition:
+        """One of the patterns; what is empty has no shape."""
+        likes = " OR ".join([self.dialect.like(column)] * len(patterns))
+        return f"(({likes}) AND {column} != '')", [self.dialect.shape(_wild(p)) for p in patterns]
 
-    def _grams_of(self, column: str, grams: set[str]) -> list[str]:
+    def _shaped_name(self, column: str, pattern: str) -> Condition:
+        return self._shaped(column, keys.name_patterns(pattern))
+
+    def _narrow(self, out: Compiled, column: str, choices: Iterable[set[str]]) -> None:
+        """Only rows with the n-grams of one of the choices; for the good of speed alone."""
         letter = _GRAMS.get(column)
-        return sorted(letter + gram for gram in grams) if letter else []
+        if letter is None:
+            return
+        telling = [sorted(letter + gram for gram in grams if _is_telling(gram)) for grams in choices]
+        if telling and all(telling):
+            condition, values = self.dialect.having(column[:2], telling)
+            out.add(condition, *values)
+            out.narrowed = True
 
     # -- names ------------------------------------------------------------------------------------------
 
     def _named(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
         """Any group, or, where groups are asked for, each of them in its place (see dicom/keys.py)."""
-        groups = keys.folded_groups(asked)
-        if len(groups) == 1:
-            choices = [fits(part, groups[0]) for part in NAMES[column]] if groups[0] else []
-            out.any_of(choices)
-        elif len(groups) > 3 or not any(groups):
+        groups, parts = keys.folded_groups(asked), NAMES[column]
+        is_pattern = fits == self._shaped_name
+        if len(groups) > 3 or not any(groups):
             out.add(_NEVER)
-        else:
-            for part, group in zip(NAMES[column], groups, strict=False):
-                if group:
-                    out.any_of([fits(part, group)])
+            return
+        for group in groups:
+            if is_pattern and group:
+                shared = (keys.pattern_ngrams(pattern) for pattern in keys.name_patterns(group))
+                self._narrow(out, column, [set.intersection(*shared)])
+        if len(groups) == 1:
+            out.any_of([fits(part, groups[0]) for part in parts])
+            return
+        out.any_of([(f"{part} != ''", ()) for part in parts])
+        for part, group in zip(parts, groups, strict=False):
+            if group.strip("*"):
+                out.any_of([fits(part, group)])
 
     def _word(self, out: Compiled, column: str, word: str) -> None:
         """A prefix of a word, or the sound of one."""
         prefixes, sounds = keys.fuzzy_asked(word)
-        choices: list[Condition] = []
-        like, has = self.dialect.like(column), self.dialect.has_grams(column[:2])
-        for prefix in prefixes:
-            wanted = self._grams_of(column, keys.pattern_ngrams(f"{prefix}*"))
-            shape = self.dialect.shape((_MANY, f" {prefix}", _MANY))
-            choices.append((f"({has} AND {like})", (self.dialect.grams(wanted), shape)))
-        for sound in sounds:
-            wanted = self._grams_of(column, {f"~{sound}"})
-            choices.append((has, (self.dialect.grams(wanted),)))
-        out.any_of(choices)
+        self._narrow(
+            *(out, column),
+            [*(keys.pattern_ngrams(f"{prefix}*") for prefix in prefixes), *({f"~{s}"} for s in sounds)],
+        )
+        found = [(_MANY, f" {prefix}", _MANY) for prefix in prefixes]
+        found += [(_MANY, f" ~{sound} ", _MANY) for sound in sounds]
+        like = self.dialect.like(column)
+        out.any_of([(like, (self.dialect.shape(pieces),)) for pieces in found])
 
     # -- dates and times --------------------------------------------------------------------------------
 
@@ -310,8 +329,10 @@ class Compiler:
         return True
 
 
-def _is_name(column: str) -> bool:
-    return any(column in parts for parts in NAMES.values())
+def _is_telling(gram: str) -> bool:
+    """Single Latin letters and digits are in almost every text."""
+    text = gram.strip(keys.BEGIN + keys.END)
+    return len(text) > 1 or not text.isascii()
 
 
 def _plain(path: Path) -> str | None:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -37,9 +38,11 @@ def _token(gram: str) -> str:
     return gram.encode("utf-8", "surrogatepass").hex()
 
 
-def _has_grams(alias: str) -> str:
+def _having(alias: str, choices: Sequence[Sequence[str]]) -> tuple[str, Sequence[object]]:
+    """One full-text query for all choices."""
     id, table = _GRAMS[alias]
-    return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"
+    asked = " OR ".join("(" + " AND ".join(f'"{_token(gram)}"' for gram in grams) + ")" for grams in choices)
+    return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (asked,)
 
 
 DIALECT = Dialect(
@@ -49,8 +52,8 @@ DIALECT = Dialect(
     listed=lambda values: json.dumps(list(values)),
     like=lambda column: f"{column} GLOB ?",
     shape=_glob,
-    has_grams=_has_grams,
-    grams=lambda grams: " ".join(f'"{_token(gram)}"' for gram in grams),
+    having=_having,
+    aside=lambda column: f"+{column}",
 )
 
 
@@ -87,17 +90,21 @@ class SqliteConnection:
     async def announce(self) -> None:
         """`PRAGMA data_version` tells the others."""
 
-    async def set_grams(self, table: str, id: int, before: set[str], after: set[str]) -> None:
+    async def replace_grams(
+        self, table: str, id: int, before: set[str], after: set[str]
+    ) -> Mapping[str, object]:
         """The table keeps no text: what is to be taken out has to be told."""
         if before == after:
-            return
+            return {}
         if before:
             self._db.execute(
                 f"INSERT INTO {table}_gram ({table}_gram, rowid, grams) VALUES ('delete', ?, ?)",
                 (id, _document(before)),
             )
         if after:
-            self._db.execute(f"INSERT INTO {table}_gram (rowid, grams) VALUES (?, ?)", (id, _document(after)))
+            sql = f"INSERT INTO {table}_gram (rowid, grams) VALUES (?, ?)"
+            self._db.execute(sql, (id, _document(after)))
+        return {}
 
     async def empty(self, tables: Sequence[str]) -> None:
         for table in tables:
@@ -218,13 +225,24 @@ def _data_version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Two who switch a new file at once are told 'locked' without any waiting: it is tried again."""
+    for left in range(BUSY_SECONDS * 100, -1, -1):
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not left or "locked" not in str(error):
+                raise
+            time.sleep(0.01)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     db.row_factory = sqlite3.Row
-    if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        db.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(db)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = OFF")
     db.execute("PRAGMA cache_size = -65536")

@@ -7,7 +7,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -78,9 +78,24 @@ async def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
         yield opens
 
 
-@pytest.fixture
-async def index(open_index: Open) -> SqlIndex:
-    """A driver with tables."""
-    driver = await open_index()
+async def shared_database(uri: str) -> str:
+    """The URI of one database for one test after the other; it goes with the server."""
+    admin = await asyncpg.connect(uri)
+    with suppress(asyncpg.DuplicateDatabaseError):
+        await admin.execute("CREATE DATABASE shared")
+    await admin.close()
+    return uri.replace("/postgres?", "/shared?")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlIndex]:
+    """A driver with empty tables."""
+    driver: SqlIndex
+    if request.param == "sqlite":
+        driver = await SqliteIndex.open(tmp_path / "index.sqlite")
+    else:
+        driver = await PostgresIndex.open(await shared_database(request.getfixturevalue("postgres")))
     await driver.migrate()
-    return driver
+    await driver.reset()
+    yield driver
+    await driver.close()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import random
-from typing import Any
+from dataclasses import replace
 
 import orjson
 import pytest
-from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.match import satisfies
 from gateway.dicom.query import (
     DateTimeRange,
@@ -25,103 +22,9 @@ from gateway.dicom.query import (
     Wildcard,
 )
 from gateway.errors import Gone, NotFound
-from gateway.index.base import Admitted, Index, NewVersion, ReceivedAgain, Refused, Scope
-from gateway.model import (
-    Identity,
-    InstanceUID,
-    Level,
-    Locator,
-    RepeatPolicy,
-    ResourcePath,
-    SeriesUID,
-    Source,
-    StudyUID,
-    VersionId,
-)
-
-SCOPE = Scope()
-LAYOUT = InstanceLayout("1.2.840.10008.1.2.1", False, False, False, 300, 1000, None, {})
-CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
-NAMES = (
-    "Müller^Jürgen",
-    "Mueller^Jurgen",
-    "O'Neil^Pat",
-    "van der Berg^Jan",
-    "Li^Wu",
-    "Yamada^Tarou=山田^太郎=やまだ^たろう",
-)
-
-
-def attribute(vr: str, *values: Any) -> dict[str, Any]:
-    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
-
-
-def person(name: str) -> dict[str, Any]:
-    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), name.split("="), strict=False)
-    return attribute("PN", {key: group for key, group in groups if group})
-
-
-class Maker:
-    """Versions from a seed: the same every time."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self._random = random.Random(seed)
-        self._count = 0
-
-    def version(
-        self, study: str = "1.1", series: str = "1.1.1", instance: str | None = None, **given: dict[str, Any]
-    ) -> NewVersion:
-        """`given` maps `t00100010`-like names to attributes."""
-        self._count += 1
-        uid = instance or f"{series}.{self._count}"
-        tags = {
-            "00080018": attribute("UI", uid),
-            "00080016": attribute("UI", CT_CLASS),
-            "0020000D": attribute("UI", study),
-            "0020000E": attribute("UI", series),
-            "00080060": attribute("CS", "CT"),
-            "00200013": attribute("IS", self._count),
-        } | {name[1:]: value for name, value in given.items()}
-        metadata = orjson.dumps(dict(sorted(tags.items())))
-        version = VersionId(f"{self._count:032x}")
-        return NewVersion(
-            version=version,
-            identity=Identity(StudyUID(study), SeriesUID(series), InstanceUID(uid), CT_CLASS),
-            transfer_syntax="1.2.840.10008.1.2.1",
-            locator=Locator("file", f"aa/1/{study}/{version}.dcm", 0, 1000),
-            file_digest=hashlib.sha256(metadata).digest(),
-            content_digest=hashlib.sha256(metadata).digest(),
-            received=self._count,
-            metadata=metadata,
-            layout=LAYOUT,
-            source=Source("stow"),
-        )
-
-    def archive(self, studies: int = 40) -> list[NewVersion]:
-        """Many studies with all the keys that are searched."""
-        r = self._random
-        made = []
-        for n in range(studies):
-            shared = {
-                "t00100010": person(r.choice(NAMES)),
-                "t00100020": attribute("LO", f"P{n % 7}*[{n % 3}"),
-                "t00080020": attribute("DA", f"2024{r.randint(1, 12):02}{r.randint(1, 28):02}"),
-                "t00080030": attribute("TM", r.choice(("101500", "1015", "235959.5", "08"))),
-                "t00081030": attribute("LO", r.choice(("Head CT", "head ct", "Knee"))),
-            }
-            if n % 5 == 0:
-                shared["t00080050"] = attribute("SH", f"A{n}")
-            for s in range(r.randint(1, 3)):
-                item = {"00400009": attribute("SH", f"S{s}"), "00401001": attribute("SH", f"R{n % 4}")}
-                keys = shared | {
-                    "t00080060": attribute("CS", r.choice(("CT", "MR", "SR"))),
-                    "t00200011": attribute("IS", s + 1),
-                    "t00400275": attribute("SQ", item, {"00400009": attribute("SH", "other")}),
-                }
-                for _ in range(r.randint(1, 2)):
-                    made.append(self.version(f"1.{n}", f"1.{n}.{s}", **keys))
-        return made
-
+from gateway.index.base import Admitted, Index, ReceivedAgain, Refused, Scope
+from gateway.model import Level, RepeatPolicy, ResourcePath, Source, StudyUID, VersionId
+from tests.index.making import LAYOUT, SCOPE, Maker, attribute, uids
 
 QUERIES: tuple[tuple[Match, ...], ...] = (
     (),
@@ -150,10 +53,6 @@ SERIES_QUERIES: tuple[tuple[Match, ...], ...] = (
     (InItem((0x00400275,), (Equals((0x00400009,), "SH", "S1"), Equals((0x00401001,), "SH", "R2"))),),
     (InItem((0x00400275,), (Equals((0x00400009,), "SH", "other"), Equals((0x00401001,), "SH", "R2"))),),
 )
-
-
-def uids(rows: Any, tag: str) -> list[str]:
-    return [orjson.loads(row.replace(b"\0", b""))[tag]["Value"][0] for row in rows]
 
 
 class IndexContract:
@@ -185,8 +84,6 @@ class IndexContract:
         (misplaced,) = await index.admit([elsewhere])
         assert isinstance(misplaced, Refused)
         assert misplaced.reason == "misplaced"
-        from dataclasses import replace
-
         (replaced,) = await index.admit([replace(other, policy=RepeatPolicy.REPLACE)])
         assert isinstance(replaced, Admitted)
         assert replaced.change.version_before == first.version
@@ -206,8 +103,6 @@ class IndexContract:
 
     async def test_parallel_admits_lose_no_count(self, index: Index) -> None:
         versions = [Maker(n).version(series=f"1.1.{n}", instance=f"1.5.{n}") for n in range(40)]
-        from dataclasses import replace
-
         versions = [replace(v, version=VersionId(f"{n:032x}")) for n, v in enumerate(versions, 1)]
         await asyncio.gather(*(index.admit([v]) for v in versions))
         (row,) = (await index.search(SCOPE, Query(Level.STUDY))).rows
@@ -244,8 +139,6 @@ class IndexContract:
             with pytest.raises(Gone):
                 await index.version_set(SCOPE, path)
         assert (await index.search(SCOPE, Query(Level.STUDY))).rows == []
-        from dataclasses import replace
-
         (verdict,) = await index.admit([replace(new, version=VersionId("f" * 32))])
         assert isinstance(verdict, Admitted)
         assert await index.version_set(SCOPE, ResourcePath(new.identity.study)) != before

@@ -98,8 +98,8 @@ CREATE TABLE conflict (
   differing TEXT COLLATE "C" NOT NULL,
   instance TEXT COLLATE "C" NOT NULL, version TEXT COLLATE "C" NOT NULL, PRIMARY KEY (study, tag, version));
 
--- Append-only but for the mark that the journal has the row. `horizon` is above every transaction that took a
--- revision before this row took its own: once those are over, no gap below this row can be filled any more.
+-- Append-only but for the mark that the journal has the row. Whoever takes revisions holds a lock until it has
+-- committed: they are committed in order, and no gap is ever filled later.
 CREATE SEQUENCE change_revision;
 CREATE TABLE change (
   revision BIGINT PRIMARY KEY, time BIGINT NOT NULL, kind TEXT COLLATE "C" NOT NULL,
@@ -111,6 +111,5 @@ CREATE TABLE change (
   principal TEXT COLLATE "C" NOT NULL, reason TEXT COLLATE "C" NOT NULL,
   store TEXT COLLATE "C", key TEXT COLLATE "C", "offset" BIGINT, length BIGINT, file_digest BYTEA NOT NULL,
   content_digest BYTEA NOT NULL, transfer_syntax TEXT COLLATE "C" NOT NULL,
-  journaled SMALLINT NOT NULL DEFAULT 0,
-  horizon XID8 NOT NULL DEFAULT pg_snapshot_xmax(pg_current_snapshot()));
+  journaled SMALLINT NOT NULL DEFAULT 0);
 CREATE INDEX change_unjournaled ON change (revision) WHERE journaled = 0;
