@@ -328,7 +328,7 @@ async def test_one_failure_does_not_give_up_the_quick_way_to_read(server: S3Serv
         between.seen.clear()
         assert await whole(store, KEY, Span(1, 3)) == b"el"
         assert between.seen == [f"GET /{bucket}/some/prefix/{KEY}"]
-    
+
 
 # -- listing -------------------------------------------------------------------------------------------------
 
