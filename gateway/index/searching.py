@@ -49,14 +49,14 @@ PLANS = {
         "se.id AS series, st.id AS study",
         "se",
         f"{_STUDIES}, {_SERIES}",
-        "se.instance_count > 0",
+        "st.instance_count > 0 AND se.instance_count > 0",
     ),
     Level.INSTANCE: _Plan(
         "instance i JOIN series se ON se.id = i.series JOIN study st ON st.id = i.study",
         "i.version, se.id AS series, st.id AS study",
         "i",
         f"{_STUDIES}, {_SERIES}, {_INSTANCES}",
-        "i.version IS NOT NULL",
+        "st.instance_count > 0 AND i.version IS NOT NULL",
     ),
 }
 _ID = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "version"}
@@ -104,9 +104,17 @@ class _Search:
             counted = self.cut.inside and _COUNTED.intersection(first_tags(match))
             (asked.left if counted else by_column).append(match)
         compiled(self.db.dialect, by_column, query.level, asked)
-        if asked.narrowed and not asked.pinned and query.within is None:
+        if query.within is None and asked.narrowed and not asked.pinned:
             asked.conditions[0] = _PARTITION.replace("st.partition", self.db.dialect.aside("st.partition"))
+        for alias in sorted(asked.pinned - {"st"}):
+            asked.add(f"{alias}.partition = ?", scope.partition)  # their index begins with it
         return asked
+
+    def _order(self, asked: Compiled) -> str:
+        """Where few rows are left, they are sorted, rather than all rows gone through in order."""
+        few = asked.narrowed or asked.pinned or self.query.within is not None
+        first = "st.study_date"
+        return self.plan.order.replace(first, self.db.dialect.aside(first), 1) if few else self.plan.order
 
     def _sql(self, asked: Compiled, columns: str) -> str:
         return f"SELECT {columns} FROM {self.plan.tables} WHERE {' AND '.join(asked.conditions)}"
@@ -117,7 +125,7 @@ class _Search:
         """The rows of the page, and how many match in all (up to what `remaining` needs)."""
         query, plan = self.query, self.plan
         columns = f"{plan.own}.answer" if self.is_plain else plan.columns
-        sql = f"{self._sql(asked, columns)} ORDER BY {plan.order} LIMIT ? OFFSET ?"
+        sql = f"{self._sql(asked, columns)} ORDER BY {self._order(asked)} LIMIT ? OFFSET ?"
         found = await self.db.fetch(sql, *asked.values, query.limit + 1, query.offset)
         more = len(found) > query.limit
         found = found[: query.limit]
@@ -140,7 +148,7 @@ class _Search:
         """Likewise, after a look into each candidate."""
         query, plan = self.query, self.plan
         most = MOST_CANDIDATES + 1 if asked.left else _EVERYTHING
-        sql = f"{self._sql(asked, plan.columns)} ORDER BY {plan.order} LIMIT ?"
+        sql = f"{self._sql(asked, plan.columns)} ORDER BY {self._order(asked)} LIMIT ?"
         candidates = await self.db.fetch(sql, *asked.values, most)
         if asked.left and len(candidates) > MOST_CANDIDATES:
             raise _too_many(asked.left[0])

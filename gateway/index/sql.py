@@ -81,7 +81,10 @@ _GRAMS = {f"st.{column}": letter for column, letter in STUDY_GRAMS.items()} | {
 }
 # Keys of which a value leaves few rows, by an index that begins with the partition.
 _PINNING = frozenset(
-    {"st.uid", "st.patient_id", "st.accession_number", "st.study_id", "st.patient_name", "se.uid", "i.uid"}
+    {
+        *("st.uid", "st.patient_id", "st.accession_number", "st.study_id"),
+        *("se.uid", "se.frame_of_reference_uid", "i.uid"),
+    }
 )
 REQUEST_ITEMS = 0x00400275
 ITEM_COLUMNS = {0x00400009: "r.scheduled_procedure_step_id", 0x00401001: "r.requested_procedure_id"}
@@ -107,8 +110,8 @@ class Compiled:
     ignored: list[int] = field(default_factory=list)
     narrowed: bool = False
     """n-grams leave few rows, ..."""
-    pinned: bool = False
-    """... or an indexed key does, by its value."""
+    pinned: set[str] = field(default_factory=set)
+    """... or an indexed key of these tables (st, se, i) does, by its value."""
 
     def add(self, condition: str, *values: object) -> None:
         self.conditions.append(condition)
@@ -192,8 +195,12 @@ class Compiler:
             out.add(*(f"{column} = ?", key) if key else (_NEVER,))
         else:
             out.any_of([self._is(column, value)])
-        out.pinned = out.pinned or column in _PINNING
+        self._pin(out, column)
         return True
+
+    def _pin(self, out: Compiled, column: str) -> None:
+        if column in _PINNING:
+            out.pinned.add(column.partition(".")[0])
 
     def _is(self, column: str, value: str) -> Condition:
         return f"{column} = ?", (_key(value),)
@@ -205,7 +212,7 @@ class Compiler:
             out.any_of([self._has(column, value) for value in values])
         else:
             out.add(self.dialect.among(column), self.dialect.listed(_key(value) for value in values))
-            out.pinned = out.pinned or column in _PINNING
+            self._pin(out, column)
         return True
 
     def _has(self, column: str, value: str) -> Condition:
@@ -258,14 +265,12 @@ class Compiler:
     def _named(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
         """Any group, or, where groups are asked for, each of them in its place (see dicom/keys.py)."""
         groups, parts = keys.folded_groups(asked), NAMES[column]
-        is_pattern = fits == self._shaped_name
         if len(groups) > 3 or not any(groups):
             out.add(_NEVER)
             return
-        for group in groups:
-            if is_pattern and group:
-                shared = (keys.pattern_ngrams(pattern) for pattern in keys.name_patterns(group))
-                self._narrow(out, column, [set.intersection(*shared)])
+        for group in filter(None, groups):
+            shared = (keys.pattern_ngrams(pattern) for pattern in keys.name_patterns(group))
+            self._narrow(out, column, [set.intersection(*shared)])
         if len(groups) == 1:
             out.any_of([fits(part, groups[0]) for part in parts])
             return

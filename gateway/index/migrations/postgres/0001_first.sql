@@ -27,9 +27,6 @@ CREATE TABLE study (
   UNIQUE (partition, uid));
 CREATE INDEX study_by_date ON study (partition, study_date DESC, study_time DESC, uid);
 CREATE INDEX study_by_patient_id ON study (partition, patient_id);
-CREATE INDEX study_by_patient_name ON study (partition, patient_name);
-CREATE INDEX study_by_patient_ideographic ON study (partition, patient_ideographic);
-CREATE INDEX study_by_patient_phonetic ON study (partition, patient_phonetic);
 CREATE INDEX study_by_birth_date ON study (partition, patient_birth_date);
 CREATE INDEX study_by_accession ON study (partition, accession_number);
 CREATE INDEX study_by_study_id ON study (partition, study_id);

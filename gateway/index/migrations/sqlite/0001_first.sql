@@ -21,11 +21,9 @@ CREATE TABLE study (
   patient_birth_date TEXT NOT NULL DEFAULT '', patient_sex TEXT NOT NULL DEFAULT '',
   study_id TEXT NOT NULL DEFAULT '', study_description TEXT NOT NULL DEFAULT '',
   UNIQUE (partition, uid));
-CREATE INDEX study_by_date ON study (partition, study_date DESC, study_time DESC, uid);
+CREATE INDEX study_by_date ON study (partition, study_date DESC, study_time DESC, uid)
+  WHERE instance_count > 0;
 CREATE INDEX study_by_patient_id ON study (partition, patient_id);
-CREATE INDEX study_by_patient_name ON study (partition, patient_name);
-CREATE INDEX study_by_patient_ideographic ON study (partition, patient_ideographic);
-CREATE INDEX study_by_patient_phonetic ON study (partition, patient_phonetic);
 CREATE INDEX study_by_birth_date ON study (partition, patient_birth_date);
 CREATE INDEX study_by_accession ON study (partition, accession_number);
 CREATE INDEX study_by_study_id ON study (partition, study_id);
