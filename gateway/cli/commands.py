@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -32,6 +33,8 @@ def serve(settings: Settings) -> int:
             "bind 127.0.0.1 behind a proxy that authenticates, or say --insecure",
             parameter="host",
         )
+    # What is wrong with store or index is said here, in a line, before a worker starts.
+    asyncio.run(_try(settings))
     config = _configured(settings)
     socket = config.bind_socket()
     port = int(socket.getsockname()[1])
@@ -65,6 +68,11 @@ def _configured(settings: Settings) -> uvicorn.Config:
         proxy_headers=False,  # http/guard.py reads them, from trusted proxies only
         log_level="warning",
     )
+
+
+async def _try(settings: Settings) -> None:
+    async with _opened(settings):
+        pass
 
 
 @asynccontextmanager
