@@ -19,8 +19,9 @@ ROOMS: dict[str, set[str]] = {
     "services": {"errors", "model", "dicom", "render", "store", "index"},
     "http": {"errors", "model", "dicom", "services", "index", "settings"},
     "settings": {"errors"},
+    "conformance": {"errors", "model", "http", "render", "dicom", "settings"},
     "app": {"errors", "model", "dicom", "store", "index", "render", "services", "http", "settings"},
-    "cli": {"errors", "model", "app", "services", "dicom", "settings"},
+    "cli": {"errors", "model", "app", "services", "dicom", "settings", "conformance"},
 }
 
 # Of other rooms only the port is known to these.

@@ -1,0 +1,87 @@
+"""The table of rows and which tests hold them: a plugin that every run of the tests loads.
+
+`--rows=check` (the full run) fails where a row that is claimed has no passing test, or one that is held is
+not yet in what the statement is made from; `--rows=write` writes that.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from gateway.conformance import rows as claims
+
+TABLE = Path(__file__).parent / "rows.csv"
+PACKAGED = Path(claims.__file__).with_name("rows.json")
+
+
+def table() -> dict[str, dict[str, str]]:
+    with TABLE.open(newline="", encoding="utf-8") as handle:
+        return {entry["row"]: entry for entry in csv.DictReader(handle)}
+
+
+def ids_of(item: pytest.Item) -> set[str]:
+    return {str(name) for mark in item.iter_markers("row") for name in mark.args}
+
+
+class Rows:
+    """Gathers the passing tests of each row, wherever they ran."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.passed: dict[str, set[str]] = {}
+        self.failed: set[str] = set()
+        self.message = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        known = table()
+        for item in items:
+            for name in sorted(ids_of(item)):
+                if name not in known:
+                    raise pytest.UsageError(f"{item.nodeid}: there is no row {name} in {TABLE.name}")
+                item.user_properties.append(("row", name))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        names = [str(value) for key, value in report.user_properties if key == "row"]
+        if report.failed:
+            self.failed.update(names)
+        elif report.when == "call" and report.passed:
+            for name in names:
+                self.passed.setdefault(name, set()).add(report.nodeid.split("[")[0])
+
+    def made(self) -> str:
+        return claims.dumped(
+            claims.Row(
+                row=entry["row"],
+                section=entry["section"],
+                level=entry["level"],
+                given=entry["given"],
+                expect=entry["expect"],
+                tests=[] if entry["row"] in self.failed else sorted(self.passed.get(entry["row"], ())),
+                not_claimed=entry["not_claimed"],
+            )
+            for entry in table().values()
+        )
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.mode == "mark" or hasattr(session.config, "workerinput"):
+            return
+        made = self.made()
+        if self.mode == "write":
+            PACKAGED.write_text(made, encoding="utf-8")
+            return
+        self.message = self._differences(made)
+        if self.message and session.exitstatus == 0:
+            session.exitstatus = 1
+
+    def _differences(self, made: str) -> str:
+        before = set(PACKAGED.read_text(encoding="utf-8").splitlines())
+        differing = [line.split('"')[3] for line in made.splitlines() if line not in before and '"' in line]
+        if not differing:
+            return ""
+        return f"rows held otherwise than {PACKAGED.name} says (make conformance): {', '.join(differing)}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.message:
+            terminalreporter.write_line(self.message, red=True)
