@@ -91,6 +91,7 @@ class Gateway:
         await self.batcher.close()
         await self.ingest.close()
         await self.freshness.close()
+        await self.retrieve.close()
         self.pool.close()
         await self.index.close()
         await self.store.close()

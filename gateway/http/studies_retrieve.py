@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.http.routes import Services
     from gateway.index.base import StoredInstance
     from gateway.services.body import Body
-    from gateway.services.retrieve import Located
+    from gateway.services.layouts import Located
 
 
 class StudiesRetrieve:

@@ -225,6 +225,13 @@ class Index(Protocol):
     async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
         """Of one instance. Raises NotFound, Gone."""
 
+    async def layouts_after(
+        self, scope: Scope, path: ResourcePath, limit: int
+    ) -> list[tuple[StoredInstance, InstanceLayout]]:
+        """Of the instance at `path` and at most `limit - 1` that follow it in its series; large layouts are
+        left out. Raises NotFound, Gone where the series is.
+        """
+
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
         """A fingerprint that changes whenever any current version under `path` does. Raises NotFound, Gone."""
 

@@ -114,6 +114,11 @@ class SqlIndex(ABC):
     async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
         return await self._glance(lambda db: reading.layout(db, scope, path))
 
+    async def layouts_after(
+        self, scope: Scope, path: ResourcePath, limit: int
+    ) -> list[tuple[StoredInstance, InstanceLayout]]:
+        return await self._query(lambda db: reading.layouts_after(db, scope, path, limit))
+
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
         return await self._glance(lambda db: reading.version_set(db, scope, path))
 

@@ -17,6 +17,7 @@ from gateway.index.scoping import Cut, cut_of, visible
 from gateway.model import Level, ResourcePath, SeriesUID, VersionId
 
 PAGE = 1000
+SMALL_LAYOUT = 4096
 
 # Default order: series by number, then UID; instances likewise; empty values last.
 ORDER = "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid"
@@ -81,6 +82,23 @@ async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[Stor
         *(db, scope, path, f"{_VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
     )
     return _stored(row), layoutbytes.decode(row["layout"])
+
+
+async def layouts_after(
+    db: Connection, scope: Scope, path: ResourcePath, limit: int
+) -> list[tuple[StoredInstance, InstanceLayout]]:
+    """Of the instance and those that follow it in its series, small ones only. Raises NotFound, Gone."""
+    series = ResourcePath(path.study, path.series)
+    found = await _rows(db, scope, series, "v.id, v.instance_uid")
+    uids = [row["instance_uid"] for row in found]
+    first = uids.index(path.instance) if path.instance in uids else 0
+    wanted = [row["id"] for row in found[first : first + limit]]
+    marks = ", ".join("?" * len(wanted))
+    sql = (
+        f"SELECT {_VERSION}, l.layout FROM version v JOIN instance_layout l ON l.version = v.id "
+        f"WHERE v.id IN ({marks}) AND LENGTH(l.layout) <= {SMALL_LAYOUT}"
+    )
+    return [(_stored(row), layoutbytes.decode(row["layout"])) for row in await db.fetch(sql, *wanted)]
 
 
 async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[bytes]:

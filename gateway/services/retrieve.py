@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 
 from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
-from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.dicom.layout import BulkValue, PixelLayout
 from gateway.dicom.rewrite import Rewriter, decoded_head, header
 from gateway.errors import CodecError, NotAcceptable, NotFound
 from gateway.index.base import Index, Scope, StoredInstance
@@ -24,6 +23,7 @@ from gateway.render.pool import CodecPool, SingleFlight
 from gateway.services.body import Body, joined, mapped, only, primed, read_span, read_whole
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflate import Inflated
+from gateway.services.layouts import Layouts, Located
 from gateway.services.timing import measured
 from gateway.store.base import ObjectStore
 
@@ -31,22 +31,8 @@ OCTETS = "application/octet-stream"
 PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 MOST_NATIVE = 0xFFFFFFFE
-LAYOUTS_AT_MOST = 20_000
 DECODED_AT_MOST = 64 << 20
 METADATA_AT_MOST = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """The current version of an instance and where its values are."""
-
-    stored: StoredInstance
-    layout: InstanceLayout
-
-    @property
-    def native(self) -> bool:
-        """Whether the pixel data, if any, is not encapsulated."""
-        return self.layout.pixels is None or not self.layout.pixels.encapsulated
 
 
 class Retrieve:
@@ -59,7 +45,7 @@ class Retrieve:
         self._pool = pool
         self._inflated = Inflated(store)
         self._flights: SingleFlight[bytes] = SingleFlight()
-        self._layouts: StudyCache[Located] = freshness.watch(StudyCache(LAYOUTS_AT_MOST))
+        self._layouts = Layouts(index, freshness)
         self._decoded: StudyCache[bytes] = freshness.watch(StudyCache(DECODED_AT_MOST))
         self._metadata: StudyCache[list[bytes]] = freshness.watch(StudyCache(METADATA_AT_MOST))
 
@@ -87,15 +73,11 @@ class Retrieve:
 
     async def locate(self, scope: Scope, path: ResourcePath) -> Located:
         """Of one instance. Raises NotFound, Gone."""
-        key = (scope.fingerprint, path)
-        found = self._layouts.get(key) if self._freshness.is_fresh else None
-        if found is None:
-            generation = self._freshness.generation
-            with measured("index"):
-                found = Located(*await self._index.layout(scope, path))
-            if generation == self._freshness.generation:
-                self._layouts.put(key, found, study=path.study)
-        return found
+        return await self._layouts.locate(scope, path)
+
+    async def close(self) -> None:
+        """Wait for what was begun in the background."""
+        await self._layouts.close()
 
     # -- frames -----------------------------------------------------------------------------------------
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import replace
 
 import orjson
 import pytest
+from gateway.dicom.layout import BulkValue
 from gateway.dicom.match import satisfies
 from gateway.dicom.query import (
     DateTimeRange,
@@ -69,6 +71,21 @@ class IndexContract:
         page = await index.search(SCOPE, Query(Level.INSTANCE))
         assert uids(page.rows, "00080018") == [new.identity.instance]
         assert b"\0/studies/1.1/series/1.1.1/instances/" in page.rows[0]
+
+    async def test_layouts_of_what_follows_in_a_series(self, index: Index) -> None:
+        made = Maker(31)
+        news = [made.version("1.8", "1.8.1", t00200013=attribute("IS", n)) for n in (3, 1, 2)]
+        large = made.version("1.8", "1.8.1", t00200013=attribute("IS", 4))
+        many = {f"{tag:08X}": BulkValue("OB", secrets.randbits(40), 9) for tag in range(1000)}
+        large = replace(large, layout=replace(LAYOUT, bulk=many))
+        await index.admit([*news, large, made.version("1.8", "1.8.2")])
+        second = news[2].identity.path
+        found = await index.layouts_after(SCOPE, second, 10)
+        assert {stored.identity.path for stored, _ in found} == {second, news[0].identity.path}
+        assert all(layout == LAYOUT for _, layout in found)
+        assert len(await index.layouts_after(SCOPE, news[1].identity.path, 2)) == 2
+        with pytest.raises(NotFound):
+            await index.layouts_after(SCOPE, replace(second, study=StudyUID("1.9")), 2)
 
     async def test_the_same_again_is_success_and_other_content_is_judged(self, index: Index) -> None:
         maker = Maker()

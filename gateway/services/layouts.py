@@ -1,0 +1,85 @@
+"""Where the values of an instance are: kept for those asked for, read ahead for a series being walked through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway.dicom.layout import InstanceLayout
+from gateway.errors import GatewayError
+from gateway.index.base import Index, Scope, StoredInstance
+from gateway.model import ResourcePath
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.timing import measured
+
+LAYOUTS_AT_MOST = 20_000
+# A page of neighbours costs what ten single look-ups do.
+AHEAD = 128
+SERIES_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The current version of an instance and where its values are."""
+
+    stored: StoredInstance
+    layout: InstanceLayout
+
+    @property
+    def native(self) -> bool:
+        """Whether the pixel data, if any, is not encapsulated."""
+        return self.layout.pixels is None or not self.layout.pixels.encapsulated
+
+
+class Layouts:
+    """Look-ups by path. The second miss in a series says that a viewer walks through it: what follows is
+    read in one query, in the background.
+    """
+
+    def __init__(self, index: Index, freshness: Freshness) -> None:
+        self._index = index
+        self._freshness = freshness
+        self._cache: StudyCache[Located] = freshness.watch(StudyCache(LAYOUTS_AT_MOST))
+        self._missed: OrderedDict[tuple[str, str | None, str | None], None] = OrderedDict()
+        self._ahead: dict[tuple[str, str | None, str | None], asyncio.Task[None]] = {}
+
+    async def locate(self, scope: Scope, path: ResourcePath) -> Located:
+        """Of one instance. Raises NotFound, Gone."""
+        found = self._cache.get((scope.fingerprint, path)) if self._freshness.is_fresh else None
+        if found is None:
+            generation = self._freshness.generation
+            with measured("index"):
+                found = Located(*await self._index.layout(scope, path))
+            self._keep(scope, found, generation)
+            self._read_ahead(scope, path)
+        return found
+
+    async def close(self) -> None:
+        """Wait for what is being read ahead."""
+        if self._ahead:
+            await asyncio.wait(self._ahead.values())
+
+    def _keep(self, scope: Scope, found: Located, generation: int) -> None:
+        if generation == self._freshness.generation:
+            path = found.stored.identity.path
+            self._cache.put((scope.fingerprint, path), found, study=path.study)
+
+    def _read_ahead(self, scope: Scope, path: ResourcePath) -> None:
+        series = (scope.fingerprint, path.study, path.series)
+        if series not in self._missed:
+            self._missed[series] = None
+            if len(self._missed) > SERIES_REMEMBERED:
+                self._missed.popitem(last=False)
+        elif series not in self._ahead:
+            task = asyncio.create_task(self._follow(scope, path))
+            self._ahead[series] = task
+            task.add_done_callback(lambda _: self._ahead.pop(series, None))
+
+    async def _follow(self, scope: Scope, path: ResourcePath) -> None:
+        # It was nobody's request: who asks for one of them hears what is wrong.
+        with suppress(GatewayError):
+            generation = self._freshness.generation
+            for stored, layout in await self._index.layouts_after(scope, path, AHEAD):
+                self._keep(scope, Located(stored, layout), generation)
