@@ -221,27 +221,32 @@ def table(lines: Sequence[Line], show: Callable[[str], None]) -> None:
         show(line.row())
 
 
-def options() -> data.Sizes:
+def options() -> tuple[data.Sizes, int]:
+    """Sizes and how many workers of ours."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: it runs, the ratios say little")
     parser.add_argument("--instances", type=int, help="of the CT series (default 600)")
     parser.add_argument("--studies", type=int, help="small studies that are searched (default 2000)")
+    cores = min(os.cpu_count() or 1, 4)
+    parser.add_argument("--workers", type=int, default=cores, help="processes of ours (default: a core each)")
     given = parser.parse_args()
     sizes = data.QUICK if given.quick else data.Sizes()
-    return replace(
+    sizes = replace(
         sizes, instances=given.instances or sizes.instances, studies=given.studies or sizes.studies
     )
+    return sizes, given.workers
 
 
 def main() -> int:
-    sizes = options()
+    sizes, workers = options()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (
-            servers.gateway(folder / "ours") as ours,
+            servers.gateway(folder / "ours", workers) as ours,
             servers.orthanc(folder / "orthanc") as (peer, configuration),
             servers.floor(folder / "floor") as floor,
         ):
+            print(f"Ours: defaults, with --workers {workers} (Orthanc answers with 50 threads)")
             print("Orthanc's configuration:", json.dumps(configuration), "\n")
             lines = asyncio.run(measured(ours, peer, floor, folder / "floor", sizes))
     table(lines, print)

@@ -81,10 +81,10 @@ def orthanc(folder: Path) -> Iterator[tuple[Server, dict[str, object]]]:
 
 
 @contextmanager
-def gateway(folder: Path) -> Iterator[Server]:
+def gateway(folder: Path, workers: int) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "gateway.cli.main", "serve", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--data", str(folder / "data")]
+    command += ["--port", str(port), "--data", str(folder / "data"), "--workers", str(workers)]
     with _running("ours", port, "/readyz", command, folder) as server:
         yield server
 
