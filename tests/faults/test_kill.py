@@ -11,7 +11,8 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 from tests import build
-from tests.live import LiveServer, multipart, run, start
+from tests.live import LiveServer, multipart
+from tests.places import PLACES, Place, embedded
 
 CLIENTS = 6
 
@@ -83,30 +84,33 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _rounds(tmp_path: Path, count: int) -> None:
-    data = tmp_path / "data"
+def _rounds(place: Place, count: int) -> None:
     sent = Sent()
     for _ in range(count):
-        server = start(data)
+        server = place.start()
         asyncio.run(_until_killed(server, sent, random.uniform(0.3, 1.5)))
-        server = start(data)
+        server = place.start()
         try:
             _check(server, sent)
         finally:
             server.stop()
-        verified = run("verify", data=data)
-        assert verified.returncode == 0, verified.stdout + verified.stderr
+        place.command("verify")
     assert sent.acknowledged, "nothing was acknowledged: the rounds proved nothing"
 
 
 @pytest.mark.timeout(300)
 def test_three_kills_lose_nothing(tmp_path: Path) -> None:
-    _rounds(tmp_path, 3)
+    with embedded(tmp_path) as place:
+        _rounds(place, 3)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-def test_thirty_kills_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "archives"), [("embedded", 10), ("postgres", 3), ("scale-out", 3)])
+def test_thirty_kills_lose_nothing(tmp_path: Path, name: str, archives: int) -> None:
     # Each round looks at all that was sent before it, so ten archives of three rounds, not one of thirty.
-    for n in range(10):
-        _rounds(tmp_path / str(n), 3)
+    for n in range(archives):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        with PLACES[name](folder) as place:
+            _rounds(place, 3)

