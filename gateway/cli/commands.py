@@ -17,6 +17,7 @@ from tqdm import tqdm
 from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway
+from gateway.conformance import rows, statement
 from gateway.errors import BadParameter
 from gateway.model import Source
 from gateway.services.importing import Import, Notes, candidates
@@ -106,6 +107,12 @@ async def import_files(settings: Settings, paths: Sequence[Path]) -> int:
         f"{len(tally.refused)} refused"
     )
     return 1 if tally.refused else 0
+
+
+def conformance(format: str) -> str:
+    """The conformance statement of this version: `markdown` to read, `json` the rows alone."""
+    found = rows.packaged()
+    return rows.dumped(found) if format == "json" else statement.markdown(found)
 
 
 async def migrate(settings: Settings) -> int:

@@ -18,6 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.command == "conformance":
+        print(commands.conformance(options.format), end="")
+        return 0
     if options.command == "version":
         print(f"dicomweb-gateway {distribution_version('dicomweb-gateway')}")
         return 0
@@ -71,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")
     verify.add_argument("--quick", action="store_true", help="do not read the objects, only look for them")
+    conformance = commands_.add_parser("conformance", help="print the DICOM conformance statement (PS3.2)")
+    conformance.add_argument("--format", choices=("markdown", "json"), default="markdown")
+    conformance.set_defaults(config=None)
     commands_.add_parser("version", help="print the version").set_defaults(config=None)
     return parser
 

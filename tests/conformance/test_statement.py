@@ -1,0 +1,40 @@
+"""`dicomweb-gateway conformance` says what tests hold, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from gateway.conformance.rows import counts, packaged
+from gateway.http.resources import TABLE
+from tests.conformance.table import table
+
+COMMAND = (sys.executable, "-m", "gateway.cli.main", "conformance")
+
+
+def test_every_row_and_resource_is_in_the_statement() -> None:
+    text = subprocess.run(COMMAND, capture_output=True, text=True, check=True).stdout
+    for name in table():
+        assert f"\n| {name} |" in text
+    for resource in TABLE:
+        assert f"| {resource.template} |" in text
+
+
+def test_the_rows_are_given_to_programs_too() -> None:
+    done = subprocess.run((*COMMAND, "--format", "json"), capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)
+    assert [row["row"] for row in rows] == list(table())
+    assert all({"section", "level", "given", "expect", "tests"} <= row.keys() for row in rows)
+
+
+def test_a_row_is_claimed_or_says_why_not() -> None:
+    silent = [row.row for row in packaged() if not row.claimed and not row.not_claimed]
+    both = [row.row for row in packaged() if row.claimed and row.not_claimed]
+    assert silent == []
+    assert both == []
+
+
+def test_rows_that_the_standard_demands_are_claimed() -> None:
+    shall, _ = counts(packaged())["M"], None
+    assert shall[1] <= shall[0] // 20, f"{shall[1]} of {sum(shall)} demands are not claimed"
