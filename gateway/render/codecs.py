@@ -26,6 +26,9 @@ DECODABLE = JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {RLE, DEFLATED_FRAME}
 # A frame that claims more is refused before a byte is allocated; 16384 x 16384 in 16 bits just fits.
 FRAME_AT_MOST = 512 << 20
 
+# OpenJPEG refuses deeper ones of high throughput, OpenJPH does not.
+OPENJPEG_HT_BITS = 16
+
 _HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 _SUBSAMPLED = _HALVED | {"YBR_PARTIAL_420"}
 _FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
@@ -161,7 +164,10 @@ def _coded(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> byte
     else:
         codestream = headers.unboxed(codestream)
         header = _fitting(headers.jpeg2000(codestream), pixels)
-        array = imagecodecs.jpeg2k_decode(codestream, numthreads=1)
+        if transfer_syntax in HTJ2K and header.precision > OPENJPEG_HT_BITS:
+            array = imagecodecs.htj2k_decode(codestream)
+        else:
+            array = imagecodecs.jpeg2k_decode(codestream, numthreads=1)
     return native_bytes(_shaped(array, pixels), pixels, header)
 
 

@@ -153,9 +153,14 @@ def _boxes(stream: bytes, wanted: set[bytes]) -> list[bytes]:
     return found
 
 
+def bare_jpegxl(stream: bytes) -> bytes:
+    """The codestream of a JPEG XL file in boxes, or what is bare already. Raises CodecError."""
+    return b"".join(_boxes(stream, {b"jxlc", b"jxlp"})) if stream.startswith(JXL_BOXES) else stream
+
+
 def jpegxl(stream: bytes) -> Header:
     """Of JPEG XL (ISO 18181-1 Annex D), bare or in boxes. Raises CodecError."""
-    bare = b"".join(_boxes(stream, {b"jxlc", b"jxlp"})) if stream.startswith(JXL_BOXES) else stream
+    bare = bare_jpegxl(stream)
     if bare[:2] != b"\xff\x0a":
         raise CodecError(f"no JPEG XL codestream: it begins with {_seen(stream)}, wanted FF0A")
     bits = Bits(bare, 2)
