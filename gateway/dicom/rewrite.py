@@ -8,11 +8,11 @@ read here as the reader reads it (`tokens`), so that a rewritten object says wha
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from gateway.dicom.dictionary import private_vr, vr_of
+from gateway.dicom.dictionary import private_vr
 from gateway.dicom.elements import (
     CREATOR,
     DROP,
@@ -47,7 +47,6 @@ _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "
 _TEXTS = "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT"
 _SPACED = frozenset(_TEXTS.split())
 _PIXELS = 0x7FE00010
-_OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
 _OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
 _CLOSE_ITEM = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
 _CLOSE_SEQUENCE = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
@@ -334,36 +333,7 @@ def _pad(found: _Header) -> bytes:
     return b" " if found.vr in _SPACED else b"\0"
 
 
-def decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | int]) -> bytes:
-    """A Part 10 head in Explicit VR Little Endian from the data set bytes before encapsulated pixel data.
-
-    `changes` maps tags (8 hex digits) to new values of Photometric Interpretation and the like; the extended
-    offset tables go, since there is nothing encapsulated any more, and group lengths, which would be wrong.
-    """
-    out = [file_meta(identity, EXPLICIT_VR_LE)]
-    left = {int(tag, 16): _encoded(int(tag, 16), value) for tag, value in changes.items()}
-    at = 0
-    for tag, start, stop in _elements(head):
-        out += [left.pop(due) for due in sorted(left) if due < tag]
-        if tag in left:
-            out.append(left.pop(tag))
-        elif tag & 0xFFFF and tag not in _OFFSET_TABLES:
-            out.append(head[start:stop])
-        at = stop
-    if at != len(head):
-        raise DicomError("the header does not end where the pixel data begins", tag="7FE00010")
-    return b"".join([*out, *(left[tag] for tag in sorted(left))])
-
-
-def _encoded(tag: int, value: str | int) -> bytes:
-    if isinstance(value, int):
-        return header(tag, "US", 2) + struct.pack("<H", value)
-    text = value.encode("ascii")
-    text += b" " * (len(text) % 2)
-    return header(tag, vr_of(tag) or "CS", len(text)) + text
-
-
-def _elements(data: bytes) -> Generator[tuple[int, int, int], None, None]:
+def top_elements(data: bytes) -> Generator[tuple[int, int, int], None, None]:
     """Top-level elements of an Explicit VR Little Endian data set: tag, start, stop."""
     at = 0
     while at + 8 <= len(data):

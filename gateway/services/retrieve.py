@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
+from gateway.dicom.heads import decoded_head
 from gateway.dicom.layout import BulkValue, PixelLayout
-from gateway.dicom.rewrite import Rewriter, decoded_head, header
+from gateway.dicom.rewrite import Rewriter, header
 from gateway.errors import CodecError, NotAcceptable, NotFound
 from gateway.index.base import Index, Scope, StoredInstance
 from gateway.model import (
