@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
 from gateway.services.sweep import sweep
 from gateway.settings import Settings, load
-from gateway.store.base import ObjectStore
-from gateway.store.open import open_store
+from gateway.store.base import ObjectStore, Place
+from gateway.store.inplace import WithPlaces
+from gateway.store.open import open_place, open_store
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -63,13 +65,25 @@ class Gateway:
     @classmethod
     async def open(cls, settings: Settings, *, check: bool = True) -> Gateway:
         """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
-        store = open_store(settings.store_url, endpoint=settings.s3_endpoint or None)
+        endpoint = settings.s3_endpoint or None
+        store = WithPlaces(
+            open_store(settings.store_url, endpoint=endpoint), partial(open_place, endpoint=endpoint)
+        )
         index = await open_index(settings.index_url)
         if settings.index_url.startswith("sqlite://"):
             await index.migrate()
         elif check:
             await index.check_schema()
         return cls(settings, store, index)
+
+    @asynccontextmanager
+    async def place(self, url: str) -> AsyncIterator[Place]:
+        """Where objects lie that are to be indexed in place. Raises BadParameter."""
+        place = open_place(url, endpoint=self.settings.s3_endpoint or None)
+        try:
+            yield place
+        finally:
+            await place.close()
 
     async def start(self, *, follow: bool = True) -> None:
         """Journal what a crash left over, then take work."""

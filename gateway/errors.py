@@ -19,6 +19,7 @@ GatewayError
 │   ├── ObjectMissing
 │   ├── ObjectExists      put never overwrites
 │   ├── ShortRead         the object is shorter than the index promised
+│   ├── ObjectChanged     an object that lies elsewhere is not what it was when it was indexed
 │   ├── StoreFull
 │   └── StoreUnavailable
 ├── IndexFailure
@@ -133,6 +134,10 @@ class ObjectExists(StoreError):
 
 class ShortRead(StoreError):
     """The object is shorter than the span that was asked."""
+
+
+class ObjectChanged(StoreError):
+    """An object that lies elsewhere is not what it was when it was indexed in place."""
 
 
 class StoreFull(StoreError):

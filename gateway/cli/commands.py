@@ -19,8 +19,9 @@ from uvicorn.supervisors import Multiprocess
 from gateway.app import Gateway
 from gateway.conformance import rows, statement
 from gateway.errors import BadParameter
-from gateway.model import Source
-from gateway.services.importing import Import, Notes, candidates
+from gateway.model import RepeatPolicy, Source
+from gateway.services.importing import Import, Notes, Tally, candidates
+from gateway.services.inplace import InPlace
 from gateway.services.reindex import Reindex
 from gateway.services.verify import Verify
 from gateway.settings import Settings
@@ -99,7 +100,10 @@ async def import_files(settings: Settings, paths: Sequence[Path]) -> int:
         with tqdm(total=len(found), unit="file", disable=not sys.stderr.isatty()) as bar:
             async for _ in job.run(found):
                 bar.update()
-    tally = job.tally
+    return _told(job.tally)
+
+
+def _told(tally: Tally) -> int:
     for file, reason in tally.refused:
         print(f"refused {file}: {reason}", file=sys.stderr)
     print(
@@ -107,6 +111,22 @@ async def import_files(settings: Settings, paths: Sequence[Path]) -> int:
         f"{len(tally.refused)} refused"
     )
     return 1 if tally.refused else 0
+
+
+async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
+    """Index what lies in these folders or buckets, by reference; 1 if anything was refused."""
+    urls = [path if "://" in path else Path(path).resolve().as_uri() for path in paths]
+    tally = Tally()
+    async with _opened(settings) as gateway:
+        await gateway.start(follow=False)
+        job = InPlace(gateway.store, gateway.batcher, Source("import"), policy=RepeatPolicy(settings.policy))
+        with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
+            for url in urls:
+                async with gateway.place(url) as place:
+                    async for found in place.found():
+                        tally.count(found.path, await job.take(found))
+                        bar.update()
+    return _told(tally)
 
 
 def conformance(format: str) -> str:

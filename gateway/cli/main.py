@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "serve":
         return commands.serve(settings)
+    if options.command == "import" and options.in_place:
+        return asyncio.run(commands.import_in_place(settings, options.paths))
     if options.command == "import":
-        return asyncio.run(commands.import_files(settings, options.paths))
+        return asyncio.run(commands.import_files(settings, [Path(p) for p in options.paths]))
     if options.command == "migrate":
         return asyncio.run(commands.migrate(settings))
     if options.command == "reindex":
@@ -69,7 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         help="allow a bind that others reach, unauthenticated",
     )
     imports = commands_.add_parser("import", parents=[shared], help="load files, folders and zip archives")
-    imports.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    imports.add_argument("paths", nargs="+", metavar="PATH")
+    imports.add_argument(
+        "--in-place",
+        action="store_true",
+        help="index folders, or s3://bucket/prefix, where they lie: nothing is copied, or written there",
+    )
     commands_.add_parser("migrate", parents=[shared], help="bring the index's schema up to date")
     commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")

@@ -63,6 +63,7 @@ _LENIENT = Offer("application/dicom+json")  # who asks for DICOM JSON or JSON ca
 _SILENT: Mapping[type[errors.GatewayError], str] = {
     errors.StoreFull: "the object store has no room left",
     errors.StoreUnavailable: "the object store does not answer; try again later",
+    errors.ObjectChanged: "the file was indexed in place and has changed since; import it again",
     errors.StoreError: "the object store failed to give the bytes; tell the operator",
     errors.IndexFailure: "the index does not answer; try again later",
 }

@@ -39,6 +39,14 @@ class Tally:
     skipped: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
 
+    def count(self, name: str, outcome: Outcome) -> None:
+        if outcome.failure is not None:
+            self.refused.append((name, f"{outcome.failure:04X}H {outcome.detail}"))
+        elif outcome.fresh:
+            self.stored += 1
+        else:
+            self.again += 1
+
 
 def candidates(paths: Iterable[Path]) -> Iterator[Candidate]:
     """Every regular file below `paths`, sorted; archives are opened up."""
@@ -113,7 +121,7 @@ class Import:
     async def _batch(self, batch: list[Candidate]) -> AsyncIterator[Candidate]:
         outcomes = await asyncio.gather(*(self._one(candidate) for candidate in batch))
         for candidate, outcome in zip(batch, outcomes, strict=True):
-            self._count(candidate, outcome)
+            self.tally.count(candidate.name, outcome)
             yield candidate
         self._notes.add(c for c, o in zip(batch, outcomes, strict=True) if o.failure is None)
 
@@ -124,14 +132,6 @@ class Import:
         except (OSError, zipfile.BadZipFile) as error:
             return Outcome(None, 0xC000, f"cannot be read: {type(error).__name__}")
         return (await session.finish())[0]
-
-    def _count(self, candidate: Candidate, outcome: Outcome) -> None:
-        if outcome.failure is not None:
-            self.tally.refused.append((candidate.name, f"{outcome.failure:04X}H {outcome.detail}"))
-        elif outcome.fresh:
-            self.tally.stored += 1
-        else:
-            self.tally.again += 1
 
 
 async def _bytes_of(candidate: Candidate) -> AsyncIterator[bytes]:

@@ -127,7 +127,7 @@ class Ingest:
                 # The object stays where it may be: an index that did not answer may have committed. What no
                 # version names is swept later.
                 await arrival.abandon()
-                raise _rejected(error) from error
+                raise rejection(error) from error
             return self._judged(arrival, version, verdict)
         except Rejected as rejected:
             return Outcome(arrival.identity, rejected.failure, rejected.detail, differing=rejected.differing)
@@ -138,7 +138,7 @@ class Ingest:
         if not isinstance(verdict, Admitted):
             self._discard(version.locator.key)
         if isinstance(verdict, Refused):
-            raise _refusal(verdict)
+            raise refusal(verdict)
         warnings = arrival.warnings
         return Outcome(
             version.identity,
@@ -314,7 +314,7 @@ class _Arrival:
         )
 
 
-def _refusal(verdict: Refused) -> Rejected:
+def refusal(verdict: Refused) -> Rejected:
     known = f"version {verdict.current} is stored"
     if verdict.reason == "class":
         return Rejected(CLASS_CONFLICT, f"the SOP Instance UID is known with another SOP class ({known})")
@@ -328,7 +328,7 @@ def _refusal(verdict: Refused) -> Rejected:
     )
 
 
-def _rejected(error: GatewayError) -> Rejected:
+def rejection(error: GatewayError) -> Rejected:
     """The Failure Reason that fits (PS3.18 Table I.2-2)."""
     if isinstance(error, StoreFull):
         return Rejected(OUT_OF_RESOURCES, "the store is full")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from gateway.errors import ObjectMissing
+from gateway.errors import ObjectChanged, ObjectMissing
 from gateway.index.base import Change, Index, StoredInstance
 from gateway.services.journal import Journal
 from gateway.services.naming import version_of
@@ -17,8 +17,8 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`kind` is one of 'object missing', 'object length', 'object digest', 'orphan', 'not in index',
-    'not in journal', 'journal differs'. An orphan is no damage: it was never acknowledged."""
+    """`kind` is one of 'object missing', 'object changed' (it lies elsewhere), 'object length', 'object digest', 'orphan',
+    'not in index', 'not in journal', 'journal differs'. An orphan is no damage: it was never acknowledged."""
 
     kind: str
     what: str
@@ -61,6 +61,8 @@ class Verify:
                 yield Difference("object digest", what)
         except ObjectMissing:
             yield Difference("object missing", what)
+        except ObjectChanged:
+            yield Difference("object changed", what)
 
     async def _digest(self, stored: StoredInstance) -> bytes:
         digest = hashlib.sha256()

@@ -62,3 +62,34 @@ class ObjectStore(Protocol):
 
     async def close(self) -> None:
         """Let go of sockets, descriptors and threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that lies elsewhere: the key to read it by, its path there and its length in bytes."""
+
+    key: str
+    path: str
+    length: int
+
+
+class Place(Protocol):
+    """Where objects lie that are not the gateway's: they are read, never written or deleted.
+
+    A key names the state of its object as well: reading and `stat` raise ObjectChanged once it is another.
+    """
+
+    def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """As an ObjectStore does."""
+
+    def read_now(self, key: str, span: Span) -> bytes | None:
+        """As an ObjectStore does."""
+
+    async def stat(self, key: str) -> Stored:
+        """Raises ObjectMissing, ObjectChanged."""
+
+    def found(self) -> AsyncIterator[Found]:
+        """Every object there, by path."""
+
+    async def close(self) -> None:
+        """Let go of sockets, descriptors and threads."""

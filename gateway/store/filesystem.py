@@ -8,33 +8,30 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import ObjectExists, ObjectMissing, ShortRead, StoreError, StoreFull, StoreUnavailable
-from gateway.model import Span
+from gateway.errors import ObjectExists, StoreError
 from gateway.store.base import KEY, Stored
 from gateway.store.disk import Disk
+from gateway.store.files import Files
 
 R = TypeVar("R")
 PIECE = 1 << 20
-READ = 512 << 10
 STALE_SECONDS = 24 * 3600.0
-_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
-class FilesystemStore:
+class FilesystemStore(Files):
     """`root` is made if it is not there; unfinished writes lie in `root/.tmp`."""
 
     def __init__(self, root: Path, id: str = "file", *, disk: Disk | None = None, threads: int = 16) -> None:
+        super().__init__(threads)
         self.id = id
         self._root = root
         self._temporary = root / ".tmp"
         self._disk = disk or Disk()
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
         self._temporary.mkdir(parents=True, exist_ok=True)
         self._sweep_stale()
 
@@ -96,56 +93,7 @@ class FilesystemStore:
 
         await self._run(remove)
 
-    # -- reading ----------------------------------------------------------------------------------------
-
-    def read_now(self, key: str, span: Span) -> bytes | None:
-        if not _NOWAIT:
-            return None
-        try:
-            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
-        except (OSError, StoreError):
-            return None
-        try:
-            buffer = bytearray(len(span))
-            got = os.preadv(descriptor, [buffer], span.start, _NOWAIT)
-            return bytes(buffer) if got == len(span) else None
-        except OSError:
-            return None
-        finally:
-            os.close(descriptor)
-
-    @asynccontextmanager
-    async def read(self, key: str, span: Span | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
-        path = self._path(key)
-        descriptor, size = await self._run(lambda: _opened(path, key))
-        try:
-            start, stop = (span.start, span.stop) if span is not None else (0, size)
-            if stop > size:
-                raise ShortRead(f"object {key} has {size} bytes, asked up to {stop}")
-            chunks = self._chunks(key, descriptor, start, stop)
-            try:
-                yield chunks
-            finally:
-                await chunks.aclose()
-        finally:
-            os.close(descriptor)
-
-    async def _chunks(self, key: str, descriptor: int, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        while start < stop:
-            length = min(READ, stop - start)
-            data = await self._run(lambda at=start, n=length: os.pread(descriptor, n, at))  # type: ignore[misc]
-            if not data:
-                raise ShortRead(f"object {key} ends at {start}, asked up to {stop}")
-            yield data
-            start += len(data)
-
-    async def stat(self, key: str) -> Stored:
-        path = self._path(key)
-        try:
-            found = await self._run(path.stat)
-        except ObjectMissing:
-            raise ObjectMissing(f"no object {key}") from None
-        return Stored(key, found.st_size, found.st_mtime)
+    # -- listing ----------------------------------------------------------------------------------------
 
     async def list(self, prefix: str) -> AsyncIterator[Stored]:
         found = await self._run(lambda: sorted(self._walk(prefix), key=lambda stored: stored.key.encode()))
@@ -165,9 +113,6 @@ class FilesystemStore:
                         stat = path.stat()
                         yield Stored(key, stat.st_size, stat.st_mtime)
 
-    async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
-
     # -- inside -----------------------------------------------------------------------------------------
 
     def _path(self, key: str) -> Path:
@@ -181,19 +126,6 @@ class FilesystemStore:
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < before:
                     file.unlink()
-
-    async def _run(self, work: Callable[[], R]) -> R:
-        """In a thread; system errors become ours."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except FileNotFoundError as error:
-            raise ObjectMissing("no such object") from error
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise StoreFull("the store has no room left") from error
-            raise StoreUnavailable(
-                f"the store's file system failed: {os.strerror(error.errno or 0)}"
-            ) from error
 
 
 class _Writing:
@@ -257,11 +189,3 @@ class _Writing:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             self._disk.close(descriptor)
-
-
-def _opened(path: Path, key: str) -> tuple[int, int]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise ObjectMissing(f"no object {key}") from error
-    return descriptor, os.fstat(descriptor).st_size

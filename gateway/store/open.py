@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.errors import BadParameter
-from gateway.store.base import ObjectStore
+from gateway.store.base import ObjectStore, Place
 from gateway.store.filesystem import FilesystemStore
+
+S = TypeVar("S")
 
 
 def open_store(url: str, *, endpoint: str | None = None) -> ObjectStore:
@@ -20,18 +25,31 @@ def open_store(url: str, *, endpoint: str | None = None) -> ObjectStore:
     if parts.scheme == "file" and parts.path:
         return FilesystemStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
-        return _s3(parts.netloc, parts.path, endpoint)
+        from gateway.store.s3 import S3Store  # its clients take a moment to import
+
+        return _s3(parts.netloc, parts.path, endpoint, S3Store)
     expected = "file:///folder or s3://bucket/prefix"
     raise BadParameter(f"store URL '{url}': want {expected}", parameter="store", expected=expected)
 
 
-def _s3(bucket: str, prefix: str, endpoint: str | None) -> ObjectStore:
-    from gateway.store.s3 import S3Store  # its clients take a moment to import
+def open_place(url: str, *, endpoint: str | None = None) -> Place:
+    """Where objects lie that are not ours: `file:///folder` or `s3://bucket/prefix`. Raises BadParameter."""
+    from gateway.store.inplace import Bucket, Folder
 
+    parts = urlsplit(url)
+    if parts.scheme == "file" and Path(unquote(parts.path)).is_dir():
+        return Folder(url)
+    if parts.scheme == "s3" and parts.netloc:
+        return _s3(parts.netloc, parts.path, endpoint, partial(Bucket, url=url))
+    expected = "a folder, or s3://bucket/prefix"
+    raise BadParameter(f"'{url}': want {expected}", parameter="PATH", expected=expected)
+
+
+def _s3(bucket: str, prefix: str, endpoint: str | None, made: Callable[..., S]) -> S:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         if not os.environ.get(name):
             raise BadParameter(f"{name} is not set: an s3 store wants credentials", parameter=name)
-    return S3Store(
+    return made(
         bucket,
         prefix,
         endpoint=endpoint,

@@ -1,0 +1,151 @@
+"""Objects that lie elsewhere and are only read: a folder, or a bucket, that was indexed in place.
+
+Their keys name the place, a mark of the object's state, and the path there: `@file:///archive!2f8-17c…!a/b.dcm`.
+No key of the gateway's own store begins so; nothing of them is ever written or deleted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from gateway.errors import ObjectChanged, StoreError
+from gateway.model import Span
+from gateway.store.base import Found, ObjectStore, Place, Stored
+from gateway.store.files import Files
+from gateway.store.s3 import S3Store
+
+SIGN = "@"
+RECHECK_SECONDS = 1.0
+
+
+def key_of(url: str, mark: str, path: str) -> str:
+    """`url` names the place."""
+    return f"{SIGN}{quote(url, safe=':/')}!{mark}!{quote(path, safe='/')}"
+
+
+def parts_of(key: str) -> tuple[str, str, str]:
+    """URL of the place, mark, path. Raises StoreError."""
+    pieces = key.removeprefix(SIGN).split("!")
+    if not key.startswith(SIGN) or len(pieces) != 3:
+        raise StoreError(f"'{key}' is no key of an object elsewhere")
+    return unquote(pieces[0]), pieces[1], unquote(pieces[2])
+
+
+class Folder(Files):
+    """A folder; an object's mark is size and time of change, to the nanosecond."""
+
+    def __init__(self, url: str, threads: int = 8) -> None:
+        super().__init__(threads)
+        self._url = url
+        self._root = Path(unquote(urlsplit(url).path)).resolve()
+
+    def _path(self, key: str) -> Path:
+        _, _, path = parts_of(key)
+        found = (self._root / path).resolve()
+        if not found.is_relative_to(self._root):
+            raise StoreError(f"'{path}' leads out of its folder")
+        return found
+
+    def _check(self, key: str, found: os.stat_result) -> None:
+        _, mark, path = parts_of(key)
+        if _mark(found) != mark:
+            raise ObjectChanged(f"'{path}' has changed since it was indexed")
+
+    async def found(self) -> AsyncIterator[Found]:
+        for path in await self._run(lambda: sorted(p for p in self._root.rglob("*") if p.is_file())):
+            if path.resolve().is_relative_to(self._root):
+                name, found = path.relative_to(self._root).as_posix(), path.stat()
+                yield Found(key_of(self._url, _mark(found), name), name, found.st_size)
+
+
+def _mark(found: os.stat_result) -> str:
+    return f"{found.st_size:x}-{found.st_mtime_ns:x}"
+
+
+class Bucket(S3Store):
+    """A bucket, or what is below a prefix in it; an object's mark is its length and the time of its change.
+
+    Whether an object is what it was is asked at most once a second for each.
+    """
+
+    def __init__(self, bucket: str, prefix: str, *, url: str, **options: Any) -> None:
+        super().__init__(bucket, prefix, **options)
+        self._url = url
+        self._checked: dict[str, float] = {}
+
+    def _path(self, key: str) -> str:
+        return self._prefix + parts_of(key)[2]
+
+    async def stat(self, key: str) -> Stored:
+        stored = await super().stat(key)
+        _, mark, path = parts_of(key)
+        if _stored_mark(stored) != mark:
+            raise ObjectChanged(f"'{path}' has changed since it was indexed")
+        return stored
+
+    async def _range(self, key: str, start: int, stop: int) -> bytes:
+        if monotonic() - self._checked.get(key, -RECHECK_SECONDS) >= RECHECK_SECONDS:
+            if len(self._checked) > 10_000:
+                self._checked.clear()
+            await self.stat(key)
+            self._checked[key] = monotonic()
+        return await super()._range(key, start, stop)
+
+    async def found(self) -> AsyncIterator[Found]:
+        async for stored in self.list(""):
+            mark = _stored_mark(stored)
+            yield Found(key_of(self._url, mark, stored.key), stored.key, stored.length)
+
+
+def _stored_mark(stored: Stored) -> str:
+    return f"{stored.length:x}-{int(stored.modified):x}"
+
+
+class WithPlaces:
+    """An object store that also reads keys of places. Writing, deleting and listing are the store's alone."""
+
+    def __init__(self, store: ObjectStore, opener: Callable[[str], Place]) -> None:
+        self.id = store.id
+        self._store = store
+        self._opener = opener
+        self._places: dict[str, Place] = {}
+
+    def place(self, url: str) -> Place:
+        """Opened once. Raises BadParameter."""
+        if url not in self._places:
+            self._places[url] = self._opener(url)
+        return self._places[url]
+
+    def _of(self, key: str) -> ObjectStore | Place:
+        return self.place(parts_of(key)[0]) if key.startswith(SIGN) else self._store
+
+    def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._of(key).read(key, span)
+
+    def read_now(self, key: str, span: Span) -> bytes | None:
+        return self._of(key).read_now(key, span)
+
+    async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
+        return await self._store.put(key, body)
+
+    async def stat(self, key: str) -> Stored:
+        return await self._of(key).stat(key)
+
+    async def delete(self, key: str) -> None:
+        """What lies elsewhere is left alone."""
+        if not key.startswith(SIGN):
+            await self._store.delete(key)
+
+    def list(self, prefix: str) -> AsyncIterator[Stored]:
+        return self._store.list(prefix)
+
+    async def close(self) -> None:
+        for place in self._places.values():
+            await place.close()
+        await self._store.close()
