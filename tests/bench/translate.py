@@ -33,7 +33,7 @@ def pydicoms(data: bytes) -> bytes:
 def best(function: Callable[[bytes], bytes], data: bytes, seconds: float) -> float:
     """The shortest of the runs that fit in the time: what is left where other work runs beside it."""
     function(data)
-    found = []
+    found: list[float] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or len(found) < 3:
         begin = time.perf_counter()

@@ -204,7 +204,7 @@ def test_the_standard_library_reads_what_we_write(bodies: list[bytes]) -> None:
     encoded = [base64.b64encode(body) for body in bodies]
     message = message_of(boundary, encoded)
     theirs = email.message_from_bytes(head + message, policy=email.policy.HTTP)
-    got = [base64.b64decode(part.get_payload()) for part in theirs.iter_parts()]
+    got = [base64.b64decode(str(part.get_payload())) for part in theirs.iter_parts()]
     assert got == bodies
     assert [base64.b64decode(body) for _, body in parse(MultipartParser(boundary), [message])] == got
 

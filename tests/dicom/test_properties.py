@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, Sequence, dcmwrite
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 from tests.dicom.oracle import differences, read
 
@@ -114,7 +115,7 @@ def files(draw: st.DrawFn) -> bytes:
     made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", "1.2.3"
     made.StudyInstanceUID, made.SeriesInstanceUID = "1.2", "1.2.4"
     out = BytesIO()
-    made.file_meta = Dataset()
+    made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = UID(draw(st.sampled_from(SYNTAXES)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -72,7 +72,7 @@ async def swept(tmp_path: Path, which: str, at: int, after: bool) -> bool:
     error: GatewayError = StoreUnavailable("gone") if which == "store" else IndexUnavailable("gone")
     failing = Failing(store if which == "store" else index, error, at=at, after=after)
     drivers = (failing, index) if which == "store" else (store, failing)
-    gateway = Gateway(Settings(), *drivers)  # type: ignore[arg-type]  # it has the driver's methods
+    gateway = Gateway(Settings(), *drivers)
     await gateway.start(follow=False)
     files = [build.instance(InstanceNumber=n) for n in range(3)]
     first = await stored(gateway, files)

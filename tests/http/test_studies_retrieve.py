@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from typing import Any
 
 import httpx
 import pytest
@@ -20,10 +21,8 @@ def parts(answer: httpx.Response) -> list[tuple[str, str, bytes]]:
     """(Content-Type, Content-Location, body) of each part, by the standard library."""
     head = f"MIME-Version: 1.0\r\nContent-Type: {answer.headers['content-type']}\r\n\r\n".encode()
     message = email.message_from_bytes(head + answer.content)
-    return [
-        (part["Content-Type"], part["Content-Location"], part.get_payload(decode=True))
-        for part in message.get_payload()
-    ]
+    found: Any = message.get_payload()
+    return [(p["Content-Type"], p["Content-Location"], p.get_payload(decode=True)) for p in found]
 
 
 # -- instances ----------------------------------------------------------------------------------------------

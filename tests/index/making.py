@@ -35,11 +35,11 @@ NAMES = (
 )
 
 
-def attribute(vr: str, *values: Any) -> dict[str, Any]:
+def attribute(vr: str, *values: Any) -> Any:
     return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
-def person(name: str) -> dict[str, Any]:
+def person(name: str) -> Any:
     groups = zip(("Alphabetic", "Ideographic", "Phonetic"), name.split("="), strict=False)
     return attribute("PN", {key: group for key, group in groups if group})
 
@@ -57,7 +57,7 @@ class Maker:
         series: str = "1.1.1",
         instance: str | None = None,
         partition: int = 1,
-        **given: dict[str, Any],
+        **given: Any,
     ) -> NewVersion:
         """`given` maps `t00100010`-like names to attributes."""
         self._count += 1

@@ -99,7 +99,7 @@ async def test_only_star_and_question_mark_are_wild(index: SqlIndex) -> None:
 async def test_differing_attributes_are_named_by_their_place(index: SqlIndex) -> None:
     maker = Maker()
 
-    def item(uid: str) -> dict[str, Any]:
+    def item(uid: str) -> Any:
         return attribute("SQ", {"00081155": attribute("UI", uid)}, {"00081155": attribute("UI", "2.2")})
 
     first = maker.version(instance="1.9", t00081140=item("1.1"), t00100020=attribute("LO", "A"))

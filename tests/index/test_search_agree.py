@@ -35,7 +35,7 @@ DATES = ("20240131", "20240201", "2024.02.01", "20231231", "soon")
 TIMES = ("10", "1015", "101500", "235959.5", "10:15:01", "late")
 
 
-def maybe(r: random.Random, vr: str, *values: Any) -> dict[str, Any]:
+def maybe(r: random.Random, vr: str, *values: Any) -> Any:
     """One of the values, or empty."""
     return attribute(vr) if r.random() < 0.2 else attribute(vr, r.choice(values))
 

@@ -43,7 +43,8 @@ async def test_a_failure_comes_through() -> None:
 
 async def test_a_job_cancelled_before_it_began_never_runs() -> None:
     pool = CodecPool(1)
-    started, release, ran = threading.Event(), threading.Event(), []
+    ran: list[object] = []
+    started, release = threading.Event(), threading.Event()
 
     def blocks() -> None:
         started.set()
@@ -119,7 +120,7 @@ async def test_one_who_leaves_does_not_take_the_job_along() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     job.result.set_result(3)
-    assert await asyncio.gather(second, third) == [3, 3]
+    assert list(await asyncio.gather(second, third)) == [3, 3]
     assert not job.cancelled
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -75,7 +75,7 @@ def bucket(tmp_path: Path) -> Iterator[Archive]:
         yield Bucket(client, server.endpoint)
 
 
-Made: TypeAlias = Callable[[Path], "contextmanager[Archive]"]
+Made: TypeAlias = Callable[[Path], AbstractContextManager[Archive]]
 
 
 def path_of(ds: Dataset) -> str:
@@ -89,7 +89,7 @@ def command(archive: Archive, data: Path, *arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("kind", [folder, bucket])
 def test_an_archive_is_served_from_where_it_lies(tmp_path: Path, kind: Made) -> None:
-    with kind(tmp_path) as archive:  # type: ignore[attr-defined]
+    with kind(tmp_path) as archive:
         made = [build.dataset(NumberOfFrames=2, Rows=8, Columns=8, PixelData=bytes(range(256))) for _ in "ab"]
         files = [build.part10(made[0]), build.part10(made[1], "1.2.840.10008.1.2")]
         archive.write("Größe 1/IMG!0001.dcm", files[0])
@@ -126,7 +126,7 @@ def _reads(root: str, made: list[Dataset], files: list[bytes]) -> None:
 
 @pytest.mark.parametrize("kind", [folder, bucket])
 def test_a_changed_file_is_noticed(tmp_path: Path, kind: Made) -> None:
-    with kind(tmp_path) as archive:  # type: ignore[attr-defined]
+    with kind(tmp_path) as archive:
         ds, data = build.dataset(), tmp_path / "data"
         archive.write("a", build.part10(ds))
         assert command(archive, data, "import", "--in-place", archive.url)[0] == 0

@@ -43,7 +43,7 @@ async def _read(roots: Sequence[str], count: int) -> None:
 
 
 async def _load(roots: Sequence[str]) -> None:
-    senders = [_send(roots[n % 2 :] + roots[: n % 2], 10) for n in range(6)]
+    senders = [_send([*roots[n % 2 :], *roots[: n % 2]], 10) for n in range(6)]
     await asyncio.gather(*senders, *(_read(roots, 20) for _ in range(2)))
 
 
