@@ -1,0 +1,216 @@
+"""One DICOM JSON object (PS3.18 F.2) as rendering reads it: typed getters that never raise on odd values."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from typing import Any, TypeAlias
+
+import numpy as np
+
+JsonObject: TypeAlias = Mapping[str, Any]
+
+# VR to the little endian type of one value.
+_WORDS = {
+    "US": "<u2",
+    "SS": "<i2",
+    "UL": "<u4",
+    "SL": "<i4",
+    "FL": "<f4",
+    "FD": "<f8",
+    "OB": "u1",
+    "OW": "<u2",
+    "OL": "<u4",
+    "OF": "<f4",
+    "OD": "<f8",
+    "SV": "<i8",
+    "UV": "<u8",
+    "OV": "<u8",
+}
+SHARED, PER_FRAME = "52009229", "52009230"
+# Sequences in which rendering may need a value that the metadata gives by reference.
+_ENTERED = frozenset(
+    {
+        SHARED,
+        PER_FRAME,
+        "00081115",  # Referenced Series of a presentation state
+        "00283000",  # Modality LUT
+        "00283010",  # VOI LUT
+        "00283110",  # Softcopy VOI LUT
+        "20500010",  # Presentation LUT
+        "00289132",  # Frame VOI LUT
+        "00289145",  # Pixel Value Transformation
+        "00480105",  # Optical Path
+        "00700402",  # Blending
+        "00620002",  # Segment
+    }
+)
+_WANTED = frozenset(
+    {
+        "00282000",  # ICC Profile
+        "00283006",  # LUT Data
+        "00281050",
+        "00281051",
+        "00181620",  # vertices of a polygonal shutter
+        *(f"0028120{n}" for n in range(1, 5)),
+        *(f"0028122{n}" for n in range(1, 4)),
+    }
+)
+
+
+class Attributes:
+    """A read-only view of a data set, or of an item in one.
+
+    `bulk` maps a path such as `00283010/1/00283006` to the little endian bytes of a value that the metadata
+    gives as BulkDataURI; what is not in it reads as absent. Values of a wrong kind read as absent, too.
+    """
+
+    __slots__ = ("_at", "_bulk", "_members")
+
+    def __init__(self, members: JsonObject, bulk: Mapping[str, bytes] | None = None, at: str = "") -> None:
+        self._members = members
+        self._bulk: Mapping[str, bytes] = bulk or {}
+        self._at = at
+
+    def __contains__(self, tag: str) -> bool:
+        """Whether the attribute is there with a value."""
+        member = self._members.get(tag)
+        if not isinstance(member, Mapping):
+            return False
+        return bool(member.get("Value")) or "InlineBinary" in member or "BulkDataURI" in member
+
+    def tags(self) -> Iterator[str]:
+        """Every tag, whether it has a value or not."""
+        return iter(self._members)
+
+    def changed(self, changes: Mapping[str, str | int]) -> Attributes:
+        """The same with other values for single-valued attributes, as `codecs.described_after` tells them."""
+        members = dict(self._members)
+        for tag, value in changes.items():
+            members[tag] = {"vr": "CS" if isinstance(value, str) else "US", "Value": [value]}
+        return Attributes(members, self._bulk, self._at)
+
+    def vr(self, tag: str) -> str:
+        member = self._members.get(tag)
+        return str(member.get("vr", "")) if isinstance(member, Mapping) else ""
+
+    def values(self, tag: str) -> list[Any]:
+        """The members of Value as JSON has them."""
+        member = self._members.get(tag)
+        found = member.get("Value") if isinstance(member, Mapping) else None
+        return found if isinstance(found, list) else []
+
+    def text(self, tag: str) -> str:
+        """The first value as text; '' where there is none. A name gives its first component group."""
+        for value in self.values(tag)[:1]:
+            if isinstance(value, Mapping):
+                groups = (value.get(g) for g in ("Alphabetic", "Ideographic", "Phonetic"))
+                return next((g for g in groups if isinstance(g, str) and g), "")
+            return "" if value is None else str(value)
+        return ""
+
+    def texts(self, tag: str) -> list[str]:
+        """Every value as text."""
+        return ["" if value is None else str(value) for value in self.values(tag)]
+
+    def number(self, tag: str) -> float | None:
+        """The first value as a finite number."""
+        found = self._numbers(tag, 1)
+        return found[0] if found else None
+
+    def integer(self, tag: str, default: int = 0) -> int:
+        """The first value as a whole number."""
+        found = self.number(tag)
+        return default if found is None else int(found)
+
+    def numbers(self, tag: str) -> list[float]:
+        """Every value as a finite number; [] as soon as one is not."""
+        return self._numbers(tag, None)
+
+    def _numbers(self, tag: str, most: int | None) -> list[float]:
+        found = self.values(tag)[:most]
+        if not found and tag in self:
+            return self._referenced_numbers(tag)[:most]
+        try:
+            numbers = [float(value) for value in found]
+        except (TypeError, ValueError, OverflowError):
+            return []
+        return numbers if all(map(isfinite, numbers)) else []
+
+    def _referenced_numbers(self, tag: str) -> list[float]:
+        data, vr = self.raw(tag) or b"", self.vr(tag)
+        if vr in {"DS", "IS"}:
+            try:
+                numbers = [float(value) for value in data.decode("latin-1").strip(" \0").split("\\")]
+            except ValueError:
+                return []
+        elif vr in _WORDS:
+            kind = np.dtype(_WORDS[vr])
+            numbers = np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind).tolist()
+        else:
+            return []
+        return numbers if all(map(isfinite, numbers)) else []
+
+    def items(self, tag: str) -> list[Attributes]:
+        """The items of a sequence."""
+        return [
+            Attributes(item if isinstance(item, Mapping) else {}, self._bulk, f"{self._at}{tag}/{number}/")
+            for number, item in enumerate(self.values(tag), 1)
+        ]
+
+    def item(self, tag: str) -> Attributes | None:
+        """The first item of a sequence."""
+        found = self.items(tag)
+        return found[0] if found else None
+
+    def raw(self, tag: str) -> bytes | None:
+        """The little endian bytes of a value: by reference, inline, or numbers of a binary VR put back."""
+        member = self._members.get(tag)
+        if not isinstance(member, Mapping):
+            return None
+        if "BulkDataURI" in member:
+            return self._bulk.get(self._at + tag)
+        if isinstance(member.get("InlineBinary"), str):
+            try:
+                return b64decode(member["InlineBinary"])
+            except (Base64Error, ValueError):
+                return None
+        kind = _WORDS.get(self.vr(tag))
+        if not kind or not member.get("Value"):
+            return None
+        return np.asarray(self.numbers(tag)).astype(kind).tobytes()
+
+    def functional(self, frame: int, macro: str) -> Attributes | None:
+        """The item of a functional group's sequence that holds for `frame` (from 1): its own, or the shared one."""
+        own = self.values(PER_FRAME)
+        if 0 < frame <= len(own) and isinstance(own[frame - 1], Mapping):
+            group = Attributes(own[frame - 1], self._bulk, f"{self._at}{PER_FRAME}/{frame}/")
+            found = group.item(macro)
+            if found is not None:
+                return found
+        shared = self.item(SHARED)
+        return shared.item(macro) if shared is not None else None
+
+
+def bulk_wanted(members: JsonObject, at: str = "") -> list[str]:
+    """Paths of the values by reference that rendering needs: LUT data, palettes, overlays, ICC profiles.
+
+    Pixel data is not among them. The bytes go, in little endian order, into `Attributes(bulk=...)`.
+    """
+    paths: list[str] = []
+    for tag, member in members.items():
+        if not isinstance(member, Mapping):
+            continue
+        if tag in _ENTERED:
+            for number, item in enumerate(member.get("Value") or [], 1):
+                if isinstance(item, Mapping):
+                    paths += bulk_wanted(item, f"{at}{tag}/{number}/")
+        elif "BulkDataURI" in member and (tag in _WANTED or _is_overlay(tag)):
+            paths.append(at + tag)
+    return paths
+
+
+def _is_overlay(tag: str) -> bool:
+    return tag.startswith("60") and tag.endswith("3000")
