@@ -14,6 +14,7 @@ from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
 from gateway.services.batcher import Batcher
+from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness
 from gateway.services.ingest import Ingest
 from gateway.services.journal import Journal
@@ -57,7 +58,10 @@ class Gateway:
         self.batcher = Batcher(index, self.journal, self.freshness)
         self.ingest = Ingest(store, self.batcher, policy=RepeatPolicy(settings.policy))
         self.pool = CodecPool()
-        self.retrieve = Retrieve(store, index, self.freshness, self.pool)
+        self.counters = Counters()
+        self.retrieve = Retrieve(
+            store, index, self.freshness, self.pool, self.counters, verify=settings.verify_transcoding
+        )
         self.search = Search(index)
         self.remove = Remove(index, self.journal, self.freshness)
         self._sweeping: asyncio.Task[None] | None = None

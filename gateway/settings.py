@@ -39,6 +39,8 @@ class Settings:
     max_limit: int = 5000
     max_body: int = 0
     """Bytes a request body may have; 0 is no limit."""
+    verify_transcoding: bool = True
+    """Whether every lossless codestream is decoded again and compared before it is kept or sent."""
 
     @property
     def store_url(self) -> str:

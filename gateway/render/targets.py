@@ -175,6 +175,9 @@ def _unfit_for_loss(before: PixelLayout, target: str) -> str:
         return f"{stored} bits of {bits} up to bit {before.high_bit} cannot be compressed with loss"
     if before.pixel_representation and target not in {JLS_NEAR, J2K_ANY, HT_ANY}:
         return "signed samples cannot be compressed by this process"
+    if target == HT_ANY and stored == 9:
+        # Quantisation cannot be told of so few bits in two bytes.
+        return "9 bits cannot be compressed with loss by this process"
     if target == BASELINE and (bits, stored) != (8, 8):
         return f"Bits Stored is {stored}, wanted 8"
     if target == EXTENDED and (bits, stored) not in {(8, 8), (16, 12)}:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
+from gateway.dicom.filemeta import file_meta
 from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
-from gateway.dicom.heads import decoded_head
 from gateway.dicom.layout import BulkValue, PixelLayout
-from gateway.dicom.rewrite import Rewriter, header
-from gateway.errors import CodecError, NotAcceptable, NotFound
+from gateway.dicom.rewrite import Rewriter
+from gateway.errors import CodecError, NotFound
 from gateway.index.base import Index, Scope, StoredInstance
 from gateway.model import (
     DEFLATED_EXPLICIT_VR_LE,
@@ -19,19 +20,21 @@ from gateway.model import (
     ResourcePath,
     Span,
 )
-from gateway.render.codecs import decodable, decode_frame, described_after, native_frame_length
+from gateway.render.codecs import decodable, decode_frame, native_frame_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.body import Body, joined, mapped, only, primed, read_span, read_whole
+from gateway.services.body import Body, joined, mapped, only, primed, read_span
+from gateway.services.counters import Counters
+from gateway.services.deflate import deflated
 from gateway.services.freshness import Freshness, StudyCache
-from gateway.services.inflate import Inflated
 from gateway.services.layouts import Layouts, Located
+from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
+from gateway.services.transcode import NEVER_SENT, Transcode
 from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
 PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
-MOST_NATIVE = 0xFFFFFFFE
 DECODED_AT_MOST = 64 << 20
 METADATA_AT_MOST = 64 << 20
 
@@ -39,12 +42,26 @@ METADATA_AT_MOST = 64 << 20
 class Retrieve:
     """WADO-RS without its HTTP."""
 
-    def __init__(self, store: ObjectStore, index: Index, freshness: Freshness, pool: CodecPool) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        index: Index,
+        freshness: Freshness,
+        pool: CodecPool,
+        counters: Counters | None = None,
+        *,
+        verify: bool = True,
+    ) -> None:
         self._store = store
         self._index = index
         self._freshness = freshness
         self._pool = pool
-        self._inflated = Inflated(store)
+        self._counters = counters or Counters()
+        self._verify = verify
+        self._objects = ObjectBytes(store)
+        self._transcode = Transcode(
+            self._objects, self.native_frame, freshness, pool, self._counters, verify=verify
+        )
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._layouts = Layouts(index, freshness)
         self._decoded: StudyCache[bytes] = freshness.watch(StudyCache(DECODED_AT_MOST))
@@ -99,51 +116,73 @@ class Retrieve:
                 )
         return pixels
 
-    async def frames(self, located: Located, numbers: Sequence[FrameNumber], *, decoded: bool) -> list[Body]:
-        """A body for each number, in order; the first is primed. `decoded` asks for native bytes.
+    async def frames(
+        self,
+        located: Located,
+        numbers: Sequence[FrameNumber],
+        *,
+        decoded: bool = False,
+        target: str | None = None,
+    ) -> list[Body]:
+        """A body for each number, in order; the first is primed. `decoded` asks for native bytes, `target` for
+        another transfer syntax; with neither, frames come as they are stored.
 
-        Raises NotFound, NotAcceptable where decoding is asked and cannot be done, CodecError, StoreError.
+        Raises NotFound, NotAcceptable where that cannot be done, CodecError, StoreError.
         """
         pixels = self.checked_frames(located, numbers)
-        if pixels.encapsulated and decoded:
-            self._check_decodable(located)
+        target = EXPLICIT_VR_LE if decoded else target
+        if target == EXPLICIT_VR_LE and pixels.encapsulated:
+            self._transcode.check(located, target)
             bodies = [self._decoded_frame(located, pixels, number) for number in numbers]
-        else:
+        elif target in (None, EXPLICIT_VR_LE, located.layout.transfer_syntax):
             syntax = located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
             bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
+        else:
+            self._transcode.check(located, target)
+            bodies = [self._encoded_frame(located, pixels, number, target) for number in numbers]
         if bodies:
-            first = bodies[0]
-            bodies[0] = Body(
-                first.content_type, first.transfer_syntax, first.length, await primed(first.chunks)
-            )
+            bodies[0] = replace(bodies[0], chunks=await primed(bodies[0].chunks))
         return bodies
 
-    def _check_decodable(self, located: Located) -> None:
-        syntax = located.layout.transfer_syntax
-        if not decodable(syntax):
-            raise NotAcceptable(
-                f"stored in transfer syntax {syntax}, which cannot be decoded here; ask for transfer-syntax=*",
-                available=[f"transfer-syntax={syntax}"],
-            )
+    def targets(self, located: Located) -> list[str]:
+        """The transfer syntaxes that frames can be encoded to, told from attributes alone."""
+        return self._transcode.targets(located)
+
+    def obstacle(self, located: Located, target: str) -> str:
+        """Why the instance cannot be had in a transfer syntax; empty where nothing is known against it."""
+        return self._transcode.obstacle(located, target)
 
     def _stored_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str) -> Body:
         spans = frame_spans(pixels, number)
         if not pixels.encapsulated and (pixels.bits_allocated == 1 or located.layout.big_endian):
             length = (pixels.frame_bits + 7) // 8
             return Body(OCTETS, syntax, length, self._native_frame(located, pixels, number))
-        parts = [self._span(located, span) for span in spans]
+        parts = [self._objects.span(located, span) for span in spans]
         chunks = parts[0] if len(parts) == 1 else joined(parts)
         return Body(OCTETS, syntax, sum(map(len, spans)), chunks)
 
     async def _native_frame(
         self, located: Located, pixels: PixelLayout, number: FrameNumber
     ) -> AsyncGenerator[bytes, None]:
-        data = b"".join([await self._whole(located, span) for span in frame_spans(pixels, number)])
+        data = b"".join([await self._objects.whole(located, span) for span in frame_spans(pixels, number)])
         if pixels.bits_allocated == 1:
             data = realigned(data, pixels, number)
         elif located.layout.big_endian:
             data = swap(data, swap_width(pixels.vr, pixels.bits_allocated))
         yield data
+
+    def _encoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> Body:
+        async def chunks() -> AsyncGenerator[bytes, None]:
+            yield await self._transcode.frame(located, pixels, number, target)
+
+        return Body(OCTETS, target, None, chunks())
+
+    async def native_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
+        """A frame as Explicit VR Little Endian holds it, single bits from the first of a byte on."""
+        if pixels.encapsulated:
+            return await self.decoded_frame(located, pixels, number)
+        body = self._stored_frame(located, pixels, number, EXPLICIT_VR_LE)
+        return b"".join([chunk async for chunk in body.chunks])
 
     def _decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> Body:
         async def chunks() -> AsyncGenerator[bytes, None]:
@@ -162,7 +201,7 @@ class Retrieve:
         return cached
 
     async def _decode(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
-        codestream = b"".join([await self._whole(located, span) for span in frame_spans(pixels, number)])
+        codestream = await self._objects.codestream(located, pixels, number)
         frame = await self._pool.run(decode_frame, codestream, pixels, located.layout.transfer_syntax)
         if len(frame.data) != native_frame_length(pixels):
             raise CodecError(
@@ -176,22 +215,40 @@ class Retrieve:
         """Whether an instance stored so can be sent in Explicit VR Little Endian."""
         return transfer_syntax in UNCOMPRESSED or decodable(transfer_syntax)
 
+    def possible(self, transfer_syntax: str) -> tuple[str, ...]:
+        """What else an instance stored so can be sent in, as far as that alone tells; `obstacle` knows more."""
+        return self._transcode.possible(transfer_syntax)
+
     async def instance_bytes(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body:
         """A PS3.10 file: as stored where `target` is None, though never implicit or big endian (PS3.18 8.7.3).
 
-        Raises NotAcceptable where the pixel data cannot be decoded, CodecError, StoreError.
+        In a lossy `target` it is a new image with a UID of its own. Raises NotAcceptable where the pixel data
+        cannot be had so, CodecError, StoreError.
         """
         located = await self.locate(scope, stored.identity.path)
         layout = located.layout
-        if layout.inflated and target is None:
-            return await self._untouched(located)
-        if layout.implicit or layout.big_endian or layout.inflated:
-            return await self._rewritten(located)
-        if target == EXPLICIT_VR_LE and layout.pixels is not None and layout.pixels.encapsulated:
-            return await self._decoded_instance(located, layout.pixels)
-        if target in (None, layout.transfer_syntax):
-            return await self._untouched(located)
+        rewritten = layout.implicit or layout.big_endian or layout.transfer_syntax in NEVER_SENT
+        if target is None or (target == layout.transfer_syntax and not rewritten):
+            return await (self._rewritten(located) if rewritten else self._untouched(located))
+        self._transcode.check(located, target)
+        if target == DEFLATED_EXPLICIT_VR_LE:
+            return await self._deflated(scope, located)
+        pixels = layout.pixels
+        if pixels is not None and (pixels.encapsulated or target != EXPLICIT_VR_LE):
+            return await self._transcode.instance(located, pixels, target)
         return await self._rewritten(located)
+
+    async def _deflated(self, scope: Scope, located: Located) -> Body:
+        """The data set deflated behind the same group 0002."""
+        meta = file_meta(located.stored.identity, DEFLATED_EXPLICIT_VR_LE)
+        plain = located.layout.transfer_syntax == EXPLICIT_VR_LE and located.native
+        if plain and not (located.layout.implicit or located.layout.big_endian):
+            chunks, skip = self._objects.span(located, await self._objects.dataset(located)), 0
+        else:
+            inner = await self.instance_bytes(scope, located.stored, EXPLICIT_VR_LE)
+            chunks, skip = inner.chunks, len(file_meta(located.stored.identity, EXPLICIT_VR_LE))
+        made = deflated(await primed(chunks), skip, self._pool, self._counters, verify=self._verify)
+        return Body(PART10, DEFLATED_EXPLICIT_VR_LE, None, joined([only(meta), made]))
 
     async def _untouched(self, located: Located) -> Body:
         locator = located.stored.locator
@@ -203,36 +260,9 @@ class Retrieve:
         layout = located.layout
         if layout.pixels is not None and layout.pixels.encapsulated:
             return await self._untouched(located)
-        if layout.inflated:
-            key, _ = await self._key(located)
-            chunks = read_span(self._store, key, Span(0, (await self._store.stat(key)).length))
-        else:
-            chunks = self._span(located, Span(layout.dataset_offset, layout.length))
+        chunks = self._objects.span(located, await self._objects.dataset(located))
         rewriter = Rewriter(located.stored.identity, layout)
         return Body(PART10, EXPLICIT_VR_LE, None, await primed(mapped(chunks, rewriter)))
-
-    async def _decoded_instance(self, located: Located, pixels: PixelLayout) -> Body:
-        self._check_decodable(located)
-        if pixels.problem:
-            raise NotAcceptable(
-                f"the frames cannot be decoded: {pixels.problem}; ask for transfer-syntax=*",
-                available=[f"transfer-syntax={located.layout.transfer_syntax}"],
-            )
-        layout = located.layout
-        # The element's header has 12 bytes: tag, OB, two reserved, the undefined length.
-        head = await self._whole(located, Span(layout.dataset_offset, pixels.offset - 12))
-        tail = Span(pixels.offset + pixels.length, layout.length)
-        changes = described_after(pixels, layout.transfer_syntax)
-        written = decoded_head(head, located.stored.identity, changes)
-        size = native_frame_length(pixels) * pixels.frames
-        if size > MOST_NATIVE:
-            raise NotAcceptable("decoded, the pixel data is beyond what Explicit VR Little Endian can hold")
-        pad = b"\0" * (size % 2)
-        vr = "OW" if pixels.bits_allocated > 8 else "OB"
-        written += header(pixels.tag, vr, size + len(pad))
-        frames = await self.frames(located, [FrameNumber(n + 1) for n in range(pixels.frames)], decoded=True)
-        parts = [only(written), *(frame.chunks for frame in frames), only(pad), self._span(located, tail)]
-        return Body(PART10, EXPLICIT_VR_LE, len(written) + size + len(pad) + len(tail), joined(parts))
 
     # -- bulk data --------------------------------------------------------------------------------------
 
@@ -253,7 +283,7 @@ class Retrieve:
         return await self._bulk_value(located, value)
 
     async def _bulk_value(self, located: Located, value: BulkValue) -> Body:
-        chunks = self._span(located, Span(value.offset, value.offset + value.length))
+        chunks = self._objects.span(located, Span(value.offset, value.offset + value.length))
         width = swap_width(value.vr, 16) if located.layout.big_endian else 1
         if width > 1:
             chunks = _swapped(chunks, width)
@@ -261,14 +291,14 @@ class Retrieve:
 
     async def _pixel_value(self, located: Located, pixels: PixelLayout) -> Body:
         if not pixels.encapsulated:
-            chunks = self._span(located, Span(pixels.offset, pixels.offset + pixels.length))
+            chunks = self._objects.span(located, Span(pixels.offset, pixels.offset + pixels.length))
             width = swap_width(pixels.vr, pixels.bits_allocated) if located.layout.big_endian else 1
             if width > 1:
                 chunks = _swapped(chunks, width)
             return Body(OCTETS, EXPLICIT_VR_LE, pixels.length, await primed(chunks))
         if pixels.problem:
             spans = [Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True)]
-            parts = [self._span(located, span) for span in spans]
+            parts = [self._objects.span(located, span) for span in spans]
             return Body(
                 OCTETS, located.layout.transfer_syntax, sum(map(len, spans)), await primed(joined(parts))
             )
@@ -276,24 +306,6 @@ class Retrieve:
         bodies = await self.frames(located, numbers, decoded=True)
         length = native_frame_length(pixels) * pixels.frames
         return Body(OCTETS, EXPLICIT_VR_LE, length, joined([body.chunks for body in bodies]))
-
-    # -- bytes ------------------------------------------------------------------------------------------
-
-    async def _key(self, located: Located) -> tuple[str, int]:
-        """The object that the layout's offsets count in, and where it begins there."""
-        locator = located.stored.locator
-        if located.layout.inflated:
-            return await self._inflated.key(located.stored, located.layout), 0
-        return locator.key, locator.offset
-
-    async def _span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
-        key, base = await self._key(located)
-        async for chunk in read_span(self._store, key, Span(base + span.start, base + span.stop)):
-            yield chunk
-
-    async def _whole(self, located: Located, span: Span) -> bytes:
-        key, base = await self._key(located)
-        return await read_whole(self._store, key, Span(base + span.start, base + span.stop))
 
 
 async def _swapped(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:

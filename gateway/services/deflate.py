@@ -1,0 +1,58 @@
+"""A data set deflated as it streams by (PS3.5 A.5)."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import AsyncGenerator
+
+from gateway.errors import CodecError
+from gateway.render.pool import CodecPool
+from gateway.services.counters import Counters
+
+LEVEL = 6
+
+
+class Deflater:
+    """Push translator whose output is inflated again at once where it shall be proved."""
+
+    def __init__(self, *, verify: bool) -> None:
+        self._deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if verify else None
+        self._before = hashlib.blake2b()
+        self._after = hashlib.blake2b()
+        self._written = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self._inflate is not None:
+            self._before.update(chunk)
+        return self._seen(self._deflate.compress(chunk))
+
+    def finish(self) -> bytes:
+        """The rest, padded to an even length (PS3.5 A.5). Raises CodecError where it inflates to something else."""
+        rest = self._seen(self._deflate.flush())
+        if self._before.digest() != self._after.digest():
+            raise CodecError("the deflated data set does not inflate to what it was")
+        return rest + b"\0" * (self._written % 2)
+
+    def _seen(self, made: bytes) -> bytes:
+        self._written += len(made)
+        if self._inflate is not None:
+            self._after.update(self._inflate.decompress(made))
+        return made
+
+
+async def deflated(
+    chunks: AsyncGenerator[bytes, None], skip: int, pool: CodecPool, counters: Counters, *, verify: bool
+) -> AsyncGenerator[bytes, None]:
+    """The bytes after the first `skip`, deflated off the event loop."""
+    deflater = Deflater(verify=verify)
+    try:
+        async for chunk in chunks:
+            data, skip = chunk[skip:], max(0, skip - len(chunk))
+            if data and (made := await pool.run(deflater.feed, data)):
+                yield made
+        yield await pool.run(deflater.finish)
+    finally:
+        await chunks.aclose()
+    counters.add("transcode_deflated_total")

@@ -1,0 +1,85 @@
+"""Bytes of a located instance, by the offsets that its layout counts in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from gateway.dicom.filemeta import file_meta
+from gateway.dicom.frames import frame_spans
+from gateway.dicom.layout import PixelLayout
+from gateway.dicom.rewrite import Rewriter
+from gateway.model import EXPLICIT_VR_LE, FrameNumber, Span
+from gateway.services.body import mapped, read_span, read_whole
+from gateway.services.inflate import Inflated
+from gateway.services.layouts import Located
+from gateway.store.base import ObjectStore
+
+
+class ObjectBytes:
+    """Reads the stored object, or what a deflated data set was inflated to."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._inflated = Inflated(store)
+
+    async def span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
+        key, base = await self._key(located)
+        async for chunk in read_span(self._store, key, Span(base + span.start, base + span.stop)):
+            yield chunk
+
+    async def whole(self, located: Located, span: Span) -> bytes:
+        """In memory: for frames and headers, never for whole objects."""
+        key, base = await self._key(located)
+        return await read_whole(self._store, key, Span(base + span.start, base + span.stop))
+
+    async def dataset(self, located: Located) -> Span:
+        """Where the data set lies; of a deflated one, the whole of what it was inflated to."""
+        if located.layout.inflated:
+            key, _ = await self._key(located)
+            return Span(0, (await self._store.stat(key)).length)
+        return Span(located.layout.dataset_offset, located.layout.length)
+
+    async def codestream(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
+        """An encapsulated frame, its fragments joined."""
+        return b"".join([await self.whole(located, span) for span in frame_spans(pixels, number)])
+
+    async def before_pixels(self, located: Located, pixels: PixelLayout) -> bytes:
+        """The elements before Pixel Data in Explicit VR Little Endian, without group 0002. Raises DicomError."""
+        layout = located.layout
+        # Tag and length; explicit: tag, VR, two reserved bytes, length.
+        header = 8 if layout.implicit else 12
+        start = (await self.dataset(located)).start
+        head = await self.whole(located, Span(start, pixels.offset - header))
+        if not (layout.implicit or layout.big_endian):
+            return head
+        rewriter = Rewriter(located.stored.identity, layout)
+        return (rewriter.feed(head) + rewriter.finish())[_meta_length(located) :]
+
+    async def after_pixels(self, located: Located, pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
+        """The elements after Pixel Data in Explicit VR Little Endian. Raises DicomError."""
+        tail = Span(pixels.offset + pixels.length, (await self.dataset(located)).stop)
+        chunks = self.span(located, tail)
+        if not (located.layout.implicit or located.layout.big_endian):
+            async for chunk in chunks:
+                yield chunk
+            return
+        skip = _meta_length(located)
+        async for chunk in mapped(chunks, Rewriter(located.stored.identity, located.layout)):
+            yield chunk[skip:]
+            skip = max(0, skip - len(chunk))
+
+    async def length_after(self, located: Located, pixels: PixelLayout) -> int:
+        """How many bytes `after_pixels` has where they are not rewritten, as they never are after fragments."""
+        return (await self.dataset(located)).stop - pixels.offset - pixels.length
+
+    async def _key(self, located: Located) -> tuple[str, int]:
+        """The object that the layout's offsets count in, and where it begins there."""
+        locator = located.stored.locator
+        if located.layout.inflated:
+            return await self._inflated.key(located.stored, located.layout), 0
+        return locator.key, locator.offset
+
+
+def _meta_length(located: Located) -> int:
+    """What a `Rewriter` writes before the data set."""
+    return len(file_meta(located.stored.identity, EXPLICIT_VR_LE))

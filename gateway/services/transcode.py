@@ -1,0 +1,252 @@
+"""Any transfer syntax to any other, with proof (PS3.18 8.7.3, 10.4.1.1.1; PS3.5 A.4; PS3.3 C.7.6.1.1.5).
+
+A lossless codestream is decoded again and compared with the pixels it was made of before it is kept or sent, unless
+the setting `verify_transcoding` is off. Nothing is lost but where a lossy transfer syntax is asked for by name.
+A whole instance so encoded is a new image: it has its own SOP Instance UID (`heads.derived`), though the resource it
+represents is the stored one. Frames go one after another: memory does not grow with their number, and the Basic
+Offset Table of several is empty, since it would come before what it points at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
+from gateway.dicom.layout import PixelLayout
+from gateway.dicom.rewrite import header
+from gateway.errors import CodecError, NotAcceptable
+from gateway.model import (
+    DEFLATED_EXPLICIT_VR_LE,
+    EXPLICIT_VR_BE,
+    EXPLICIT_VR_LE,
+    IMPLICIT_VR_LE,
+    FrameNumber,
+)
+from gateway.render import encoders, targets
+from gateway.render.codecs import decodable, native_frame_length
+from gateway.render.pool import CodecPool, SingleFlight
+from gateway.services.body import Body, joined, only
+from gateway.services.counters import Counters
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.layouts import Located
+from gateway.services.objectbytes import ObjectBytes
+from gateway.services.timing import measured
+
+PART10 = "application/dicom"
+NEVER_SENT = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
+NATIVE = NEVER_SENT | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+ENCODED_AT_MOST = 64 << 20
+MOST_NATIVE = 0xFFFFFFFE
+# Frames of an instance that are worked on while one is sent.
+AHEAD = 2
+
+_ITEM = struct.Struct("<HHI").pack
+_DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
+
+Native = Callable[[Located, PixelLayout, FrameNumber], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One frame to be encoded: its bytes, as they are described, and into what."""
+
+    data: bytes
+    pixels: PixelLayout
+    target: str
+
+
+class Transcode:
+    """Encodes frames and instances; `native` gives the native bytes of a frame."""
+
+    def __init__(
+        self,
+        objects: ObjectBytes,
+        native: Native,
+        freshness: Freshness,
+        pool: CodecPool,
+        counters: Counters,
+        *,
+        verify: bool,
+    ) -> None:
+        self._objects = objects
+        self._native = native
+        self._pool = pool
+        self._counters = counters
+        self._verify = verify
+        self._flights: SingleFlight[bytes] = SingleFlight()
+        self._encoded: StudyCache[bytes] = freshness.watch(StudyCache(ENCODED_AT_MOST))
+
+    # -- what can be had ----------------------------------------------------------------------------------
+
+    def possible(self, transfer_syntax: str) -> tuple[str, ...]:
+        """Targets for instances stored in a transfer syntax, as far as that alone tells, best first."""
+        if not (transfer_syntax in NATIVE or decodable(transfer_syntax)):
+            return ()
+        return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
+
+    def targets(self, located: Located) -> list[str]:
+        """The transfer syntaxes that the frames can be encoded to; nothing is decoded to know."""
+        source = located.layout.transfer_syntax
+        return [t for t in targets.TARGETS if t != source and not self.obstacle(located, t)]
+
+    def obstacle(self, located: Located, target: str) -> str:
+        """Why an instance cannot be had in a transfer syntax; empty where it can, as far as attributes tell."""
+        layout, pixels = located.layout, located.layout.pixels
+        if target in NEVER_SENT:
+            return "it is never sent over the web (PS3.18 8.7.3)"
+        if target == layout.transfer_syntax:
+            return ""
+        if pixels is None:
+            fits = target in {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+            return "" if fits else "the instance has no pixel data to be encoded"
+        if target in {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}:
+            if not pixels.encapsulated:
+                return ""
+            return targets.unreachable(pixels, layout.transfer_syntax, EXPLICIT_VR_LE) or _too_long(pixels)
+        if pixels.frames < pixels.declared_frames:
+            return f"{pixels.declared_frames} frames are declared and there are {pixels.frames}"
+        return targets.unreachable(pixels, _source(located, pixels), target)
+
+    def check(self, located: Located, target: str) -> None:
+        """Raises NotAcceptable naming the obstacle and what could be had."""
+        if reason := self.obstacle(located, target):
+            have = [located.layout.transfer_syntax, EXPLICIT_VR_LE, *self.targets(located)]
+            available = [f"transfer-syntax={t}" for t in dict.fromkeys(have) if not self.obstacle(located, t)]
+            raise NotAcceptable(
+                f"transfer syntax {target}: {reason}; ask for transfer-syntax=*",
+                available=available,
+                uid=located.stored.identity.instance,
+            )
+
+    # -- frames -------------------------------------------------------------------------------------------
+
+    async def frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> bytes:
+        """The codestream of a frame; who asks for the same at once shares one job. Raises CodecError, StoreError."""
+        key = (located.stored.version, number, target)
+        cached = self._encoded.get(key)
+        if cached is not None:
+            self._counters.add("transcode_cached_total")
+            return cached
+        with measured("encode"):
+            made = await self._flights.run(key, lambda: self._make(located, pixels, number, target))
+        self._encoded.put(key, made, study=located.stored.identity.study, weight=len(made))
+        return made
+
+    async def _make(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> bytes:
+        source = _source(located, pixels)
+        self._counters.add("transcode_frames_total")
+        if (source, target) in targets.SAME_CODESTREAM:
+            return await self._objects.codestream(located, pixels, number)
+        if target == targets.JXL_JPEG or (source, target) == (targets.JXL_JPEG, targets.BASELINE):
+            codestream = await self._objects.codestream(located, pixels, number)
+            work = self._recompress if target == targets.JXL_JPEG else encoders.reconstructed
+            return await self._pool.run(work, codestream)
+        data = await self._native(located, pixels, number)
+        before = replace(targets.native(pixels, source), encapsulated=False)
+        return await self._pool.run(self._encode, _Work(data, before, target))
+
+    def _encode(self, work: _Work) -> bytes:
+        made = encoders.encode_frame(work.data, work.pixels, work.target)
+        if self._verify and not targets.is_lossy(work.target):
+            self._proved(encoders.proves(made, work.data, work.pixels, work.target), work.target)
+        return made
+
+    def _recompress(self, codestream: bytes) -> bytes:
+        made = encoders.recompressed(codestream)
+        if self._verify:
+            self._proved(encoders.reconstructed(made) == codestream, targets.JXL_JPEG)
+        return made
+
+    def _proved(self, same: bool, target: str) -> None:
+        self._counters.add("transcode_proved_total" if same else "transcode_refuted_total")
+        if not same:
+            raise CodecError(
+                f"encoded to {target}, the frame does not decode to the same pixels; it is not sent"
+            )
+
+    # -- instances ----------------------------------------------------------------------------------------
+
+    async def instance(self, located: Located, pixels: PixelLayout, target: str) -> Body:
+        """A PS3.10 file with its frames in `target`. Raises NotAcceptable, CodecError, DicomError, StoreError."""
+        self.check(located, target)
+        native = target == EXPLICIT_VR_LE
+        make = self._native if native else self._in(target)
+        first = await make(located, pixels, FrameNumber(1)) if pixels.frames else b""
+        head = await self._head(located, pixels, target, first)
+        frames = _in_turn(lambda number: make(located, pixels, number), first, pixels.frames)
+        tail = self._objects.after_pixels(located, pixels)
+        if native:
+            size = native_frame_length(pixels) * pixels.frames
+            pad = b"\0" * (size % 2)
+            head += header(pixels.tag, "OW" if pixels.bits_allocated > 8 else "OB", size + len(pad))
+            length = len(head) + size + len(pad) + await self._objects.length_after(located, pixels)
+            return Body(PART10, target, length, joined([only(head), frames, only(pad), tail]))
+        head += header(pixels.tag, "OB", 0xFFFFFFFF) + _offset_table(pixels)
+        parts = [only(head), _fragments(frames), only(_DELIMITER), tail]
+        return Body(PART10, target, None, joined(parts))
+
+    def _in(self, target: str) -> Native:
+        return lambda located, pixels, number: self.frame(located, pixels, number, target)
+
+    async def _head(self, located: Located, pixels: PixelLayout, target: str, first: bytes) -> bytes:
+        source, identity = _source(located, pixels), located.stored.identity
+        edits = replacing(targets.header_changes(pixels, source, target))
+        if source in targets.LOST:
+            edits |= lossy_once()
+        if targets.is_lossy(target) and (source, target) != (targets.JXL_JPEG, targets.BASELINE):
+            loss = Loss(targets.METHODS[target], native_frame_length(pixels) / max(len(first), 1))
+            identity, steps = derived(identity, located.stored.version, target, loss)
+            edits |= steps
+        return edited_head(await self._objects.before_pixels(located, pixels), identity, target, edits)
+
+
+def _source(located: Located, pixels: PixelLayout) -> str:
+    """What the frames are encoded in, whatever is around them."""
+    return located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
+
+
+def _too_long(pixels: PixelLayout) -> str:
+    size = native_frame_length(pixels) * pixels.frames
+    return (
+        "" if size <= MOST_NATIVE else f"decoded, {size} bytes of pixel data are more than a length can say"
+    )
+
+
+def _offset_table(pixels: PixelLayout) -> bytes:
+    """The Basic Offset Table item: of one frame its offset, of several nothing (PS3.5 A.4)."""
+    return _ITEM(0xFFFE, 0xE000, 4) + bytes(4) if pixels.frames == 1 else _ITEM(0xFFFE, 0xE000, 0)
+
+
+async def _fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Each frame as one fragment of even length."""
+    try:
+        async for frame in frames:
+            pad = len(frame) % 2
+            yield _ITEM(0xFFFE, 0xE000, len(frame) + pad)
+            yield frame + b"\0" if pad else frame
+    finally:
+        await frames.aclose()
+
+
+async def _in_turn(
+    make: Callable[[FrameNumber], Awaitable[bytes]], first: bytes, count: int
+) -> AsyncGenerator[bytes, None]:
+    """The first frame, then those after it, a few of which are worked on ahead of time."""
+    waiting: deque[asyncio.Future[bytes]] = deque()
+    try:
+        if count:
+            yield first
+        for number in range(2, count + 1):
+            waiting.append(asyncio.ensure_future(make(FrameNumber(number))))
+            if len(waiting) > AHEAD:
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+    finally:
+        for job in waiting:
+            job.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
