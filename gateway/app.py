@@ -49,7 +49,9 @@ async def open_index(url: str) -> Index:
 class Gateway:
     """Drivers and services of one process."""
 
-    def __init__(self, settings: Settings, store: ObjectStore, index: Index) -> None:
+    def __init__(
+        self, settings: Settings, store: ObjectStore, index: Index, *, counters: Counters | None = None
+    ) -> None:
         self.settings = settings
         self.store = store
         self.index = index
@@ -58,7 +60,7 @@ class Gateway:
         self.batcher = Batcher(index, self.journal, self.freshness)
         self.ingest = Ingest(store, self.batcher, policy=RepeatPolicy(settings.policy))
         self.pool = CodecPool()
-        self.counters = Counters()
+        self.counters = counters or Counters()
         self.retrieve = Retrieve(
             store, index, self.freshness, self.pool, self.counters, verify=settings.verify_transcoding
         )
@@ -67,7 +69,9 @@ class Gateway:
         self._sweeping: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, settings: Settings, *, check: bool = True) -> Gateway:
+    async def open(
+        cls, settings: Settings, *, check: bool = True, counters: Counters | None = None
+    ) -> Gateway:
         """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
         endpoint = settings.s3_endpoint or None
         store = WithPlaces(
@@ -78,7 +82,7 @@ class Gateway:
             await index.migrate()
         elif check:
             await index.check_schema()
-        return cls(settings, store, index)
+        return cls(settings, store, index, counters=counters)
 
     @asynccontextmanager
     async def place(self, url: str) -> AsyncIterator[Place]:
@@ -128,7 +132,7 @@ def application(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        gateway = await Gateway.open(settings)
+        gateway = await Gateway.open(settings, counters=services.counters)
         await gateway.start()
         services.bind(
             ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove

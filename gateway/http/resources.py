@@ -62,6 +62,7 @@ TABLE: tuple[Resource, ...] = (
     Resource("/", {"GET": Operation("home", ("text/html",))}),
     Resource("/livez", {"GET": Operation("livez", ("text/plain",))}),
     Resource("/readyz", {"GET": Operation("readyz", ("text/plain",))}),
+    Resource("/metrics", {"GET": Operation("metrics", ("text/plain",))}),
     Resource(SERVICE, {"GET": Operation("home", ("text/html",))}),
     Resource(
         f"{SERVICE}/studies",

@@ -15,6 +15,7 @@ from starlette.types import Scope as AsgiScope
 from gateway.http.errors import MethodNotAllowed, failure
 from gateway.http.guard import Guard
 from gateway.http.httpsettings import HttpSettings
+from gateway.http.metrics import Metrics
 from gateway.http.pages import Pages
 from gateway.http.request import ClientGone, Request, headers_of
 from gateway.http.resources import TABLE, Router
@@ -24,6 +25,7 @@ from gateway.http.studies_retrieve import StudiesRetrieve
 from gateway.http.studies_search import StudiesSearch
 from gateway.http.studies_store import StudiesStore
 from gateway.services import timing
+from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
     from gateway.services.ingest import Ingest
@@ -35,6 +37,7 @@ __all__ = ["HttpSettings", "Services", "build"]
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 VARY = "Accept, Accept-Encoding, Origin"
 
 
@@ -45,6 +48,9 @@ class Services:
     retrieve: Retrieve
     search: Search
     remove: Remove
+
+    def __init__(self) -> None:
+        self.counters = Counters()
 
     def bind(self, *, ingest: Ingest, retrieve: Retrieve, search: Search, remove: Remove) -> None:
         self.ingest = ingest
@@ -63,6 +69,7 @@ def build(
 def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
     """The handler of each operation that the table names."""
     rooms = (
+        Metrics(services),
         Pages(services),
         StudiesRemove(services),
         StudiesRetrieve(services),
@@ -77,6 +84,7 @@ class Gate:
     """Every request comes through here: one place for the guard, failures, and what all answers carry."""
 
     def __init__(self, services: Services, settings: HttpSettings) -> None:
+        self._services = services
         self._guard = Guard(settings)
         self._router = Router()
         self._handlers = handlers(services, settings)
@@ -93,12 +101,18 @@ class Gate:
             return
         except Exception as error:
             response = failure(error, headers.get("accept"))
+        self._count(scope["method"], response.status)
         response.headers["vary"] = VARY
         if spent.seconds:
             response.headers["server-timing"] = spent.header()
         if "origin" in headers:
             response.headers.update(self._guard.cors(headers))
         await response.send(scope["method"], receive, send)
+
+    def _count(self, method: str, status: int) -> None:
+        # A client may name any method it likes: that must not make a counter each.
+        known = method if method in METHODS else "other"
+        self._services.counters.add(f'http_requests_total{{method="{known}",status="{status}"}}')
 
     async def _answer(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
         base = self._guard.base(scope, headers)
