@@ -3,8 +3,8 @@
 Decisions: no Accept header counts as `*/*` (D-1); nothing acceptable is 406 (D-2). Where a range names no
 transfer syntax, `application/dicom` and `application/octet-stream` mean Explicit VR Little Endian (8.7.3.4)
 and a
-compressed type means whatever is stored in its family; `transfer-syntax=*` and a wildcard type mean as
-stored.
+compressed type means its default of Table 8.7.3-5, or the lossy one that is held where no other is (C-TS-3);
+`transfer-syntax=*` and a wildcard type mean as stored. A lossy step is taken only where its transfer syntax is named.
 `application/octet-stream; transfer-syntax=*` on a compressed frame (OHIF) is answered with the stored
 codestream
 under its own media type, `image/jls; transfer-syntax=…`: viewers take the codec from that.
@@ -18,7 +18,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.errors import BadParameter, NotAcceptable
-from gateway.http.media import ALIASES, DICOM, JSON, OCTETS, MediaType, parse_media_type, split_quoted
+from gateway.http.media import (
+    ALIASES,
+    DEFAULTS,
+    DICOM,
+    JSON,
+    LOSSY,
+    OCTETS,
+    MediaType,
+    parse_media_type,
+    split_quoted,
+)
 from gateway.model import EXPLICIT_VR_LE
 
 
@@ -28,12 +38,25 @@ class Offer:
     `multipart`.
 
     `transfer_syntax` is what would be sent, None where the notion does not apply. `stored`: as it is stored.
+    `unnamed`: it stands for Explicit VR Little Endian, which cannot hold so much (PS3.18 8.7.3.4).
     """
 
     media: str
     multipart: bool = False
     transfer_syntax: str | None = None
     stored: bool = False
+    unnamed: bool = False
+
+    @property
+    def lossy(self) -> bool:
+        return self.transfer_syntax in LOSSY
+
+    @property
+    def default(self) -> bool:
+        """Whether it is meant where no transfer syntax is named (8.7.3.4, 8.7.3.5)."""
+        if self.media in (DICOM, OCTETS):
+            return self.unnamed or self.transfer_syntax == EXPLICIT_VR_LE
+        return self.transfer_syntax == DEFAULTS.get(self.media) or (self.stored and self.lossy)
 
     @property
     def content_type(self) -> str:
@@ -87,7 +110,7 @@ class Range:
 
     def matches(self, offer: Offer) -> bool:
         if self.whole:
-            return True
+            return offer.stored or not offer.lossy
         if self.multipart != offer.multipart:
             return False
         return self._matches_media(offer) and self._matches_syntax(offer)
@@ -97,17 +120,20 @@ class Range:
             return self.media == "*/*" or offer.media.startswith(self.media[:-1])
         if self.media == offer.media:
             return True
-        codestream = offer.stored and offer.media not in (DICOM, OCTETS)
-        return self.media == OCTETS and codestream and self.transfer_syntax is not None
+        codestream = offer.media not in (DICOM, OCTETS)
+        named = self.transfer_syntax == offer.transfer_syntax
+        return (
+            self.media == OCTETS and codestream and (named or (offer.stored and self.transfer_syntax == "*"))
+        )
 
     def _matches_syntax(self, offer: Offer) -> bool:
-        if offer.transfer_syntax is None or self.transfer_syntax in ("*", offer.transfer_syntax):
+        if offer.transfer_syntax is None or self.transfer_syntax == offer.transfer_syntax:
             return True
-        if self.transfer_syntax is not None:
+        if offer.lossy and not offer.stored:
             return False
-        if self.wild and not self.untyped:
-            return True
-        return offer.media not in (DICOM, OCTETS) or offer.transfer_syntax == EXPLICIT_VR_LE
+        if self.transfer_syntax is not None:
+            return self.transfer_syntax == "*"
+        return offer.default or (self.wild and not self.untyped and offer.stored)
 
 
 ANYTHING = Range("*/*", None, None, 1.0)

@@ -31,6 +31,24 @@ COMPRESSED: dict[str, str] = {
     f"1.2.840.10008.1.2.4.{last}": media for media, family in _FAMILIES.items() for last in family
 } | {"1.2.840.10008.1.2.5": "image/dicom-rle"}
 
+# The transfer syntax that a compressed type means where none is named (Table 8.7.3-5).
+DEFAULTS: dict[str, str] = {
+    "image/jpeg": "1.2.840.10008.1.2.4.70",
+    "image/dicom-rle": "1.2.840.10008.1.2.5",
+    "image/jls": "1.2.840.10008.1.2.4.80",
+    "image/jp2": "1.2.840.10008.1.2.4.90",
+    "image/jpx": "1.2.840.10008.1.2.4.92",
+    "image/jphc": "1.2.840.10008.1.2.4.201",
+    "image/jxl": "1.2.840.10008.1.2.4.110",
+    "video/mpeg": "1.2.840.10008.1.2.4.101",
+    "video/mp4": "1.2.840.10008.1.2.4.102",
+    "video/H265": "1.2.840.10008.1.2.4.107",
+}
+# What may hold less than the pixels once were: encoded to only where named, sent as held where nothing is named.
+LOSSY = frozenset(
+    f"1.2.840.10008.1.2.4.{last}" for last in ("50", "51", "53", "55", "81", "91", "93", "111", "112", "203")
+) | {syntax for syntax, media in COMPRESSED.items() if media.startswith("video/")}
+
 # Spellings of earlier editions and of clients, by what they stand for today.
 ALIASES: dict[str, str] = {
     "image/x-dicom-rle": "image/dicom-rle",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from gateway.http.accept import Offer
 from gateway.http.media import DICOM, OCTETS, compressed_type
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
@@ -10,22 +13,29 @@ from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 
 
-def instance_offers(transfer_syntax: str, *, single: bool) -> list[Offer]:
-    """Of an instance stored in `transfer_syntax`; `single`: it is the only one, so a bare body will do."""
+def instance_offers(
+    transfer_syntax: str, *, single: bool, targets: Sequence[str] = (), native: bool = True
+) -> list[Offer]:
+    """Of an instance stored in `transfer_syntax`; `single`: it is the only one, so a bare body will do.
+
+    `targets` are what else it can be encoded to. `native`: Explicit VR Little Endian can hold it; where not, what is
+    stored stands for that (C-TS-4).
+    """
     as_stored = EXPLICIT_VR_LE if transfer_syntax in REWRITTEN else transfer_syntax
-    offers = [Offer(DICOM, True, as_stored, stored=True)]
-    if as_stored != EXPLICIT_VR_LE:
-        offers.append(Offer(DICOM, True, EXPLICIT_VR_LE))
+    offers = [Offer(DICOM, True, as_stored, stored=True, unnamed=not native)]
+    others = [EXPLICIT_VR_LE, *targets] if native else [*targets]
+    offers += [Offer(DICOM, True, target) for target in others if target != as_stored]
     return _and_single(offers) if single else offers
 
 
-def frame_offers(transfer_syntax: str | None, *, single: bool) -> list[Offer]:
-    """Of frames; `transfer_syntax` is that of encapsulated ones, None for native."""
+def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence[str] = ()) -> list[Offer]:
+    """Of frames; `transfer_syntax` is that of encapsulated ones, None for native; `targets` as above."""
     if transfer_syntax is None:
         offers = [Offer(OCTETS, True, EXPLICIT_VR_LE, stored=True)]
     else:
         stored = Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True)
         offers = [Offer(OCTETS, True, EXPLICIT_VR_LE), stored]
+    offers += [Offer(compressed_type(target), True, target) for target in targets]
     return _and_single(offers) if single else offers
 
 
@@ -38,4 +48,4 @@ def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
 
 
 def _and_single(offers: list[Offer]) -> list[Offer]:
-    return offers + [Offer(o.media, False, o.transfer_syntax, o.stored) for o in offers]
+    return offers + [replace(offer, multipart=False) for offer in offers]

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from gateway.dicom.multipart import boundary_of
 from gateway.errors import CodecError, GatewayError, NotAcceptable
-from gateway.http.accept import Accept, Offer, json_offers, not_acceptable
+from gateway.http.accept import Offer, json_offers, not_acceptable
 from gateway.http.caching import caching, not_modified
+from gateway.http.choice import Choice
 from gateway.http.conditional import byte_range, cut, entity_tag
 from gateway.http.documents import documents
 from gateway.http.encoding import choose_coding
-from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, instance_offers
+from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers
 from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
 from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
-from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
+from gateway.model import FrameNumber, Level, ResourcePath
+from gateway.services.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.http.routes import Services
@@ -54,10 +56,10 @@ class StudiesRetrieve:
     async def instances(self, request: Request) -> Response:
         """PS3.10 files, in the transfer syntax that each of them can be had in (10.4.3.3.1)."""
         path = resource_path(request.path_params)
-        accept = request.accept
+        _ = request.accept  # what is wrong with it is said before anything is looked up
         stored = await self._services.retrieve.instances(request.scope, path)
-        chosen = self._chosen(accept, stored, single=path.level is Level.INSTANCE)
-        tag = _tag(request, path.url(), *(f"{s.version} {o}" for s, o in chosen))
+        chosen = await self._chosen(request, stored, single=path.level is Level.INSTANCE)
+        tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
         headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
         if unchanged := not_modified(request, headers):
             return unchanged
@@ -76,23 +78,14 @@ class StudiesRetrieve:
             part_type="application/dicom",
         )
 
-    def _chosen(
-        self, accept: Accept, stored: Sequence[StoredInstance], *, single: bool
+    async def _chosen(
+        self, request: Request, stored: Sequence[StoredInstance], *, single: bool
     ) -> list[tuple[StoredInstance, Offer]]:
         """The best offer for each instance that has one (C-ACC-15). Raises NotAcceptable where none has."""
-        best: dict[str, Offer | None] = {}
-        offers: list[Offer] = []
-        for syntax in dict.fromkeys(instance.transfer_syntax for instance in stored):
-            possible = [
-                offer
-                for offer in instance_offers(syntax, single=single)
-                if offer.stored or self._services.retrieve.convertible(syntax)
-            ]
-            offers.extend(possible)
-            best[syntax] = next(iter(accept.rank(possible)), None)
-        chosen = [(s, offer) for s in stored if (offer := best[s.transfer_syntax]) is not None]
+        choice = Choice(self._services.retrieve, request, single=single)
+        chosen = [(s, offer) for s in stored if (offer := await choice.of(s)) is not None]
         if not chosen:
-            raise not_acceptable(offers)
+            raise not_acceptable(await choice.available(stored))
         return chosen
 
     async def _single_instance(
@@ -121,7 +114,7 @@ class StudiesRetrieve:
         return parts
 
     async def _open(self, request: Request, stored: StoredInstance, offer: Offer) -> Body:
-        target = None if offer.stored else EXPLICIT_VR_LE
+        target = None if offer.stored else offer.transfer_syntax
         return await self._services.retrieve.instance_bytes(request.scope, stored, target)
 
     async def _later(
@@ -142,7 +135,8 @@ class StudiesRetrieve:
         located = await self._services.retrieve.locate(request.scope, path)
         pixels = self._services.retrieve.checked_frames(located, numbers)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        offers = frame_offers(syntax, single=len(numbers) == 1)
+        targets = self._services.retrieve.targets(located)
+        offers = frame_offers(syntax, single=len(numbers) == 1, targets=targets)
         failure: GatewayError | None = None
         for offer in accept.rank(offers):
             try:
@@ -155,11 +149,12 @@ class StudiesRetrieve:
         self, request: Request, located: Located, numbers: Sequence[FrameNumber], offer: Offer
     ) -> Response:
         path = located.stored.identity.path
-        tag = _tag(request, located.stored.version, "frames", path.url(), numbers, offer)
+        tag = _tag(request, located.stored.version, "frames", path.url(), numbers, offer, ENCODER)
         headers = caching(request, tag, located.stored.version)
         if unchanged := not_modified(request, headers):
             return unchanged
-        bodies = await self._services.retrieve.frames(located, numbers, decoded=not offer.stored)
+        target = None if offer.stored else offer.transfer_syntax
+        bodies = await self._services.retrieve.frames(located, numbers, target=target)
         base = f"{request.base}{path.url()}/frames/"
         if not offer.multipart:
             headers["content-location"] = f"{base}{numbers[0]}"

@@ -23,6 +23,8 @@ from gateway.render.codecs import DEFLATED_FRAME, RLE, DecodedFrame, decode_fram
 from gateway.render.rle import HEADER
 from gateway.render.samples import Array, ybr_to_rgb
 
+# Of codecs, and of what is asked of them.
+VERSION = f"{imagecodecs.__version__}-1"
 # How much lossy syntaxes lose, where nobody says: hardly to be seen, in every one of them.
 JPEG_QUALITY = 90
 NEAR = 2

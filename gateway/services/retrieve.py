@@ -152,6 +152,10 @@ class Retrieve:
         """Why the instance cannot be had in a transfer syntax; empty where nothing is known against it."""
         return self._transcode.obstacle(located, target)
 
+    def too_long(self, located: Located) -> bool:
+        """Whether Explicit VR Little Endian cannot hold the pixel data, decoded (PS3.18 8.7.3.4)."""
+        return self._transcode.too_long(located)
+
     def _stored_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str) -> Body:
         spans = frame_spans(pixels, number)
         if not pixels.encapsulated and (pixels.bits_allocated == 1 or located.layout.big_endian):

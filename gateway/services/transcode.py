@@ -37,6 +37,8 @@ from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
 
 PART10 = "application/dicom"
+# What encodes: an entity tag of what it made must not outlive it.
+ENCODER = encoders.VERSION
 NEVER_SENT = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 NATIVE = NEVER_SENT | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
 ENCODED_AT_MOST = 64 << 20
@@ -110,6 +112,11 @@ class Transcode:
         if pixels.frames < pixels.declared_frames:
             return f"{pixels.declared_frames} frames are declared and there are {pixels.frames}"
         return targets.unreachable(pixels, _source(located, pixels), target)
+
+    def too_long(self, located: Located) -> bool:
+        """Whether the pixel data, decoded, is more than Explicit VR Little Endian can hold (PS3.18 8.7.3.4)."""
+        pixels = located.layout.pixels
+        return pixels is not None and pixels.encapsulated and bool(_too_long(pixels))
 
     def check(self, located: Located, target: str) -> None:
         """Raises NotAcceptable naming the obstacle and what could be had."""

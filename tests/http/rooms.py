@@ -35,6 +35,8 @@ from gateway.services.ingest import Outcome
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"
+PRIVATE = "1.2.3.4"
+HTJ2K = "1.2.840.10008.1.2.4.201"
 
 
 async def chunked(data: bytes) -> AsyncGenerator[bytes, None]:
@@ -107,7 +109,19 @@ class MemoryRetrieve:
         return [one for one in every if path.instance in (None, one.identity.instance)]
 
     def convertible(self, transfer_syntax: str) -> bool:
-        return transfer_syntax != MPEG
+        return transfer_syntax not in (MPEG, PRIVATE)
+
+    def possible(self, transfer_syntax: str) -> tuple[str, ...]:
+        return (HTJ2K,) if self.convertible(transfer_syntax) else ()
+
+    def targets(self, located: Any) -> list[str]:
+        return [HTJ2K]
+
+    def obstacle(self, located: Any, target: str) -> str:
+        return "" if self.convertible(located.stored.transfer_syntax) else "it cannot be decoded"
+
+    def too_long(self, located: Any) -> bool:
+        return False
 
     async def instance_bytes(
         self, scope: Scope, one: StoredInstance, target: str | None, span: Span | None = None
@@ -123,17 +137,29 @@ class MemoryRetrieve:
         return self.rows
 
     async def locate(self, scope: Scope, path: ResourcePath) -> Any:
-        return SimpleNamespace(stored=stored(1), layout=SimpleNamespace(transfer_syntax=JLS))
+        number = int((path.instance or "1.4.1").split(".")[-1])
+        syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
+        return SimpleNamespace(stored=stored(number, syntax), layout=SimpleNamespace(transfer_syntax=JLS))
 
     def checked_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
         if max(numbers) > 9:
             raise NotFound("frame 10: the instance has 9", parameter="frames")
         return SimpleNamespace(encapsulated=self.encapsulated)
 
-    async def frames(self, located: Any, numbers: Sequence[FrameNumber], *, decoded: bool) -> list[Body]:
+    async def frames(
+        self,
+        located: Any,
+        numbers: Sequence[FrameNumber],
+        *,
+        decoded: bool = False,
+        target: str | None = None,
+    ) -> list[Body]:
+        decoded = decoded or (target == EXPLICIT_VR_LE and self.encapsulated)
         if decoded and not self.decodable:
             raise NotAcceptable("cannot be decoded here")
         kind = b"native" if decoded or not self.encapsulated else b"stored"
+        if target not in (None, EXPLICIT_VR_LE):
+            kind = b"coding"
         return [Body("", None, 7, chunked(b"%s%d" % (kind, number))) for number in numbers]
 
     async def bulk(self, scope: Scope, path: ResourcePath, bulk_path: str) -> Body:

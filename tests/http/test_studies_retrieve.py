@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.model import EXPLICIT_VR_LE
-from tests.http.rooms import JLS, MPEG, Rooms
+from tests.http.rooms import JLS, MPEG, PRIVATE, Rooms
 
 BASE = "http://localhost:8080/dicom-web"
 STUDY = "/studies/1.2"
@@ -46,17 +46,30 @@ async def test_each_instance_in_the_syntax_it_can_be_had_in(web: httpx.AsyncClie
 async def test_one_that_cannot_be_converted_is_left_out_with_206(
     web: httpx.AsyncClient, rooms: Rooms
 ) -> None:
-    rooms.retrieve.syntaxes = [EXPLICIT_VR_LE, MPEG]
+    rooms.retrieve.syntaxes = [EXPLICIT_VR_LE, PRIVATE]
     answer = await web.get(STUDY, headers=PLAIN)
     assert answer.status_code == 206
     assert len(parts(answer)) == 1
     assert "1 instances cannot be sent" in answer.headers["warning"]
-    rooms.retrieve.syntaxes = [MPEG]
+    rooms.retrieve.syntaxes = [PRIVATE]
     refused = await web.get(STUDY, headers=PLAIN)
     assert refused.status_code == 406
     assert refused.json()["available"] == [
-        f'multipart/related; type="application/dicom"; transfer-syntax={MPEG}'
+        f'multipart/related; type="application/dicom"; transfer-syntax={PRIVATE}'
     ]
+
+
+async def test_a_lossy_one_that_cannot_be_decoded_stands_for_itself(
+    web: httpx.AsyncClient, rooms: Rooms
+) -> None:
+    """Where no transfer syntax is named; strictly native it is 406 (PS3.18 8.7.3.4)."""
+    rooms.retrieve.syntaxes = [EXPLICIT_VR_LE, MPEG]
+    answer = await web.get(STUDY, headers=PLAIN)
+    assert answer.status_code == 200
+    assert parts(answer)[1][0] == f"application/dicom; transfer-syntax={MPEG}"
+    rooms.retrieve.syntaxes = [MPEG]
+    strict = {"Accept": f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT_VR_LE}'}
+    assert (await web.get(STUDY, headers=strict)).status_code == 406
 
 
 async def test_a_bare_instance_and_ranges_of_it(web: httpx.AsyncClient) -> None:
