@@ -168,6 +168,28 @@ def realigned(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
     return bits.to_bytes((pixels.frame_bits + 7) // 8, "little")
 
 
+class BitJoin:
+    """Frames of single bits one behind another without padding between them (PS3.5 8.1.1, PS3.18 8.7.3.3.1).
+
+    `feed` takes whole frames that begin with a byte, `finish` gives the last bits.
+    """
+
+    def __init__(self, frame_bits: int) -> None:
+        self._frame = frame_bits
+        self._rest = 0
+        self._held = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        bits = int.from_bytes(chunk, "little") & (1 << self._frame) - 1
+        value, count = self._rest | bits << self._held, self._held + self._frame
+        whole = count // 8
+        self._rest, self._held = value >> 8 * whole, count % 8
+        return (value & (1 << 8 * whole) - 1).to_bytes(whole, "little")
+
+    def finish(self) -> bytes:
+        return self._rest.to_bytes(1, "little") if self._held else b""
+
+
 def plan(pixels: PixelLayout, numbers: Sequence[FrameNumber]) -> list[tuple[Span, list[FrameNumber]]]:
     """Native frames that lie side by side as one read each; each span covers its frames whole."""
     reads: list[tuple[Span, list[FrameNumber]]] = []

@@ -58,6 +58,13 @@ def native_frame_length(pixels: PixelLayout) -> int:
     return (pixels.rows * pixels.columns * pixels.samples * pixels.bits_allocated + 7) // 8
 
 
+def native_length(pixels: PixelLayout) -> int:
+    """Bytes of all frames once decoded, without padding between them."""
+    if pixels.bits_allocated == 1:
+        return (pixels.rows * pixels.columns * pixels.samples * pixels.frames + 7) // 8
+    return native_frame_length(pixels) * pixels.frames
+
+
 def described_after(pixels: PixelLayout, transfer_syntax: str) -> dict[str, str | int]:
     """What changes in the header when every frame is decoded: tag to its new value, nothing where all stays.
 

@@ -20,7 +20,7 @@ from gateway.model import (
     ResourcePath,
     Span,
 )
-from gateway.render.codecs import decodable, decode_frame, native_frame_length
+from gateway.render.codecs import decodable, decode_frame, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.services.body import Body, joined, mapped, only, primed, read_span
 from gateway.services.counters import Counters
@@ -29,7 +29,7 @@ from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.layouts import Layouts, Located
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
-from gateway.services.transcode import NEVER_SENT, Transcode
+from gateway.services.transcode import NEVER_SENT, Transcode, unpadded
 from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
@@ -308,8 +308,8 @@ class Retrieve:
             )
         numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
         bodies = await self.frames(located, numbers, decoded=True)
-        length = native_frame_length(pixels) * pixels.frames
-        return Body(OCTETS, EXPLICIT_VR_LE, length, joined([body.chunks for body in bodies]))
+        chunks = unpadded(joined([body.chunks for body in bodies]), pixels)
+        return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), chunks)
 
 
 async def _swapped(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from gateway.dicom.frames import BitJoin
 from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
 from gateway.dicom.layout import PixelLayout
 from gateway.dicom.rewrite import header
@@ -27,9 +28,9 @@ from gateway.model import (
     FrameNumber,
 )
 from gateway.render import encoders, targets
-from gateway.render.codecs import decodable, native_frame_length
+from gateway.render.codecs import decodable, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.body import Body, joined, only
+from gateway.services.body import Body, joined, mapped, only
 from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.layouts import Located
@@ -187,7 +188,8 @@ class Transcode:
         frames = _in_turn(lambda number: make(located, pixels, number), first, pixels.frames)
         tail = self._objects.after_pixels(located, pixels)
         if native:
-            size = native_frame_length(pixels) * pixels.frames
+            size = native_length(pixels)
+            frames = unpadded(frames, pixels)
             pad = b"\0" * (size % 2)
             head += header(pixels.tag, "OW" if pixels.bits_allocated > 8 else "OB", size + len(pad))
             length = len(head) + size + len(pad) + await self._objects.length_after(located, pixels)
@@ -226,6 +228,12 @@ def _too_long(pixels: PixelLayout) -> str:
 def _offset_table(pixels: PixelLayout) -> bytes:
     """The Basic Offset Table item: of one frame its offset, of several nothing (PS3.5 A.4)."""
     return _ITEM(0xFFFE, 0xE000, 4) + bytes(4) if pixels.frames == 1 else _ITEM(0xFFFE, 0xE000, 0)
+
+
+def unpadded(frames: AsyncGenerator[bytes, None], pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
+    """Native frames, each whole, as Pixel Data has them: single bits without padding between frames."""
+    bits = pixels.rows * pixels.columns * pixels.samples
+    return mapped(frames, BitJoin(bits)) if pixels.bits_allocated == 1 and bits % 8 else frames
 
 
 async def _fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
