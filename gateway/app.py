@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.dicom import extrakeys
 from gateway.errors import BadParameter, GatewayError
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
@@ -18,6 +19,7 @@ from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness
 from gateway.services.ingest import Ingest
 from gateway.services.journal import Journal
+from gateway.services.keys import Keys
 from gateway.services.remove import Remove
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
@@ -66,6 +68,7 @@ class Gateway:
         )
         self.search = Search(index)
         self.remove = Remove(index, self.journal, self.freshness)
+        self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
 
     @classmethod
@@ -73,6 +76,8 @@ class Gateway:
         cls, settings: Settings, *, check: bool = True, counters: Counters | None = None
     ) -> Gateway:
         """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
+        for text in settings.query_keys:
+            extrakeys.parsed(text)  # said before anything is opened
         endpoint = settings.s3_endpoint or None
         store = WithPlaces(
             open_store(settings.store_url, endpoint=endpoint), partial(open_place, endpoint=endpoint)
@@ -99,6 +104,8 @@ class Gateway:
         self.batcher.start()
         if follow:
             self.freshness.start()
+            await self.keys.configure(self.settings.query_keys)
+            self.keys.start()
             self._sweeping = asyncio.create_task(self._sweep())
 
     async def _sweep(self) -> None:
@@ -110,6 +117,7 @@ class Gateway:
             self._sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sweeping
+        await self.keys.close()
         await self.batcher.close()
         await self.ingest.close()
         await self.freshness.close()
@@ -137,6 +145,7 @@ def application(settings: Settings) -> Starlette:
         services.bind(
             ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove
         )
+        services.keys = gateway.keys
         try:
             yield
         finally:

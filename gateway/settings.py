@@ -35,8 +35,17 @@ class Settings:
     trusted_proxy: tuple[str, ...] = ()
     insecure: bool = False
     policy: str = "refuse"
-    default_limit: int = 200
+    default_limit: int = 0
+    """Results of a search that gives no limit; 0 is `max_limit`, as PS3.18 8.3.4.4 has it."""
     max_limit: int = 5000
+    max_matches: int = 0
+    """Searches that match more are refused with 413; 0 is no such limit."""
+    strict: bool = False
+    """What PS3.18 does not permit is refused, also where it could be overlooked."""
+    unsupported_matching: tuple[str, ...] = ()
+    """Kinds of matching to switch off: fuzzymatching, emptyvaluematching, multiplevaluematching."""
+    query_keys: tuple[str, ...] = ()
+    """Attributes to index for searches, such as `00181030` or `00231001[Acme 1.0]:DS` (see README)."""
     max_body: int = 0
     """Bytes a request body may have; 0 is no limit."""
     verify_transcoding: bool = True

@@ -130,19 +130,30 @@ def date_key(value: str) -> str:
     return text if len(text) == 8 and _are_digits(text) else ""
 
 
-def datetime_key(value: str) -> str:
-    """A DT value as `YYYYMMDDHHMMSS.FFFFFF` in UTC where it names its offset; '' where it is none."""
+def day_beside(moment: str, days: int) -> str:
+    """The date of `YYYYMMDD…`, some days later; as it is at the ends of the calendar."""
+    try:
+        return f"{datetime.strptime(moment[:8], '%Y%m%d') + timedelta(days=days):%Y%m%d}".rjust(8, "0")
+    except (ValueError, OverflowError):
+        return moment[:8]
+
+
+def datetime_key(value: str, zone: str = "") -> str:
+    """A DT value as `YYYYMMDDHHMMSS.FFFFFF`, in UTC where it or the data set (`zone`) names an offset; '' where
+    it is none.
+    """
     match = re.match(r"([0-9]{4,14})(?:\.([0-9]{1,6}))?([+-][0-9]{4})?\Z", value.strip())
     if match is None:
         return ""
-    digits, fraction, zone = match.groups()
+    digits, fraction, offset = match.groups()
+    offset = offset or zone
     full = digits + "00000101000000"[len(digits) :]
     try:
         # A leap second is taken for the last one of its minute, which it follows.
         moment = datetime.strptime(full[:12] + min(full[12:], "59"), "%Y%m%d%H%M%S")
-        if zone is not None:
-            minutes = int(zone[1:3]) * 60 + int(zone[3:])
-            moment -= timedelta(minutes=minutes if zone[0] == "+" else -minutes)
+        if offset:
+            minutes = int(offset[1:3]) * 60 + int(offset[3:])
+            moment -= timedelta(minutes=minutes if offset[0] == "+" else -minutes)
     except (ValueError, OverflowError):
         return ""
     return f"{moment.year:04}{moment:%m%d%H%M%S}.{fraction or '':0<6}"

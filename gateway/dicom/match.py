@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 from gateway.dicom import keys
+from gateway.dicom.private import where
 from gateway.dicom.query import (
     DateTimeRange,
     Empty,
@@ -26,40 +27,41 @@ from gateway.dicom.query import (
     Universal,
     Wildcard,
 )
+from gateway.dicom.zones import shifted, shifted_time, zone_of
 
 NUMERIC = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"})
-_TEMPORAL: Mapping[str, Callable[[str], str]] = {
+TEMPORAL: Mapping[str, Callable[[str], str]] = {
     "DA": keys.date_key,
     "TM": keys.time_key,
     "DT": keys.datetime_key,
 }
 
 
-def satisfies(dataset: Mapping[str, Any], matches: Sequence[Match]) -> bool:
-    """Whether all of `matches` hold for the data set."""
-    return all(_holds(dataset, match) for match in matches)
+def satisfies(dataset: Mapping[str, Any], matches: Sequence[Match], zone: str = "") -> bool:
+    """Whether all of `matches` hold for the data set; `zone` is that of the data set it is an item of."""
+    zone = zone_of(dataset) or zone
+    return all(_holds(dataset, match, zone) for match in matches)
 
 
-def _holds(dataset: Mapping[str, Any], match: Match) -> bool:
+def _holds(dataset: Mapping[str, Any], match: Match, zone: str) -> bool:
     if isinstance(match, Universal):
         return True
     if isinstance(match, InItem):
-        return any(
-            satisfies(item, match.keys) for item in _values(dataset, match.path) if isinstance(item, Mapping)
-        )
+        items = (item for item in _values(dataset, match.path) if isinstance(item, Mapping))
+        return any(satisfies(item, match.keys, zone) for item in items)
     if isinstance(match, DateTimeRange):
-        return _in_interval(dataset, match)
+        return _in_interval(dataset, match, zone)
     values = [value for value in _values(dataset, match.path) if value is not None]
     if isinstance(match, Empty):
         return all(_is_blank(value, match.vr) for value in values)
-    return any(_matches(value, match) for value in values)
+    return any(_matches(value, match, zone) for value in values)
 
 
-def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy) -> bool:
+def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy, zone: str) -> bool:
     if isinstance(match, Fuzzy):
         return _sounds(keys.name_text(value), match.words)
     if isinstance(match, Range):
-        return _within(str(value), match)
+        return _within(str(value), match, zone)
     if isinstance(match, OneOf):
         return str(value) in match.values
     if isinstance(match, Wildcard):
@@ -71,7 +73,7 @@ def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy) -> bo
 
 def _values(dataset: Mapping[str, Any], path: Path) -> Iterator[Any]:
     """Every value at the path, through every item on the way."""
-    attribute = dataset.get(f"{path[0]:08X}")
+    attribute = dataset.get(where(dataset, path[0]))
     values = attribute.get("Value", ()) if attribute else ()
     if len(path) == 1:
         yield from values
@@ -88,9 +90,9 @@ def _is_blank(value: Any, vr: str) -> bool:
 def _equal(value: Any, match: Equals) -> bool:
     if match.vr == "PN":
         return _named(value, match.value, operator.eq)
-    if match.vr in _TEMPORAL:
-        key = _TEMPORAL[match.vr](str(value))
-        return bool(key) and key == _TEMPORAL[match.vr](match.value)
+    if match.vr in TEMPORAL:
+        key = TEMPORAL[match.vr](str(value))
+        return bool(key) and key == TEMPORAL[match.vr](match.value)
     if match.vr in NUMERIC:
         return keys.number_key(value) == keys.number_key(match.value)
     return str(value) == match.value
@@ -150,13 +152,17 @@ def _sounds_in(tokens: str, word: str) -> bool:
     return any(f" {p}" in tokens for p in prefixes) or any(f" ~{s} " in tokens for s in sounds)
 
 
-def _within(value: str, match: Range) -> bool:
-    key = _TEMPORAL[match.vr](value)
+def _within(value: str, match: Range, zone: str) -> bool:
+    key = keys.datetime_key(value, zone) if match.vr == "DT" else TEMPORAL[match.vr](value)
+    if key and match.zone and zone and match.vr == "TM":
+        key = shifted_time(key, zone, match.zone)
     return bool(key) and (match.low is None or key >= match.low) and (match.high is None or key <= match.high)
 
 
-def _in_interval(dataset: Mapping[str, Any], match: DateTimeRange) -> bool:
+def _in_interval(dataset: Mapping[str, Any], match: DateTimeRange, zone: str) -> bool:
     date = next((keys.date_key(str(v)) for v in _values(dataset, match.date) if v), "")
     time = next((keys.time_key(str(v)) for v in _values(dataset, match.time) if v), "")
     moment = date + (time or "000000.000000")
+    if date and time and zone and match.zone:
+        moment = shifted(moment, zone, match.zone)
     return bool(date) and (match.low or "") <= moment and (match.high is None or moment <= match.high)

@@ -11,7 +11,11 @@ from typing import TypeAlias
 
 from gateway.model import Level, ResourcePath
 
+# Private tags are `gateway.dicom.private.PrivateTag`.
 Path: TypeAlias = tuple[int, ...]
+
+# Where a row is in the default order of its level: what it is ordered by, from the study down to its UID.
+Position: TypeAlias = tuple[str | int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +54,30 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """DA, TM or DT range, both ends inclusive; None is open. Ends are padded to full precision."""
+    """DA, TM or DT range, both ends inclusive; None is open. Ends are padded to full precision.
+
+    `zone` is the zone in which a time of day was asked for; a DT is in UTC by now.
+    """
 
     path: Path
     vr: str
     low: str | None
     high: str | None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DateTimeRange:
     """Combined date and time range: one interval over two elements (PS3.4 C.2.2.2.5).
 
-    Ends are `YYYYMMDDHHMMSS.FFFFFF`, inclusive; None is open.
+    Ends are `YYYYMMDDHHMMSS.FFFFFF`, inclusive; None is open. `zone` is the zone in which it was asked for.
     """
 
     date: Path
     time: Path
     low: str | None
     high: str | None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ class Query:
 
     `within` narrows to a study (or a series of it); `relational` is set for `/series`, `/instances` and
     `/studies/{study}/instances`. `include` holds the includefield paths, `include_all` stands for `all`.
-    `limit` is already capped by the server's maximum.
+    `limit` is already capped by the server's maximum. `after` is where the page before ended.
     """
 
     level: Level
@@ -115,3 +124,4 @@ class Query:
     limit: int = 200
     offset: int = 0
     count: bool = False
+    after: Position | None = None

@@ -24,9 +24,12 @@ class HttpSettings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
-    default_limit: int = 200
+    default_limit: int = 0
     max_limit: int = 5000
     max_body: int = 0
+    max_matches: int = 0
+    strict: bool = False
+    unsupported_matching: tuple[str, ...] = ()
 
     @staticmethod
     def of(settings: Settings) -> HttpSettings:
@@ -39,8 +42,17 @@ class HttpSettings:
             default_limit=settings.default_limit,
             max_limit=settings.max_limit,
             max_body=settings.max_body,
+            max_matches=settings.max_matches,
+            strict=settings.strict,
+            unsupported_matching=settings.unsupported_matching,
         )
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.default_limit, self.max_limit)
+        return Limits(
+            self.default_limit or self.max_limit,
+            self.max_limit,
+            self.max_matches,
+            self.strict,
+            frozenset(self.unsupported_matching),
+        )

@@ -19,6 +19,7 @@ _INSTANCE = f"{_SERIES}/instances/{{instance}}"
 
 _STORE_IN = ('multipart/related; type="application/dicom"', "application/dicom")
 _RESULTS = ("application/dicom+json", 'multipart/related; type="application/dicom+xml"')
+_API = ("application/json",)
 _STORED = ("application/dicom+json", "application/dicom+xml")
 _FILES = ('multipart/related; type="application/dicom"',)
 _PIXELS = (
@@ -63,6 +64,14 @@ TABLE: tuple[Resource, ...] = (
     Resource("/livez", {"GET": Operation("livez", ("text/plain",))}),
     Resource("/readyz", {"GET": Operation("readyz", ("text/plain",))}),
     Resource("/metrics", {"GET": Operation("metrics", ("text/plain",))}),
+    Resource(
+        "/api/v1/keys",
+        {"GET": Operation("list_keys", _API), "POST": Operation("declare_key", _API, _API)},
+    ),
+    Resource(
+        "/api/v1/keys/{key}", {"GET": Operation("show_key", _API), "DELETE": Operation("drop_key")}
+    ),
+    Resource("/api/v1/keys/{key}/failures", {"GET": Operation("key_failures", _API)}),
     Resource(SERVICE, {"GET": Operation("home", ("text/html",))}),
     Resource(
         f"{SERVICE}/studies",

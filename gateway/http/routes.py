@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from starlette.types import Lifespan, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from gateway.http.api_keys import ApiKeys
 from gateway.http.errors import MethodNotAllowed, failure
 from gateway.http.guard import Guard
 from gateway.http.httpsettings import HttpSettings
@@ -29,6 +30,7 @@ from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
     from gateway.services.ingest import Ingest
+    from gateway.services.keys import Keys
     from gateway.services.remove import Remove
     from gateway.services.retrieve import Retrieve
     from gateway.services.search import Search
@@ -48,6 +50,7 @@ class Services:
     retrieve: Retrieve
     search: Search
     remove: Remove
+    keys: Keys
 
     def __init__(self) -> None:
         self.counters = Counters()
@@ -69,6 +72,7 @@ def build(
 def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
     """The handler of each operation that the table names."""
     rooms = (
+        ApiKeys(services),
         Metrics(services),
         Pages(services),
         StudiesRemove(services),

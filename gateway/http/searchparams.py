@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from gateway.dicom.dictionary import tag_of, vr_of
-from gateway.dicom.query import DateTimeRange, InItem, Match, Path, Query, Range
+from gateway.dicom.dictionary import private_vr, vr_of
+from gateway.dicom.levels import RANK, level_of
+from gateway.dicom.private import PrivateTag, is_private
+from gateway.dicom.query import DateTimeRange, Equals, InItem, Match, Path, Query, Range
 from gateway.errors import BadParameter
-from gateway.http import times
+from gateway.http import cursors, times
+from gateway.http.attributes import Names, plain_path
 from gateway.http.matching import MATCHABLE, Key, Rules, match_of
 from gateway.http.params import Params, decode
 from gateway.model import Level, ResourcePath
 
 # `v` names a version in our URLs, `_` is what scripts add to get round caches.
 CONTROL = frozenset(
-    {"limit", "offset", "count", "includefield", "accept", "charset", "v", "_"}
+    {"limit", "offset", "cursor", "count", "includefield", "accept", "charset", "v", "_"}
     | {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}
 )
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 TIMEZONE_OFFSET = 0x00080201
+STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 MAX_OFFSET = 1 << 53
 
-_HEX = re.compile(r"[0-9A-Fa-f]{8}\Z")
+# Kinds of matching, and what is said where one is not supported (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6).
+UNSUPPORTED = {
+    "fuzzymatching": "Only literal matching has been performed.",
+    "emptyvaluematching": "Empty Value Matching has not been performed.",
+    "multiplevaluematching": "Multiple Value Matching has not been performed.",
+}
 
 # Dates with the times that belong to them: ranges on both are one interval (PS3.4 C.2.2.2.5).
 DATE_TIME: dict[int, int] = {
@@ -42,18 +51,29 @@ DATE_TIME: dict[int, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many results a search gives when it does not say, and at most."""
+    """How many results a search gives when it does not say, and at most; what is done only if so configured.
+
+    `unsupported` names kinds of matching that are switched off, `strict` turns what is merely not permitted into
+    a 400, `most_matches` is how many a search may match before it is a 413 (0: any number).
+    """
 
     default: int = 200
     most: int = 5000
+    most_matches: int = 0
+    strict: bool = False
+    unsupported: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Asked:
-    """A search as it was asked; `ignored` names parameters that are not supported (PS3.18 8.3)."""
+    """A search as it was asked; `ignored` names parameters that are not supported (PS3.18 8.3).
+
+    `warnings` are what the standard has said in other words (8.3.4.2, 8.3.4.5, 8.3.4.6).
+    """
 
     query: Query
     ignored: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +83,89 @@ class Target:
     level: Level
     within: ResourcePath | None = None
 
+    @property
+    def levels(self) -> frozenset[Level]:
+        """Of match keys that are permitted (PS3.18 Table 10.6.1-1)."""
+        ranks = range(RANK[self.level] + 1)
+        above = 0 if self.within is None else 1 + RANK[self.within.level]
+        return frozenset(level for level, rank in RANK.items() if rank in ranks and rank >= above)
 
-def search_query(params: Params, target: Target, limits: Limits) -> Asked:
-    """Raises BadParameter naming the parameter and what was wanted; what is unknown is ignored and named."""
+
+def search_query(
+    params: Params, target: Target, limits: Limits, vrs: Mapping[Path, str] = MappingProxyType({})
+) -> Asked:
+    """Raises BadParameter naming the parameter and what was wanted; what is unknown is ignored and named.
+
+    `vrs` are those of query keys that were declared.
+    """
     ignored: list[str] = []
-    keys = _keys(params, ignored)
-    rules = _rules(params, keys)
-    include, include_all = _included(params, ignored)
+    warnings: list[str] = []
+    names = Names(params)
+    keys = _keys(params, names, vrs, ignored)
+    rules = _rules(params, keys, limits.unsupported, warnings)
+    include, include_all = _included(params, names, limits, ignored)
+    keys = [key for key in keys if key.path != (TIMEZONE_OFFSET,) and key.path not in names.used]
+    keys = [key for key in keys if _is_permitted(key, target, limits, ignored)]
     limit = params.unsigned("limit")
     query = Query(
         level=target.level,
         within=target.within,
-        matches=_matches([key for key in keys if key.path != (TIMEZONE_OFFSET,)], rules),
+        matches=_matches(keys, rules),
         include=include,
         include_all=include_all,
         limit=min(limits.default if limit is None else limit, limits.most),
         offset=min(params.unsigned("offset") or 0, MAX_OFFSET),
         count=params.flag("count"),
     )
-    return Asked(query, ignored)
+    return Asked(_continued(params, query), ignored, warnings)
 
 
-def _keys(params: Params, ignored: list[str]) -> list[Key]:
+def _continued(params: Params, query: Query) -> Query:
+    """From where a page ended. Raises BadParameter."""
+    cursor = params.one("cursor")
+    if cursor is None:
+        return query
+    if params.all("offset"):
+        raise BadParameter("cursor: stands instead of offset", parameter="cursor", expected="one of the two")
+    return replace(query, after=cursors.read(query, cursor))
+
+
+def is_private_asked(params: Params) -> bool:
+    """Whether a private element is named, whose VR only a declared key may know."""
+    return any((path := plain_path(name)) and any(map(is_private, path)) for name, _ in params.pairs)
+
+
+def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) -> bool:
+    """Keys of other levels are not permitted there, and not supported (PS3.18 10.6.1.2.1, Q-11).
+
+    One of a level above without a value only asks for the attribute.
+    """
+    level = level_of(key.path[0])
+    if level in target.levels or (RANK[level] <= RANK[target.level] and not key.raw):
+        return True
+    path = target.within
+    uids = {} if path is None else {STUDY_UID: path.study, SERIES_UID: path.series}
+    if key.raw and uids.get(key.path[-1]) == key.raw:
+        return True
+    if limits.strict:
+        wanted = " or ".join(sorted(level.value for level in target.levels))
+        raise BadParameter(
+            f"{key.name}: a key of {level.value} level is not permitted here",
+            parameter=key.name,
+            expected=f"a key of {wanted} level",
+        )
+    ignored.append(key.name)
+    return False
+
+
+def _keys(params: Params, names: Names, vrs: Mapping[Path, str], ignored: list[str]) -> list[Key]:
     keys: dict[Path, Key] = {}
-    given = {name.upper() for name, _ in params.pairs}
     for name, raw in params.pairs:
         if name in CONTROL:
             continue
-        path = attribute_path(name)
-        key = None if path is None else _key(name, path, raw)
+        path = names.path(name)
+        key = None if path is None else _key(name, path, raw, vrs)
         if key is None:
-            if path is not None and _is_private(path[-1]):
-                _check_private(name, path[-1], given)
             ignored.append(name)
             continue
         if key.path in keys:
@@ -103,7 +174,7 @@ def _keys(params: Params, ignored: list[str]) -> list[Key]:
     return list(keys.values())
 
 
-def _key(name: str, path: Path, raw: str) -> Key | None:
+def _key(name: str, path: Path, raw: str, vrs: Mapping[Path, str]) -> Key | None:
     """None where the attribute cannot be matched on. Raises BadParameter where the path makes no sense."""
     if any(vr_of(tag) not in ("SQ", "") for tag in path[:-1]):
         raise BadParameter(
@@ -111,7 +182,7 @@ def _key(name: str, path: Path, raw: str) -> Key | None:
             parameter=name,
             expected="SQ before '.'",
         )
-    vr = vr_of(path[-1])
+    vr = vrs.get(path) or _vr_of(path[-1])
     if vr == "SQ":
         if raw:
             raise BadParameter(
@@ -120,39 +191,18 @@ def _key(name: str, path: Path, raw: str) -> Key | None:
                 expected="an attribute of its items",
             )
         return Key(name, path, "UI", "")
-    if path == (SPECIFIC_CHARACTER_SET,) or _is_private(path[-1]):
-        return None  # the first is never matched (Q-31), private attributes are not indexed
+    if path == (SPECIFIC_CHARACTER_SET,):
+        return None  # never matched (Q-31)
     vr = "US" if vr == "US or SS" else vr
     return Key(name, path, vr, raw) if vr in MATCHABLE else None
 
 
-def attribute_path(name: str) -> Path | None:
-    """Keywords or tags joined by dots, None where one is unknown (C-QP-11, C-QP-12)."""
-    path: list[int] = []
-    for piece in name.split("."):
-        tag = int(piece, 16) if _HEX.match(piece) else tag_of(piece)
-        if tag is None or tag >> 16 in (0x0000, 0x0002, 0xFFFE):
-            return None
-        path.append(tag)
-    return tuple(path)
+def _vr_of(tag: int) -> str:
+    """Private elements that no dictionary knows are compared as text."""
+    return (private_vr(tag.creator, tag) or "LO") if isinstance(tag, PrivateTag) else vr_of(tag)
 
 
-def _is_private(tag: int) -> bool:
-    return bool(tag >> 16 & 1)
-
-
-def _check_private(name: str, tag: int, given: set[str]) -> None:
-    """A private attribute needs its creator beside it (Q-26)."""
-    creator = f"{tag & 0xFFFF0000 | tag >> 8 & 0xFF:08X}"
-    if tag & 0xFFFF > 0xFF and creator not in given:
-        raise BadParameter(
-            f"{name}: a private attribute needs its creator, {creator}=…, beside it",
-            parameter=name,
-            expected=creator,
-        )
-
-
-def _rules(params: Params, keys: Sequence[Key]) -> Rules:
+def _rules(params: Params, keys: Sequence[Key], unsupported: frozenset[str], warnings: list[str]) -> Rules:
     zone = None
     for key in keys:
         if key.path == (TIMEZONE_OFFSET,) and key.raw:
@@ -162,12 +212,13 @@ def _rules(params: Params, keys: Sequence[Key]) -> Rules:
                 raise BadParameter(
                     f"{key.name}: want {error}", parameter=key.name, expected=str(error)
                 ) from error
-    return Rules(
-        fuzzy=params.flag("fuzzymatching"),
-        empty=params.flag("emptyvaluematching"),
-        multiple=params.flag("multiplevaluematching"),
-        zone=zone,
-    )
+    asked = {name: params.flag(name) for name in UNSUPPORTED}
+    for name in sorted(unsupported):
+        if asked.get(name):
+            asked[name] = False
+            warnings.append(f"The {name} parameter is not supported. {UNSUPPORTED[name]}")
+    fuzzy, empty, multiple = asked.values()
+    return Rules(fuzzy, empty, multiple, zone)
 
 
 def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
@@ -182,7 +233,21 @@ def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
         if key.vr in ("DA", "TM") and "-" in decode(key.name, key.raw):
             ranges.add(key.path)
     flat.extend(InItem((sequence,), _matches(inner, rules)) for sequence, inner in items.items())
-    return tuple(_combined(flat, ranges))
+    return tuple(_in_zone(node, rules.zone) for node in _combined(flat, ranges))
+
+
+def _in_zone(node: Match, zone: str | None) -> Match:
+    """Dates and times of day are meant in the zone of the query; a date begins at its midnight (Q-32)."""
+    if zone is None:
+        return node
+    if isinstance(node, DateTimeRange) or (isinstance(node, Range) and node.vr == "TM"):
+        return replace(node, zone=zone)
+    clock = DATE_TIME.get(node.path[-1])
+    if clock is None or not isinstance(node, Equals | Range):
+        return node
+    low, high = (node.value, node.value) if isinstance(node, Equals) else (node.low, node.high)
+    day = Range(node.path, "DA", low, high)
+    return replace(_interval(day, Range((*node.path[:-1], clock), "TM", None, None)), zone=zone)
 
 
 def _combined(nodes: Sequence[Match], ranges: set[Path]) -> list[Match]:
@@ -205,7 +270,9 @@ def _interval(day: Range, clock: Range) -> DateTimeRange:
     return DateTimeRange(day.path, clock.path, low, high)
 
 
-def _included(params: Params, ignored: list[str]) -> tuple[tuple[Path, ...], bool]:
+def _included(
+    params: Params, names: Names, limits: Limits, ignored: list[str]
+) -> tuple[tuple[Path, ...], bool]:
     """includefield: tags, keywords, dotted paths; commas raw or encoded; `all` wins over the rest (Q-74 …
     Q-79).
     """
@@ -217,9 +284,15 @@ def _included(params: Params, ignored: list[str]) -> tuple[tuple[Path, ...], boo
             if name == "all":
                 everything = True
                 continue
-            path = attribute_path(name) if name else None
+            path = names.path(name, "includefield") if name else None
             if path is not None:
                 paths[path] = None
             elif name:
                 ignored.append(f"includefield {name}")
+    if everything and paths and limits.strict:
+        raise BadParameter(
+            "includefield: 'all' stands beside other attributes",
+            parameter="includefield",
+            expected="all alone",
+        )
     return tuple(paths), everything

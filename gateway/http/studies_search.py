@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from gateway.dicom.query import Query
+from gateway.errors import TooLarge
+from gateway.http import cursors
 from gateway.http.accept import json_offers
 from gateway.http.caching import REVALIDATE
 from gateway.http.documents import documents
 from gateway.http.httpsettings import HttpSettings
 from gateway.http.paths import resource_path
 from gateway.http.request import Request
+from gateway.http.resources import SERVICE
 from gateway.http.responses import Response
-from gateway.http.searchparams import Target, search_query
+from gateway.http.searchparams import Asked, Target, is_private_asked, search_query
 from gateway.model import Level
 
 if TYPE_CHECKING:
@@ -40,20 +46,50 @@ class StudiesSearch:
         within = resource_path(request.path_params) if request.path_params else None
         offer = request.accept.choose(json_offers())
         request.check_charset()
-        asked = search_query(request.params, Target(level, within), self._limits)
-        page = await self._services.search.search(request.scope, asked.query)
-        headers = {"cache-control": REVALIDATE, **_said(page, asked.ignored, request.base)}
+        vrs = await self._services.search.vrs() if is_private_asked(request.params) else {}
+        asked = search_query(request.params, Target(level, within), self._limits, vrs)
+        page = await self._found(request, asked.query)
+        headers = {"cache-control": REVALIDATE, **_said(page, asked, request.base)}
         if not page.rows:
             return Response(204, headers)
+        if page.remaining and page.last is not None:
+            headers["link"] = f'<{_next(request, cursors.written(asked.query, page.last))}>; rel="next"'
         return await documents(request, offer, page.rows, request.path, headers)
 
+    async def _found(self, request: Request, query: Query) -> Page:
+        """Raises TooLarge where the search is broader than is allowed (10.6.3.1)."""
+        most = self._limits.most_matches
+        if not most:
+            return await self._services.search.search(request.scope, query)
+        page = await self._services.search.search(request.scope, replace(query, count=True))
+        if page.total is not None and page.total > most:
+            raise TooLarge(
+                f"the search matches more than the {most} results that are allowed; ask for less",
+                expected="more or narrower match parameters",
+            )
+        return page if query.count else replace(page, total=None)
 
-def _said(page: Page, ignored: list[str], base: str) -> dict[str, str]:
+
+def _next(request: Request, cursor: str) -> str:
+    """The same search, from where this page ended."""
+    pairs = [(name, value) for name, value in request.params.pairs if name not in ("offset", "cursor")]
+    query = "&".join(
+        f"{quote(name, safe='.')}={_ascii(value)}" for name, value in [*pairs, ("cursor", cursor)]
+    )
+    return f"{request.base}{request.path.partition(SERVICE)[2]}?{query}"
+
+
+def _ascii(raw: str) -> str:
+    """A value as it was sent; what a URI must not hold is encoded."""
+    return quote(raw.encode("utf-8", "surrogateescape"), safe="%!$'()*+,-./:;=?@_~")
+
+
+def _said(page: Page, asked: Asked, base: str) -> dict[str, str]:
     """Warnings, in the words of 8.3.4.4.1, and the total where it was asked for."""
-    lines = []
+    lines = [f"299 {base}: {warning}" for warning in asked.warnings]
     if page.remaining:
         lines.append(f"299 {base}: There are {page.remaining} additional results that can be requested")
-    unsupported = list(dict.fromkeys([*ignored, *page.ignored]))
+    unsupported = list(dict.fromkeys([*asked.ignored, *page.ignored]))
     if unsupported:
         names = ", ".join(name[:80] for name in unsupported[:20])
         lines.append(f"299 {base}: The following parameters are not supported and were ignored: {names}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.index import changelog, reading, rows
+from gateway.index import changelog, extra, reading, rows
 from gateway.index.base import (
     Admitted,
     Change,
@@ -161,6 +161,7 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
         _apply(ledger, change, versions)
     await ledger.write()
     await ledger.finish(_revisions(changes))
+    await extra.replay(db, changes)
     await changelog.append(db, changes)
     await db.revisions_given()
     await changelog.mark_journaled(db, [change.revision for change in changes])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gateway.dicom.dictionary import vr_of
 from gateway.dicom.levels import RANK, level_of
 from gateway.dicom.match import satisfies
+from gateway.dicom.private import PrivateTag, creator_key, where
 from gateway.dicom.query import DateTimeRange, InItem, Match, Path, Query, Universal
 from gateway.index import rows
 from gateway.index.entities import Entity
@@ -113,27 +114,55 @@ class Answers:
         return answer
 
     def _add(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
-        key, attribute = f"{tag:08X}", _attribute(found, tag)
+        key, attribute = _attribute(found, tag)
         if attribute is not None and (key not in answer or tag in self.whole):
             answer[key] = attribute
-        elif vr := vr_of(tag)[:2]:
+            self._with_creator(answer, key, tag, found)
+        elif not isinstance(tag, PrivateTag) and (vr := vr_of(tag)[:2]):
             answer.setdefault(key, {"vr": vr})
+
+    def _with_creator(self, answer: rows.Attributes, key: str, tag: int, found: dict[Level, Entity]) -> None:
+        """A private element comes with the element that says whose it is (PS3.18 8.3.4.3)."""
+        if isinstance(tag, PrivateTag):
+            *_, own = found.values()
+            answer[creator_key(key)] = own.attributes[creator_key(key)]
 
     def _shape(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
         """Of a matched sequence only the items that match, and of these what was asked for (PS3.4 C.2.2.2.6)."""
         if RANK[level_of(tag)] > RANK[self.query.level]:
             return
-        key, attribute = f"{tag:08X}", _attribute(found, tag)
+        key, attribute = _attribute(found, tag)
         items = rows.items_of(attribute)
         if items is None:
-            answer.setdefault(key, attribute or {"vr": "SQ"})
+            if attribute is not None or not isinstance(tag, PrivateTag):
+                answer.setdefault(key, attribute or {"vr": "SQ"})
             return
-        matches = [match for match in self.items.get(tag, ()) if len(match.path) == 1]
-        items = [item for item in items if all(satisfies(item, match.keys) for match in matches)]
+        items = _fitting(items, self.items.get(tag, ()))
         if tag not in self.whole and not self.query.include_all:
             wanted = [*self.parts.get(tag, ()), *(_REQUEST_KEYS if tag == _REQUEST else ())]
             items = [_projected(item, wanted) for item in items]
         answer[key] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+        self._with_creator(answer, key, tag, found)
+
+
+def _fitting(items: Sequence[rows.Attributes], matches: Sequence[InItem]) -> list[rows.Attributes]:
+    """The items that match, and in them likewise of the sequences that were matched on."""
+    fitting = [item for item in items if all(satisfies(item, match.keys) for match in matches)]
+    inner: dict[int, list[InItem]] = {}
+    for match in matches:
+        for key in match.keys:
+            if isinstance(key, InItem):
+                inner.setdefault(key.path[0], []).append(key)
+    return [_narrowed(item, inner) for item in fitting] if inner else fitting
+
+
+def _narrowed(item: rows.Attributes, inner: dict[int, list[InItem]]) -> rows.Attributes:
+    made = dict(item)
+    for tag, matches in inner.items():
+        items = rows.items_of(item.get(where(item, tag)))
+        if items is not None:
+            made[where(item, tag)] = {"vr": "SQ", "Value": _fitting(items, matches)}
+    return made
 
 
 def _paths_of(match: InItem) -> Iterator[Path]:
@@ -159,21 +188,23 @@ def _without_part(answer: rows.Attributes) -> rows.Attributes:
     return {tag: value for tag, value in answer.items() if tag != rows.REQUEST}
 
 
-def _attribute(found: dict[Level, Entity], tag: int) -> rows.Attribute | None:
-    """As its level shows it; else as the row itself has it."""
-    key = f"{tag:08X}"
+def _attribute(found: dict[Level, Entity], tag: int) -> tuple[str, rows.Attribute | None]:
+    """Its key, and as its level shows it; else as the row itself has it."""
     *_, own = found.values()
-    return found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
+    key = where(own.attributes, tag)
+    return key, found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
 
 
 def _projected(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
     """The parts of an item that paths name; empty where the item has none."""
     made: rows.Attributes = {}
-    for tag in sorted({path[0] for path in paths}):
-        key, below = f"{tag:08X}", [path[1:] for path in paths if path[0] == tag]
+    for tag in dict.fromkeys(path[0] for path in paths):
+        key, below = where(item, tag), [path[1:] for path in paths if path[0] == tag]
         items = rows.items_of(item.get(key))
         if items is not None and all(below):
             made[key] = {"vr": "SQ", "Value": [_projected(inner, below) for inner in items]}
-        elif key in item or vr_of(tag):
+        elif key in item or (key and vr_of(tag)):
             made[key] = item.get(key, {"vr": vr_of(tag)[:2]})
-    return made
+        if isinstance(tag, PrivateTag) and key in item:
+            made[creator_key(key)] = item[creator_key(key)]
+    return dict(sorted(made.items()))

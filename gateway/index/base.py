@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
-from gateway.dicom.query import Match, Query
+from gateway.dicom.query import Match, Path, Position, Query
 from gateway.model import (
     DEFAULT_PARTITION,
     Identity,
@@ -75,7 +76,8 @@ class NewVersion:
 class Change:
     """One row of the append-only change log; also one line of the journal.
 
-    kind: 'store' (a version became current), 'again' (identical content received again, nothing stored),
+    kind: 'key' and 'unkey' (a query key was declared or dropped: `reason` is its definition, no instance is
+    meant), 'store' (a version became current), 'again' (identical content received again, nothing stored),
     'delete' (tombstone), 'restore', 'reclaim' (bytes of a deleted version given up). `path` of a delete may be
     a study or series; one row per instance is written all the same. `locator` and digests are set for 'store'.
     """
@@ -145,12 +147,43 @@ class Page:
 
     `remaining` is how many more there are beyond this page, exact up to 10,000 (then 10,000).
     `total` is set when the query asked to count. `ignored` names keys that could not be matched on.
+    `last` is the position of the last row, from which the next page goes on whatever is stored meanwhile.
     """
 
     rows: Sequence[bytes]
     remaining: int = 0
     total: int | None = None
     ignored: tuple[str, ...] = ()
+    last: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraKey:
+    """A query key that was declared. `state` is 'filling' or 'ready'; only then does it answer searches alone.
+
+    `done` of `total` rows of its level are indexed, `failed` of them with a value that could not be.
+    """
+
+    id: int
+    path: Path
+    vr: str
+    level: Level
+    state: str
+    done: int
+    total: int
+    failed: int
+    declared: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFailure:
+    """A study, series or instance with a value that could not be indexed; `place` is where to go on."""
+
+    study: str
+    series: str
+    instance: str
+    reason: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +244,22 @@ class Index(Protocol):
 
     async def reset(self) -> None:
         """Empty every table (for reindex)."""
+
+    # -- query keys -----------------------------------------------------------------------------------
+
+    async def declare_key(self, definition: Definition, source: Source) -> Change | None:
+        """None where it is declared already. Raises Conflict where with another VR."""
+
+    async def drop_key(self, id: int, source: Source) -> Change:
+        """Raises NotFound."""
+
+    async def keys(self) -> list[ExtraKey]: ...
+
+    async def key_failures(self, id: int, after: str = "", limit: int = 100) -> list[KeyFailure]:
+        """Whose values could not be indexed, from the place `after`."""
+
+    async def work_on_keys(self, limit: int = 200) -> bool:
+        """One bounded, resumable step of filling or dropping keys; False when there is nothing to do."""
 
     # -- reading --------------------------------------------------------------------------------------
 

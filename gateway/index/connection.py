@@ -79,6 +79,9 @@ class Connection(Protocol):
         meet take effect.
         """
 
+    async def exclude(self, table: str) -> None:
+        """Wait until all who have read the table in a transaction have committed, and keep others from it."""
+
     async def announce(self) -> None:
         """Wake those who follow the change log, once this transaction is committed."""
 

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TypeVar
 
+from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, migrating, reading, searching
+from gateway.index import admission, changelog, extra, migrating, reading, searching
 from gateway.index.base import (
     Change,
     Conflicting,
+    ExtraKey,
+    KeyFailure,
     NewVersion,
     Page,
     Removal,
@@ -28,6 +31,9 @@ R = TypeVar("R")
 
 # Every table but `partition` and `schema_version`.
 TABLES = (
+    "extra_failure",
+    "extra_value",
+    "extra_key",
     "conflict",
     "request_item",
     "instance_metadata",
@@ -102,6 +108,23 @@ class SqlIndex(ABC):
             await db.empty(TABLES)
 
         await self._commit(work)
+
+    # -- query keys -------------------------------------------------------------------------------------
+
+    async def declare_key(self, definition: Definition, source: Source) -> Change | None:
+        return await self._commit(lambda db: extra.declare(db, definition, source, _now()))
+
+    async def drop_key(self, id: int, source: Source) -> Change:
+        return await self._commit(lambda db: extra.drop(db, id, source, _now()))
+
+    async def keys(self) -> list[ExtraKey]:
+        return await self._query(extra.listed)
+
+    async def key_failures(self, id: int, after: str = "", limit: int = 100) -> list[KeyFailure]:
+        return await self._query(lambda db: extra.failures(db, id, after, limit))
+
+    async def work_on_keys(self, limit: int = 200) -> bool:
+        return await self._commit(lambda db: extra.work(db, limit))
 
     # -- reading ----------------------------------------------------------------------------------------
 

@@ -13,11 +13,11 @@ import zstandard
 
 from gateway.dicom import layoutbytes
 from gateway.errors import IndexFailure
-from gateway.index import rows
+from gateway.index import extra, rows
 from gateway.index.base import Change, NewVersion
 from gateway.index.connection import Connection
 from gateway.index.projection import Projection, Said, Series, Study
-from gateway.model import PartitionId, VersionId
+from gateway.model import Level, PartitionId, VersionId
 
 _VERSION_COLUMNS = (
     "id, partition, revision, state, study_uid, series_uid, instance_uid, sop_class, transfer_syntax, store, "
@@ -59,6 +59,7 @@ class Ledger:
     _states: dict[VersionId, tuple[str, str]] = field(default_factory=dict)
     _layouts: list[tuple[str, bytes]] = field(default_factory=list)
     _bodies: list[tuple[str, bytes]] = field(default_factory=list)
+    _values: extra.Values | None = None
     _compressor: zstandard.ZstdCompressor = field(default_factory=lambda: zstandard.ZstdCompressor(level=3))
 
     def __post_init__(self) -> None:
@@ -69,6 +70,9 @@ class Ledger:
     async def hold(self, partition: PartitionId, studies: Iterable[str], instances: Iterable[str]) -> None:
         """Read what is known; nobody else changes these studies and instances before we commit."""
         dialect = self.db.dialect
+        if self._values is None:
+            keys = await extra.known(self.db)
+            self._values, self._projection.keys = extra.Values(keys), keys
         await self._projection.hold(partition, studies)
         found = await self.db.fetch(
             f"SELECT uid, version FROM instance WHERE partition = ? AND {dialect.among('uid')} "
@@ -143,6 +147,9 @@ class Ledger:
         self._add_version(new, parts.mark)
         self._layouts.append((new.version, layoutbytes.encode(new.layout)))
         self._bodies.append((new.version, self._compressor.compress(new.metadata)))
+        if self._values is not None:
+            uids = (identity.study, identity.series, identity.instance)
+            self._values.add(Level.INSTANCE, extra.Owner(uids, version=new.version), parts.instance)
         said = Said(new.version, identity.instance, identity.sop_class, parts)
         self._projection.merge(study, series, said)
 
@@ -208,6 +215,8 @@ class Ledger:
         await self._write_instances()
         await self.db.many("INSERT INTO instance_layout (version, layout) VALUES (?, ?)", self._layouts)
         await self.db.many("INSERT INTO instance_metadata (version, body) VALUES (?, ?)", self._bodies)
+        if self._values is not None:
+            await self._values.write(self.db)
         await self._projection.write()
 
     async def finish(self, revisions: Mapping[VersionId, int]) -> None:

@@ -130,6 +130,9 @@ class PostgresConnection:
         )
         return [row["revision"] for row in found]
 
+    async def exclude(self, table: str) -> None:
+        await self._db.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+
     async def announce(self) -> None:
         await self._db.execute(f"NOTIFY {CHANNEL}")
 

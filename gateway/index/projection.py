@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import zstandard
 
-from gateway.index import rows
+from gateway.index import extra, rows
 from gateway.index.connection import Connection, Row
-from gateway.model import PartitionId, VersionId
+from gateway.model import Level, PartitionId, VersionId
 
 _STUDY = "id, uid, attributes, modalities, sop_classes, series_count, instance_count, version_set"
 _SERIES = "id, uid, attributes, instance_count, version_set"
@@ -63,6 +63,7 @@ class Projection:
     def __init__(self, db: Connection) -> None:
         self._db = db
         self._studies: dict[tuple[int, str], Study] = {}
+        self.keys: Sequence[extra.Known] = ()
 
     async def hold(self, partition: PartitionId, studies: Iterable[str]) -> None:
         """Read the studies that are there and keep others from changing them."""
@@ -199,10 +200,17 @@ class Projection:
                 await self._write(study)
 
     async def _write(self, study: Study) -> None:
+        values = extra.Values(self.keys)
         for series in study.series.values():
             if series.touched:
                 await self._write_series(study, series)
+                if series.shown.changed:
+                    owner = extra.Owner((study.uid, series.uid, ""), series.id)
+                    values.add(Level.SERIES, owner, series.shown.attributes)
         await self._write_study(study)
+        if study.shown.changed:
+            values.add(Level.STUDY, extra.Owner((study.uid, "", ""), study.id), study.shown.attributes)
+        await values.write(self._db)
         await self._db.many(
             "INSERT INTO conflict (study, tag, shown, differing, instance, version) VALUES (?,?,?,?,?,?) "
             "ON CONFLICT DO NOTHING",

@@ -13,6 +13,7 @@ import orjson
 from gateway.dicom import keys
 from gateway.dicom.dictionary import name_of, vr_of
 from gateway.dicom.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS
+from gateway.dicom.zones import zone_of
 from gateway.model import Identity
 
 Attribute: TypeAlias = dict[str, Any]
@@ -278,7 +279,9 @@ def instance_keys(sop_class: str, attributes: Attributes) -> dict[str, Any]:
     return {
         "sop_class": sop_class,
         "number": number(attributes, "00200013"),
-        "acquisition_datetime": _temporal(attributes, "0008002A", keys.datetime_key),
+        "acquisition_datetime": _temporal(
+            attributes, "0008002A", lambda value: keys.datetime_key(value, zone_of(attributes))
+        ),
     }
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.dicom.dictionary import name_of
 from gateway.dicom.match import satisfies
-from gateway.dicom.query import Match, Query
+from gateway.dicom.query import Match, Position, Query
 from gateway.errors import BadParameter
-from gateway.index import entities, rows
+from gateway.index import entities, extra, extrasql, rows
 from gateway.index.answers import Answers
 from gateway.index.base import Page, Scope
 from gateway.index.connection import Connection, Row
 from gateway.index.entities import Entity
+from gateway.index.paging import TERMS, checked, columns, segments
 from gateway.index.scoping import Cut, chunks, cut_of, visible
 from gateway.index.sql import Compiled, compiled, first_tags
 from gateway.model import Level
@@ -66,6 +67,9 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
     """Raises BadParameter where a key has no column and more than 10,000 candidates would be looked into."""
     job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
     asked = job.asked(scope)
+    if asked.left:
+        extrasql.answered(db.dialect, await extra.known(db), asked)
+    job.lead(asked, scope)
     if asked.left or job.cut.left:
         found, matching = await job.examined(asked)
         ready = await job.composed(found)
@@ -74,7 +78,12 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
         ready = [bytes(row["answer"]) for row in found] if job.is_plain else await job.composed(found)
     remaining = max(0, min(matching - query.offset - len(found), MOST_REMAINING))
     ignored = tuple(name_of(tag) for tag in asked.ignored)
-    return Page(ready, remaining, matching if query.count else None, ignored)
+    total = None if not query.count else await job.total(asked, matching)
+    return Page(ready, remaining, total, ignored, _position(query.level, found))
+
+
+def _position(level: Level, found: Sequence[Row]) -> Position | None:
+    return tuple(found[-1][f"p{n}"] for n in range(len(TERMS[level]))) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,39 +112,79 @@ class _Search:
         for match in query.matches:
             counted = self.cut.inside and _COUNTED.intersection(first_tags(match))
             (asked.left if counted else by_column).append(match)
-        compiled(self.db.dialect, by_column, query.level, asked)
-        if query.within is None and asked.narrowed and not asked.pinned:
+        return compiled(self.db.dialect, by_column, query.level, asked)
+
+    def lead(self, asked: Compiled, scope: Scope) -> None:
+        """Let the index of the most telling key lead, now that all conditions are known."""
+        if self.query.within is None and asked.narrowed and not asked.pinned:
             asked.conditions[0] = _PARTITION.replace("st.partition", self.db.dialect.aside("st.partition"))
         for alias in sorted(asked.pinned - {"st"}):
             asked.add(f"{alias}.partition = ?", scope.partition)  # their index begins with it
-        return asked
 
     def _order(self, asked: Compiled) -> str:
         """Where few rows are left, they are sorted, rather than all rows gone through in order."""
-        few = asked.narrowed or asked.pinned or self.query.within is not None
         first = "st.study_date"
-        return self.plan.order.replace(first, self.db.dialect.aside(first), 1) if few else self.plan.order
+        order = self.plan.order
+        return order.replace(first, self.db.dialect.aside(first), 1) if self._is_few(asked) else order
 
-    def _sql(self, asked: Compiled, columns: str) -> str:
-        return f"SELECT {columns} FROM {self.plan.tables} WHERE {' AND '.join(asked.conditions)}"
+    def _is_few(self, asked: Compiled) -> bool:
+        return bool(asked.narrowed or asked.pinned or self.query.within is not None)
+
+    def _pieces(self, asked: Compiled) -> list[tuple[str, tuple[object, ...]]]:
+        """What is behind the page before, in order; without one, everything."""
+        after = self.query.after
+        if after is None:
+            return [("1 = 1", ())]
+        position = checked(self.query.level, after)
+        return list(segments(self.db.dialect, self.query.level, position, aside=self._is_few(asked)))
+
+    def _sql(self, asked: Compiled, columns: str, piece: str = "1 = 1") -> str:
+        return f"SELECT {columns} FROM {self.plan.tables} WHERE {' AND '.join([*asked.conditions, piece])}"
+
+    @property
+    def _columns(self) -> str:
+        own = f"{self.plan.own}.answer" if self.is_plain else self.plan.columns
+        return f"{own}, {columns(self.query.level)}"
 
     # -- by columns -------------------------------------------------------------------------------------
 
     async def listed(self, asked: Compiled) -> tuple[Sequence[Row], int]:
-        """The rows of the page, and how many match in all (up to what `remaining` needs)."""
-        query, plan = self.query, self.plan
-        columns = f"{plan.own}.answer" if self.is_plain else plan.columns
-        sql = f"{self._sql(asked, columns)} ORDER BY {self._order(asked)} LIMIT ? OFFSET ?"
-        found = await self.db.fetch(sql, *asked.values, query.limit + 1, query.offset)
+        """The rows of the page, and how many match from where it begins (up to what `remaining` needs)."""
+        query, pieces = self.query, self._pieces(asked)
+        found: list[Row] = []
+        for piece, values in pieces:
+            sql = f"{self._sql(asked, self._columns, piece)} ORDER BY {self._order(asked)} LIMIT ? OFFSET ?"
+            wanted = query.limit + 1 - len(found)
+            found += await self.db.fetch(sql, *asked.values, *values, wanted, query.offset)
+            if len(found) > query.limit:
+                break
         more = len(found) > query.limit
         found = found[: query.limit]
         if not more and (found or not query.offset):
             return found, query.offset + len(found)
-        counted = f"SELECT COUNT(*) AS matching FROM ({self._sql(asked, '1')} LIMIT ?) found"
-        most = _EVERYTHING if query.count else query.offset + query.limit + MOST_REMAINING
-        row = await self.db.first(counted, *asked.values, most)
-        assert row is not None
-        return found, row["matching"]
+        return found, await self._counted(asked, pieces, query.offset + query.limit + MOST_REMAINING)
+
+    async def _counted(
+        self, asked: Compiled, pieces: Sequence[tuple[str, tuple[object, ...]]], most: int
+    ) -> int:
+        counted = 0
+        for piece, values in pieces:
+            sql = f"SELECT COUNT(*) AS matching FROM ({self._sql(asked, '1', piece)} LIMIT ?) found"
+            row = await self.db.first(sql, *asked.values, *values, most - counted)
+            assert row is not None
+            counted += row["matching"]
+            if counted >= most:
+                break
+        return counted
+
+    async def total(self, asked: Compiled, matching: int) -> int:
+        """How many match in all; `matching` is from where the page begins."""
+        if asked.left or self.cut.left:
+            if self.query.after is None:
+                return matching
+            whole = replace(self, query=replace(self.query, after=None))
+            return (await whole.examined(asked))[1]
+        return await self._counted(asked, [("1 = 1", ())], _EVERYTHING)
 
     @property
     def is_plain(self) -> bool:
@@ -148,8 +197,11 @@ class _Search:
         """Likewise, after a look into each candidate."""
         query, plan = self.query, self.plan
         most = MOST_CANDIDATES + 1 if asked.left else _EVERYTHING
-        sql = f"{self._sql(asked, plan.columns)} ORDER BY {self._order(asked)} LIMIT ?"
-        candidates = await self.db.fetch(sql, *asked.values, most)
+        wanted = f"{plan.columns}, {columns(query.level)}"
+        candidates: list[Row] = []
+        for piece, values in self._pieces(asked):
+            sql = f"{self._sql(asked, wanted, piece)} ORDER BY {self._order(asked)} LIMIT ?"
+            candidates += await self.db.fetch(sql, *asked.values, *values, most - len(candidates))
         if asked.left and len(candidates) > MOST_CANDIDATES:
             raise _too_many(asked.left[0])
         fitting: list[Row] = []
@@ -216,7 +268,8 @@ def _described(found: dict[Level, Entity]) -> rows.Attributes:
 def _too_many(match: Match) -> BadParameter:
     name = name_of(first_tags(match)[0])
     return BadParameter(
-        f"{name} is not indexed and more than {MOST_CANDIDATES} candidates are left: add an indexed key",
+        f"{name} is not indexed and more than {MOST_CANDIDATES} candidates are left: add an indexed key such as "
+        "StudyDate or PatientID, or have it indexed by POST /api/v1/keys or the setting query_keys",
         parameter=name,
-        expected="an indexed key beside it, such as StudyDate or PatientID",
+        expected="an indexed key beside it, or this key declared",
     )

@@ -71,6 +71,9 @@ NAMES: dict[str, tuple[str, str, str]] = {
     "st.referring_name": ("st.referring_name", "st.referring_ideographic", "st.referring_phonetic"),
 }
 WORDS = {"st.patient_name": "st.patient_words", "st.referring_name": "st.referring_words"}
+# Of declared keys, in `extra_value`.
+NAMES["x.name"] = ("x.text", "x.ideographic", "x.phonetic")
+WORDS["x.name"] = "x.words"
 _TEMPORAL = {
     **dict.fromkeys(("st.study_date", "st.patient_birth_date", "se.pps_start_date"), keys.date_key),
     **dict.fromkeys(("st.study_time", "se.pps_start_time"), keys.time_key),
@@ -158,9 +161,10 @@ class Compiler:
         if isinstance(match, DateTimeRange):
             return self._interval(out, match)
         column = COLUMNS.get(match.path[0]) if len(match.path) == 1 else None
-        return column is not None and self._condition(out, column, match)
+        return column is not None and self.on(out, column, match)
 
-    def _condition(self, out: Compiled, column: str, match: Match) -> bool:
+    def on(self, out: Compiled, column: str, match: Match) -> bool:
+        """Likewise, of one column."""
         if isinstance(match, Equals):
             return self._equals(out, column, match.value)
         if isinstance(match, Wildcard):
@@ -294,7 +298,7 @@ class Compiler:
     # -- dates and times --------------------------------------------------------------------------------
 
     def _range(self, out: Compiled, column: str, match: Range) -> bool:
-        if column not in _TEMPORAL:
+        if column not in _TEMPORAL or match.zone is not None:
             return False
         out.add(f"{column} >= ?", match.low or "0")  # what is empty or cannot be read is below
         if match.high is not None:
@@ -304,6 +308,11 @@ class Compiler:
     def _interval(self, out: Compiled, match: DateTimeRange) -> bool:
         date, time = _plain(match.date), _plain(match.time)
         if date is None or time is None:
+            return False
+        if match.zone is not None:  # what is stored may be in another zone: at most a day away
+            out.add(f"{date} >= ?", keys.day_beside(match.low, -1) if match.low else "0")
+            if match.high is not None:
+                out.add(f"{date} <= ?", keys.day_beside(match.high, 1))
             return False
         moment = f"({date} || CASE WHEN {time} >= '0' THEN {time} ELSE '000000.000000' END)"
         # The date alone lets an index narrow it down first.
@@ -327,7 +336,7 @@ class Compiler:
             if isinstance(key, DateTimeRange | InItem) or len(key.path) != 1:
                 return False
             column = ITEM_COLUMNS.get(key.path[0])
-            if column is None or not self._condition(inner, column, key):
+            if column is None or not self.on(inner, column, key):
                 return False
         where = " AND ".join(inner.conditions)
         out.add(f"EXISTS (SELECT 1 FROM request_item r WHERE {where})", *inner.values)

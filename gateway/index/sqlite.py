@@ -87,6 +87,9 @@ class SqliteConnection:
         last = int(row[0]) if row is not None else 0
         return range(last + 1, last + 1 + count)
 
+    async def exclude(self, table: str) -> None:
+        """BEGIN IMMEDIATE has: readers see what was before."""
+
     async def announce(self) -> None:
         """`PRAGMA data_version` tells the others."""
 

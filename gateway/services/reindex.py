@@ -31,6 +31,8 @@ class Reindex:
             batch = changes[start : start + BATCH]
             await self._index.replay(batch, await self._versions(batch, gone))
             progress(start + len(batch), len(changes))
+        while await self._index.work_on_keys():
+            pass
         return len(changes)
 
     async def _versions(self, batch: Sequence[Change], gone: set[VersionId]) -> dict[VersionId, NewVersion]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.dicom.query import Query
+from collections.abc import Mapping
+
+from gateway.dicom.query import Path, Query
 from gateway.index.base import Index, Page, Scope
+from gateway.model import Level
 from gateway.services.timing import measured
 
 
@@ -17,3 +20,11 @@ class Search:
         """Raises BadParameter where a key is not indexed and too many candidates would have to be looked into."""
         with measured("index"):
             return await self._index.search(scope, query)
+
+    async def counts(self) -> Mapping[Level, int]:
+        """How many studies, series and instances the index holds, all partitions together."""
+        return await self._index.counts()
+
+    async def vrs(self) -> Mapping[Path, str]:
+        """The VRs of declared query keys."""
+        return {key.path: key.vr for key in await self._index.keys()}

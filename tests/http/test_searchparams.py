@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gateway.dicom.private import PrivateTag
 from gateway.dicom.query import (
     DateTimeRange,
     Empty,
@@ -29,12 +30,13 @@ STUDY_UID = (0x0020000D,)
 MODALITIES = (0x00080061,)
 ACCESSION = (0x00080050,)
 REQUEST = 0x00400275
+ACME = PrivateTag(0x00231001, "Acme")
 STEP_ID = 0x00400009
 PROCEDURE_ID = 0x00401001
 
 
 def asked(text: str) -> Asked:
-    return search_query(Params(text.encode()), Target(Level.STUDY), Limits(200, 5000))
+    return search_query(Params(text.encode()), Target(Level.INSTANCE), Limits(200, 5000))
 
 
 def query(text: str) -> Query:
@@ -142,6 +144,28 @@ def query(text: str) -> Query:
             "00400275.00400008.00080100=X",
             (InItem((REQUEST,), (InItem((0x00400008,), (Equals((0x00080100,), "SH", "X"),)),)),),
         ),
+        # private elements by creator, whatever the block; at the top or beside them in items
+        ("00230010=Acme&00231001=x", (Equals((ACME,), "LO", "x"),)),
+        ("00231101=x&00230011=Acme", (Equals((ACME,), "LO", "x"),)),
+        ("00230010=Acme", (Equals((0x00230010,), "LO", "Acme"),)),
+        (
+            "00400275.00231001=x&00400275.00230010=Acme",
+            (InItem((REQUEST,), (Equals((ACME,), "LO", "x"),)),),
+        ),
+        ("00230010=Acme&00400275.00231001=x", (InItem((REQUEST,), (Equals((ACME,), "LO", "x"),)),)),
+        # the zone of the query
+        (
+            "StudyDate=20240131&TimezoneOffsetFromUTC=-0500",
+            (DateTimeRange(STUDY_DATE, STUDY_TIME, "20240131000000.000000", "20240131235959.999999", "-0500"),),
+        ),
+        (
+            "StudyDate=20240131-&StudyTime=10-&TimezoneOffsetFromUTC=+0100",
+            (DateTimeRange(STUDY_DATE, STUDY_TIME, "20240131100000.000000", None, "+0100"),),
+        ),
+        (
+            "StudyTime=10&TimezoneOffsetFromUTC=+0100",
+            (Range(STUDY_TIME, "TM", "100000.000000", "105959.999999", "+0100"),),
+        ),
         # not a match key
         ("TimezoneOffsetFromUTC=+0100", ()),
         ("AcquisitionDateTime=2024013110&TimezoneOffsetFromUTC=+0100",
@@ -162,7 +186,7 @@ def test_matches(text: str, matches: tuple[Match, ...]) -> None:
         ("00080005=ISO_IR%20100", ["00080005"]),  # never matched
         ("00020010=1.2", ["00020010"]),
         ("PixelData=x", ["PixelData"]),
-        ("00230010=Acme&00231001=x", ["00230010", "00231001"]),
+        ("00230510=x", ["00230510"]),  # no block of a creator
         ("includefield=Nonsense,PatientSex", ["includefield Nonsense"]),
     ],
 )
@@ -196,6 +220,11 @@ def test_what_is_unknown_is_ignored_and_named(text: str, ignored: list[str]) -> 
         ("PatientID=100%", "PatientID"),
         ("PatientName=%E4", "PatientName"),  # not UTF-8
         ("00231001=x", "00231001"),
+        ("00231001=x&00230010=", "00231001"),
+        ("00231001=x&00230011=Acme", "00231001"),
+        ("includefield=00231001", "includefield"),
+        ("cursor=abc", "cursor"),
+        ("cursor=", "cursor"),
         ("PatientID.StudyDate=20240131", "PatientID.StudyDate"),  # C-QP-11
         ("RequestAttributesSequence=x", "RequestAttributesSequence"),
         ("TimezoneOffsetFromUTC=0100", "TimezoneOffsetFromUTC"),

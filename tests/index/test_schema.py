@@ -68,7 +68,7 @@ async def test_a_step_that_fails_leaves_nothing(open_index: Open, monkeypatch: p
         await index.migrate()
     monkeypatch.setattr(migrating, "steps", lambda name: (*there[name], whole))
     await index.migrate()
-    assert await value(index, "SELECT MAX(version) AS found FROM schema_version") == 2
+    assert await value(index, "SELECT MAX(version) AS found FROM schema_version") == len(there["sqlite"]) + 1
 
 
 async def test_both_schemas_have_the_same_tables(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Query keys by configuration and API: declared, journaled, filled in the background.
+
+Any number of processes may work on the same key: each step is a transaction that begins where the last one ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gateway.dicom.extrakeys import Definition, parsed
+from gateway.errors import GatewayError, NotFound
+from gateway.index.base import Change, ExtraKey, Index, KeyFailure
+from gateway.model import Source
+from gateway.services.journal import Journal
+
+log = logging.getLogger("gateway.keys")
+
+POLL_SECONDS = 5.0
+STEP = 200
+# A pause between steps, so that filling never takes more than its share of the index.
+REST_SECONDS = 0.01
+CONFIGURED = Source("settings")
+
+
+class Keys:
+    """Declares and drops query keys; one task fills them."""
+
+    def __init__(self, index: Index, journal: Journal) -> None:
+        self._index = index
+        self._journal = journal
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+
+    async def configure(self, texts: Sequence[str]) -> None:
+        """Declare what the settings name. Raises BadParameter, Conflict."""
+        for definition in [parsed(text) for text in texts]:
+            await self.declare(definition, CONFIGURED)
+
+    async def declare(self, definition: Definition, source: Source) -> tuple[ExtraKey, bool]:
+        """The key, and whether it is new; durable in index and journal. Raises Conflict."""
+        change = await self._index.declare_key(definition, source)
+        await self._journaled(change)
+        found = [key for key in await self._index.keys() if key.path == definition.path]
+        if not found:
+            raise NotFound("the query key was dropped at the same time")
+        return found[0], change is not None
+
+    async def drop(self, id: int, source: Source) -> None:
+        """Raises NotFound."""
+        await self._journaled(await self._index.drop_key(id, source))
+
+    async def _journaled(self, change: Change | None) -> None:
+        if change is not None:
+            await self._journal.write([change])
+            await self._index.mark_journaled([change.revision])
+            self._wake.set()
+
+    async def all(self) -> list[ExtraKey]:
+        """With their progress."""
+        return await self._index.keys()
+
+    async def one(self, id: int) -> ExtraKey:
+        """Raises NotFound."""
+        for key in await self._index.keys():
+            if key.id == id:
+                return key
+        raise NotFound(f"there is no query key {id}")
+
+    async def failures(self, id: int, after: str, limit: int) -> list[KeyFailure]:
+        """Whose values could not be indexed. Raises NotFound."""
+        await self.one(id)
+        return await self._index.key_failures(id, after, limit)
+
+    # -- in the background ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """The step under way is finished or rolled back by the index; the next process goes on."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def fill(self) -> None:
+        """Until there is nothing left to do."""
+        is_more = True
+        while is_more:
+            is_more = await self._index.work_on_keys(STEP)
+            await asyncio.sleep(REST_SECONDS)
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self.fill()
+            except GatewayError as error:
+                log.warning("query keys wait: %s", error.detail)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
