@@ -37,6 +37,8 @@ FENCED: dict[str, tuple[str, ...]] = {
     "sqlite3": ("gateway.index",),
     "imagecodecs": ("gateway.render",),
     "numpy": ("gateway.render",),
+    "PIL": ("gateway.render",),
+    "av": ("gateway.render",),
     "pydicom": ("gateway.dicom",),
     "tqdm": ("gateway.cli",),
 }

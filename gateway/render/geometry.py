@@ -1,0 +1,221 @@
+"""Crop, scale and flip (PS3.18 8.3.5.1.3, 9.5.1.2.4, 9.5.1.2.5; PS3.3 C.10.4, C.10.6).
+
+Pixels that are not square are made square only where a size is asked: without one the picture has the pixel
+matrix of its source, as 8.3.5.1.3 says, and the aspect ratio that it says to keep is that of what is seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from PIL import Image as Pillow
+
+from gateway.errors import BadParameter, CodecError
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import (
+    Array,
+    DisplayedArea,
+    Placement,
+    Presentation,
+    Region,
+    Rendering,
+    Viewport,
+)
+
+# A side of a picture and its pixels, at most: 16384 x 16384 in colour takes 768 MiB.
+SIDE_AT_MOST = 1 << 16
+PIXELS_AT_MOST = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, in pixels from its upper left corner, and whether it is mirrored."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    mirrored: bool = False
+    upended: bool = False
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+
+def pixel_aspect(attributes: Attributes) -> float:
+    """The height of a pixel over its width: Pixel Aspect Ratio, else of the spacings the first that is there."""
+    for tag in ("00280034", "00280030", "00181164", "00182010"):
+        pair = attributes.numbers(tag)
+        if len(pair) == 2 and pair[0] > 0 and pair[1] > 0:
+            return _sane(pair[0] / pair[1])
+    measures = attributes.functional(1, "00289110")
+    pair = measures.numbers("00280030") if measures is not None else []
+    return _sane(pair[0] / pair[1]) if len(pair) == 2 and pair[0] > 0 and pair[1] > 0 else 1.0
+
+
+def _sane(aspect: float) -> float:
+    """Ratios beyond 1 : 100 are mistakes, and would ask for monstrous pictures."""
+    return aspect if isfinite(aspect) and 0.01 <= aspect <= 100 else 1.0
+
+
+def placed(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placement]:
+    """The picture as asked, and where the source lies in it.
+
+    The order is that of U-68: presentation, region, viewport. Raises BadParameter where the region of the
+    viewport is not on the picture, CodecError where the result would be beyond all limits.
+    """
+    placement = Placement()
+    if how.presentation is not None:
+        picture, placement, aspect = _presented(picture, aspect, how.presentation, _has_size(how))
+    box = Box(0, 0, picture.shape[1], picture.shape[0])
+    if how.region is not None:
+        box = of_region(how.region, picture.shape[1], picture.shape[0])
+    if how.viewport is not None:
+        box = of_viewport(how.viewport, box)
+    size = target_size(how, box, aspect)
+    if size is None:
+        box = _whole(box, picture.shape[1], picture.shape[0])
+        size = round(box.width), round(box.height)
+    return resized(picture, box, size), placement.then(_of_box(box, size))
+
+
+def _has_size(how: Rendering) -> bool:
+    return how.viewport is not None or how.rows is not None or how.columns is not None
+
+
+def of_region(region: Region, width: int, height: int) -> Box:
+    """The crop of WADO-URI (PS3.18 9.5.1.2.5)."""
+    return Box(region.xmin * width, region.ymin * height, region.xmax * width, region.ymax * height)
+
+
+def of_viewport(viewport: Viewport, within: Box) -> Box:
+    """The part that `viewport` crops from `within`; what reaches over the edge is cut off.
+
+    Raises BadParameter where nothing is left.
+    """
+    left = within.left + abs(viewport.sx or 0.0)
+    top = within.top + abs(viewport.sy or 0.0)
+    right = within.right if viewport.sw is None else min(left + abs(viewport.sw), within.right)
+    bottom = within.bottom if viewport.sh is None else min(top + abs(viewport.sh), within.bottom)
+    if right <= left or bottom <= top:
+        raise BadParameter(
+            f"the region of the viewport is not on the picture of {within.width:g} by {within.height:g} pixels",
+            parameter="viewport",
+            expected="sx,sy,sw,sh of a region within the picture",
+        )
+    mirrored, upended = (viewport.sw or 0) < 0, (viewport.sh or 0) < 0
+    return Box(left, top, right, bottom, mirrored, upended)
+
+
+def target_size(how: Rendering, box: Box, aspect: float) -> tuple[int, int] | None:
+    """Columns and rows of the picture; None where no size is asked."""
+    width, height = box.width, box.height * aspect
+    if how.viewport is not None:
+        return fitted(width, height, how.viewport.vw, how.viewport.vh)
+    if how.rows is not None or how.columns is not None:
+        return fitted(width, height, how.columns, how.rows)
+    return None
+
+
+def fitted(width: float, height: float, most_width: int | None, most_height: int | None) -> tuple[int, int]:
+    """The largest size of the same aspect ratio within the bounds; one side equals its bound."""
+    ratios = [most / side for most, side in ((most_width, width), (most_height, height)) if most is not None]
+    scale = min(ratios)
+    size = (
+        max(1, min(round(width * scale), most_width or SIDE_AT_MOST)),
+        max(1, min(round(height * scale), most_height or SIDE_AT_MOST)),
+    )
+    return limited(size)
+
+
+def limited(size: tuple[int, int]) -> tuple[int, int]:
+    """The size; CodecError where it is beyond all limits."""
+    if max(size) > SIDE_AT_MOST or size[0] * size[1] > PIXELS_AT_MOST:
+        raise CodecError(
+            f"a picture of {size[0]} by {size[1]} pixels is beyond the limit of {PIXELS_AT_MOST}"
+        )
+    return size
+
+
+def _whole(box: Box, width: int, height: int) -> Box:
+    """Corners on pixel borders, at least a pixel apart: one pixel of the source for each of the picture."""
+    left, top = min(round(box.left), width - 1), min(round(box.top), height - 1)
+    right, bottom = max(round(box.right), left + 1), max(round(box.bottom), top + 1)
+    return Box(left, top, min(right, width), min(bottom, height), box.mirrored, box.upended)
+
+
+def _of_box(box: Box, size: tuple[int, int]) -> Placement:
+    x, y = size[0] / box.width, size[1] / box.height
+    across = (-x, box.right * x) if box.mirrored else (x, -box.left * x)
+    down = (-y, box.bottom * y) if box.upended else (y, -box.top * y)
+    return Placement(across[0], 0.0, across[1], 0.0, down[0], down[1])
+
+
+def resized(picture: Array, box: Box, size: tuple[int, int]) -> Array:
+    """The part in the box, scaled to columns x rows, mirrored as it says."""
+    whole = (box.width, box.height) == size and box.left == int(box.left) and box.top == int(box.top)
+    part = picture[int(box.top) : int(box.bottom), int(box.left) : int(box.right)]
+    out = part if whole else _scaled(picture, box, size)
+    if box.mirrored:
+        out = out[:, ::-1]
+    return out[::-1] if box.upended else out
+
+
+def _scaled(picture: Array, box: Box, size: tuple[int, int]) -> Array:
+    """Bilinear, over as many pixels as go into one where the picture gets smaller."""
+    corners = (box.left, box.top, box.right, box.bottom)
+    deep = picture.dtype != np.uint8
+    source = Pillow.fromarray(picture.astype(np.float32) if deep else np.ascontiguousarray(picture))
+    made = np.asarray(source.resize(size, Pillow.Resampling.BILINEAR, box=corners, reducing_gap=3.0))
+    return np.clip(np.rint(made), 0, 65535).astype(picture.dtype) if deep else made.copy()
+
+
+def _presented(
+    picture: Array, aspect: float, state: Presentation, sized: bool
+) -> tuple[Array, Placement, float]:
+    """Displayed area, then rotation, then flip; and the aspect of the pixels that come out."""
+    placement = Placement()
+    if state.area is not None:
+        aspect = _sane(state.area.aspect)
+        picture, placement = _area(picture, state.area)
+        if state.area.mode == "MAGNIFY" and not sized:
+            picture, magnified = _magnified(picture, state.area.magnification, aspect)
+            placement, aspect = placement.then(magnified), 1.0
+    turns = state.rotation // 90 % 4
+    for _ in range(turns):
+        placement = placement.then(Placement(0, -1, picture.shape[0], 1, 0, 0))
+        picture, aspect = np.rot90(picture, -1), 1 / aspect
+    if state.flip:
+        placement = placement.then(Placement(-1, 0, picture.shape[1], 0, 1, 0))
+        picture = picture[:, ::-1]
+    return picture, placement, aspect
+
+
+def _magnified(picture: Array, ratio: float, aspect: float) -> tuple[Array, Placement]:
+    factor = ratio if isfinite(ratio) and ratio > 0 else 1.0
+    size = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor * aspect))
+    box = Box(0, 0, picture.shape[1], picture.shape[0])
+    return resized(picture, box, limited(size)), _of_box(box, size)
+
+
+def _area(picture: Array, area: DisplayedArea) -> tuple[Array, Placement]:
+    """What the corners enclose, black where the image does not reach; they may come in either order."""
+    left, right = sorted((area.left, area.right))
+    top, bottom = sorted((area.top, area.bottom))
+    width, height = limited((right - left + 1, bottom - top + 1))
+    rows, columns = picture.shape[:2]
+    if left >= 1 and top >= 1 and right <= columns and bottom <= rows:
+        return picture[top - 1 : bottom, left - 1 : right], Placement(c=1 - left, f=1 - top)
+    out = np.zeros((height, width, *picture.shape[2:]), picture.dtype)
+    y, x = slice(max(top, 1), min(bottom, rows) + 1), slice(max(left, 1), min(right, columns) + 1)
+    if y.start < y.stop and x.start < x.stop:
+        part = picture[y.start - 1 : y.stop - 1, x.start - 1 : x.stop - 1]
+        out[y.start - top : y.stop - top, x.start - left : x.stop - left] = part
+    return out, Placement(c=1 - left, f=1 - top)

@@ -1,0 +1,61 @@
+"""One frame from its native bytes to a picture (PS3.18 8.7.4, PS3.4 N.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.render import overlay, shutter
+from gateway.render.attributes import Attributes
+from gateway.render.color import rgb, supplemented
+from gateway.render.geometry import pixel_aspect, placed
+from gateway.render.grey import grey
+from gateway.render.rendering import Array, Image, Rendering
+from gateway.render.stored import Shape, shape_of, words
+
+
+def render_frame(
+    native: bytes, attributes: Attributes, frame: int, how: Rendering, profile: bytes | None = None
+) -> Image:
+    """The picture of `frame` (from 1), whose decoded bytes are `native`.
+
+    `attributes` describe the decoded frame: those of the object, `changed` by `codecs.described_after` where
+    it was compressed. `profile` is the ICC profile that was in the codestream, if any. Raises CodecError where
+    bytes or attributes do not make a picture, BadParameter where the viewport is not on it.
+    """
+    shape = shape_of(attributes)
+    cells = words(native, shape)
+    picture = _pixels(cells, attributes, shape, frame, how)
+    picture = _covered(picture, cells, attributes, shape, frame, how)
+    picture, placement = placed(picture, pixel_aspect(attributes), how)
+    if how.presentation is not None and how.presentation.draw is not None:
+        picture = how.presentation.draw(picture, placement)
+    return Image(np.ascontiguousarray(picture))
+
+
+def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Array:
+    state = how.presentation
+    if state is not None and state.palette is not None and shape.samples == 1:
+        # A Pseudo-Color state: the palette is looked up in what the grayscale pipeline gives (PS3.4 N.2.2).
+        return grey(cells, attributes, shape, frame, how)
+    if shape.samples == 3 or shape.photometric == "PALETTE COLOR":
+        return rgb(cells, attributes, shape)
+    picture = grey(cells, attributes, shape, frame, how)
+    return supplemented(picture, cells, attributes, shape, frame)
+
+
+def _covered(
+    picture: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering
+) -> Array:
+    """With overlays, and shutters over them."""
+    state = how.presentation
+    planes = attributes if state is None else state.overlays
+    shutters = attributes if state is None else state.shutter
+    bitmap = shutter.bitmap_group(shutters)
+    masks = dict(overlay.planes(planes, shape, cells, frame))
+    hiding = masks.pop(bitmap, None) if bitmap else None
+    hidden = shutter.covered(shutters, shape.rows, shape.columns, pixel_aspect(attributes), hiding)
+    if (masks or hidden is not None) and not picture.flags.writeable:
+        picture = picture.copy()
+    for mask in masks.values():
+        picture = overlay.drawn(picture, mask)
+    return picture if hidden is None else shutter.drawn(picture, hidden, shutters)
