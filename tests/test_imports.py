@@ -39,6 +39,8 @@ FENCED: dict[str, tuple[str, ...]] = {
     "numpy": ("gateway.render",),
     "PIL": ("gateway.render",),
     "av": ("gateway.render",),
+    "arabic_reshaper": ("gateway.render",),
+    "bidi": ("gateway.render",),
     "pydicom": ("gateway.dicom",),
     "tqdm": ("gateway.cli",),
 }

@@ -111,6 +111,14 @@ class Attributes:
             return "" if value is None else str(value)
         return ""
 
+    def groups(self, tag: str) -> list[str]:
+        """The component groups of the first name: alphabetic, ideographic, phonetic; those that are there."""
+        name = self.values(tag)[:1]
+        if not name or not isinstance(name[0], Mapping):
+            return [self.text(tag)] if self.text(tag) else []
+        found = (name[0].get(group) for group in ("Alphabetic", "Ideographic", "Phonetic"))
+        return [group for group in found if isinstance(group, str) and group]
+
     def texts(self, tag: str) -> list[str]:
         """Every value as text."""
         return ["" if value is None else str(value) for value in self.values(tag)]

@@ -63,9 +63,10 @@ class Chain:
         return out
 
 
-def grey(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Array:
+def grey(
+    cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering, bits: int = 8
+) -> Array:
     """One frame of MONOCHROME1 or MONOCHROME2 in 8 or 16 bits."""
-    bits = 16 if how.bits == 16 and shape.stored > 8 else 8
     made = chain(cells, attributes, shape, frame, how)
     if shape.allocated > 16 or cells.size < 1 << shape.allocated:
         return made.apply(stored_values(cells, shape), bits)

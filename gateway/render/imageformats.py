@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from gateway.errors import CodecError
 from gateway.render.boxes import wrapped
 from gateway.render.rendering import Image
+from gateway.render.video import encode_video
 
 JPEG, PNG, GIF = "image/jpeg", "image/png", "image/gif"
 JP2, JPH, JXL = "image/jp2", "image/jph", "image/jxl"
@@ -190,3 +191,5 @@ _ENCODERS: dict[str, Callable[[Image, int], bytes]] = {
     JXL: _jxl,
 }
 MEDIA = (JPEG, GIF, PNG, JP2, JPH, JXL)
+VIDEO = ("video/mp4",)
+__all__ = ["ANIMATED", "DEEP", "EMBEDS_ICC", "MEDIA", "VIDEO", "encode", "encode_video"]

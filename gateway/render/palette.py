@@ -51,6 +51,14 @@ def coloured(indices: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
     return np.stack(planes, axis=-1)
 
 
+def spread(picture: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
+    """Grey of 16 bits, its whole range laid over the palette's, in RGB (PS3.4 N.2.2)."""
+    last = len(colours[0].entries) - 1
+    every = np.arange(1 << 16, dtype=np.uint32)
+    index = (every * last + 32767) // 65535 + colours[0].first
+    return np.take(coloured(index.astype(np.int64), colours), picture, axis=0, mode="clip")
+
+
 def _eight_bits(values: Array, bits: int) -> Array:
     return values.astype(np.uint8) if bits == 8 else (values >> 8).astype(np.uint8)
 

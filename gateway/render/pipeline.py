@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from gateway.render import overlay, shutter
+from gateway.render import icc, overlay, shutter
+from gateway.render.annotate import annotated
 from gateway.render.attributes import Attributes
 from gateway.render.color import rgb, supplemented
 from gateway.render.geometry import pixel_aspect, placed
 from gateway.render.grey import grey
+from gateway.render.palette import palette, spread
 from gateway.render.rendering import Array, Image, Rendering
 from gateway.render.stored import Shape, shape_of, words
 
@@ -29,17 +31,21 @@ def render_frame(
     picture, placement = placed(picture, pixel_aspect(attributes), how)
     if how.presentation is not None and how.presentation.draw is not None:
         picture = how.presentation.draw(picture, placement)
-    return Image(np.ascontiguousarray(picture))
+    image = icc.finished(picture, attributes, frame, how, profile)
+    if not how.annotation:
+        return image
+    return replace(image, pixels=annotated(image.pixels, attributes, frame, how.annotation))
 
 
 def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Array:
     state = how.presentation
-    if state is not None and state.palette is not None and shape.samples == 1:
-        # A Pseudo-Color state: the palette is looked up in what the grayscale pipeline gives (PS3.4 N.2.2).
-        return grey(cells, attributes, shape, frame, how)
     if shape.samples == 3 or shape.photometric == "PALETTE COLOR":
         return rgb(cells, attributes, shape)
-    picture = grey(cells, attributes, shape, frame, how)
+    if state is not None and state.palette is not None:
+        # A Pseudo-Color state: the palette takes what the grayscale pipeline gives (PS3.4 N.2.2).
+        return spread(grey(cells, attributes, shape, frame, how, 16), palette(state.palette, False))
+    bits = 16 if how.bits == 16 and shape.stored > 8 else 8
+    picture = grey(cells, attributes, shape, frame, how, bits)
     return supplemented(picture, cells, attributes, shape, frame)
 
 

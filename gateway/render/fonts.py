@@ -1,0 +1,134 @@
+"""Fonts for burned-in text: for each character one that has it (the scripts of PS3.3 C.12.1.1.2 are all there).
+
+They come in wheels and are found without importing them. Text is laid out without system libraries: Arabic is
+joined and both directions are put in order before drawing, so that every machine makes the same picture.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import arabic_reshaper
+import numpy as np
+from bidi import get_display
+from PIL import ImageFont
+
+_FONTS = (
+    ("fontpkg_noto_sans", "files/NotoSans[wdth,wght].ttf"),
+    ("fontpkg_heebo", "files/Heebo[wght].ttf"),
+    ("fontpkg_noto_sans_arabic", "files/NotoSansArabic[wdth,wght].ttf"),
+    ("fontpkg_noto_sans_thai", "files/NotoSansThai[wdth,wght].ttf"),
+    ("cvttf_NotoSansCJK_Regular", "NotoSansCJKtc-Regular.otf"),
+)
+Run = tuple[str, int]
+# Scripts whose letters change their order or form in ways that are not laid out here: Indic, Burmese, Khmer.
+_SHAPED = (range(0x0900, 0x0E00), range(0x1000, 0x10A0), range(0x1780, 0x1800), range(0xA8E0, 0xA900))
+
+
+def _file(number: int) -> Path:
+    package, name = _FONTS[number]
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(f"the font package {package} is not installed")
+    return Path(spec.submodule_search_locations[0]) / name
+
+
+@lru_cache(maxsize=64)
+def font(number: int, size: int) -> ImageFont.FreeTypeFont:
+    """The font of this number in `size` pixels; not to be shared between threads while it draws."""
+    return ImageFont.truetype(str(_file(number)), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=len(_FONTS))
+def covered(number: int) -> frozenset[int]:
+    """The code points for which the font has a glyph."""
+    found = code_points(_file(number).read_bytes())
+    return frozenset(code for code in found if not any(code in block for block in _SHAPED))
+
+
+def code_points(data: bytes) -> frozenset[int]:
+    """From the character map of an OpenType font, of format 12 or 4 (ISO 14496-22 5.2.1)."""
+    cmap = _table(data, b"cmap")
+    count = int.from_bytes(cmap[2:4], "big")
+    starts = {int.from_bytes(cmap[8 + 8 * n : 12 + 8 * n], "big") for n in range(count)}
+    found: set[int] = set()
+    for start in starts:
+        kind = int.from_bytes(cmap[start : start + 2], "big")
+        if kind == 12:
+            found |= _format_12(cmap[start:])
+        elif kind == 4:
+            found |= _format_4(cmap[start:])
+    return frozenset(found)
+
+
+def _table(data: bytes, name: bytes) -> bytes:
+    count = int.from_bytes(data[4:6], "big")
+    for n in range(count):
+        entry = data[12 + 16 * n : 28 + 16 * n]
+        if entry[:4] == name:
+            at, length = int.from_bytes(entry[8:12], "big"), int.from_bytes(entry[12:16], "big")
+            return data[at : at + length]
+    raise ValueError(f"the font has no table {name!r}")
+
+
+def _format_12(table: bytes) -> set[int]:
+    count = int.from_bytes(table[12:16], "big")
+    groups = np.frombuffer(table, ">u4", count=3 * count, offset=16).reshape(-1, 3)
+    return {code for first, last, glyph in groups.tolist() for code in range(first + (not glyph), last + 1)}
+
+
+def _format_4(table: bytes) -> set[int]:
+    words = np.frombuffer(table[: len(table) // 2 * 2], ">u2").tolist()
+    segments = words[3] // 2
+    ends, starts = 7, 8 + segments
+    deltas, offsets = starts + segments, starts + 2 * segments
+    found = set()
+    for n in range(segments):
+        for code in range(words[starts + n], words[ends + n] + 1):
+            offset = words[offsets + n]
+            glyph = code
+            if offset:
+                glyph = words[offsets + n + offset // 2 + code - words[starts + n]]
+            if glyph and (glyph + words[deltas + n]) & 0xFFFF and code != 0xFFFF:
+                found.add(code)
+    return found
+
+
+def runs(text: str) -> list[Run]:
+    """The text in the order in which it is seen, cut where another font is needed.
+
+    What no font has is written as its code point: a name is never shown with a box for a letter.
+    """
+    seen = get_display(arabic_reshaper.reshape(_drawable(text)))
+    out: list[Run] = []
+    for character in seen:
+        last = out[-1][1] if out else 0
+        number = last if ord(character) in covered(last) else _font_of(character)
+        if out and out[-1][1] == number:
+            out[-1] = (out[-1][0] + character, number)
+        else:
+            out.append((character, number))
+    return out
+
+
+def _drawable(text: str) -> str:
+    """Composed, without control characters; what cannot be drawn by number."""
+    plain = unicodedata.normalize("NFC", text)
+    return "".join(
+        c if drawable(c) else f"[{ord(c):04X}]"
+        for c in plain
+        if unicodedata.category(c) not in {"Cc", "Cf", "Cs"}
+    )
+
+
+def drawable(character: str) -> bool:
+    """Whether some font has it."""
+    return any(ord(character) in covered(number) for number in range(len(_FONTS)))
+
+
+def _font_of(character: str) -> int:
+    numbers = range(len(_FONTS))
+    return next((number for number in numbers if ord(character) in covered(number)), 0)
