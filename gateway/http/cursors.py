@@ -20,16 +20,15 @@ _CHECK = 9
 
 def written(query: Query, last: Position) -> str:
     """The cursor to the page behind `last`."""
-    body = orjson.dumps(last)
-    return base64.urlsafe_b64encode(_check(query, body) + body).decode().rstrip("=")
+    return _text(query, orjson.dumps(last))
 
 
 def read(query: Query, text: str) -> Position:
     """The position that a cursor of this search holds. Raises BadParameter."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        check, body = data[:_CHECK], data[_CHECK:]
-        if check != _check(query, body):
+        body = data[_CHECK:]
+        if text != _text(query, body):
             raise ValueError(text)
         position: Position = tuple(orjson.loads(body))
     except ValueError as error:
@@ -39,6 +38,10 @@ def read(query: Query, text: str) -> Position:
             expected='the cursor of a Link field with rel="next"',
         ) from error
     return position
+
+
+def _text(query: Query, body: bytes) -> str:
+    return base64.urlsafe_b64encode(_check(query, body) + body).decode().rstrip("=")
 
 
 def _check(query: Query, body: bytes) -> bytes:

@@ -61,7 +61,7 @@ class Rules:
 
 def match_of(key: Key, rules: Rules) -> Sequence[Match]:
     """The nodes that `key` stands for; all must hold. Raises BadParameter naming it and what was wanted."""
-    values = _values(key)
+    values = _values(key, rules)
     if values in ([], [""]):
         return (Universal(key.path),)
     if len(values) == 1:
@@ -70,18 +70,22 @@ def match_of(key: Key, rules: Rules) -> Sequence[Match]:
         return tuple(Equals(key.path, key.vr, _checked(key, value)) for value in values)
     if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY:
         if any("*" in value or "?" in value for value in values):
-            raise _bad(key, "a list of values without wildcards")
+            raise bad_value(key, "a list of values without wildcards")
         return (OneOf(key.path, key.vr, tuple(dict.fromkeys(_checked(key, value) for value in values))),)
-    raise _bad(key, "one value; a comma within a value is sent as %2C")
+    raise bad_value(key, "one value; a comma within a value is sent as %2C")
 
 
-def _values(key: Key) -> list[str]:
-    """Split on raw commas, then decode (C-QP-5)."""
+def _values(key: Key, rules: Rules) -> list[str]:
+    """Split on raw commas, then decode (C-QP-5).
+
+    A backslash, which no value of these VRs holds, separates as it does in DICOM (Q-25, Q-65).
+    """
     if key.vr in ENCODED_COMMA_SEPARATES:
-        text = decode(key.name, key.raw)
-        pieces = re.split(r"[,\\]" if key.vr == "UI" else ",", text)
+        pieces = decode(key.name, key.raw).split(",")
     else:
         pieces = [decode(key.name, piece) for piece in key.raw.split(",")]
+    if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY or (rules.multiple and key.vr in MULTIPLE_VRS):
+        pieces = [part for piece in pieces for part in piece.split("\\")]
     values = [piece.strip(" ") for piece in pieces]
     return [value for value in values if value] if len(values) > 1 and any(values) else values[:1]
 
@@ -112,7 +116,7 @@ def _temporal(key: Key, value: str, zone: str | None) -> Match:
         else:
             low, high = times.dt(value, zone)
     except times.Malformed as error:
-        raise _bad(key, str(error)) from error
+        raise bad_value(key, str(error)) from error
     if key.vr == "DA" and low is not None and low == high and "-" not in value:
         return Equals(key.path, "DA", low)
     return Range(key.path, key.vr, low, high)
@@ -124,13 +128,14 @@ def _checked(key: Key, value: str) -> str:
     if form is None:
         return value
     if not form[0].match(value):
-        raise _bad(key, form[1])
+        raise bad_value(key, form[1])
     if form is _INTEGER or key.vr == "IS":
         return str(int(value))
     return value.upper() if key.vr == "AT" else value.removeprefix("+")
 
 
-def _bad(key: Key, wanted: str) -> BadParameter:
+def bad_value(key: Key, wanted: str) -> BadParameter:
+    """The failure of a value that is not of its VR, or not of a form that may be matched on."""
     # The value is left out of the message: it may be a patient's name.
     return BadParameter(
         f"{key.name}: the value does not fit VR {key.vr}; want {wanted}",

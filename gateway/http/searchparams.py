@@ -13,7 +13,7 @@ from gateway.dicom.query import DateTimeRange, Equals, InItem, Match, Path, Quer
 from gateway.errors import BadParameter
 from gateway.http import cursors, times
 from gateway.http.attributes import Names, plain_path
-from gateway.http.matching import MATCHABLE, Key, Rules, match_of
+from gateway.http.matching import MATCHABLE, Key, Rules, bad_value, match_of
 from gateway.http.params import Params, decode
 from gateway.model import Level, ResourcePath
 
@@ -233,7 +233,20 @@ def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
         if key.vr in ("DA", "TM") and "-" in decode(key.name, key.raw):
             ranges.add(key.path)
     flat.extend(InItem((sequence,), _matches(inner, rules)) for sequence, inner in items.items())
-    return tuple(_in_zone(node, rules.zone) for node in _combined(flat, ranges))
+    combined = _combined(flat, ranges)
+    for node in combined:
+        _check_order(node, keys)
+    return tuple(_in_zone(node, rules.zone) for node in combined)
+
+
+def _check_order(node: Match, keys: Sequence[Key]) -> None:
+    """Times of one day, and whole intervals, go forwards (PS3.4 C.2.2.2.5). Raises BadParameter."""
+    if isinstance(node, Range | DateTimeRange):
+        path = node.time if isinstance(node, DateTimeRange) else node.path
+        try:
+            times.ordered(node.low, node.high)
+        except times.Malformed as error:
+            raise bad_value(next(key for key in keys if key.path == path), str(error)) from error
 
 
 def _in_zone(node: Match, zone: str | None) -> Match:

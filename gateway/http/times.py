@@ -43,7 +43,7 @@ def da(text: str) -> Ends:
     low, _, high = text.partition("-")
     if not (low or high):
         raise Malformed("a date or a range, such as 20240131, 20240101-20240131, 20240101- or -20240131")
-    return _ordered(_day(low) if low else None, _day(high) if high else None)
+    return ordered(_day(low) if low else None, _day(high) if high else None)
 
 
 def _day(text: str) -> str:
@@ -57,13 +57,16 @@ def _day(text: str) -> str:
 
 
 def tm(text: str) -> Ends:
-    """A time or a range of times within a day, each end to its own precision. Raises Malformed."""
+    """A time or a range of times, each end to its own precision. Raises Malformed.
+
+    The end may come before the start where a range of dates goes with it; alone, see `ordered`.
+    """
     if "-" not in text:
         return _clock(text)
     low, _, high = text.partition("-")
     if not (low or high):
         raise Malformed("a time or a range, such as 1015, 101500-103000, 1015- or -1030")
-    return _ordered(_clock(low)[0] if low else None, _clock(high)[1] if high else None)
+    return _clock(low)[0] if low else None, _clock(high)[1] if high else None
 
 
 def _clock(text: str) -> tuple[str, str]:
@@ -85,7 +88,7 @@ def dt(text: str, zone_of_query: str | None = None) -> Ends:
     if found is not None and (found[1] or found[2]):
         low = _moment(found[1], zone_of_query)[0] if found[1] else None
         high = _moment(found[2], zone_of_query)[1] if found[2] else None
-        return _ordered(low, high)
+        return ordered(low, high)
     if "-" in text:
         raise Malformed("a date-time or a range, such as 20240131, 202401311015-202402 or 2024013110+0100")
     return _moment(text, zone_of_query)
@@ -151,7 +154,8 @@ def _written(moment: datetime) -> str:
     return f"{moment.year:04d}{moment:%m%d%H%M%S}.{moment.microsecond:06d}"
 
 
-def _ordered(low: str | None, high: str | None) -> Ends:
+def ordered(low: str | None, high: str | None) -> Ends:
+    """The same, once the start is known not to be after the end. Raises Malformed."""
     if low is not None and high is not None and high < low:
         raise Malformed("a range whose end is not before its start")
     return low, high

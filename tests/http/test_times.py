@@ -58,9 +58,7 @@ def test_times(text: str, low: str | None, high: str | None) -> None:
     assert times.tm(text) == (low, high)
 
 
-@pytest.mark.parametrize(
-    "text", ["24", "1060", "10:15", "1", "101", "1015.5", "-", "1800-1000", "", "101500.1234567"]
-)
+@pytest.mark.parametrize("text", ["24", "1060", "10:15", "1", "101", "1015.5", "-", "", "101500.1234567"])
 def test_malformed_times(text: str) -> None:
     with pytest.raises(times.Malformed):
         times.tm(text)
@@ -120,3 +118,10 @@ def test_malformed_date_times(text: str) -> None:
 def test_malformed_zones(text: str) -> None:
     with pytest.raises(times.Malformed):
         times.zone(text)
+
+
+def test_the_end_of_a_range_is_not_before_its_start() -> None:
+    low, high = times.tm("1800-1000")  # right with a range of dates only
+    with pytest.raises(times.Malformed):
+        times.ordered(low, high)
+    assert times.ordered(*times.tm("1000-1800")) == times.tm("1000-1800")
