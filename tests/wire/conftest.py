@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.live import LiveServer, serving
+from tests.wire.transfer import Archive, filled
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def http(server: LiveServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.root, timeout=60) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def archive(server: LiveServer) -> Iterator[Archive]:
+    with httpx.Client(base_url=server.root, timeout=60) as http:
+        yield filled(http)
 
 
 @pytest.fixture
