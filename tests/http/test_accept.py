@@ -164,6 +164,64 @@ def test_frame(stored: str | None, header: str | None, expected: str | None) -> 
     assert chosen(frame_offers(stored, single=True), header) == expected
 
 
+TARGETS = ("1.2.840.10008.1.2.4.201", LOSSLESS, JLS, J2K, RLE, JPEG, NEAR)
+HT = "1.2.840.10008.1.2.4.201"
+
+
+@pytest.mark.parametrize(
+    ("stored", "header", "expected"),
+    [
+        # where it can be encoded, a type means its default of Table 8.7.3-5
+        (None, 'multipart/related; type="image/jpeg"', multipart("image/jpeg", LOSSLESS)),
+        (None, "image/jpeg", f"image/jpeg; transfer-syntax={LOSSLESS}"),
+        (RLE, 'multipart/related; type="image/jpeg"', multipart("image/jpeg", LOSSLESS)),
+        ("1.2.840.10008.1.2.4.57", 'multipart/related; type="image/jpeg"', multipart("image/jpeg", LOSSLESS)),
+        (JPEG, 'multipart/related; type="image/jpeg"', multipart("image/jpeg", JPEG)),  # C-TS-3
+        (NEAR, 'multipart/related; type="image/jls"', multipart("image/jls", NEAR)),
+        (J2K, 'multipart/related; type="image/jls"', multipart("image/jls", JLS)),
+        # a lossy step only by name, not by `*` nor by a wildcard
+        (None, f'multipart/related; type="image/jls"; transfer-syntax={NEAR}', multipart("image/jls", NEAR)),
+        (None, 'multipart/related; type="image/jls"; transfer-syntax=*', multipart("image/jls", JLS)),
+        (None, 'multipart/related; type="image/*"', multipart("image/jphc", HT)),
+        (JLS, 'multipart/related; type="image/*"', multipart("image/jls", JLS)),
+        (JLS, 'multipart/related; type="image/*"; transfer-syntax=*', multipart("image/jls", JLS)),
+        (None, f'multipart/related; type="image/*"; transfer-syntax={NEAR}', multipart("image/jls", NEAR)),
+        (None, f"multipart/related; transfer-syntax={NEAR}", multipart("image/jls", NEAR)),
+        # nothing changes for who asks for octets, or for anything
+        (None, None, multipart(OCTETS, ELE)),
+        (JLS, "*/*", multipart(OCTETS, ELE)),
+        (None, f'multipart/related; type="{OCTETS}"; transfer-syntax=*', multipart(OCTETS, ELE)),
+        (JLS, f'multipart/related; type="{OCTETS}"; transfer-syntax=*', multipart("image/jls", JLS)),
+        (JLS, f'multipart/related; type="{OCTETS}"; transfer-syntax={J2K}', multipart("image/jp2", J2K)),
+        (JLS, f'multipart/related; type="{OCTETS}"; transfer-syntax={NEAR}', multipart("image/jls", NEAR)),
+        # q decides among what can be encoded
+        (None, "image/jls;q=0.2, image/jp2;q=0.3, image/jpx", f"image/jp2; transfer-syntax={J2K}"),
+        (None, "image/jls;q=0, image/jp2;q=0", NONE),
+    ],
+)
+def test_frame_that_can_be_encoded(stored: str | None, header: str | None, expected: str | None) -> None:
+    targets = [target for target in TARGETS if target != stored]
+    assert chosen(frame_offers(stored, single=True, targets=targets), header) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "native", "expected"),
+    [
+        (f"application/dicom; transfer-syntax={J2K}", True, f"application/dicom; transfer-syntax={J2K}"),
+        (f"application/dicom; transfer-syntax={NEAR}", True, f"application/dicom; transfer-syntax={NEAR}"),
+        ("application/dicom", True, f"application/dicom; transfer-syntax={ELE}"),
+        ("application/dicom; transfer-syntax=*", True, f"application/dicom; transfer-syntax={JLS}"),
+        ("*/*", True, MULTI_JLS),
+        # what Explicit VR Little Endian cannot hold (C-TS-4)
+        ("application/dicom", False, f"application/dicom; transfer-syntax={JLS}"),
+        (f"application/dicom; transfer-syntax={ELE}", False, NONE),
+    ],
+)
+def test_instance_that_can_be_encoded(header: str, native: bool, expected: str | None) -> None:
+    offers = instance_offers(JLS, single=True, targets=(HT, J2K, NEAR), native=native)
+    assert chosen(offers, header) == expected
+
+
 def test_a_bare_body_is_not_offered_for_several_frames() -> None:
     assert chosen(frame_offers(None, single=False), OCTETS) is None
 
