@@ -69,7 +69,7 @@ def test_instances_come_in_any_lossless_transfer_syntax(archive: Archive, name: 
             assert found.PixelData == plain.PixelData
 
 
-@pytest.mark.row("C-TS-1", "U-34")
+@pytest.mark.row("C-TS-1")
 @pytest.mark.parametrize("name", ["implicit", "big endian"])
 def test_implicit_and_big_endian_are_never_sent(archive: Archive, name: str) -> None:
     for accept in (
@@ -156,7 +156,7 @@ def test_instances_that_cannot_be_had_so_are_left_out(archive: Archive) -> None:
     assert f"{missing} instances" in answer.headers["warning"]
 
 
-@pytest.mark.row("R-I-6", "R-MT-12", "U-33")
+@pytest.mark.row("R-I-6", "R-MT-12")
 @pytest.mark.parametrize(
     ("name", "accept"),
     [
