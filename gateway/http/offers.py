@@ -40,9 +40,12 @@ def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence
 
 
 def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
-    """Of one bulk data value: octets, and for an encapsulated document its own type as well."""
-    offers = [Offer(OCTETS, True, transfer_syntax, stored=True)]
-    if content_type != OCTETS:
+    """Of one bulk data value: octets, and for an encapsulated document or a video its own type as well."""
+    video = content_type.startswith("video/")
+    offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=video)]
+    if video and transfer_syntax is not None:
+        offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
+    elif content_type != OCTETS:
         offers.append(Offer(content_type, True, stored=True))
     return _and_single(offers)
 

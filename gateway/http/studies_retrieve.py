@@ -174,12 +174,28 @@ class StudiesRetrieve:
         accept = request.accept
         located = await self._services.retrieve.locate(request.scope, path)
         body = await self._services.retrieve.bulk(request.scope, path, where)
+        offers = bulk_offers(body.content_type, body.transfer_syntax)
         try:
-            offer = accept.choose(bulk_offers(body.content_type, body.transfer_syntax))
-            return _bulk_response(request, located, where, body, offer)
+            if ranked := accept.rank(offers):
+                return _bulk_response(request, located, where, body, ranked[0])
         except BaseException:
             await body.chunks.aclose()
             raise
+        await body.chunks.aclose()
+        return await self._compressed(request, located, where, offers)
+
+    async def _compressed(
+        self, request: Request, located: Located, where: str, offers: list[Offer]
+    ) -> Response:
+        """Pixel Data as compressed bulk data, a part for each frame (8.7.3.3). Raises NotAcceptable."""
+        pixels = located.layout.pixels
+        if pixels is None or where != f"{pixels.tag:08X}" or pixels.problem:
+            raise not_acceptable(offers)
+        syntax = located.layout.transfer_syntax if pixels.encapsulated else None
+        targets = self._services.retrieve.targets(located)
+        offers = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
+        numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
+        return await self._frames_as(request, located, numbers, request.accept.choose(offers))
 
 
 def _bulk_response(request: Request, located: Located, where: str, body: Body, offer: Offer) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from gateway.dicom.filemeta import file_meta
-from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
+from gateway.dicom.frames import frame_spans, is_video, realigned, swap, swap_width
 from gateway.dicom.layout import BulkValue, PixelLayout
 from gateway.dicom.rewrite import Rewriter
 from gateway.errors import CodecError, NotFound
@@ -33,6 +33,8 @@ from gateway.services.transcode import NEVER_SENT, Transcode, unpadded
 from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
+# Which of them, the transfer syntax tells.
+VIDEO_TYPE = "video/*"
 PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 DECODED_AT_MOST = 64 << 20
@@ -301,11 +303,11 @@ class Retrieve:
                 chunks = _swapped(chunks, width)
             return Body(OCTETS, EXPLICIT_VR_LE, pixels.length, await primed(chunks))
         if pixels.problem:
+            syntax = located.layout.transfer_syntax
             spans = [Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True)]
             parts = [self._objects.span(located, span) for span in spans]
-            return Body(
-                OCTETS, located.layout.transfer_syntax, sum(map(len, spans)), await primed(joined(parts))
-            )
+            media = VIDEO_TYPE if is_video(syntax) else OCTETS
+            return Body(media, syntax, sum(map(len, spans)), await primed(joined(parts)))
         numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
         bodies = await self.frames(located, numbers, decoded=True)
         chunks = unpadded(joined([body.chunks for body in bodies]), pixels)

@@ -139,7 +139,9 @@ class MemoryRetrieve:
     async def locate(self, scope: Scope, path: ResourcePath) -> Any:
         number = int((path.instance or "1.4.1").split(".")[-1])
         syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
-        return SimpleNamespace(stored=stored(number, syntax), layout=SimpleNamespace(transfer_syntax=JLS))
+        return SimpleNamespace(
+            stored=stored(number, syntax), layout=SimpleNamespace(transfer_syntax=JLS, pixels=None)
+        )
 
     def checked_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
         if max(numbers) > 9:

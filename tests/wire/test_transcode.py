@@ -32,12 +32,14 @@ from tests.wire.transfer import (
     JXL_JPEG,
     NEAR,
     OCTETS,
+    PREFIX,
     RLE,
     RPCL,
     STUDY,
     Archive,
     as_native,
     codestreams,
+    compressed,
     decoded,
     image,
     native,
@@ -281,6 +283,53 @@ def test_all_frames_uncompressed_are_one_representation(archive: Archive) -> Non
     for name in ("ct", "rle"):
         (part,) = parts(archive.get(name, related(OCTETS), "/bulkdata/7FE00010"))
         assert part.body == archive.datasets["ct"].PixelData
+
+
+@pytest.mark.row("C-BD-2", "C-BD-1")
+@pytest.mark.parametrize(
+    ("name", "accept", "syntax"),
+    [
+        ("ct", related("image/jphc"), HT),
+        ("jls", related("image/jls"), JLS),
+        ("j2k any", related("image/jp2"), J2K_ANY),
+    ],
+)
+def test_all_frames_compressed_are_a_part_each(archive: Archive, name: str, accept: str, syntax: str) -> None:
+    found = parts(archive.get(name, accept, "/bulkdata/7FE00010"))
+    assert [part.syntax for part in found] == [syntax] * 3
+    assert [part.location.rsplit("/", 2)[1:] for part in found] == [["frames", str(n)] for n in (1, 2, 3)]
+    if name != "ct":
+        assert [part.body for part in found] == codestreams(archive.datasets[name])
+    assert archive.get(name, accept.split('"')[1], "/bulkdata/7FE00010").status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("syntax", "media"),
+    [
+        pytest.param(f"{PREFIX}.4.100", "video/mpeg", marks=pytest.mark.row("C-CB-mpeg")),
+        pytest.param(f"{PREFIX}.4.101", "video/mpeg", marks=pytest.mark.row("C-CB-mpeg")),
+        pytest.param(f"{PREFIX}.4.101.1", "video/mpeg", marks=pytest.mark.row("C-CB-mpeg")),
+        pytest.param(f"{PREFIX}.4.102", "video/mp4", marks=pytest.mark.row("C-CB-mp4")),
+        pytest.param(f"{PREFIX}.4.106.1", "video/mp4", marks=pytest.mark.row("C-CB-mp4")),
+        pytest.param(f"{PREFIX}.4.107", "video/H265", marks=pytest.mark.row("C-CB-H265")),
+        pytest.param(f"{PREFIX}.4.108", "video/h265", marks=pytest.mark.row("C-CB-H265")),
+    ],
+)
+def test_a_video_is_one_stream_passed_through(archive: Archive, syntax: str, media: str) -> None:
+    """Table 8.7.3-5: the whole video is one representation, its fragments joined."""
+    stream = bytes(range(256)) * 4
+    name = f"video {syntax}"
+    archive.store(name, compressed("8", syntax, [stream[:500], stream[500:]], StudyInstanceUID="1.2.9.9"))
+    for accept in (related(media), f"{media}; transfer-syntax={syntax}", media, f"{related('*/*')}"):
+        (part,) = parts(archive.get(name, accept, "/bulkdata/7FE00010"))
+        assert (part.media, part.syntax, part.body) == (media.lower(), syntax, stream)
+    assert archive.get(name, OCTETS, "/bulkdata/7FE00010").content == stream
+    assert archive.get(name, related("image/jpeg"), "/bulkdata/7FE00010").status_code == 406
+    assert archive.get(name, f"{media}; transfer-syntax=1.2", "/bulkdata/7FE00010").status_code == 406
+    ranged = archive.http.get(
+        archive.paths[name] + "/bulkdata/7FE00010", headers={"Accept": media, "Range": "bytes=10-19"}
+    )
+    assert (ranged.status_code, ranged.content) == (206, stream[10:20])
 
 
 # -- selection ---------------------------------------------------------------------------------------------
