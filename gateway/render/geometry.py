@@ -169,11 +169,13 @@ def resized(picture: Array, box: Box, size: tuple[int, int]) -> Array:
 
 
 def _scaled(picture: Array, box: Box, size: tuple[int, int]) -> Array:
-    """Bilinear, over as many pixels as go into one where the picture gets smaller."""
+    """The mean of what goes into a pixel where the picture gets smaller, else bilinear."""
     corners = (box.left, box.top, box.right, box.bottom)
     deep = picture.dtype != np.uint8
     source = Pillow.fromarray(picture.astype(np.float32) if deep else np.ascontiguousarray(picture))
-    made = np.asarray(source.resize(size, Pillow.Resampling.BILINEAR, box=corners, reducing_gap=3.0))
+    smaller = size[0] <= box.width and size[1] <= box.height
+    way = Pillow.Resampling.BOX if smaller else Pillow.Resampling.BILINEAR
+    made = np.asarray(source.resize(size, way, box=corners))
     return np.clip(np.rint(made), 0, 65535).astype(picture.dtype) if deep else made.copy()
 
 

@@ -13,9 +13,9 @@ from gateway.render.rendering import Array
 
 _SEQUENCE, _INTERCEPT, _SLOPE = "00283000", "00281052", "00281053"
 _PIXEL_VALUE_TRANSFORMATION = "00289145"
-# X-Ray angiographic and radiofluoroscopic images: their table leads back to X-ray intensity, it is not for
-# display where the stored values have another relationship to it (PS3.3 C.8.7.1.1.2).
-_XRAY = frozenset(f"1.2.840.10008.5.1.4.1.1.12.{n}" for n in ("1", "2", "3"))
+# X-Ray angiographic and radiofluoroscopic images: their Modality LUT leads back to X-ray intensity, it is not
+# for display (PS3.3 C.8.7.1.1.2); viewers and dcmtk apply the VOI to stored values.
+_XRAY = frozenset({"1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,7 @@ def modality(attributes: Attributes, frame: int, signed: bool) -> Modality:
     group = attributes.functional(frame, _PIXEL_VALUE_TRANSFORMATION)
     if group is not None and _SLOPE in group:
         return module(group, signed)
-    if (
-        attributes.text("00080016") in _XRAY
-        and attributes.text("00281040") in {"LOG", "DISP"}
-        and _SEQUENCE in attributes
-    ):
+    if attributes.text("00080016") in _XRAY:
         return Modality()
     return module(attributes, signed)
 
