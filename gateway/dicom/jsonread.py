@@ -1,0 +1,81 @@
+"""Reading DICOM JSON strictly: what the model forbids is refused, numbers keep their digits (PS3.18 F.2, F.3)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeAlias
+
+from gateway.errors import DicomError, LimitExceeded
+
+Dataset: TypeAlias = dict[str, Any]
+
+
+class Number(float):
+    """A JSON number with its digits as they were written: `0.50` is not `0.5` in a DS."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Number:
+        found = super().__new__(cls, text)
+        found.text = text
+        return found
+
+
+def datasets(data: bytes) -> list[Dataset]:
+    """The data sets of a store request: an array of objects, or one object (PS3.18 F.2.1).
+
+    Raises DicomError where it is not DICOM JSON, LimitExceeded where it is nested too deeply.
+    """
+    try:
+        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DicomError(f"the JSON is not UTF-8: byte {error.start} of {len(data)}") from error
+    try:
+        model = json.loads(
+            text, object_pairs_hook=_members, parse_float=Number, parse_int=_whole, parse_constant=_no_number
+        )
+    except RecursionError as error:
+        raise LimitExceeded("the JSON is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise DicomError(
+            f"the JSON is malformed at line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from error
+    found = model if isinstance(model, list) else [model]
+    if not found or not all(isinstance(dataset, dict) for dataset in found):
+        raise DicomError("want a JSON array of data sets, each an object (PS3.18 F.2.1)")
+    return found
+
+
+def _members(pairs: list[tuple[str, Any]]) -> Dataset:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise DicomError(f"a JSON object has the member '{twice[:40]}' twice (PS3.18 F.3.1)")
+    return members
+
+
+def _whole(text: str) -> int:
+    if len(text) > 40:
+        raise DicomError(f"a JSON number has {len(text)} digits")
+    return int(text)
+
+
+def _no_number(text: str) -> float:
+    raise DicomError(f"{text} is no JSON number; not finite values go as strings or by BulkDataURI")
+
+
+def finite(value: object) -> float | None:
+    """A number, or a string that says one that is not finite; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity", "inf", "-inf"}:
+        return float(value.replace("Infinity", "inf"))
+    return None
+
+
+def is_integral(value: float) -> bool:
+    return math.isfinite(value) and value == int(value)

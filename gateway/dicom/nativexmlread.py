@@ -1,0 +1,163 @@
+"""Native DICOM Model documents as DICOM JSON data sets (PS3.19 A.1, PS3.18 F.3.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from gateway.dicom.limits import LIMITS
+from gateway.errors import DicomError, LimitExceeded
+
+_COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
+_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_WHOLE = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
+_REAL = frozenset({"FL", "FD"})
+
+
+def dataset(document: bytes) -> dict[str, Any]:
+    """Raises DicomError where it is no such document, LimitExceeded where it is nested too deeply.
+
+    Document type declarations and entities are refused. A missing namespace and other cases of attribute
+    names (`Tag`, `VR`) are taken (X-24).
+    """
+    try:
+        root = fromstring(document, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise DicomError("the XML declares a document type or entities, which is not taken") from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise DicomError(f"the XML is malformed: {error}") from error
+    if _name(root) != "NativeDicomModel":
+        raise DicomError(f"the XML is no NativeDicomModel but '{_name(root)[:40]}'")
+    return _attributes(root, 0)
+
+
+def _name(element: Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _get(element: Element, name: str) -> str | None:
+    found = element.get(name)
+    if found is None:
+        found = next((v for k, v in element.attrib.items() if k.lower() == name.lower()), None)
+    return found
+
+
+def _attributes(parent: Element, depth: int) -> dict[str, Any]:
+    if depth > LIMITS.depth:
+        raise LimitExceeded(f"sequences nested deeper than {LIMITS.depth}")
+    found: dict[str, Any] = {}
+    blocks = _Blocks(parent)
+    for element in parent:
+        if _name(element) != "DicomAttribute":
+            raise DicomError(f"'{_name(element)[:40]}' where a DicomAttribute was due")
+        tag = blocks.tag(element)
+        if tag in found:
+            raise DicomError(f"{tag} is there twice", tag=tag)
+        found[tag] = _attribute(element, tag, depth)
+    return dict(sorted({**blocks.creators(), **found}.items()))
+
+
+class _Blocks:
+    """Private blocks of one data set: the document names creators, PS3.5 7.8.1 wants blocks reserved."""
+
+    def __init__(self, parent: Element) -> None:
+        self._blocks: dict[tuple[str, str], int] = {}
+        # Blocks that elements without a creator, or creator elements, sit in already.
+        tags = [(_get(e, "tag") or "").upper() for e in parent if not _get(e, "privateCreator")]
+        self._taken = {(t[:4], int(t[6:], 16)) for t in tags if len(t) == 8 and t[4:6] == "00" and _odd(t)}
+        self._taken |= {(t[:4], int(t[4:6], 16)) for t in tags if len(t) == 8 and t[4:6] != "00" and _odd(t)}
+
+    def tag(self, element: Element) -> str:
+        tag = (_get(element, "tag") or "").upper()
+        if len(tag) != 8 or not all(c in "0123456789ABCDEF" for c in tag):
+            raise DicomError(f"'{tag[:40]}' is no tag: want 8 hex digits")
+        creator = _get(element, "privateCreator")
+        if not creator or not _odd(tag):
+            return tag
+        key = (tag[:4], creator)
+        if key not in self._blocks:
+            block = next((b for b in range(0x10, 0x100) if (tag[:4], b) not in self._taken), None)
+            if block is None:
+                raise DicomError(f"group {tag[:4]} has no block left for '{creator[:40]}'", tag=tag)
+            self._taken.add((tag[:4], block))
+            self._blocks[key] = block
+        return f"{tag[:4]}{self._blocks[key]:02X}{tag[6:]}"
+
+    def creators(self) -> dict[str, Any]:
+        return {
+            f"{group}00{block:02X}": {"vr": "LO", "Value": [creator]}
+            for (group, creator), block in self._blocks.items()
+        }
+
+
+def _odd(tag: str) -> bool:
+    return int(tag[3], 16) % 2 == 1
+
+
+def _attribute(element: Element, tag: str, depth: int) -> dict[str, Any]:
+    vr = _get(element, "vr")
+    member: dict[str, Any] = {"vr": vr} if vr else {}
+    kinds = {_name(child) for child in element}
+    if len(kinds) > 1:
+        raise DicomError(f"{tag} has {' and '.join(sorted(kinds))}: want one kind (PS3.19 A.1.5)", tag=tag)
+    if kinds == {"BulkData"}:
+        (bulk,) = element if len(element) == 1 else (None,)
+        uri = None if bulk is None else _get(bulk, "uri") or _get(bulk, "uuid")
+        if not uri:
+            raise DicomError(f"{tag}: want one BulkData with uri or uuid", tag=tag)
+        return {**member, "BulkDataURI": uri}
+    if kinds == {"InlineBinary"}:
+        return {**member, "InlineBinary": "".join(element[0].itertext())}
+    if kinds - {"Value", "Item", "PersonName"}:
+        raise DicomError(f"{tag} holds '{kinds.pop()[:40]}', which the model has not", tag=tag)
+    values = [_value(child, vr or "", tag, depth) for child in _numbered(element, tag)]
+    return {**member, "Value": values} if values else member
+
+
+def _numbered(element: Element, tag: str) -> list[Element]:
+    """In the order of their numbers, which begin at 1 and leave none out; without numbers as they stand."""
+    numbers = [_get(child, "number") for child in element]
+    if not any(numbers):
+        return list(element)
+    try:
+        ordered = sorted(element, key=lambda child: int(_get(child, "number") or ""))
+    except ValueError as error:
+        raise DicomError(f"{tag}: the numbers of its values are no numbers", tag=tag) from error
+    if [int(_get(child, "number") or 0) for child in ordered] != list(range(1, len(ordered) + 1)):
+        raise DicomError(f"{tag}: the numbers of its values do not count from 1", tag=tag)
+    return ordered
+
+
+def _value(child: Element, vr: str, tag: str, depth: int) -> Any:
+    kind = _name(child)
+    if kind == "Item":
+        return _attributes(child, depth + 1)
+    if kind == "PersonName":
+        return _person(child) or None
+    text = "".join(child.itertext())
+    if not text:
+        return None
+    try:
+        if vr in _WHOLE:
+            return int(text)
+        if vr in _REAL:
+            number = float(text)
+            return number if number == number and abs(number) != float("inf") else text
+    except ValueError as error:
+        raise DicomError(f"{tag}: '{text[:40]}' is no number", tag=tag) from error
+    return text
+
+
+def _person(element: Element) -> dict[str, str]:
+    groups = {_name(group): group for group in element}
+    found = {}
+    for name in _GROUPS:
+        if name in groups:
+            parts = {_name(part): "".join(part.itertext()) for part in groups[name]}
+            text = "^".join(parts.get(component, "") for component in _COMPONENTS).rstrip("^")
+            if text:
+                found[name] = text
+    return found
