@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.types import Receive, Send
 
@@ -147,7 +147,12 @@ class MultipartResponse(Response):
         writer = _Writer(receive, send)
         try:
             for index, part in enumerate(self.parts):
-                writer.hold(encode_head(self.boundary, part.head, first=index == 0))
+                begun = await _begun(part) if part.size is None else ()
+                head = replace(part.head, length=len(begun[0])) if len(begun) == 1 else part.head
+                writer.hold(encode_head(self.boundary, head, first=index == 0))
+                for chunk in begun:
+                    if not await writer.write(chunk):
+                        return
                 async for chunk in part.chunks:
                     if not await writer.write(chunk):
                         return
@@ -162,6 +167,16 @@ class MultipartResponse(Response):
     async def aclose(self) -> None:
         for part in self.parts:
             await part.chunks.aclose()
+
+
+async def _begun(part: Part) -> list[bytes]:
+    """The first two chunks; only one where it is all, as of a frame, so that its length can be said."""
+    begun: list[bytes] = []
+    async for chunk in part.chunks:
+        begun.append(chunk)
+        if len(begun) == 2:
+            break
+    return begun
 
 
 class _Writer:

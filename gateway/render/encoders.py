@@ -30,7 +30,7 @@ JPEG_QUALITY = 90
 NEAR = 2
 PSNR = 55
 HT_STEP = 1 / 200
-JXL_DISTANCE = 1.0
+JXL_DISTANCE = 0.4
 # Beyond this effort JPEG XL takes seconds for what is a few per cent.
 JXL_EFFORT = 3
 
@@ -183,7 +183,7 @@ def _rle(data: bytes, pixels: PixelLayout) -> bytes:
         width = array.dtype.itemsize
         planes = np.ascontiguousarray(array).view("u1").reshape(*array.shape, width)
         segments = [
-            _packed(np.ascontiguousarray(planes[:, :, sample, byte]))
+            _packed(planes[:, :, sample, byte])
             for sample in range(pixels.samples)
             for byte in reversed(range(width))
         ]
@@ -200,7 +200,8 @@ def _bit_rows(pixels: PixelLayout) -> tuple[int, int]:
 
 
 def _packed(plane: Array) -> bytes:
-    segment = bytes(imagecodecs.packbits_encode(plane))
+    # A copy, since a plane of one column passes for contiguous with steps that the codec does not take.
+    segment = bytes(imagecodecs.packbits_encode(plane.copy(order="C")))
     return segment + b"\0" * (len(segment) % 2)
 
 

@@ -142,6 +142,8 @@ class Retrieve:
         else:
             self._transcode.check(located, target)
             bodies = [self._encoded_frame(located, pixels, number, target) for number in numbers]
+            made = await self._transcode.frame(located, pixels, numbers[0], target)
+            bodies[0] = Body(OCTETS, target, len(made), only(made))
         if bodies:
             bodies[0] = replace(bodies[0], chunks=await primed(bodies[0].chunks))
         return bodies

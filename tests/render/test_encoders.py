@@ -115,6 +115,15 @@ def test_noise_of_any_size_and_depth_survives(
     assert decode_frame(codestream, pixels, target).data == data
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 9), (9, 1), (2, 3), (17, 8)])
+@pytest.mark.parametrize("kind", ["8", "16 signed", "RGB", "RGB of 16", "32", "1 bit"])
+def test_frames_of_a_row_or_a_column_survive(kind: str, rows: int, columns: int) -> None:
+    data, pixels = matrix.picture(**matrix.KINDS[kind], rows=rows, columns=columns)
+    for target in LOSSLESS:
+        if not targets.unreachable(pixels, EXPLICIT_VR_LE, target):
+            assert encoders.proves(encoders.encode_frame(data, pixels, target), data, pixels, target), target
+
+
 # -- what others read --------------------------------------------------------------------------------------
 
 # Signed samples in JPEG-LS and lossless JPEG, and what no plug-in of pydicom knows, have our decoder only.

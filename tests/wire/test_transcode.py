@@ -163,6 +163,16 @@ def test_a_part_for_each_frame_in_the_order_asked(archive: Archive, accept: str)
         assert body == wanted
 
 
+def test_encoded_frames_say_their_length_and_can_be_had_in_part(archive: Archive) -> None:
+    answer = archive.get("ct", related("image/jphc"), "/frames/1,2,3")
+    assert answer.content.count(b"Content-Length: ") == 3
+    single = archive.get("ct", "image/jphc", "/frames/1")
+    assert int(single.headers["content-length"]) == len(single.content)
+    headers = {"Accept": "image/jphc", "Range": "bytes=2-9"}
+    ranged = archive.http.get(archive.paths["ct"] + "/frames/1", headers=headers)
+    assert (ranged.status_code, ranged.content) == (206, single.content[2:10])
+
+
 @pytest.mark.row("R-P-11")
 @pytest.mark.parametrize("accept", [OCTETS, "image/jphc", "image/jls, application/octet-stream"])
 def test_several_frames_are_no_single_part(archive: Archive, accept: str) -> None:
