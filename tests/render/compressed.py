@@ -117,6 +117,17 @@ def values(frame: DecodedFrame, shape: PixelLayout) -> np.ndarray[Any, Any]:
 
 def oracles(found: Image, index: int, *, raw: bool) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """What each of pydicom's plug-ins makes of a frame; a plug-in that refuses it is left out."""
+    for plugin, array, _ in _decoded(found, index, raw=raw):
+        yield plugin, array
+
+
+def descriptions(found: Image) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each plug-in says the first frame is, once decoded."""
+    for plugin, _, described in _decoded(found, 0, raw=True):
+        yield plugin, dict(described)
+
+
+def _decoded(found: Image, index: int, *, raw: bool) -> Iterator[tuple[str, np.ndarray[Any, Any], Any]]:
     try:
         decoder = get_decoder(found.transfer_syntax)
     except NotImplementedError:
@@ -127,10 +138,12 @@ def oracles(found: Image, index: int, *, raw: bool) -> Iterator[tuple[str, np.nd
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                array, _ = decoder.as_array(found.dataset, index=index, raw=raw, decoding_plugin=plugin)
+                array, described = decoder.as_array(
+                    found.dataset, index=index, raw=raw, decoding_plugin=plugin
+                )
             except Exception:
                 continue
-        yield plugin, array
+        yield plugin, array, described
 
 
 def outcome(codestream: bytes, pixels: PixelLayout, syntax: str) -> DecodedFrame | None:

@@ -11,7 +11,7 @@ from gateway.render.codecs import JPEG_XL, decode_frame, described_after, native
 from gateway.render.jpeg import TO_RGB
 from pydicom import dcmread
 from tests.corpus import CORPUS, row
-from tests.render.compressed import Image, image, images, layout_of, oracles, values
+from tests.render.compressed import Image, descriptions, image, images, layout_of, oracles, values
 
 needs_corpus = pytest.mark.usefixtures("corpus")
 
@@ -78,6 +78,29 @@ def test_what_the_header_will_say_is_known_before_decoding(found: Image) -> None
     assert changes.get("00280006", found.layout.planar) == frame.planar
     if found.layout.samples == 3 and found.transfer_syntax in TO_RGB | JPEG_XL:
         assert (frame.photometric, frame.planar) == ("RGB", 0)
+
+
+@pytest.mark.parametrize("found", images(), ids=lambda found: found.name)
+def test_frames_are_described_as_pydicom_describes_them(found: Image) -> None:
+    """Photometric interpretation, samples, bits, sign and planar configuration, after decoding; only what discrete
+    cosines coded as YBR we give as RGB.
+    """
+    if found.name in BROKEN | OURS_ALONE:
+        return
+    frame = found.decoded()
+    ours = {
+        "samples_per_pixel": frame.samples,
+        "bits_allocated": frame.bits_allocated,
+        "bits_stored": frame.bits_stored,
+        "pixel_representation": frame.pixel_representation,
+        "photometric_interpretation": frame.photometric,
+    }
+    said = list(descriptions(found))
+    assert said
+    for plugin, theirs in said:
+        if found.transfer_syntax in TO_RGB and found.layout.samples == 3:
+            theirs["photometric_interpretation"] = "RGB"
+        assert {name: theirs[name] for name in ours} == ours, plugin
 
 
 @needs_corpus
