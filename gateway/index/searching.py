@@ -168,8 +168,10 @@ class _Search:
         self, asked: Compiled, pieces: Sequence[tuple[str, tuple[object, ...]]], most: int
     ) -> int:
         counted = 0
+        # Behind a cursor the order leads to where the rows are; without one any rows will do.
+        order = "" if self.query.after is None or self._is_few(asked) else f" ORDER BY {self._order(asked)}"
         for piece, values in pieces:
-            sql = f"SELECT COUNT(*) AS matching FROM ({self._sql(asked, '1', piece)} LIMIT ?) found"
+            sql = f"SELECT COUNT(*) AS matching FROM ({self._sql(asked, '1', piece)}{order} LIMIT ?) found"
             row = await self.db.first(sql, *asked.values, *values, most - counted)
             assert row is not None
             counted += row["matching"]
