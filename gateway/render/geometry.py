@@ -169,12 +169,12 @@ def resized(picture: Array, box: Box, size: tuple[int, int]) -> Array:
 
 
 def _scaled(picture: Array, box: Box, size: tuple[int, int]) -> Array:
-    """The mean of what goes into a pixel where the picture gets smaller, else bilinear."""
+    """The mean where whole pixels go into one, else bilinear, over as many as go into one."""
     corners = (box.left, box.top, box.right, box.bottom)
     deep = picture.dtype != np.uint8
     source = Pillow.fromarray(picture.astype(np.float32) if deep else np.ascontiguousarray(picture))
-    smaller = size[0] <= box.width and size[1] <= box.height
-    way = Pillow.Resampling.BOX if smaller else Pillow.Resampling.BILINEAR
+    mean = all(float(side).is_integer() for side in (*corners, box.width / size[0], box.height / size[1]))
+    way = Pillow.Resampling.BOX if mean else Pillow.Resampling.BILINEAR
     made = np.asarray(source.resize(size, way, box=corners))
     return np.clip(np.rint(made), 0, 65535).astype(picture.dtype) if deep else made.copy()
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-
 import pytest
 
+LARGEST: dict[str, int] = {}
 
-@pytest.fixture(scope="session")
-def largest() -> Iterator[dict[str, int]]:
+
+@pytest.fixture
+def largest() -> dict[str, int]:
     """Name to the largest difference from dcmtk's picture."""
-    found: dict[str, int] = {}
-    yield found
-    if found:
-        name = max(found, key=lambda one: found[one])
-        exact = sum(1 for difference in found.values() if difference == 0)
-        line = f"golden images: {len(found)} against dcmtk, {exact} equal, largest difference {found[name]} ({name})"
-        print(line, file=sys.__stderr__)
+    return LARGEST
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LARGEST:
+        name = max(LARGEST, key=lambda one: LARGEST[one])
+        equal = sum(1 for difference in LARGEST.values() if difference == 0)
+        terminalreporter.write_line(
+            f"golden images: {len(LARGEST)} against dcmtk, {equal} equal, "
+            f"largest difference {LARGEST[name]} of 255 ({name})"
+        )
