@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gateway.errors import BadParameter
 from gateway.http.accept import Offer
 from gateway.http.media import LOSSY
 from gateway.http.offers import REWRITTEN, instance_offers
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.services.retrieve import Retrieve
 
 _UNCOMPRESSED = REWRITTEN | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+_UID = re.compile(r"[0-9.]{1,64}")
 # So many instances are looked into to say what a client could have asked for.
 LOOKED_INTO = 20
 
@@ -50,6 +53,31 @@ class Choice:
         """
         undecodable = syntax in LOSSY and not self._retrieve.convertible(syntax)
         return undecodable or self._retrieve.too_long(located)
+
+    async def named(self, stored: StoredInstance, value: str | None) -> str | None:
+        """What `transferSyntax` of the URI service means for an instance: a target, or None for as it is stored.
+
+        Without a value it is Explicit VR Little Endian, with the exceptions of 8.7.3.4; `*` is as stored (8.7.3.6).
+        Raises BadParameter for what is not one UID (9.4.2.4), NotAcceptable for what cannot be had.
+        """
+        if value == "*":
+            return None
+        if value is not None and not _UID.fullmatch(value):
+            raise BadParameter(
+                f"transferSyntax '{value}': want one UID, or *",
+                parameter="transferSyntax",
+                expected="one UID, or *",
+            )
+        located = await self._located(stored)
+        target = value or EXPLICIT_VR_LE
+        if (
+            value is None
+            and self._retrieve.obstacle(located, target)
+            and self._held(located, stored.transfer_syntax)
+        ):
+            return None
+        self._retrieve.check(located, target)
+        return target
 
     async def available(self, stored: Sequence[StoredInstance]) -> list[Offer]:
         """What could be had of them, for who accepts none of it."""

@@ -156,6 +156,10 @@ class Retrieve:
         """Why the instance cannot be had in a transfer syntax; empty where nothing is known against it."""
         return self._transcode.obstacle(located, target)
 
+    def check(self, located: Located, target: str) -> None:
+        """Raises NotAcceptable naming the obstacle and what could be had."""
+        self._transcode.check(located, target)
+
     def too_long(self, located: Located) -> bool:
         """Whether Explicit VR Little Endian cannot hold the pixel data, decoded (PS3.18 8.7.3.4)."""
         return self._transcode.too_long(located)
