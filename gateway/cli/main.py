@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="allow a bind that others reach, unauthenticated",
     )
+    serve.add_argument(
+        "--strict", action="store_true", default=None, help="refuse what PS3.18 does not permit"
+    )
     imports = commands_.add_parser("import", parents=[shared], help="load files, folders and zip archives")
     imports.add_argument("paths", nargs="+", metavar="PATH")
     imports.add_argument(

@@ -1,18 +1,16 @@
-"""Choosing what to send: Accept, `accept=`, charset (PS3.18 8.3.3, 8.7, 8.8). Pure, tested as a table.
+"""Choosing what to send: Accept and `accept=` (PS3.18 8.3.3, 8.7). Pure, tested as a table.
 
-Decisions: no Accept header counts as `*/*` (D-1); nothing acceptable is 406 (D-2). Where a range names no
-transfer syntax, `application/dicom` and `application/octet-stream` mean Explicit VR Little Endian (8.7.3.4)
-and a
-compressed type means its default of Table 8.7.3-5, or the lossy one that is held where no other is (C-TS-3);
-`transfer-syntax=*` and a wildcard type mean as stored. A lossy step is taken only where its transfer syntax is named.
-`application/octet-stream; transfer-syntax=*` on a compressed frame (OHIF) is answered with the stored
-codestream
+Decisions: no Accept header counts as `*/*`, under `strict` it is 406 (D-1); nothing acceptable is 406 (D-2); DICOM
+and rendered media types beside one another are a 400 (8.7.5). Where a range names no transfer syntax,
+`application/dicom` and `application/octet-stream` mean Explicit VR Little Endian (8.7.3.4) and a compressed type means
+its default of Table 8.7.3-5, or the lossy one that is held where no other is (C-TS-3); `transfer-syntax=*` and a
+wildcard type mean as stored. A lossy step is taken only where its transfer syntax is named.
+`application/octet-stream; transfer-syntax=*` on a compressed frame (OHIF) is answered with the stored codestream
 under its own media type, `image/jls; transfer-syntax=…`: viewers take the codec from that.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +23,7 @@ from gateway.http.media import (
     JSON,
     LOSSY,
     OCTETS,
+    XML,
     MediaType,
     parse_media_type,
     split_quoted,
@@ -38,7 +37,8 @@ class Offer:
     `multipart`.
 
     `transfer_syntax` is what would be sent, None where the notion does not apply. `stored`: as it is stored.
-    `unnamed`: it stands for Explicit VR Little Endian, which cannot hold so much (PS3.18 8.7.3.4).
+    `unnamed`: it stands for Explicit VR Little Endian, which cannot hold so much (PS3.18 8.7.3.4). `rendered`: of
+    Table 8.7.4-1, where a range with a transfer syntax is left out (8.7.4).
     """
 
     media: str
@@ -46,6 +46,7 @@ class Offer:
     transfer_syntax: str | None = None
     stored: bool = False
     unnamed: bool = False
+    rendered: bool = False
 
     @property
     def lossy(self) -> bool:
@@ -83,6 +84,9 @@ class Range:
     transfer_syntax: str | None
     quality: float
     untyped: bool = False
+    charset: str | None = None
+    named: str = ""
+    """The media type as it was written, before `ALIASES`."""
 
     @property
     def whole(self) -> bool:
@@ -126,7 +130,13 @@ class Range:
             self.media == OCTETS and codestream and (named or (offer.stored and self.transfer_syntax == "*"))
         )
 
+    def covers(self, offer: Offer) -> bool:
+        """Whether it takes that media type, whatever the transfer syntax."""
+        return self.whole or (self.multipart == offer.multipart and self._matches_media(offer))
+
     def _matches_syntax(self, offer: Offer) -> bool:
+        if offer.rendered and self.transfer_syntax is not None:
+            return False
         if offer.transfer_syntax is None or self.transfer_syntax == offer.transfer_syntax:
             return True
         if offer.lossy and not offer.stored:
@@ -136,59 +146,104 @@ class Range:
         return offer.default or (self.wild and not self.untyped and offer.stored)
 
 
+# Media types that are of one kind only (8.7.3, 8.7.4). application/json is left out: clients send it with anything.
+DICOM_TYPES = frozenset({DICOM, JSON, XML, OCTETS, "image/jls", "image/jphc", "image/jpx", "image/dicom-rle"})
+IMAGES_RENDERED = frozenset({"image/gif", "image/png", "image/jph"})
+RENDERED = IMAGES_RENDERED | {"text/html", "text/plain", "text/xml", "text/rtf", "application/pdf"}
 ANYTHING = Range("*/*", None, None, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """What a client takes, in tiers: the `accept` parameter first, the header if that has no hit
-    (C-ACC-3).
+    """What a client takes, in tiers: the `accept` parameter first, the header if that has no hit (C-ACC-3).
+
+    `strict`: what the parameter chooses must be covered by the header as well (C-ACC-4).
     """
 
     tiers: tuple[tuple[Range, ...], ...]
+    strict: bool = False
 
     @staticmethod
-    def parse(header: str | None, parameter: str | None = None) -> Accept:
-        """Raises BadParameter where `accept=` holds a wildcard or nothing that can be read (C-ACC-2)."""
+    def parse(header: str | None, parameter: str | None = None, *, strict: bool = False) -> Accept:
+        """Raises BadParameter where `accept=` holds a wildcard or nothing that can be read (C-ACC-2).
+
+        Under `strict` nothing is acceptable to who sends no Accept header (8.7.7).
+        """
         tiers = [_parameter_ranges(parameter)] if parameter is not None else []
-        tiers.append(_ranges(header) if header is not None and header.strip() else (ANYTHING,))
-        return Accept(tuple(tiers))
+        missing = header is None or not header.strip()
+        if missing and strict:
+            return Accept((), strict)
+        tiers.append((ANYTHING,) if header is None or missing else _ranges(header))
+        return Accept(tuple(tiers), strict)
+
+    def check_mixture(self, *, bulk: bool = False) -> None:
+        """Raises BadParameter where DICOM and rendered types stand beside one another (8.7.5).
+
+        Types that are of both kinds, such as image/jpeg, are what the target makes of them (C-ACC-6). `bulk`: the
+        target is bulk data, which may be a document of any type.
+        """
+        for number, tier in enumerate(self.tiers):
+            named = {item.named for item in tier if item.quality > 0}
+            rendered = named & (IMAGES_RENDERED if bulk else RENDERED)
+            if rendered and named & DICOM_TYPES:
+                name = "accept" if len(self.tiers) == 2 and number == 0 else "Accept"
+                raise BadParameter(
+                    f"{name}: {min(rendered)} is a rendered media type, {min(named & DICOM_TYPES)} a DICOM one",
+                    parameter=name,
+                    expected="DICOM media types or rendered ones, not both",
+                )
 
     def rank(self, offers: Sequence[Offer]) -> list[Offer]:
         """The acceptable offers, best first; ties go to the earlier offer, or to the one that is as
         stored.
         """
-        for tier in self.tiers:
+        for number, tier in enumerate(self.tiers):
             scored = [(*score, index) for index, offer in enumerate(offers) if (score := _score(tier, offer))]
             if scored:
-                return [offers[index] for _, _, index in sorted(scored)]
+                ranked = [offers[index] for _, _, index in sorted(scored)]
+                if self.strict and number < len(self.tiers) - 1:
+                    return [offer for offer in ranked if any(r.covers(offer) for r in self.tiers[-1])]
+                return ranked
         return []
 
     def choose(self, offers: Sequence[Offer]) -> Offer:
         """The best acceptable offer. Raises NotAcceptable listing what could be had (PS3.18 8.7.8.1)."""
         ranked = self.rank(offers)
         if not ranked:
-            raise not_acceptable(offers)
+            raise not_acceptable(offers, "" if self.tiers else "there is no Accept header, so")
         return ranked[0]
 
+    def charset_of(self, offer: Offer) -> str | None:
+        """The `charset` parameter of the range by which `offer` was chosen (8.7.3.5.3)."""
+        for tier in self.tiers:
+            best = _best(tier, offer)
+            if best is not None and best.quality > 0:
+                return best.charset
+        return None
 
-def not_acceptable(offers: Sequence[Offer]) -> NotAcceptable:
+
+def not_acceptable(offers: Sequence[Offer], reason: str = "") -> NotAcceptable:
     """The failure that lists what could be had (C-ACC-14)."""
     available = list(dict.fromkeys(map(str, offers)))
-    return NotAcceptable("nothing of what is accepted can be sent", available=available)
+    return NotAcceptable(f"{reason} nothing of what is accepted can be sent".strip(), available=available)
 
 
 def _score(tier: Sequence[Range], offer: Offer) -> tuple[float, int] | None:
     """(minus quality, 0 where the stored one is meant and this is it) by the most specific range that
     matches.
     """
+    best = _best(tier, offer)
+    if best is None or best.quality <= 0:
+        return None
+    return -best.quality, 0 if best.prefers_stored and offer.stored else 1
+
+
+def _best(tier: Sequence[Range], offer: Offer) -> Range | None:
     best: Range | None = None
     for item in tier:
         if item.matches(offer) and (best is None or item.specificity > best.specificity):
             best = item
-    if best is None or best.quality <= 0:
-        return None
-    return -best.quality, 0 if best.prefers_stored and offer.stored else 1
+    return best
 
 
 @lru_cache(maxsize=512)
@@ -212,24 +267,26 @@ def _parameter_ranges(value: str) -> tuple[Range, ...]:
 
 
 def _range(media: MediaType | None) -> Range | None:
-    if media is None or media.repeats("transfer-syntax") or media.repeats("type"):
+    if media is None or any(map(media.repeats, ("transfer-syntax", "charset", "type"))):
         return None
     quality = _quality(media.get("q"))
     if quality is None:
         return None
-    syntax = media.get("transfer-syntax") or None
+    syntax, charset = media.get("transfer-syntax") or None, media.get("charset") or None
     if media.essence == "*/*":
-        return Range("*/*", None, syntax, quality)
+        return Range("*/*", None, syntax, quality, charset=charset)
     if media.essence in ("multipart/related", "multipart/*"):
         part = media.get("type")
         inner = parse_media_type(part) if part else None
         if part and inner is None:
             return None
-        essence = _known(inner.essence) if inner else "*/*"
-        return Range(essence, True, syntax, quality, untyped=inner is None)
+        named = inner.essence if inner else "*/*"
+        return Range(
+            _known(named), True, syntax, quality, untyped=inner is None, charset=charset, named=named
+        )
     if media.essence.startswith("*/"):
         return None
-    return Range(_known(media.essence), False, syntax, quality)
+    return Range(_known(media.essence), False, syntax, quality, charset=charset, named=media.essence)
 
 
 def _known(essence: str) -> str:
@@ -245,43 +302,6 @@ def _quality(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value <= 1 else None
-
-
-def check_charset(header: str | None, parameter: str | None) -> None:
-    """All text is sent in UTF-8 (PS3.18 8.8). Raises NotAcceptable where only other known sets are accepted.
-
-    Unknown names are ignored (C-CHS-8), and so is a list without any known name.
-    """
-    for listed in (parameter, header):
-        if listed is None:
-            continue
-        names = _charsets(listed)
-        if names and not names & {"utf-8", "*"}:
-            raise NotAcceptable("text is sent in UTF-8, which is not accepted", available=["charset=utf-8"])
-        if names:
-            return
-
-
-def _charsets(listed: str) -> set[str]:
-    names: set[str] = set()
-    for piece in split_quoted(listed, ","):
-        name, *parameters = (part.strip().strip('"') for part in piece.split(";"))
-        quality = next((_quality(p[2:].strip()) for p in parameters if p.startswith("q=")), 1.0)
-        known = _charset(name)
-        if known is not None and quality:
-            names.add(known)
-    return names
-
-
-def _charset(name: str) -> str | None:
-    if name == "*":
-        return name
-    if name.upper() == "ISO_IR 192":
-        return "utf-8"
-    try:
-        return codecs.lookup(name.removeprefix("ISO_IR ") or " ").name
-    except (LookupError, ValueError):
-        return None
 
 
 def json_offers(*, single_xml: bool = False) -> tuple[Offer, ...]:

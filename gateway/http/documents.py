@@ -9,6 +9,7 @@ import orjson
 
 from gateway.dicom.multipart import boundary_of
 from gateway.http.accept import Offer
+from gateway.http.charset import UTF8, recoded_xml
 from gateway.http.encoding import choose_coding, encoded
 from gateway.http.media import JSON
 from gateway.http.request import Request
@@ -16,18 +17,34 @@ from gateway.http.responses import MultipartResponse, Part, Response
 
 
 async def documents(
-    request: Request, offer: Offer, rows: Sequence[bytes], tag: str, headers: dict[str, str]
+    request: Request,
+    offer: Offer,
+    rows: Sequence[bytes],
+    tag: str,
+    headers: dict[str, str],
+    charset: str = UTF8,
 ) -> Response:
-    """`rows` are DICOM JSON objects with a NUL byte where the base URL goes. `tag` seeds the boundary."""
+    """`rows` are DICOM JSON objects with a NUL byte where the base URL goes. `tag` seeds the boundary.
+
+    `charset` is that of XML (8.8); DICOM JSON is UTF-8. Raises NotAcceptable where it cannot hold the text.
+    """
     base = request.base.encode()
     if offer.media == JSON:
         body = b"".join((b"[", b",".join(rows).replace(b"\0", base), b"]"))
         return await encoded_response(request, 200, {**headers, "content-type": JSON}, body)
-    written = await asyncio.to_thread(lambda: [_xml(row.replace(b"\0", base)) for row in rows])
+    written = await asyncio.to_thread(
+        lambda: [recoded_xml(_xml(row.replace(b"\0", base)), charset) for row in rows]
+    )
+    media = text_type(offer, charset)
     if not offer.multipart:
-        return await encoded_response(request, 200, {**headers, "content-type": offer.media}, written[0])
-    parts = [Part(offer.media, _once(document), len(document)) for document in written]
+        return await encoded_response(request, 200, {**headers, "content-type": media}, written[0])
+    parts = [Part(media, _once(document), len(document)) for document in written]
     return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
+
+
+def text_type(offer: Offer, charset: str) -> str:
+    """The Content-Type of text; UTF-8, the default of DICOM media types, is not named (8.7.3.5.3)."""
+    return offer.media if charset == UTF8 else f"{offer.media}; charset={charset}"
 
 
 async def encoded_response(request: Request, status: int, headers: dict[str, str], body: bytes) -> Response:

@@ -28,6 +28,14 @@ class MethodNotAllowed(errors.GatewayError):
         self.allow = allow
 
 
+class LengthRequired(errors.GatewayError):
+    """A body is wanted, and the request has neither Content-Length nor Transfer-Encoding."""
+
+
+class TargetTooLong(errors.GatewayError):
+    """The request target is longer than is taken."""
+
+
 class Misdirected(errors.GatewayError):
     """The request names a host that we are not."""
 
@@ -42,7 +50,9 @@ STATUS: Mapping[type[errors.GatewayError], int] = {
     errors.CodecError: 406,
     errors.Conflict: 409,
     errors.Gone: 410,
+    LengthRequired: 411,
     errors.TooLarge: 413,
+    TargetTooLong: 414,
     errors.UnsupportedMedia: 415,
     RangeNotSatisfiable: 416,
     Misdirected: 421,
@@ -74,8 +84,11 @@ def status_of(error: errors.GatewayError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def failure(error: Exception, accept_header: str | None) -> Response:
-    """The answer to a request that failed; a bug is a 500 that says nothing but its request id."""
+def failure(error: Exception, accept_header: str | None, *, strict: bool = False) -> Response:
+    """The answer to a request that failed; a bug is a 500 that says nothing but its request id.
+
+    Where nothing that it could be written in is acceptable, it is HTML under `strict` (PS3.18 8.6.3), else JSON.
+    """
     request_id = os.urandom(8).hex()
     if not isinstance(error, errors.GatewayError):
         log.error("unexpected failure", extra={"request_id": request_id}, exc_info=error)
@@ -87,7 +100,7 @@ def failure(error: Exception, accept_header: str | None) -> Response:
     status = int(str(problem["status"]))
     phrase = HTTPStatus(status).phrase
     problem = {"type": "about:blank", "title": phrase, **problem, "requestId": request_id}
-    response = _rendered(problem, accept_header)
+    response = _rendered(problem, accept_header, HTML if strict else PROBLEM)
     response.headers.update(_extra_headers(error, status))
     response.headers["x-request-id"] = request_id
     return response
@@ -116,18 +129,23 @@ def _extra_headers(error: Exception, status: int) -> dict[str, str]:
     return headers
 
 
-def _rendered(problem: dict[str, object], accept_header: str | None) -> Response:
+def _rendered(problem: dict[str, object], accept_header: str | None, otherwise: Offer) -> Response:
     """As problem+json, unless text or HTML is preferred."""
     ranked = Accept.parse(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
-    chosen = ranked[0] if ranked else PROBLEM
+    chosen = ranked[0] if ranked else otherwise
     status = int(str(problem["status"]))
     if chosen is HTML:
         return Response(status, {"content-type": "text/html; charset=utf-8"}, [_html(problem)])
     if chosen is TEXT:
-        text = f"{status} {problem['title']}: {problem['detail']}\n"
+        text = "\n".join([f"{status} {problem['title']}: {problem['detail']}", *_available(problem), ""])
         return Response(status, {"content-type": "text/plain; charset=utf-8"}, [text.encode()])
     body = orjson.dumps(problem)
     return Response(status, {"content-type": "application/problem+json"}, [body])
+
+
+def _available(problem: dict[str, object]) -> list[str]:
+    listed = problem.get("available")
+    return [str(item) for item in listed] if isinstance(listed, list) else []
 
 
 def _html(problem: dict[str, object]) -> bytes:
@@ -138,4 +156,6 @@ def _html(problem: dict[str, object]) -> bytes:
     )
     title = html.escape(f"{problem['status']} {problem['title']}")
     page = f"<!doctype html><title>{title}</title><h1>{title}</h1>"
-    return f"{page}<p>{html.escape(str(problem['detail']))}<dl>{rows}</dl>\n".encode()
+    listed = "".join(f"<li>{html.escape(item)}" for item in _available(problem))
+    listed = f"<ul>{listed}</ul>" if listed else ""
+    return f"{page}<p>{html.escape(str(problem['detail']))}<dl>{rows}</dl>{listed}\n".encode()

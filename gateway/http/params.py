@@ -31,6 +31,11 @@ def decode(name: str, raw: str) -> str:
         ) from error
 
 
+def _unquoted(value: str) -> str:
+    """Without one pair of quotes around it, which the grammar permits (8.3.1)."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] else value
+
+
 class Params:
     """The parameters of one request, in order, values still raw."""
 
@@ -54,12 +59,12 @@ class Params:
         values = self.all(name)
         if len(values) > 1:
             raise BadParameter(f"{name}: given {len(values)} times", parameter=name, expected="once")
-        return decode(name, values[0]) if values else None
+        return _unquoted(decode(name, values[0])) if values else None
 
     def joined(self, name: str) -> str | None:
         """All values under `name` as one comma-separated list, None where there is none."""
         values = self.all(name)
-        return ",".join(decode(name, value) for value in values) if values else None
+        return ",".join(_unquoted(decode(name, value)) for value in values) if values else None
 
     def flag(self, name: str) -> bool:
         """`true` or `false`, false where absent (Q-73)."""

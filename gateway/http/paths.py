@@ -9,6 +9,7 @@ from gateway.errors import BadParameter, NotFound
 from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID, StudyUID
 
 _UID = re.compile(r"[0-9.]{1,64}\Z")
+_COMPONENTS = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+\Z")
 _FRAME = re.compile(r"0*[1-9][0-9]{0,9}\Z")
 _BULK = re.compile(r"(?:[0-9A-F]{8}/[1-9][0-9]{0,8}/)*[0-9A-F]{8}\Z")
 
@@ -22,6 +23,24 @@ def uid(name: str, text: str) -> str:
             expected="1 to 64 digits and dots",
         )
     return text
+
+
+def check_strict(parameters: Mapping[str, str]) -> None:
+    """UIDs by the grammar of PS3.18 5.1.1, frames in ascending order (10.1.1). Raises BadParameter."""
+    for name in ("study", "series", "instance"):
+        text = parameters.get(name)
+        if text is not None and not (_UID.match(text) and _COMPONENTS.match(text)):
+            raise BadParameter(
+                f"{name} '{text[:80]}': want a UID",
+                parameter=name,
+                expected="0, 1 or 2, then numbers without leading zeros after dots, 64 characters at most",
+            )
+    if "frames" in parameters:
+        numbers = frame_list(parameters["frames"])
+        if numbers != sorted(set(numbers)):
+            raise BadParameter(
+                "frame list: the numbers do not ascend", parameter="frames", expected="ascending numbers"
+            )
 
 
 def resource_path(parameters: Mapping[str, str]) -> ResourcePath:

@@ -11,7 +11,9 @@ from starlette.types import Receive
 from starlette.types import Scope as AsgiScope
 
 from gateway.errors import TooLarge
-from gateway.http.accept import Accept, check_charset
+from gateway.http.accept import Accept, Offer
+from gateway.http.charset import UTF8, WRITABLE, choose_charset
+from gateway.http.media import JSON
 from gateway.http.params import Params
 from gateway.index.base import Scope
 from gateway.model import Source
@@ -25,7 +27,8 @@ class ClientGone(Exception):
 class Request:
     """`base` is the URL of the service root (`http://host/dicom-web`) as the client sees it.
 
-    `scope` is what the caller may see; until there is authentication, the whole default partition.
+    `scope` is what the caller may see; until there is authentication, the whole default partition. `strict`: what
+    PS3.18 does not permit is refused, also where it could be overlooked.
     """
 
     method: str
@@ -37,6 +40,7 @@ class Request:
     receive: Receive
     path_params: dict[str, str] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
+    strict: bool = False
 
     @cached_property
     def params(self) -> Params:
@@ -44,14 +48,18 @@ class Request:
 
     @cached_property
     def accept(self) -> Accept:
-        """Raises BadParameter where `accept=` is wrong."""
+        """Raises BadParameter where `accept=` or the mixture of types is wrong."""
         parameter = self.params.joined("accept") if self.query else None
-        return Accept.parse(self.headers.get("accept"), parameter)
+        accept = Accept.parse(self.headers.get("accept"), parameter, strict=self.strict)
+        accept.check_mixture(bulk="/bulkdata" in self.path)
+        return accept
 
-    def check_charset(self) -> None:
-        """Raises NotAcceptable where the client takes no UTF-8."""
-        if self.query or "accept-charset" in self.headers:
-            check_charset(self.headers.get("accept-charset"), self.params.joined("charset"))
+    def charset(self, offer: Offer) -> str:
+        """The character set to write the text of `offer` in (8.8.5). Raises NotAcceptable."""
+        parameter = self.params.joined("charset") if self.query else None
+        offered = (UTF8,) if offer.media == JSON else WRITABLE
+        header = self.headers.get("accept-charset")
+        return choose_charset(self.accept.charset_of(offer), parameter, header, offered)
 
     @property
     def version(self) -> str | None:

@@ -17,7 +17,14 @@ _STUDY = f"{SERVICE}/studies/{{study}}"
 _SERIES = f"{_STUDY}/series/{{series}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
 
-_STORE_IN = ('multipart/related; type="application/dicom"', "application/dicom")
+_STORE_IN = (
+    'multipart/related; type="application/dicom"',
+    "application/dicom",
+    'multipart/related; type="application/dicom+json"',
+    'multipart/related; type="application/dicom+xml"',
+    "application/dicom+json",
+    "application/dicom+xml",
+)
 _RESULTS = ("application/dicom+json", 'multipart/related; type="application/dicom+xml"')
 _API = ("application/json",)
 _STORED = ("application/dicom+json", "application/dicom+xml")
@@ -63,6 +70,7 @@ TABLE: tuple[Resource, ...] = (
     Resource("/", {"GET": Operation("home", ("text/html",))}),
     Resource("/livez", {"GET": Operation("livez", ("text/plain",))}),
     Resource("/readyz", {"GET": Operation("readyz", ("text/plain",))}),
+    Resource("/openapi.json", {"GET": Operation("openapi", _API)}),
     Resource("/metrics", {"GET": Operation("metrics", ("text/plain",))}),
     Resource(
         "/api/v1/keys",

@@ -13,13 +13,16 @@ from starlette.types import Lifespan, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from gateway.http.api_keys import ApiKeys
-from gateway.http.errors import MethodNotAllowed, failure
+from gateway.http.capabilities import Capabilities
+from gateway.http.errors import LengthRequired, MethodNotAllowed, TargetTooLong, failure
 from gateway.http.guard import Guard
 from gateway.http.httpsettings import HttpSettings
 from gateway.http.metrics import Metrics
+from gateway.http.openapi import OpenApi
 from gateway.http.pages import Pages
+from gateway.http.paths import check_strict
 from gateway.http.request import ClientGone, Request, headers_of
-from gateway.http.resources import TABLE, Router
+from gateway.http.resources import SERVICE, TABLE, Resource, Router
 from gateway.http.responses import Response
 from gateway.http.studies_remove import StudiesRemove
 from gateway.http.studies_retrieve import StudiesRetrieve
@@ -29,6 +32,7 @@ from gateway.services import timing
 from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
+    from gateway.services.assemble import Assemble
     from gateway.services.ingest import Ingest
     from gateway.services.keys import Keys
     from gateway.services.remove import Remove
@@ -40,7 +44,9 @@ __all__ = ["HttpSettings", "Services", "build"]
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-VARY = "Accept, Accept-Encoding, Origin"
+# A search for a thousand UIDs has to fit.
+MAX_TARGET = 128 << 10
+VARY = "Accept, Accept-Charset, Accept-Encoding, Origin"
 
 
 class Services:
@@ -50,12 +56,23 @@ class Services:
     retrieve: Retrieve
     search: Search
     remove: Remove
+    assemble: Assemble
     keys: Keys
 
     def __init__(self) -> None:
         self.counters = Counters()
 
-    def bind(self, *, ingest: Ingest, retrieve: Retrieve, search: Search, remove: Remove) -> None:
+    def bind(
+        self,
+        *,
+        ingest: Ingest,
+        retrieve: Retrieve,
+        search: Search,
+        remove: Remove,
+        assemble: Assemble | None = None,
+    ) -> None:
+        if assemble is not None:
+            self.assemble = assemble
         self.ingest = ingest
         self.retrieve = retrieve
         self.search = search
@@ -74,6 +91,7 @@ def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
     rooms = (
         ApiKeys(services),
         Metrics(services),
+        OpenApi(),
         Pages(services),
         StudiesRemove(services),
         StudiesRetrieve(services),
@@ -92,6 +110,8 @@ class Gate:
         self._guard = Guard(settings)
         self._router = Router()
         self._handlers = handlers(services, settings)
+        self._capabilities = Capabilities(settings)
+        self._strict = settings.strict
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,7 +124,7 @@ class Gate:
         except ClientGone:
             return
         except Exception as error:
-            response = failure(error, headers.get("accept"))
+            response = failure(error, headers.get("accept"), strict=self._strict)
         self._count(scope["method"], response.status)
         response.headers["vary"] = VARY
         if spent.seconds:
@@ -122,14 +142,43 @@ class Gate:
         base = self._guard.base(scope, headers)
         method = scope["method"]
         resource, values = self._router.find(scope["path"])
-        if method == "OPTIONS":
+        if method == "OPTIONS" and ("access-control-request-method" in headers or not _is_ours(resource)):
             allow = resource.allow
             return Response(204, {"allow": allow, **self._guard.preflight(headers, allow)})
         operation = resource.methods.get("GET" if method == "HEAD" else method)
-        if operation is None:
+        if operation is None and method != "OPTIONS":
             raise MethodNotAllowed(method, resource.allow)
         peer = scope["client"][0] if scope.get("client") else ""
         request = Request(
-            method, scope["path"], scope["query_string"], headers, peer, base, receive, path_params=values
+            method,
+            scope["path"],
+            scope["query_string"],
+            headers,
+            peer,
+            base,
+            receive,
+            path_params=values,
+            strict=self._strict and _is_ours(resource),
         )
+        self._check(scope, request)
+        if operation is None:
+            return await self._capabilities.answer(request, resource)
         return await self._handlers[operation.handler](request)
+
+    def _check(self, scope: AsgiScope, request: Request) -> None:
+        """What no handler needs to look at. Raises TargetTooLong, LengthRequired, BadParameter."""
+        if len(request.path) + len(request.query) > MAX_TARGET:
+            raise TargetTooLong(f"the request target is longer than the {MAX_TARGET} bytes that are taken")
+        # In HTTP/1 a request without either has no body: who means to send one is told so.
+        sized = bool(request.headers.keys() & {"content-length", "transfer-encoding"})
+        if request.method == "POST" and not sized and str(scope.get("http_version", "1")).startswith("1"):
+            raise LengthRequired(
+                "want Content-Length, or Transfer-Encoding: chunked", expected="Content-Length"
+            )
+        if request.strict:
+            check_strict(request.path_params)
+
+
+def _is_ours(resource: Resource) -> bool:
+    """Whether PS3.18 speaks of it: the service root and what is below."""
+    return resource.template == SERVICE or resource.template.startswith(SERVICE + "/")

@@ -40,16 +40,16 @@ class StudiesRetrieve:
         """An array of all data sets below, or a part of XML for each (10.4.3.3.2)."""
         path = resource_path(request.path_params)
         offer = request.accept.choose(json_offers(single_xml=path.level is Level.INSTANCE))
-        request.check_charset()
+        charset = request.charset(offer)
         versions = await self._services.retrieve.version_set(request.scope, path)
         coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
-        tag = _tag(request, versions, "metadata", path.url(), str(offer), coding)
+        tag = _tag(request, versions, "metadata", path.url(), str(offer), charset, coding)
         headers = caching(request, tag, versions)
         if unchanged := not_modified(request, headers):
             return unchanged
         rows = await self._services.retrieve.metadata(request.scope, path)
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
-        return await documents(request, offer, rows, tag, headers)
+        return await documents(request, offer, rows, tag, headers, charset)
 
     # -- instances --------------------------------------------------------------------------------------
 

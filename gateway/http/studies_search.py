@@ -45,7 +45,7 @@ class StudiesSearch:
         """Zero matches are 204 without a body (10.6.3.1)."""
         within = resource_path(request.path_params) if request.path_params else None
         offer = request.accept.choose(json_offers())
-        request.check_charset()
+        charset = request.charset(offer)
         vrs = await self._services.search.vrs() if is_private_asked(request.params) else {}
         asked = search_query(request.params, Target(level, within), self._limits, vrs)
         page = await self._found(request, asked.query)
@@ -54,7 +54,7 @@ class StudiesSearch:
             return Response(204, headers)
         if page.remaining and page.last is not None:
             headers["link"] = f'<{_next(request, cursors.written(asked.query, page.last))}>; rel="next"'
-        return await documents(request, offer, page.rows, request.path, headers)
+        return await documents(request, offer, page.rows, request.path, headers, charset)
 
     async def _found(self, request: Request, query: Query) -> Page:
         """Raises TooLarge where the search is broader than is allowed (10.6.3.1)."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from gateway.errors import BadParameter, NotAcceptable
-from gateway.http.accept import Accept, Offer, check_charset, json_offers
+from gateway.http.accept import Accept, Offer, json_offers
 from gateway.http.offers import bulk_offers, frame_offers, instance_offers
 
 ELE = "1.2.840.10008.1.2.1"
@@ -316,28 +316,3 @@ def test_wildcards_and_rubbish_in_the_accept_parameter_are_400(parameter: str) -
 )
 def test_bulk_data(content_type: str, header: str | None, expected: str | None) -> None:
     assert chosen(bulk_offers(content_type, None), header) == expected
-
-
-@pytest.mark.parametrize(
-    ("header", "parameter", "accepted"),
-    [
-        (None, None, True),
-        ("utf-8", None, True),
-        ("ISO-8859-1, utf-8;q=0.7, *;q=0.7", None, True),
-        ("*", None, True),
-        ("ISO-8859-1", None, False),
-        ("utf-8;q=0, ISO-8859-1", None, False),
-        ("no-such-set", None, True),  # ignored (C-CHS-8)
-        (None, "UTF-8", True),
-        (None, "ISO_IR 192", True),
-        (None, "iso-8859-1", False),
-        ("iso-8859-1", "utf-8", True),  # the parameter before the header (C-CHS-2)
-        (None, "nonsense,also-nonsense", True),
-    ],
-)
-def test_charset(header: str | None, parameter: str | None, accepted: bool) -> None:
-    if accepted:
-        check_charset(header, parameter)
-        return
-    with pytest.raises(NotAcceptable, match="UTF-8"):
-        check_charset(header, parameter)
