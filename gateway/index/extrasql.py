@@ -19,7 +19,6 @@ _OWNER = {
     Level.SERIES: ("se.id", "x.owner"),
     Level.INSTANCE: ("(i.uid, i.version)", "x.instance, x.version"),
 }
-_ALIAS = {Level.STUDY: "st", Level.SERIES: "se", Level.INSTANCE: "i"}
 _NEVER = "1 = 0"
 
 
@@ -54,7 +53,9 @@ class _Compiler:
         row, owner = _OWNER[level]
         where = " AND ".join(inner.conditions)
         out.add(f"{row} IN (SELECT {owner} FROM extra_value x WHERE {where})", *inner.values)
-        out.pinned.add(_ALIAS[level])
+        if level is Level.INSTANCE:
+            out.pinned.add("i")  # by UID, within the partition
+        out.narrowed = True
         return True
 
     def _absent(self, out: Compiled, key: Known) -> None:

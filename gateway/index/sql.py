@@ -112,7 +112,7 @@ class Compiled:
     left: list[Match] = field(default_factory=list)
     ignored: list[int] = field(default_factory=list)
     narrowed: bool = False
-    """n-grams leave few rows, ..."""
+    """n-grams or the values of a declared key leave few rows, ..."""
     pinned: set[str] = field(default_factory=set)
     """... or an indexed key of these tables (st, se, i) does, by its value."""
 

@@ -220,6 +220,7 @@ class IndexContract:
         assert len(page.rows) == 1
         assert page.ignored == ("SeriesNumber",)
 
+    @pytest.mark.row("Q-120")
     async def test_a_cutting_scope_hides_and_recounts(self, index: Index) -> None:
         maker = Maker()
         ct = maker.version("1.1", "1.1.1")

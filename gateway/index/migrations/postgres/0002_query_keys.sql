@@ -11,7 +11,7 @@ CREATE TABLE extra_value (
   ordinal INTEGER NOT NULL, instance TEXT COLLATE "C" NOT NULL, text TEXT COLLATE "C" NOT NULL,
   ideographic TEXT COLLATE "C" NOT NULL, phonetic TEXT COLLATE "C" NOT NULL, words TEXT COLLATE "C" NOT NULL,
   PRIMARY KEY (key, owner, version, item, ordinal));
-CREATE INDEX extra_value_by_text ON extra_value (key, text);
+CREATE INDEX extra_value_by_text ON extra_value (key, text, instance);
 
 CREATE TABLE extra_failure (
   key BIGINT NOT NULL, owner BIGINT NOT NULL, version TEXT COLLATE "C" NOT NULL,

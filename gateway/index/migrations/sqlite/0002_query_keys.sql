@@ -10,7 +10,7 @@ CREATE TABLE extra_value (
   key INTEGER NOT NULL, owner INTEGER NOT NULL, version TEXT NOT NULL, item TEXT NOT NULL, ordinal INTEGER NOT NULL,
   instance TEXT NOT NULL, text TEXT NOT NULL, ideographic TEXT NOT NULL, phonetic TEXT NOT NULL,
   words TEXT NOT NULL, PRIMARY KEY (key, owner, version, item, ordinal)) WITHOUT ROWID;
-CREATE INDEX extra_value_by_text ON extra_value (key, text);
+CREATE INDEX extra_value_by_text ON extra_value (key, text, instance);
 
 CREATE TABLE extra_failure (
   key INTEGER NOT NULL, owner INTEGER NOT NULL, version TEXT NOT NULL, study_uid TEXT NOT NULL,
