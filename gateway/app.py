@@ -14,6 +14,7 @@ from gateway.errors import BadParameter, GatewayError
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
+from gateway.services.assemble import Assemble
 from gateway.services.batcher import Batcher
 from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness
@@ -67,6 +68,7 @@ class Gateway:
             store, index, self.freshness, self.pool, self.counters, verify=settings.verify_transcoding
         )
         self.search = Search(index)
+        self.assemble = Assemble(self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
@@ -143,7 +145,11 @@ def application(settings: Settings) -> Starlette:
         gateway = await Gateway.open(settings, counters=services.counters)
         await gateway.start()
         services.bind(
-            ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove
+            ingest=gateway.ingest,
+            retrieve=gateway.retrieve,
+            search=gateway.search,
+            remove=gateway.remove,
+            assemble=gateway.assemble,
         )
         services.keys = gateway.keys
         try:

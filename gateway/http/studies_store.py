@@ -20,11 +20,13 @@ from gateway.dicom.multipart import (
     encode_head,
     message_type,
 )
-from gateway.errors import BadRequest, DicomError, GatewayError, UnsupportedMedia
+from gateway.errors import BadRequest, DicomError, GatewayError, NotAcceptable, UnsupportedMedia
 from gateway.http.accept import Offer
-from gateway.http.documents import encoded_response, xml_of
+from gateway.http.charset import UTF8, recoded_xml
+from gateway.http.documents import encoded_response, text_type, xml_of
 from gateway.http.httpsettings import HttpSettings
 from gateway.http.media import DICOM, JSON, MULTIPART, OCTETS, XML, MediaType, parse_media_type
+from gateway.http.metadata_parts import MetadataParts
 from gateway.http.paths import uid
 from gateway.http.request import ClientGone, Request
 from gateway.http.responses import Response
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from gateway.http.routes import Services
     from gateway.services.ingest import IngestSession
 
-TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM)
+TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM, *(f'{MULTIPART}; type="{m}"' for m in (JSON, XML)), JSON, XML)
 OFFERS = (Offer(JSON), Offer(XML), Offer(XML, multipart=True))
 
 
@@ -51,17 +53,21 @@ class StudiesStore:
         study = request.path_params.get("study")
         study = None if study is None else uid("study", study)
         offer = request.accept.choose(OFFERS)
+        charset = request.charset(offer)
         media = _checked_type(request)
         session = self._services.ingest.session(request.source, study=study)
         outcomes = await self._receive(request, media, session)
-        return await _answer(request, offer, outcomes)
+        return await _answer(request, offer, outcomes, charset)
 
     async def _receive(self, request: Request, media: MediaType, session: IngestSession) -> list[Outcome]:
         body = request.body(self._max_body)
         refused: list[Outcome] = []
+        root = _root(media)
         try:
-            if media.essence == MULTIPART:
-                await _take_parts(_Parts(body, media.get("boundary") or ""), media, session, refused)
+            if root.essence != DICOM:
+                refused += await self._metadata(request, media, root, body, session)
+            elif media.essence == MULTIPART:
+                await _take_parts(Parts(body, media.get("boundary") or ""), media, session, refused)
             else:
                 await session.take(await _not_empty(body), named_transfer_syntax=media.get("transfer-syntax"))
         except (DicomError, BadRequest) as error:
@@ -74,6 +80,33 @@ class StudiesStore:
             raise
         return await session.finish() + refused
 
+    async def _metadata(
+        self,
+        request: Request,
+        media: MediaType,
+        root: MediaType,
+        body: AsyncIterator[bytes],
+        session: IngestSession,
+    ) -> list[Outcome]:
+        """Metadata with or without bulk data; what failed before it could be taken in."""
+        found = MetadataParts(self._services.assemble, f"{request.base}{request.path}")
+        try:
+            if media.essence == MULTIPART:
+                await found.read(Parts(body, media.get("boundary") or ""), root)
+            else:
+                await found.metadata(root.essence, body)
+            await found.store(session)
+        finally:
+            found.close()
+        return found.refused
+
+
+def _root(media: MediaType) -> MediaType:
+    """The media type of the root part, or of the body where it is not multipart."""
+    if media.essence != MULTIPART:
+        return media
+    return parse_media_type(media.get("type") or DICOM) or media
+
 
 def _checked_type(request: Request) -> MediaType:
     """What the body is. Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11)."""
@@ -83,18 +116,18 @@ def _checked_type(request: Request) -> MediaType:
         )
     text = request.headers.get("content-type", "")
     media = parse_media_type(text) if text else None
-    root = parse_media_type(media.get("type") or DICOM) if media is not None else None
-    if media is None or root is None or media.essence not in (MULTIPART, DICOM) or root.essence != DICOM:
+    if media is None or media.essence not in (MULTIPART, DICOM, JSON, XML):
         seen = f"content type '{text[:100]}' is not taken" if text else "no content type is given"
         raise UnsupportedMedia(f"{seen}; want {TAKEN[0]}", available=TAKEN)
     if media.essence == MULTIPART and not media.get("boundary"):
         raise BadRequest("the multipart content type names no boundary")
+    if _root(media).essence not in (DICOM, JSON, XML):
+        root = media.get("type") or ""
+        raise BadRequest(f"a message of type '{root[:60]}' has no metadata; want {', '.join(TAKEN)}")
     return media
 
 
-async def _take_parts(
-    parts: _Parts, media: MediaType, session: IngestSession, refused: list[Outcome]
-) -> None:
+async def _take_parts(parts: Parts, media: MediaType, session: IngestSession, refused: list[Outcome]) -> None:
     """Each part's own type decides (S-28); where it has none, that of the message."""
     async for headers in parts:
         text = headers.get("content-type", "")
@@ -124,7 +157,7 @@ async def _not_empty(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     return all_of_it()
 
 
-class _Parts:
+class Parts:
     """The parts of a multipart body, in order; the body of each is read before the next one begins."""
 
     def __init__(self, body: AsyncIterator[bytes], boundary: str) -> None:
@@ -158,7 +191,15 @@ class _Parts:
         return self._events.popleft()
 
 
-async def _answer(request: Request, offer: Offer, outcomes: list[Outcome]) -> Response:
+def _written(document: bytes, charset: str) -> tuple[bytes, str]:
+    """In the set that was asked for; in UTF-8 where that cannot hold it: what is stored cannot be unsaid."""
+    try:
+        return recoded_xml(document, charset), charset
+    except NotAcceptable:
+        return document, UTF8
+
+
+async def _answer(request: Request, offer: Offer, outcomes: list[Outcome], charset: str) -> Response:
     dataset = store_response(outcomes, request.base)
     headers = {"cache-control": "no-store", "content-type": offer.media}
     if location := created_url(outcomes, request.base):
@@ -168,10 +209,14 @@ async def _answer(request: Request, offer: Offer, outcomes: list[Outcome]) -> Re
     status = store_status(outcomes)
     if status == 503:
         headers["retry-after"] = "5"
-    body = orjson.dumps(dataset) if offer.media == JSON else xml_of(dataset)
+    if offer.media == JSON:
+        body = orjson.dumps(dataset)
+    else:
+        body, charset = _written(xml_of(dataset), charset)
+        headers["content-type"] = text_type(offer, charset)
     if offer.multipart:  # who takes multipart XML only gets one part of it (S-95)
         boundary = boundary_of(location or request.path)
-        head = encode_head(boundary, PartHead(XML, len(body)), first=True)
+        head = encode_head(boundary, PartHead(headers["content-type"], len(body)), first=True)
         headers["content-type"] = message_type(boundary, XML)
         body = head + body + closing(boundary)
     return await encoded_response(request, status, headers, body)

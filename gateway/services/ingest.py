@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -102,14 +102,19 @@ class Ingest:
             await asyncio.wait(self._leftovers)
 
     async def receive(
-        self, body: AsyncIterator[bytes], source: Source, study: str | None, named: str | None
+        self,
+        body: AsyncIterator[bytes],
+        source: Source,
+        study: str | None,
+        named: str | None,
+        remarks: Sequence[str] = (),
     ) -> asyncio.Task[Outcome]:
         """Consume the bytes of one instance; the task ends with its outcome, once durable.
 
         Raises only what `body` raises: then nothing of the instance is left.
         """
         await self._slots.acquire()
-        arrival = _Arrival(self._store, source, study, named)
+        arrival = _Arrival(self._store, source, study, named, remarks)
         try:
             await arrival.consume(body)
         except BaseException:
@@ -167,12 +172,18 @@ class IngestSession:
         self._study = study
         self._tasks: list[asyncio.Task[Outcome]] = []
 
-    async def take(self, body: AsyncIterator[bytes], *, named_transfer_syntax: str | None = None) -> None:
+    async def take(
+        self,
+        body: AsyncIterator[bytes],
+        *,
+        named_transfer_syntax: str | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
         """Consume one instance; returns when its bytes are read, while the store may still be syncing.
 
-        Raises only what `body` raises.
+        `remarks` say what was coerced before it came here (B000). Raises only what `body` raises.
         """
-        task = await self._ingest.receive(body, self._source, self._study, named_transfer_syntax)
+        task = await self._ingest.receive(body, self._source, self._study, named_transfer_syntax, remarks)
         self._tasks.append(task)
 
     async def finish(self) -> list[Outcome]:
@@ -183,7 +194,15 @@ class IngestSession:
 class _Arrival:
     """One instance on its way in: parses, counts digests, feeds the store."""
 
-    def __init__(self, store: ObjectStore, source: Source, study: str | None, named: str | None) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        source: Source,
+        study: str | None,
+        named: str | None,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        self._remarks = tuple(ReadWarning("B000", "", remark) for remark in remarks)
         self.key: str | None = None
         self.identity: Identity | None = None
         self._store = store
@@ -202,7 +221,7 @@ class _Arrival:
 
     @property
     def warnings(self) -> tuple[ReadWarning, ...]:
-        return self._read.warnings if self._read is not None else ()
+        return (*self._remarks, *(self._read.warnings if self._read is not None else ()))
 
     async def consume(self, body: AsyncIterator[bytes]) -> None:
         """Read all of `body`, also after a failure, so that what follows it can be read."""

@@ -1,0 +1,207 @@
+"""What image and video files that come as bulk data become in an instance (PS3.18 10.5.2, Table 10.5.2-1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from PIL import Image as Pillow
+
+from gateway.errors import CodecError
+from gateway.model import EXPLICIT_VR_LE
+from gateway.render import headers
+
+_PREFIX = "1.2.840.10008.1.2.4."
+# What a decoded picture may have: a small file must not become a huge one.
+MOST_PIXELS = 1 << 28
+
+# Video, and RLE, tell too little of themselves: their description has to come with the metadata.
+UNDESCRIBED = {
+    "video/mpeg": _PREFIX + "101",
+    "video/mp4": _PREFIX + "102",
+    "video/H265": _PREFIX + "107",
+    "image/dicom-rle": "1.2.840.10008.1.2.5",
+}
+CODESTREAMS = frozenset(
+    {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc", "image/jxl"}
+)
+DECODED = frozenset({"image/png", "image/gif"})
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """How pixels are to be described (PS3.3 C.7.6.3); `lossy` has (0028,2114) where something was lost."""
+
+    transfer_syntax: str
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    photometric: str
+    signed: bool = False
+    lossy: str = ""
+
+    def attributes(self) -> dict[str, Any]:
+        """The Image Pixel Description macro as DICOM JSON members, Planar Configuration where it applies."""
+        allocated = 8 if self.bits <= 8 else 16 if self.bits <= 16 else 32
+        numbers = {
+            "00280002": self.samples,
+            "00280010": self.rows,
+            "00280011": self.columns,
+            "00280100": allocated,
+            "00280101": self.bits,
+            "00280102": self.bits - 1,
+            "00280103": int(self.signed),
+            **({"00280006": 0} if self.samples > 1 else {}),
+        }
+        return {
+            "00280004": {"vr": "CS", "Value": [self.photometric]},
+            **{tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
+        }
+
+
+def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
+    """The codestream without a file format's boxes (PS3.5 A.4.4), and what it says. Raises CodecError."""
+    if media in ("image/jpeg", "image/jls"):
+        return data, _jpeg(data)
+    if media == "image/jxl":
+        return _jpegxl(data)
+    if data.startswith(headers.JP2):
+        data = headers.unboxed(data)
+    return data, _jpeg2000(data)
+
+
+def _jpeg(data: bytes) -> Described:
+    header = headers.jpeg(data)
+    frame, selection = _process(data)
+    if frame == 0xF7:
+        syntax, lossy = (_PREFIX + "80", "") if selection == 0 else (_PREFIX + "81", "ISO_14495_1")
+    elif frame == 0xC3:
+        syntax, lossy = _PREFIX + ("70" if selection == 1 else "57"), ""
+    elif frame in (0xC0, 0xC1):
+        syntax, lossy = _PREFIX + ("50" if frame == 0xC0 else "51"), "ISO_10918_1"
+    else:
+        raise CodecError(f"JPEG process SOF{frame - 0xC0}: want baseline, extended, lossless or JPEG-LS")
+    if header.components == 1:
+        photometric = "MONOCHROME2"
+    elif header.lossless or header.coded_rgb:
+        photometric = "RGB"
+    else:
+        photometric = "YBR_FULL_422" if _is_subsampled(data) else "YBR_FULL"
+    return Described(
+        syntax, header.rows, header.columns, header.components, header.precision, photometric, lossy=lossy
+    )
+
+
+def _process(data: bytes) -> tuple[int, int]:
+    """The frame marker's code and Ss of the first scan: predictor of lossless JPEG, NEAR of JPEG-LS."""
+    at, frame = 2, 0
+    while True:
+        marker, begin, end = headers._segment(data, at)
+        if marker in headers._FRAMES:
+            frame = marker
+        elif marker == 0xDA:
+            return frame, data[begin + 1 + 2 * data[begin]]
+        at = end
+
+
+def _is_subsampled(data: bytes) -> bool:
+    at = 2
+    while True:
+        marker, begin, end = headers._segment(data, at)
+        if marker in headers._FRAMES:
+            return len({data[begin + 7 + 3 * n] for n in range(data[begin + 5])}) > 1
+        at = end
+
+
+def _jpeg2000(data: bytes) -> Described:
+    header = headers.jpeg2000(data)
+    reversible, transformed, high_throughput = _coding(data)
+    if high_throughput:
+        syntax = _PREFIX + ("201" if reversible else "203")
+        lossy = "" if reversible else "ISO_15444_15"
+    else:
+        syntax = _PREFIX + ("90" if reversible else "91")
+        lossy = "" if reversible else "ISO_15444_1"
+    photometric = "MONOCHROME2"
+    if header.components == 3:
+        photometric = ("YBR_RCT" if reversible else "YBR_ICT") if transformed else "RGB"
+    return Described(
+        *(syntax, header.rows, header.columns, header.components, header.precision, photometric),
+        signed=header.signed,
+        lossy=lossy,
+    )
+
+
+def _coding(data: bytes) -> tuple[bool, bool, bool]:
+    """Reversible?, colours transformed?, HTJ2K? (ISO 15444-1 A.6.1, ISO 15444-15 A.3)."""
+    at, high_throughput = 2, False
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if data[at + 1] == 0x50:
+            high_throughput = bool(int.from_bytes(body[:4], "big") & 0x00020000)
+        elif data[at + 1] == 0x52 and len(body) >= 10:
+            return body[9] == 1, body[4] == 1, high_throughput
+        at += 2 + length
+    raise CodecError("the JPEG 2000 codestream has no coding style (COD) in its main header")
+
+
+def _jpegxl(data: bytes) -> tuple[bytes, Described]:
+    """What JPEG XL does not say in its header, loss, is assumed; a recompressed JPEG says so by a box."""
+    header = headers.jpegxl(data)
+    again = b"jbrd" in data[:4096] and data.startswith(headers.JXL_BOXES)
+    array = imagecodecs.jpegxl_decode(data)
+    samples = 1 if array.ndim == 2 else array.shape[2]
+    if samples not in (1, 3):
+        raise CodecError(f"the JPEG XL picture has {samples} channels: want 1 or 3")
+    syntax = _PREFIX + ("111" if again else "112")
+    photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
+    stream = data if again else headers.bare_jpegxl(data)
+    found = Described(
+        *(syntax, header.rows, header.columns, samples, header.precision, photometric), lossy="ISO_18181_1"
+    )
+    return stream, found
+
+
+def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
+    """Native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66). Raises CodecError."""
+    try:
+        frames = _gif(data) if media == "image/gif" else [_png(data)]
+    except (OSError, ValueError, RuntimeError, Pillow.DecompressionBombError, SyntaxError) as error:
+        raise CodecError(f"the {media} cannot be decoded: {error}") from error
+    first = frames[0]
+    samples = 1 if first.ndim == 2 else first.shape[2]
+    found = Described(
+        *(EXPLICIT_VR_LE, first.shape[0], first.shape[1], samples, first.dtype.itemsize * 8),
+        photometric="MONOCHROME2" if samples == 1 else "RGB",
+    )
+    return [frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in frames], found
+
+
+def _png(data: bytes) -> Any:
+    with Pillow.open(BytesIO(data), formats=["PNG"]) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise CodecError(f"a picture of {picture.width} by {picture.height} is too large")
+        indexed = picture.mode == "P"
+        if indexed or picture.mode == "1":
+            return np.asarray(picture.convert("RGB" if indexed else "L"))
+    array = imagecodecs.png_decode(data)
+    if array.ndim == 3 and array.shape[2] in (2, 4):  # the last is opacity
+        array = array[..., 0] if array.shape[2] == 2 else array[..., :3]
+    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def _gif(data: bytes) -> list[Any]:
+    frames = []
+    with Pillow.open(BytesIO(data), formats=["GIF"]) as picture:
+        count = getattr(picture, "n_frames", 1)
+        if picture.width * picture.height * count > MOST_PIXELS:
+            raise CodecError(f"{count} pictures of {picture.width} by {picture.height} are too large")
+        for number in range(count):
+            picture.seek(number)
+            frames.append(np.asarray(picture.convert("RGB")))
+    return frames

@@ -1,0 +1,278 @@
+"""Instances put together from metadata and bulk data (PS3.18 10.5.1.4, 10.5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+from gateway.dicom.encode import Encoded, Frames, Octets, encode, text_of
+from gateway.dicom.filemeta import file_meta
+from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.render import received
+from gateway.render.pool import CodecPool
+from gateway.services.ingest import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, Rejected
+from gateway.services.spool import Rewritten, Spooled
+
+TRANSFER_SYNTAX_UNSUPPORTED = 0xC122
+OCTETS = "application/octet-stream"
+PIXELS, DOCUMENT, MIME_TYPE = "7FE00010", "00420011", "00420012"
+_UIDS = (("0020000D", "Study"), ("0020000E", "Series"), ("00080018", "SOP"), ("00080016", "SOP Class"))
+_DESCRIBING = ("00280010", "00280011", "00280002", "00280100")
+# Visible light, and Multi-frame True Color Secondary Capture, whose pixels have 8 bits (PS3.3 A.32, A.8.5).
+_EIGHT_BIT = ("1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4", "1.2.840.10008.5.1.4.1.1.7.2")
+_SLIDES = "1.2.840.10008.5.1.4.1.1.77.1.6"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A PS3.10 file in pieces, ready to be streamed; `remarks` are warnings of coercion."""
+
+    identity: Identity
+    transfer_syntax: str
+    encoded: Encoded
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield file_meta(self.identity, self.transfer_syntax)
+        for segment in self.encoded.segments:
+            if isinstance(segment, bytes):
+                yield segment
+                continue
+            assert isinstance(segment.source, Spooled)
+            async for chunk in segment.source.chunks():
+                yield chunk
+
+
+class Bulk:
+    """Bulk data of one message by its Content-Location; relative and absolute forms of a URL are one."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._parts: dict[str, list[Spooled]] = {}
+
+    def add(self, part: Spooled) -> None:
+        self._parts.setdefault(self.name(part.location), []).append(part)
+
+    def name(self, uri: str) -> str:
+        """What two spellings of one location have in common."""
+        text = uri.strip().strip("<>").removeprefix("cid:").removeprefix("urn:uuid:")
+        return urljoin(self._base, text)
+
+    def find(self, uri: str) -> list[Spooled]:
+        """The parts at `uri`, in order: several are frames, and so are those at `uri/frames/n` (S-50)."""
+        name = self.name(uri)
+        found = self._parts.get(name)
+        if found:
+            return found
+        frames: list[Spooled] = []
+        while part := self._parts.get(f"{name}/frames/{len(frames) + 1}"):
+            frames += part
+        return frames
+
+    def close(self) -> None:
+        for parts in self._parts.values():
+            for part in parts:
+                part.close()
+
+
+def references(model: Mapping[str, Any]) -> Iterator[str]:
+    """Every BulkDataURI of a data set, at any depth."""
+    for member in model.values():
+        if not isinstance(member, Mapping):
+            continue
+        if isinstance(member.get("BulkDataURI"), str):
+            yield member["BulkDataURI"]
+        for value in member.get("Value") or () if isinstance(member.get("Value"), list) else ():
+            if isinstance(value, Mapping):
+                yield from references(value)
+
+
+def identity_of(model: Mapping[str, Any]) -> Identity:
+    """Raises Rejected naming the UID that is missing."""
+    uids = []
+    for tag, name in _UIDS:
+        uid = text_of(model, tag)
+        if not uid:
+            kind = "" if name == "SOP Class" else " Instance"
+            raise Rejected(DATA_SET_MISMATCH, f"{name}{kind} UID ({tag[:4]},{tag[4:]}) is missing")
+        uids.append(uid)
+    study, series, instance, sop_class = uids
+    return Identity(StudyUID(study), SeriesUID(series), InstanceUID(instance), sop_class)
+
+
+class Assemble:
+    """Makes files of metadata and the bulk data that came with it."""
+
+    def __init__(self, pool: CodecPool) -> None:
+        self._pool = pool
+
+    async def instance(self, model: dict[str, Any], bulk: Bulk) -> Assembled:
+        """Raises Rejected, DicomError, CodecError: then nothing of the instance is stored."""
+        identity = identity_of(model)
+        pixels = await self._pixels(model, bulk)
+        _check_document(model, bulk)
+
+        def resolve(path: str, vr: str, uri: str) -> Octets | Frames:
+            if path == PIXELS and pixels is not None:
+                return pixels.place
+            return _single(bulk, path, uri)
+
+        encoded = encode({**model, **(pixels.members if pixels else {})}, resolve)
+        return Assembled(identity, pixels.transfer_syntax if pixels else EXPLICIT_VR_LE, encoded)
+
+    async def _pixels(self, model: Mapping[str, Any], bulk: Bulk) -> _Pixels | None:
+        member = model.get(PIXELS)
+        uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
+        if not isinstance(uri, str):
+            return None
+        parts = _there(bulk, PIXELS, uri)
+        media = parts[0].media
+        if any(part.media != media for part in parts):
+            raise Rejected(CANNOT_UNDERSTAND, "the frames of Pixel Data are of different media types")
+        if media == OCTETS:
+            return _native(parts)
+        if media in received.UNDESCRIBED:
+            return _undescribed(model, parts, media)
+        if media in received.CODESTREAMS:
+            return await self._codestreams(model, parts, media)
+        if media in received.DECODED:
+            return await self._decoded(model, parts, media)
+        raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
+
+    async def _codestreams(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
+        frames: list[Octets] = []
+        found: received.Described | None = None
+        for part in parts:
+            data = await part.whole()
+            stream, found = await self._pool.run(received.codestream, data, media)
+            source = part if len(stream) == len(data) else Rewritten(stream)
+            frames.append(Octets(source, len(stream)))
+        assert found is not None
+        syntax = parts[0].transfer_syntax or found.transfer_syntax
+        if syntax not in (found.transfer_syntax, *_LESS_STRICT.get(found.transfer_syntax, ())):
+            raise Rejected(
+                TRANSFER_SYNTAX_UNSUPPORTED,
+                f"the part says transfer syntax {syntax}, its codestream is {found.transfer_syntax}",
+            )
+        size = sum(frame.length for frame in frames)
+        members = _members(model, found, len(frames)) | _lossy(model, found, len(frames), size)
+        return _Pixels(Frames(tuple(frames)), syntax, members)
+
+    async def _decoded(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
+        frames: list[bytes] = []
+        found: received.Described | None = None
+        for part in parts:
+            decoded, found = await self._pool.run(received.pixels, await part.whole(), media)
+            frames += decoded
+        assert found is not None
+        sop_class = text_of(model, "00080016")
+        if found.bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
+            raise Rejected(DATA_SET_MISMATCH, f"{found.bits} bits a sample: SOP class {sop_class} has 8")
+        data = b"".join(frames)
+        members = _members(model, found, len(frames))
+        members[PIXELS] = {"vr": "OW" if found.bits > 8 else "OB", "BulkDataURI": "made"}
+        return _Pixels(Octets(Rewritten(data), len(data)), EXPLICIT_VR_LE, members)
+
+
+_PREFIX = "1.2.840.10008.1.2.4."
+# A codestream of the key is one of these too: they ask less (PS3.5 A.4).
+_LESS_STRICT = {
+    _PREFIX + "70": (_PREFIX + "57",),
+    _PREFIX + "80": (_PREFIX + "81",),
+    _PREFIX + "90": (_PREFIX + "91", _PREFIX + "92", _PREFIX + "93"),
+    _PREFIX + "91": (_PREFIX + "93",),
+    _PREFIX + "201": (_PREFIX + "202", _PREFIX + "203"),
+    _PREFIX + "112": (_PREFIX + "110",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """Where Pixel Data is, how it is encoded, and the members that change for it."""
+
+    place: Octets | Frames
+    transfer_syntax: str
+    members: dict[str, Any]
+
+
+def _native(parts: Sequence[Spooled]) -> _Pixels:
+    if len(parts) > 1:
+        raise Rejected(CANNOT_UNDERSTAND, "uncompressed Pixel Data comes in one part (PS3.18 8.7.3.3.1)")
+    syntax = parts[0].transfer_syntax
+    if syntax not in (None, EXPLICIT_VR_LE):
+        raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"octets in transfer syntax {syntax} are not taken")
+    return _Pixels(Octets(parts[0], parts[0].length), EXPLICIT_VR_LE, {})
+
+
+def _undescribed(model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
+    missing = [tag for tag in _DESCRIBING if not text_of(model, tag)]
+    if missing:
+        raise Rejected(
+            DATA_SET_MISMATCH, f"({missing[0][:4]},{missing[0][4:]}) is missing, and {media} does not say it"
+        )
+    if media.startswith("video/") and len(parts) > 1:
+        raise Rejected(CANNOT_UNDERSTAND, f"{media} comes in one part (PS3.18 8.7.3.3.2)")
+    frames = Frames(tuple(Octets(part, part.length) for part in parts))
+    return _Pixels(frames, parts[0].transfer_syntax or received.UNDESCRIBED[media], {})
+
+
+def _members(model: Mapping[str, Any], found: received.Described, frames: int) -> dict[str, Any]:
+    """What the picture says where the metadata is silent; where both speak they must agree (S-53)."""
+    members: dict[str, Any] = {}
+    for tag, member in found.attributes().items():
+        given = text_of(model, tag)
+        if not given:
+            members[tag] = member
+        elif tag in _DESCRIBING[:3] and given != str(member["Value"][0]):
+            raise Rejected(
+                DATA_SET_MISMATCH,
+                f"({tag[:4]},{tag[4:]}) is {given[:20]} in the metadata and {member['Value'][0]} in the picture",
+            )
+    given = text_of(model, "00280008")
+    if frames > 1 and not given:
+        members["00280008"] = {"vr": "IS", "Value": [frames]}
+    elif given and given != str(frames):
+        raise Rejected(DATA_SET_MISMATCH, f"Number of Frames is {given[:20]} and {frames} came")
+    return members
+
+
+def _lossy(model: Mapping[str, Any], found: received.Described, frames: int, size: int) -> dict[str, Any]:
+    """PS3.3 C.7.6.1.1.5: loss is never forgotten."""
+    if not found.lossy or text_of(model, "00282110"):
+        return {}
+    native = found.rows * found.columns * found.samples * ((found.bits + 7) // 8) * frames
+    return {
+        "00282110": {"vr": "CS", "Value": ["01"]},
+        "00282112": {"vr": "DS", "Value": [f"{native / max(size, 1):.4g}"]},
+        "00282114": {"vr": "CS", "Value": [found.lossy]},
+    }
+
+
+def _check_document(model: dict[str, Any], bulk: Bulk) -> None:
+    """The part's media type is the document's (S-52)."""
+    member = model.get(DOCUMENT)
+    uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
+    if not isinstance(uri, str):
+        return
+    (part, *_), said = _there(bulk, DOCUMENT, uri), text_of(model, MIME_TYPE)
+    if not said and part.media != OCTETS:
+        model[MIME_TYPE] = {"vr": "LO", "Value": [part.media]}
+    elif part.media not in (OCTETS, said.lower(), said):
+        raise Rejected(DATA_SET_MISMATCH, f"(0042,0012) says {said[:60]}, the part is {part.media[:60]}")
+
+
+def _there(bulk: Bulk, path: str, uri: str) -> list[Spooled]:
+    parts = bulk.find(uri)
+    if not parts:
+        raise Rejected(CANNOT_UNDERSTAND, f"{path}: no part has the Content-Location '{uri[:100]}'")
+    return parts
+
+
+def _single(bulk: Bulk, path: str, uri: str) -> Octets:
+    parts = _there(bulk, path, uri)
+    if len(parts) > 1:
+        raise Rejected(
+            CANNOT_UNDERSTAND, f"{path}: {len(parts)} parts have the Content-Location '{uri[:100]}'"
+        )
+    return Octets(parts[0], parts[0].length)
