@@ -66,7 +66,7 @@ class StudiesRetrieve:
         if not chosen[0][1].multipart:
             return await self._single_instance(request, *chosen[0], headers)
         parts = await self._instance_parts(request, chosen)
-        if missing := len(stored) - len(chosen):
+        if missing := len(stored) - len(parts):
             headers["warning"] = (
                 f"299 {request.base}: {missing} instances cannot be sent in an acceptable transfer syntax"
             )
@@ -98,19 +98,25 @@ class StudiesRetrieve:
     async def _instance_parts(
         self, request: Request, chosen: Sequence[tuple[StoredInstance, Offer]]
     ) -> list[Part]:
-        """The first is opened now, while a failure can still be a status; the others when it is their
-        turn.
+        """The first that can be opened is opened now, while a failure can still be a status; the others when it is
+        their turn. Raises CodecError, NotAcceptable where none can be (10.4.3.1).
         """
-        parts = []
-        for index, (stored, offer) in enumerate(chosen):
+        parts: list[Part] = []
+        failure: GatewayError | None = None
+        for stored, offer in chosen:
             location = request.base + stored.identity.path.url()
-            if index == 0:
+            if parts:
+                untouched = offer.stored and stored.transfer_syntax not in REWRITTEN
+                size = stored.locator.length if untouched else None
+                parts.append(Part(offer.content_type, self._later(request, stored, offer), size, location))
+                continue
+            try:
                 body = await self._open(request, stored, offer)
                 parts.append(Part(offer.content_type, body.chunks, body.length, location))
-                continue
-            untouched = offer.stored and stored.transfer_syntax not in REWRITTEN
-            size = stored.locator.length if untouched else None
-            parts.append(Part(offer.content_type, self._later(request, stored, offer), size, location))
+            except (CodecError, NotAcceptable) as error:
+                failure = failure or error
+        if failure is not None and not parts:
+            raise failure
         return parts
 
     async def _open(self, request: Request, stored: StoredInstance, offer: Offer) -> Body:

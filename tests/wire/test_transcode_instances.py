@@ -156,6 +156,28 @@ def test_instances_that_cannot_be_had_so_are_left_out(archive: Archive) -> None:
     assert f"{missing} instances" in answer.headers["warning"]
 
 
+@pytest.mark.row("R-I-5", "R-I-6")
+def test_an_instance_whose_codestream_is_broken_is_left_out_where_that_is_seen_in_time(
+    archive: Archive,
+) -> None:
+    """Its attributes promise what its bytes do not hold; alone it is 406, with others 206."""
+    study = "1.2.9.10"
+    broken = compressed(
+        "8", JLS, [b"\xff\xd8 nothing"], StudyInstanceUID=study, SeriesInstanceUID="1.2.9.10.1"
+    )
+    archive.store("broken", broken)
+    alone = archive.get("broken", related(DICOM))
+    assert alone.status_code == 406
+    good = image("8", StudyInstanceUID=study, SeriesInstanceUID="1.2.9.10.1", InstanceNumber=2)
+    archive.store("good", build.part10(good))
+    answer = archive.http.get(f"/studies/{study}", headers={"Accept": related(DICOM)})
+    assert answer.status_code == 206
+    assert [part.location for part in parts(answer)] == [archive.paths["good"]]
+    assert "1 instances" in answer.headers["warning"]
+    whole = archive.http.get(f"/studies/{study}", headers={"Accept": related(DICOM, "*")})
+    assert (whole.status_code, len(parts(whole))) == (200, 2)
+
+
 @pytest.mark.row("R-I-6", "R-MT-12")
 @pytest.mark.parametrize(
     ("name", "accept"),
