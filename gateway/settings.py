@@ -136,6 +136,12 @@ def _check(settings: Settings) -> None:
         raise BadParameter(
             f"policy '{settings.policy}': want refuse, replace or keep-first", parameter="policy"
         )
+    for kind in settings.unsupported_matching:
+        if kind not in {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}:
+            raise BadParameter(
+                f"unsupported_matching '{kind}': want fuzzymatching, emptyvaluematching or multiplevaluematching",
+                parameter="unsupported_matching",
+            )
     for network in settings.trusted_proxy:
         try:
             ipaddress.ip_network(network, strict=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from gateway.dicom.match import _is_like, satisfies
+from gateway.dicom.private import PrivateTag
 from gateway.dicom.query import (
     DateTimeRange,
     Empty,
@@ -101,6 +102,69 @@ def item(step: str, procedure: str) -> InItem:
 )
 def test_matching(dataset: dict[str, Any], match: Match, holds: bool) -> None:
     assert satisfies(dataset, (match,)) is holds
+
+
+LATE = {
+    "00080020": {"vr": "DA", "Value": ["20240131"]},
+    "00080030": {"vr": "TM", "Value": ["2330"]},
+    "0008002A": {"vr": "DT", "Value": ["20240131233000"]},
+}
+BOSTON = LATE | {"00080201": {"vr": "SH", "Value": ["-0500"]}}
+
+
+def february(zone: str) -> DateTimeRange:
+    return DateTimeRange(DATE, TIME, "20240201000000.000000", "20240201235959.999999", zone)
+
+
+@pytest.mark.row("Q-32", "Q-53")
+@pytest.mark.parametrize(
+    ("dataset", "match", "holds"),
+    [
+        # 23:30 in Boston is 04:30 in UTC and 05:30 in Berlin, on the next day
+        (BOSTON, february("+0000"), True),
+        (BOSTON, february("-0500"), False),
+        (BOSTON, Range(TIME, "TM", "053000.000000", "053059.999999", "+0100"), True),
+        (BOSTON, Range(TIME, "TM", "233000.000000", "233059.999999", "+0100"), False),
+        (BOSTON, Range((0x0008002A,), "DT", "20240201043000.000000", "20240201043000.000000"), True),
+        # whose zone is not known is compared as it is
+        (LATE, february("+0000"), False),
+        (LATE, Range(TIME, "TM", "233000.000000", "233059.999999", "+0100"), True),
+        (LATE, Range((0x0008002A,), "DT", "20240131233000.000000", "20240131233000.000000"), True),
+        # items are in the zone of their data set
+        (
+            {"00400275": {"vr": "SQ", "Value": [LATE]}, "00080201": BOSTON["00080201"]},
+            InItem(REQUEST, (february("+0000"),)),
+            True,
+        ),
+        (LATE | {"00080201": {"vr": "SH", "Value": ["Boston"]}}, february("+0000"), False),
+    ],
+)
+def test_zones(dataset: dict[str, Any], match: Match, holds: bool) -> None:
+    assert satisfies(dataset, (match,)) is holds
+
+
+def acme(block: str, value: str, creator: str = "Acme ") -> dict[str, Any]:
+    return {
+        f"002300{block}": {"vr": "LO", "Value": [creator]},
+        f"0023{block}01": {"vr": "LO", "Value": [value]},
+    }
+
+
+@pytest.mark.row("Q-27")
+@pytest.mark.parametrize(
+    ("dataset", "holds"),
+    [
+        *((acme("10", "red"), True), (acme("FE", "red"), True), (acme("10", "blue"), False)),
+        (acme("10", "red", "Other"), False),
+        (acme("10", "red", "Other") | acme("11", "blue"), False),
+        (acme("10", "blue", "Other") | acme("11", "red"), True),
+        *(({"00231001": {"vr": "LO", "Value": ["red"]}}, False), ({"00230010": {"vr": "LO"}}, False)),
+    ],
+)
+def test_private_elements_by_creator(dataset: dict[str, Any], holds: bool) -> None:
+    tag = PrivateTag(0x00231001, "Acme")
+    assert satisfies(dataset, (Equals((tag,), "LO", "red"),)) is holds
+    assert satisfies(dataset, (Wildcard((tag,), "LO", "r?d"),)) is holds
 
 
 @given(st.text("ab", max_size=6), st.text("ab*?", max_size=6))

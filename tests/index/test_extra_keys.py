@@ -64,7 +64,7 @@ MATCHES: tuple[Match, ...] = (
 )
 
 
-def some(r: random.Random, vr: str, *values: Any) -> dict[str, Any]:
+def some(r: random.Random, vr: str, *values: Any) -> Any:
     chosen = r.choice((*values, None))
     return attribute(vr) if chosen is None else attribute(vr, chosen)
 
