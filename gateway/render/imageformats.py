@@ -142,14 +142,14 @@ def _decibels(quality: int) -> int:
 def _jph(image: Image, quality: int) -> bytes:
     """100 is lossless; below, the quantiser's step is as wide as the noise that `_decibels` tells."""
     lossless = quality >= 100
-    pixels = np.ascontiguousarray(image.pixels.transpose(2, 0, 1) if image.colour else image.pixels)
+    pixels = np.ascontiguousarray(image.pixels)
     step = 3.4 * 10 ** (-_decibels(quality) / 20)
     made = bytes(
         imagecodecs.htj2k_encode(
             pixels,
             None if lossless else step,
             reversible=lossless,
-            planar=True if image.colour else None,
+            planar=False if image.colour else None,
             rgb=True if image.colour else None,
             resolutions=_resolutions(image),
         )

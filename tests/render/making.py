@@ -10,14 +10,15 @@ from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Image, Rendering
 
 
-def element(vr: str, *values: Any) -> dict[str, Any]:
+def element(vr: str, *values: Any) -> Any:
+    """A member of a DICOM JSON object, for `changes` of any kind."""
     return {"vr": vr, "Value": list(values)}
 
 
-def lut(first: int, entries: list[int], bits: int, vr: str = "US") -> dict[str, Any]:
+def lut(first: int, entries: list[int], bits: int) -> Any:
     """An item of a LUT sequence."""
     return {
-        "00283002": element(vr, len(entries) & 0xFFFF, first, bits),
+        "00283002": element("US", len(entries) & 0xFFFF, first, bits),
         "00283006": element("US", *entries),
     }
 

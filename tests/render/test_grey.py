@@ -130,7 +130,7 @@ def test_single_bits_are_black_and_white() -> None:
 def test_floating_pixels_keep_their_fractions(tag: str, kind: str) -> None:
     """C.7.6.24, C.7.6.25; what is not finite is no part of the range."""
     pixels = np.array([[-0.5, 0.0, 0.5, np.nan, np.inf]], kind)
-    changes = {f"t{tag}": {"vr": "OF", "BulkDataURI": "x"}}
+    changes: Any = {f"t{tag}": {"vr": "OF", "BulkDataURI": "x"}}
     assert grey(pixels, **changes) == [0, 128, 255, 0, 255]
     assert grey(pixels, Rendering(window=Window(0, 1, EXACT)), **changes)[:3] == [0, 128, 255]
 
