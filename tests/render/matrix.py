@@ -13,6 +13,7 @@ import numpy as np
 from gateway.dicom.layout import PixelLayout
 from gateway.model import EXPLICIT_VR_LE
 from gateway.render import encoders, targets
+from gateway.render.cells import cells
 from gateway.render.codecs import DEFLATED_FRAME, RLE, decode_frame
 from gateway.render.samples import ybr_to_rgb
 from tests.render.compressed import layout
@@ -124,7 +125,7 @@ def stored(kind: str, syntax: str) -> tuple[bytes, PixelLayout] | None:
 
 def holds_more(pixels: PixelLayout, data: bytes, syntax: str) -> bool:
     """Whether the cells have bits above the High Bit, which no lossy syntax takes."""
-    array = encoders.cells(data, pixels).astype("i8")
+    array = cells(data, pixels).astype("i8")
     if pixels.bits_allocated == 1 or not targets.is_lossy(syntax):
         return False
     low, top = (
@@ -138,10 +139,10 @@ def holds_more(pixels: PixelLayout, data: bytes, syntax: str) -> bool:
 def seen(frame: bytes, pixels: PixelLayout, syntax: str) -> np.ndarray[Any, Any]:
     """The values that a reader of this representation gets, colour as RGB where it is not kept."""
     if syntax == EXPLICIT_VR_LE:
-        return encoders.cells(frame, pixels).astype("i8")
+        return cells(frame, pixels).astype("i8")
     decoded = decode_frame(frame, pixels, syntax)
     native = replace(pixels, photometric=decoded.photometric, planar=decoded.planar, encapsulated=False)
-    return encoders.cells(decoded.data, native).astype("i8")
+    return cells(decoded.data, native).astype("i8")
 
 
 def converted(kind: str, source: str, target: str) -> tuple[bytes, PixelLayout] | None:

@@ -12,6 +12,7 @@ from gateway.dicom.layout import PixelLayout
 from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE
 from gateway.render import encoders, headers, targets
+from gateway.render.cells import cells
 from gateway.render.codecs import DEFLATED_FRAME, RLE, decode_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,8 +64,8 @@ def test_near_lossless_is_off_by_what_it_says(kind: str) -> None:
     """NEAR everywhere, and once more at the ends of a range that it keeps away from."""
     stream, data, pixels = encoded(kind, targets.JLS_NEAR)
     after = replace(pixels, encapsulated=True)
-    before = encoders.cells(data, pixels).astype("i8")
-    apart = np.abs(encoders.cells(decode_frame(stream, after, targets.JLS_NEAR).data, pixels) - before)
+    before = cells(data, pixels).astype("i8")
+    apart = np.abs(cells(decode_frame(stream, after, targets.JLS_NEAR).data, pixels) - before)
     assert apart.max() <= 2 * encoders.NEAR
     whole = pixels.bits_stored == pixels.bits_allocated and not pixels.pixel_representation
     inner = np.abs(before - before.mean()) < np.ptp(before) / 4
@@ -170,7 +171,7 @@ def test_other_decoders_read_the_same_values(target: str) -> None:
     for kind in PLAIN:
         frame, data, pixels = encoded(kind, target)
         after = targets.described(pixels, EXPLICIT_VR_LE, target)
-        wanted = encoders.cells(data, pixels).astype("i8")
+        wanted = cells(data, pixels).astype("i8")
         for plugin, theirs in oracles(as_image(frame, after, target), 0, raw=True):
             judged.add((kind, plugin))
             values: Any = theirs.astype("i8")
@@ -191,7 +192,7 @@ def test_other_decoders_read_lossy_ones_as_we_do(target: str) -> None:
             continue
         frame = encoders.encode_frame(data, pixels, target)
         after = targets.described(pixels, EXPLICIT_VR_LE, target)
-        ours = encoders.cells(decode_frame(frame, after, target).data, pixels).astype("i8")
+        ours = cells(decode_frame(frame, after, target).data, pixels).astype("i8")
         assert ours.max() < 1 << pixels.bits_stored
         for plugin, theirs in oracles(as_image(frame, after, target), 0, raw=True):
             seen += 1
@@ -338,7 +339,7 @@ def test_halved_chrominance_of_native_frames_stands_for_two_pixels() -> None:
     )
     data = bytes([1, 2, 100, 200, 3, 4, 101, 201])
     wanted = [[1, 100, 200], [2, 100, 200], [3, 101, 201], [4, 101, 201]]
-    assert encoders.cells(data, pixels)[0].tolist() == wanted
+    assert cells(data, pixels)[0].tolist() == wanted
     for target in (RLE, targets.JLS, targets.J2K, targets.JPEG_SV1):
         stream = encoders.encode_frame(data, pixels, target)
         assert encoders.proves(stream, data, pixels, target)

@@ -25,7 +25,7 @@ from gateway.model import (
     FrameNumber,
     Source,
 )
-from gateway.render import encoders, targets
+from gateway.render import encoders, targets, wavelets
 from gateway.render.codecs import RLE, decode_frame
 from gateway.services.layouts import Located
 from gateway.services.transcode import AHEAD
@@ -272,7 +272,7 @@ def wrong(plane: Any) -> bytes:
     """An encoder that loses a bit of one pixel."""
     array = plane.array.copy()
     array[0, 0] ^= 1
-    return encoders._jpeg2000(replace(plane, array=array))
+    return wavelets.jpeg2000(replace(plane, array=array))
 
 
 async def test_a_codestream_that_is_not_the_pixels_is_refused_and_counted(

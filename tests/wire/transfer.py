@@ -11,7 +11,8 @@ import httpx
 import numpy as np
 import pydicom
 from gateway.dicom.layout import PixelLayout
-from gateway.render import encoders, targets
+from gateway.render import targets
+from gateway.render.cells import cells
 from gateway.render.codecs import decode_frame
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -183,7 +184,7 @@ def decoded(archive: Archive, name: str, part: Part) -> bytes:
     after = targets.described(as_native(pixels), ELE, str(part.syntax))
     frame = decode_frame(part.body, after, str(part.syntax))
     if frame.planar:
-        return encoders.cells(frame.data, as_native(pixels)).tobytes()
+        return cells(frame.data, as_native(pixels)).tobytes()
     return frame.data
 
 
@@ -199,4 +200,4 @@ def values(archive: Archive, name: str) -> bytes:
     data = ds.PixelData[:size]
     if ds.file_meta.TransferSyntaxUID == BE:
         data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
-    return encoders.cells(data, pixels).tobytes()
+    return cells(data, pixels).tobytes()
