@@ -222,6 +222,21 @@ def test_instance_that_can_be_encoded(header: str, native: bool, expected: str |
     assert chosen(offers, header) == expected
 
 
+@pytest.mark.row("C-TS-9")
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("image/jpeg", "image/jpeg"),
+        (f"image/jpeg; transfer-syntax={JPEG}", NONE),
+        ("image/jpeg; transfer-syntax=*", NONE),
+        (f"image/jpeg; transfer-syntax={JPEG}, image/png;q=0.1", "image/png"),
+    ],
+)
+def test_a_rendered_type_with_a_transfer_syntax_is_left_out(header: str, expected: str | None) -> None:
+    """PS3.18 8.7.4: rendered media types have none."""
+    assert chosen([Offer("image/jpeg", rendered=True), Offer("image/png", rendered=True)], header) == expected
+
+
 def test_a_bare_body_is_not_offered_for_several_frames() -> None:
     assert chosen(frame_offers(None, single=False), OCTETS) is None
 
