@@ -154,6 +154,7 @@ def test_a_reindex_gives_keys_and_answers_back(place: Place, web: httpx.Client) 
     searches = ("/dicom-web/instances?SliceThickness=2.5", "/dicom-web/series?SeriesDescription=*xial")
     before = [web.get(url).text for url in searches]
     keys = web.get(KEYS).json()
+    place.command("verify")
     place.command("reindex")
     for shown in keys["keys"]:
         until_ready(web, shown["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -744,3 +745,108 @@ def test_requests_are_data(web: httpx.Client) -> None:
     """Whatever is in a value is compared, not run."""
     for text in ("'; DROP TABLE study; --", "%25", "_", "P-[1]", "\\", "x" * 5000):
         assert uids(web.get("/studies", params={"PatientID": text})) == []
+
+
+NAMES = (
+    *("PatientName", "00100020", "StudyDate", "StudyTime", "AcquisitionDateTime", "SeriesNumber", "Modality"),
+    *(
+        "ModalitiesInStudy",
+        "StudyInstanceUID",
+        "SOPClassUID",
+        "00400275.00400009",
+        "00400275",
+        "00081140.00081155",
+    ),
+    *("00230010", "00231001", "00400275.00231001", "00080201", "PixelData", "Rows", "PatientAge", "00280009"),
+    *("includefield", "limit", "offset", "cursor", "count", "fuzzymatching", "emptyvaluematching"),
+    *(
+        "multiplevaluematching",
+        "Nonsense",
+        "",
+        ".",
+        "00100010.",
+        "7FE00010.00100010",
+        "00081140.00081140.00081155",
+    ),
+    *(
+        "StudyInstanceUID.PatientID",
+        "charset",
+        "00000002",
+        "FFFEE000",
+        "00200052",
+        "00280010",
+        "00081199",
+        "0040A730",
+    ),
+)
+VALUES = (
+    *(
+        "",
+        "*",
+        "?",
+        "**",
+        "a*",
+        "%22%22",
+        "-",
+        "20240131",
+        "20240131-",
+        "-20240131-",
+        "2024-01-31",
+        "1015",
+        "10-0930",
+    ),
+    *(
+        "20240131101500.1+0100",
+        "-0500",
+        "+0100",
+        "20240131-0500-20240201-0500",
+        "1",
+        "-1",
+        "007",
+        "1e999",
+        "nan",
+    ),
+    *(
+        "99999999999999999999",
+        "1.2",
+        "1.2,1.3",
+        "CT,MR",
+        "CT%5CMR",
+        "=",
+        "==",
+        "a=b=c=d",
+        "%00",
+        "%0A",
+        "%E5%B1%B1",
+    ),
+    *(
+        "\u5c71",
+        "%FF",
+        "%",
+        "a%2Cb",
+        "true",
+        "false",
+        "all",
+        "Acme%201.0",
+        "x" * 3000,
+        "00231001",
+        "00000101",
+        "0000",
+    ),
+)
+
+
+@pytest.mark.row("Q-30")
+def test_no_query_makes_the_server_fail(web: httpx.Client) -> None:
+    r, seen = random.Random(4), set[int]()
+    for _ in range(500):
+        path = r.choice(
+            ["/studies", "/series", "/instances", "/studies/2.1/series", "/studies/2.1/instances"]
+        )
+        query = "&".join(f"{r.choice(NAMES)}={r.choice(VALUES)}" for _ in range(r.randint(1, 3)))
+        answer = web.get(f"{path}?{query}")
+        seen.add(answer.status_code)
+        assert answer.status_code in (200, 204, 400, 406), f"{path}?{query}: {answer.text}"
+        if answer.status_code == 400:
+            assert answer.json()["parameter"] is not None, query
+    assert seen >= {200, 204, 400}
