@@ -71,7 +71,7 @@ _RUNS = re.compile(rb"[\n\f\r\t]|[^\n\f\r\t\x80-\xff]+|[\x80-\xff]+")
 _CONTROLS = re.compile(rb"([\n\f\r\t])")
 _VALUE_STOPS = re.compile(rb"([\\\n\f\r\t])")
 _NAME_STOPS = re.compile(rb"([\\^=\n\f\r\t])")
-_JIS_ROMAN = str.maketrans({"\\": "¥", "~": "‾"})
+JIS_ROMAN = str.maketrans({"\\": "¥", "~": "‾"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Charset:
         if b"\x1b" in raw:
             return self._escaped(raw, _CONTROLS)
         decoded, good = self._plainly(raw)
-        return (decoded if self.plain else decoded.translate(_JIS_ROMAN)), good
+        return (decoded if self.plain else decoded.translate(JIS_ROMAN)), good
 
     def values(self, raw: bytes) -> tuple[list[str], bool]:
         """Values split at 5CH as the source encoding sees it; a GBK trail byte is none (PS3.5 6.1.2.3)."""

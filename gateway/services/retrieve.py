@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
+import orjson
+
 from gateway.dicom.filemeta import file_meta
 from gateway.dicom.frames import frame_spans, is_video, realigned, swap, swap_width
 from gateway.dicom.layout import BulkValue, PixelLayout
+from gateway.dicom.recode import TEXT, ToUtf8, charset_at
 from gateway.dicom.rewrite import Rewriter
 from gateway.errors import CodecError, NotFound
 from gateway.index.base import Index, Scope, StoredInstance
@@ -39,6 +42,8 @@ PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 DECODED_AT_MOST = 64 << 20
 METADATA_AT_MOST = 64 << 20
+# Longer text is streamed, its length not known before the end.
+RECODED_AT_ONCE = 4 << 20
 
 
 class Retrieve:
@@ -292,7 +297,22 @@ class Retrieve:
             raise NotFound(
                 f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata"
             )
+        if value.vr in TEXT:
+            return await self._text_value(scope, located, bulk_path, value)
         return await self._bulk_value(located, value)
+
+    async def _text_value(self, scope: Scope, located: Located, bulk_path: str, value: BulkValue) -> Body:
+        """Text as UTF-8, whatever the object holds it in: so JSON and XML speak of it (R-B-11)."""
+        (row,) = await self.metadata(scope, located.stored.identity.path)
+        charset = charset_at(orjson.loads(row.replace(b"\0", b"")), bulk_path)
+        span = Span(value.offset, value.offset + value.length)
+        if value.length > RECODED_AT_ONCE:
+            return Body(
+                OCTETS, None, None, await primed(mapped(self._objects.span(located, span), ToUtf8(charset)))
+            )
+        text = ToUtf8(charset)
+        data = text.feed(await self._objects.whole(located, span)) + text.finish()
+        return Body(OCTETS, None, len(data), only(data))
 
     async def _bulk_value(self, located: Located, value: BulkValue) -> Body:
         chunks = self._objects.span(located, Span(value.offset, value.offset + value.length))
