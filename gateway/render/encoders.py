@@ -6,12 +6,12 @@ is below, or all of them where an overlay lies above. So what is decoded is the 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import imagecodecs
 import numpy as np
+from isal import isal_zlib
 
 from gateway.dicom.layout import PixelLayout
 from gateway.errors import CodecError
@@ -103,8 +103,10 @@ def _rle(data: bytes, pixels: PixelLayout) -> bytes:
 
 def _even_deflated(data: bytes) -> bytes:
     """Deflated Image Frame Compression (PS3.5 A.4.13): the frame, of even length, without zlib's header."""
-    deflater = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return deflater.compress(data) + deflater.compress(b"\0" * (len(data) % 2)) + deflater.flush()
+    deflater = isal_zlib.compressobj(
+        isal_zlib.ISAL_BEST_COMPRESSION, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS
+    )
+    return bytes(deflater.compress(data) + deflater.compress(b"\0" * (len(data) % 2)) + deflater.flush())
 
 
 # -- JPEG, JPEG-LS, JPEG XL --------------------------------------------------------------------------------
