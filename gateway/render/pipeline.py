@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from gateway.render import icc, overlay, shutter
 from gateway.render.annotate import annotated
 from gateway.render.attributes import Attributes
@@ -24,6 +26,14 @@ def render_frame(
     it was compressed. `profile` is the ICC profile that was in the codestream, if any. Raises CodecError where
     bytes or attributes do not make a picture, BadParameter where the viewport is not on it.
     """
+    # Values beyond all measure are clipped where they are shown; nobody has to be warned of them.
+    with np.errstate(all="ignore"):
+        return _rendered(native, attributes, frame, how, profile)
+
+
+def _rendered(
+    native: bytes, attributes: Attributes, frame: int, how: Rendering, profile: bytes | None
+) -> Image:
     shape = shape_of(attributes)
     cells = words(native, shape)
     picture = _pixels(cells, attributes, shape, frame, how)

@@ -68,6 +68,8 @@ def shape_of(attributes: Attributes) -> Shape:
         raise CodecError(f"Samples per Pixel is {shape.samples}, wanted 1 or 3", tag="00280002")
     if shape.allocated not in {1, 8, 16, 32, 64}:
         raise CodecError(f"Bits Allocated is {shape.allocated}, wanted 1, 8, 16, 32 or 64", tag="00280100")
+    if shape.samples == 3 and (shape.allocated == 1 or shape.floating):
+        raise CodecError("colour has whole samples of 8 bits or more", tag="00280100")
     return shape
 
 

@@ -56,7 +56,8 @@ def apply(voi: Voi, values: Array) -> Array:
     c, w = voi.center, voi.width
     if voi.function is VoiFunction.SIGMOID:
         # Beyond 60 the result is 0 or 1 in double precision: no overflow.
-        power = np.clip((x - x.dtype.type(c)) * x.dtype.type(-4.0 / w), -60, 60)
+        power = np.nan_to_num((x - x.dtype.type(c)) * x.dtype.type(-4.0 / w))
+        power = np.clip(power, -60, 60)
         share: Array = 1 / (1 + np.exp(power))
         return share
     if voi.function is VoiFunction.LINEAR_EXACT:
