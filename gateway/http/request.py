@@ -13,6 +13,7 @@ from starlette.types import Scope as AsgiScope
 from gateway.errors import TooLarge
 from gateway.http.accept import Accept, Offer
 from gateway.http.charset import UTF8, WRITABLE, choose_charset
+from gateway.http.decoding import checked_coding, gunzipped
 from gateway.http.media import JSON
 from gateway.http.params import Params
 from gateway.index.base import Scope
@@ -70,8 +71,16 @@ class Request:
     def source(self) -> Source:
         return Source("stow", peer=self.peer, partition=self.scope.partition)
 
-    async def body(self, most: int = 0) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises ClientGone, and TooLarge beyond `most` bytes (0: no limit)."""
+    def body(self, most: int = 0) -> AsyncIterator[bytes]:
+        """The body as it arrives, its content coding undone.
+
+        Raises UnsupportedMedia at once; while read ClientGone, BadRequest, TooLarge beyond `most` bytes (0: no limit).
+        """
+        coding = checked_coding(self.headers.get("content-encoding", ""))
+        received = self._received(most)
+        return gunzipped(received, most) if coding == "gzip" else received
+
+    async def _received(self, most: int) -> AsyncIterator[bytes]:
         announced = self.headers.get("content-length", "")
         if most and announced.isdecimal() and int(announced) > most:
             raise too_large(most)

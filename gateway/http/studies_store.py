@@ -23,6 +23,7 @@ from gateway.dicom.multipart import (
 from gateway.errors import BadRequest, DicomError, GatewayError, NotAcceptable, UnsupportedMedia
 from gateway.http.accept import Offer
 from gateway.http.charset import UTF8, recoded_xml
+from gateway.http.decoding import checked_coding
 from gateway.http.documents import encoded_response, text_type, xml_of
 from gateway.http.httpsettings import HttpSettings
 from gateway.http.media import DICOM, JSON, MULTIPART, OCTETS, XML, MediaType, parse_media_type
@@ -110,10 +111,7 @@ def _root(media: MediaType) -> MediaType:
 
 def _checked_type(request: Request) -> MediaType:
     """What the body is. Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11)."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMedia(
-            "a body with a content coding is not taken; send it as it is", available=["identity"]
-        )
+    checked_coding(request.headers.get("content-encoding", ""))
     text = request.headers.get("content-type", "")
     media = parse_media_type(text) if text else None
     if media is None or media.essence not in (MULTIPART, DICOM, JSON, XML):

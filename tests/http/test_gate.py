@@ -146,23 +146,29 @@ async def test_bad_requests_are_seen_before_any_service(http: httpx.AsyncClient)
     assert (await http.get("/dicom-web/studies", headers={"Accept": "image/png"})).status_code == 406
 
 
+@pytest.mark.row("S-5", "S-27", "S-29", "S-84")
 async def test_media_that_is_not_taken_is_415(http: httpx.AsyncClient) -> None:
     for content_type in (
         "text/plain",
-        "application/dicom+json",
-        'multipart/related; type="image/jpeg"; boundary=b',
+        "application/zip",
+        "application/json",
+        "multipart/form-data; boundary=b",
     ):
         answer = await http.post("/dicom-web/studies", content=b"x", headers={"Content-Type": content_type})
         assert answer.status_code == 415
         assert answer.json()["available"] == [
             'multipart/related; type="application/dicom"',
             "application/dicom",
+            'multipart/related; type="application/dicom+json"',
+            'multipart/related; type="application/dicom+xml"',
+            "application/dicom+json",
+            "application/dicom+xml",
         ]
     assert (await http.post("/dicom-web/studies", content=b"x")).status_code == 415
     answer = await http.post(
         "/dicom-web/studies",
         content=b"x",
-        headers={"Content-Type": "application/dicom", "Content-Encoding": "gzip"},
+        headers={"Content-Type": "application/dicom", "Content-Encoding": "br"},
     )
     assert answer.status_code == 415
 
