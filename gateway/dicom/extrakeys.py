@@ -188,7 +188,7 @@ def _value(vr: str, value: Any, zone: str) -> tuple[tuple[str, ...] | None, str]
         key = keys.datetime_key(text, zone) if vr == "DT" else TEMPORAL[vr](text)
         return (key,), "" if key else f"the value is no {vr}"
     if vr in NUMERIC:
-        key = keys.number_key(text)
+        key = keys.number_key(text, vr)
         return ((key,), "") if _is_number(key) else (("",), "the value is no number")
     cut = (
         f"longer than {MOST_CHARACTERS} characters: compared by these" if len(text) > MOST_CHARACTERS else ""

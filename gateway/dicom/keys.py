@@ -20,6 +20,7 @@ Whatever matches a pattern has all n-grams of the pattern's literal parts; the r
 from __future__ import annotations
 
 import re
+import struct
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": 
 _PLAIN = str.maketrans({"ø": "o", "æ": "ae", "ł": "l", "đ": "d", "œ": "oe", "ı": "i"})
 _PARTS = re.compile(r"[\s^=,\-\u2010-\u2015\u30fb./~()]+")
 _APOSTROPHES = re.compile(r"['\u2018\u2019`\u00b4]")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_SINGLE = struct.Struct("<f")
 _CLASSES = {
     **dict.fromkeys("bfpvw", "1"),
     **dict.fromkeys("cgjkqsxz", "2"),
@@ -159,12 +162,16 @@ def datetime_key(value: str, zone: str = "") -> str:
     return f"{moment.year:04}{moment:%m%d%H%M%S}.{fraction or '':0<6}"
 
 
-def number_key(value: object) -> str:
-    """An IS or other number in its one spelling: `7` for `007` and `+7`."""
+def number_key(value: object, vr: str = "") -> str:
+    """A number in its one spelling: `7` for `007`, `+7` and `7.0`; an FL by its 32 bits, so that 0.1 is found."""
     text = str(value).strip()
+    if _WHOLE.fullmatch(text):
+        return str(int(text))
     try:
         number = float(text)
-    except ValueError:
+        if vr == "FL":
+            number = _SINGLE.unpack(_SINGLE.pack(number))[0]
+    except (ValueError, OverflowError):  # no number, or beyond what 32 bits hold
         return text
     return str(int(number)) if number.is_integer() else repr(number)
 

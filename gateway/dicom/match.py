@@ -94,7 +94,7 @@ def _equal(value: Any, match: Equals) -> bool:
         key = TEMPORAL[match.vr](str(value))
         return bool(key) and key == TEMPORAL[match.vr](match.value)
     if match.vr in NUMERIC:
-        return keys.number_key(value) == keys.number_key(match.value)
+        return keys.number_key(value, match.vr) == keys.number_key(match.value, match.vr)
     return str(value) == match.value
 
 

@@ -88,7 +88,7 @@ class _Compiler:
             return _temporal(out, leaf, vr)
         if vr in NUMERIC:
             if isinstance(leaf, Equals):
-                out.add("x.text = ?", keys.number_key(leaf.value))
+                out.add("x.text = ?", keys.number_key(leaf.value, vr))
             return isinstance(leaf, Equals)
         return Compiler(self.dialect).on(out, "x.name" if vr == "PN" else "x.text", leaf)
 

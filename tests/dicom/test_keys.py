@@ -102,6 +102,13 @@ def test_numbers(value: object, key: str) -> None:
     assert keys.number_key(value) == key
 
 
+def test_numbers_of_64_and_of_32_bits() -> None:
+    assert keys.number_key("9007199254740993") != keys.number_key("9007199254740992")
+    assert keys.number_key("0.1", "FL") == keys.number_key(0.10000000149011612, "FL")
+    assert keys.number_key("0.1", "FD") != keys.number_key(0.10000000149011612, "FD")
+    assert keys.number_key("1e300", "FL") == "1e300"
+
+
 @pytest.mark.parametrize(
     "alike", [("meyer", "maier"), ("schmidt", "smith"), ("philip", "filip"), ("kate", "cate")]
 )
