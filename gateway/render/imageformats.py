@@ -5,14 +5,13 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from typing import Any
 
 import imagecodecs
 import numpy as np
-from PIL import Image as Pillow
 
 from gateway.errors import CodecError
+from gateway.render.animation import animated, encode_animation, still
 from gateway.render.boxes import wrapped
 from gateway.render.rendering import Image
 from gateway.render.video import encode_video
@@ -91,22 +90,9 @@ def _png(image: Image, _quality: int) -> bytes:
 
 
 def _gif(images: Sequence[Image], frame_time: float | Sequence[float]) -> bytes:
-    """256 greys as they are; colours as a palette of the best 256."""
-    pictures = [_indexed(one) for one in images]
-    out = BytesIO()
-    options: dict[str, Any] = {}
-    if len(pictures) > 1:
-        times = [frame_time] * len(pictures) if isinstance(frame_time, int | float) else list(frame_time)
-        # A hundredth of a second is the unit; players take less than two for ten.
-        options = {"duration": [max(20, round(time / 10) * 10) for time in times], "loop": 0, "disposal": 1}
-        options |= {"save_all": True, "append_images": pictures[1:]}
-    pictures[0].save(out, "GIF", optimize=False, **options)
-    return out.getvalue()
-
-
-def _indexed(image: Image) -> Pillow.Image:
-    picture = Pillow.fromarray(np.ascontiguousarray(image.eight_bit()))
-    return picture.quantize(256, Pillow.Quantize.FASTOCTREE) if image.colour else picture
+    if len(images) == 1:
+        return still(images[0])
+    return b"".join(animated(images, frame_time))
 
 
 def _bits(image: Image) -> int:
@@ -192,4 +178,4 @@ _ENCODERS: dict[str, Callable[[Image, int], bytes]] = {
 }
 MEDIA = (JPEG, GIF, PNG, JP2, JPH, JXL)
 VIDEO = ("video/mp4",)
-__all__ = ["ANIMATED", "DEEP", "EMBEDS_ICC", "MEDIA", "VIDEO", "encode", "encode_video"]
+__all__ = ["ANIMATED", "DEEP", "EMBEDS_ICC", "MEDIA", "VIDEO", "encode", "encode_animation", "encode_video"]

@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from gateway.errors import CodecError
-from gateway.render.imageformats import ANIMATED, DEEP, MEDIA, VIDEO, encode, encode_video
+from gateway.render.imageformats import ANIMATED, DEEP, MEDIA, VIDEO, encode, encode_animation, encode_video
 from gateway.render.rendering import Array, Image, Rendering, Window
 from PIL import Image as Pillow
 from tests.render.picture import source
@@ -161,6 +161,21 @@ def test_gif_moves_with_the_frame_times(times: float | list[float], wanted: list
             seen.append(opened.info["duration"])
             assert np.array_equal(np.asarray(opened.convert("L")), [first, *rest][n].pixels)
     assert seen == wanted
+
+
+@pytest.mark.row("C-RT-4")
+def test_gif_of_colours_has_a_table_for_each_frame(tmp_path: Path) -> None:
+    file = tmp_path / "out.gif"
+    frames = [Image(np.full((9, 7, 3), colour, "u1")) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
+    encode_animation(iter(frames), 100, file)
+    with Pillow.open(file) as opened:
+        for n, frame in enumerate(frames):
+            opened.seek(n)
+            assert difference(np.asarray(opened.convert("RGB")), frame.pixels) < 4
+    with pytest.raises(CodecError):
+        encode_animation([], 100, file)
+    with pytest.raises(CodecError):
+        encode_animation([frames[0], Image(np.zeros((9, 8), "u1"))], 100, file)
 
 
 @pytest.mark.row("C-RT-5")

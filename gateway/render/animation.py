@@ -1,0 +1,71 @@
+"""Frames as an animated GIF (GIF89a), one frame in memory at a time."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from itertools import chain, repeat
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from gateway.errors import CodecError
+from gateway.render.rendering import Image
+
+_LOOP = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+_TRAILER = b"\x3b"
+_SIDE_AT_MOST = 65535
+
+
+def encode_animation(frames: Iterable[Image], frame_time: float | Sequence[float], path: Path) -> None:
+    """Write the frames to `path`, each shown for its milliseconds, over and over.
+
+    All frames have the size of the first. Blocking: it belongs beside the event loop. Raises CodecError; the
+    file is then not whole.
+    """
+    with path.open("wb") as file:
+        for piece in animated(frames, frame_time):
+            file.write(piece)
+
+
+def still(image: Image) -> bytes:
+    """One picture: 256 greys as they are, colours as a palette of the best 256. Raises CodecError."""
+    if max(image.width, image.height) > _SIDE_AT_MOST:
+        raise CodecError(f"a GIF has at most {_SIDE_AT_MOST} rows and columns")
+    picture = Pillow.fromarray(np.ascontiguousarray(image.eight_bit()))
+    if image.colour:
+        picture = picture.quantize(256, Pillow.Quantize.FASTOCTREE)
+    out = BytesIO()
+    picture.save(out, "GIF", optimize=False)
+    return out.getvalue()
+
+
+def animated(frames: Iterable[Image], frame_time: float | Sequence[float]) -> Iterator[bytes]:
+    """The file in pieces. A hundredth of a second is the unit; players take less than two for ten."""
+    rest = iter(frames)
+    first = next(rest, None)
+    if first is None:
+        raise CodecError("an animation needs a frame")
+    times = repeat(frame_time) if isinstance(frame_time, int | float) else chain(frame_time, repeat(100.0))
+    yield b"GIF89a" + struct.pack("<HHBBB", first.width, first.height, 0x70, 0, 0) + _LOOP
+    for image, time in zip(chain((first,), rest), times, strict=False):
+        if (image.width, image.height) != (first.width, first.height):
+            raise CodecError("the frames of an animation have one size")
+        hundredths = min(max(2, round(time / 10)), 65535)
+        yield b"\x21\xf9\x04\x04" + struct.pack("<HBB", hundredths, 0, 0) + _frame(still(image))
+    yield _TRAILER
+
+
+def _frame(gif: bytes) -> bytes:
+    """The one picture of a GIF, its colours in a table of its own."""
+    size = gif[10] & 7
+    at = 13 + 3 * (2 << size)
+    table = gif[13:at]
+    while gif[at] == 0x21:
+        at += 2
+        while gif[at]:
+            at += 1 + gif[at]
+        at += 1
+    return gif[at : at + 9] + bytes((0x80 | gif[at + 9] & 0x40 | size,)) + table + gif[at + 10 : -1]
