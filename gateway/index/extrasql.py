@@ -36,6 +36,8 @@ class _Compiler:
 
     def took(self, out: Compiled, match: Match) -> bool:
         """Whether the condition is in `out` now."""
+        if isinstance(match, DateTimeRange):
+            return self._dated(out, match)
         leaves = list(_leaves(match, ()))
         sequences = {path[:-1] for path, _ in leaves}
         found = [self.ready.get(path) for path, _ in leaves]
@@ -57,6 +59,15 @@ class _Compiler:
             out.pinned.add("i")  # by UID, within the partition
         out.narrowed = True
         return True
+
+    def _dated(self, out: Compiled, match: DateTimeRange) -> bool:
+        """The date narrows it down, a day more where a zone may move it; the rest is matched exactly."""
+        if match.date in self.ready:
+            days = 0 if match.zone is None else 1
+            low = keys.day_beside(match.low, -days) if match.low else None
+            high = keys.day_beside(match.high, days) if match.high else None
+            self.took(out, Range(match.date, "DA", low, high))
+        return False
 
     def _absent(self, out: Compiled, key: Known) -> None:
         row, owner = _OWNER[key.definition.level]

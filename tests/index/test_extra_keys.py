@@ -11,7 +11,18 @@ import pytest
 from gateway.dicom.extrakeys import parsed
 from gateway.dicom.match import satisfies
 from gateway.dicom.private import PrivateTag
-from gateway.dicom.query import Empty, Equals, Fuzzy, InItem, Match, OneOf, Query, Range, Wildcard
+from gateway.dicom.query import (
+    DateTimeRange,
+    Empty,
+    Equals,
+    Fuzzy,
+    InItem,
+    Match,
+    OneOf,
+    Query,
+    Range,
+    Wildcard,
+)
 from gateway.errors import BadParameter, Conflict, NotFound
 from gateway.index import searching
 from gateway.index.base import Index, NewVersion
@@ -153,6 +164,26 @@ def parsed_level(match: Match) -> Level:
     from gateway.index.sql import first_tags
 
     return level_of(first_tags(match)[0])
+
+
+async def test_a_declared_date_narrows_an_interval_down(
+    index: SqlIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = Maker(12)
+    made = [
+        maker.version(t00080023=attribute("DA", f"202401{n:02}"), t00080033=attribute("TM", f"{n % 24:02}30"))
+        for n in range(1, 31)
+    ]
+    await index.admit(made)
+    await index.declare_key(parsed("ContentDate"), SOURCE)
+    await filled(index)
+    monkeypatch.setattr(searching, "MOST_CANDIDATES", 4)
+    date, time = (0x00080023,), (0x00080033,)
+    for zone, most in ((None, "20240108"), ("+0100", "20240107")):
+        match = DateTimeRange(date, time, "20240106070000.000000", f"{most}080000.000000", zone)
+        expected = wanted(made, match, Level.INSTANCE)
+        assert len(expected) >= 1
+        assert await found(index, match, Level.INSTANCE) == expected
 
 
 async def test_what_is_removed_or_replaced_is_not_found(index: SqlIndex) -> None:
