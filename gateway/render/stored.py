@@ -62,6 +62,11 @@ def shape_of(attributes: Attributes) -> Shape:
         planar=attributes.integer("00280006") == 1,
         floating=floating,
     )
+    _check(shape)
+    return shape
+
+
+def _check(shape: Shape) -> None:
     if shape.rows <= 0 or shape.columns <= 0:
         raise CodecError(f"no picture has {shape.rows} rows and {shape.columns} columns")
     if shape.samples not in {1, 3}:
@@ -70,7 +75,6 @@ def shape_of(attributes: Attributes) -> Shape:
         raise CodecError(f"Bits Allocated is {shape.allocated}, wanted 1, 8, 16, 32 or 64", tag="00280100")
     if shape.samples == 3 and (shape.allocated == 1 or shape.floating):
         raise CodecError("colour has whole samples of 8 bits or more", tag="00280100")
-    return shape
 
 
 def words(native: bytes, shape: Shape) -> Array:

@@ -46,7 +46,6 @@ def test_windows_are_those_of_the_standard(
     assert rendered(many, how).pixels[-1].tolist() == grey(row_of(*inputs), how)
 
 
-@pytest.mark.row("R-Q-33")
 @pytest.mark.parametrize(("width", "function"), [(0.9, LINEAR), (0, EXACT), (-1, SIGMOID), (0, SIGMOID)])
 def test_a_window_without_width_is_none(width: float, function: VoiFunction) -> None:
     with pytest.raises(ValueError, match="width"):

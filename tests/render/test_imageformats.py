@@ -144,7 +144,7 @@ def moving(count: int, width: int = 60, height: int = 40) -> Iterator[Image]:
         yield Image(picture)
 
 
-@pytest.mark.row("C-RT-4", "C-RND-3")
+@pytest.mark.row("C-RT-4")
 @pytest.mark.parametrize(
     ("times", "wanted"), [(40.0, [40] * 5), ([50, 100, 150, 200, 1], [50, 100, 150, 200, 20])]
 )
