@@ -9,10 +9,11 @@ from types import MappingProxyType
 from gateway.dicom.dictionary import private_vr, vr_of
 from gateway.dicom.levels import RANK, level_of
 from gateway.dicom.private import PrivateTag, is_private
-from gateway.dicom.query import DateTimeRange, Equals, InItem, Match, Path, Query, Range
+from gateway.dicom.query import DateTimeRange, InItem, Match, Path, Query, Range
 from gateway.errors import BadParameter
 from gateway.http import cursors, times
 from gateway.http.attributes import Names, plain_path
+from gateway.http.intervals import combined, in_zone
 from gateway.http.matching import MATCHABLE, Key, Rules, bad_value, match_of
 from gateway.http.params import Params, decode
 from gateway.model import Level, ResourcePath
@@ -33,19 +34,6 @@ UNSUPPORTED = {
     "fuzzymatching": "Only literal matching has been performed.",
     "emptyvaluematching": "Empty Value Matching has not been performed.",
     "multiplevaluematching": "Multiple Value Matching has not been performed.",
-}
-
-# Dates with the times that belong to them: ranges on both are one interval (PS3.4 C.2.2.2.5).
-DATE_TIME: dict[int, int] = {
-    0x00080012: 0x00080013,  # Instance Creation
-    0x00080020: 0x00080030,  # Study
-    0x00080021: 0x00080031,  # Series
-    0x00080022: 0x00080032,  # Acquisition
-    0x00080023: 0x00080033,  # Content
-    0x00100030: 0x00100032,  # Patient's Birth
-    0x00400002: 0x00400003,  # Scheduled Procedure Step Start
-    0x00400244: 0x00400245,  # Performed Procedure Step Start
-    0x00400250: 0x00400251,  # Performed Procedure Step End
 }
 
 
@@ -233,10 +221,10 @@ def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
         if key.vr in ("DA", "TM") and "-" in decode(key.name, key.raw):
             ranges.add(key.path)
     flat.extend(InItem((sequence,), _matches(inner, rules)) for sequence, inner in items.items())
-    combined = _combined(flat, ranges)
-    for node in combined:
+    nodes = combined(flat, ranges)
+    for node in nodes:
         _check_order(node, keys)
-    return tuple(_in_zone(node, rules.zone) for node in combined)
+    return tuple(in_zone(node, rules.zone) for node in nodes)
 
 
 def _check_order(node: Match, keys: Sequence[Key]) -> None:
@@ -247,40 +235,6 @@ def _check_order(node: Match, keys: Sequence[Key]) -> None:
             times.ordered(node.low, node.high)
         except times.Malformed as error:
             raise bad_value(next(key for key in keys if key.path == path), str(error)) from error
-
-
-def _in_zone(node: Match, zone: str | None) -> Match:
-    """Dates and times of day are meant in the zone of the query; a date begins at its midnight (Q-32)."""
-    if zone is None:
-        return node
-    if isinstance(node, DateTimeRange) or (isinstance(node, Range) and node.vr == "TM"):
-        return replace(node, zone=zone)
-    clock = DATE_TIME.get(node.path[-1])
-    if clock is None or not isinstance(node, Equals | Range):
-        return node
-    low, high = (node.value, node.value) if isinstance(node, Equals) else (node.low, node.high)
-    day = Range(node.path, "DA", low, high)
-    return replace(_interval(day, Range((*node.path[:-1], clock), "TM", None, None)), zone=zone)
-
-
-def _combined(nodes: Sequence[Match], ranges: set[Path]) -> list[Match]:
-    """A range of a date and one of its time become one interval (Q-56); all keys of an item stay together."""
-    by_tag = {node.path[-1]: node for node in nodes if isinstance(node, Range) and node.path in ranges}
-    pairs = {tag: by_tag[DATE_TIME[tag]] for tag in by_tag if DATE_TIME.get(tag) in by_tag}
-    clocks = {clock.path for clock in pairs.values()}
-    combined: list[Match] = []
-    for node in nodes:
-        if isinstance(node, Range) and node.path[-1] in pairs:
-            combined.append(_interval(node, pairs[node.path[-1]]))
-        elif not (isinstance(node, Range) and node.path in clocks):
-            combined.append(node)
-    return combined
-
-
-def _interval(day: Range, clock: Range) -> DateTimeRange:
-    low = None if day.low is None else day.low + (clock.low or "000000.000000")
-    high = None if day.high is None else day.high + (clock.high or "235959.999999")
-    return DateTimeRange(day.path, clock.path, low, high)
 
 
 def _included(
