@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import BadParameter
 from gateway.http.accept import Offer
 from gateway.http.media import LOSSY
-from gateway.http.offers import REWRITTEN, instance_offers
+from gateway.http.offers import REWRITTEN, instance_offers, ranked_instances
 from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Choice:
         self._retrieve = retrieve
         self._request = request
         self._single = single
-        self._ranked: dict[tuple[str, bool], list[Offer]] = {}
+        self._ranked: dict[tuple[str, bool], tuple[Offer, ...]] = {}
 
     async def of(self, stored: StoredInstance) -> Offer | None:
         """The best that can be sent of an instance, as far as its attributes tell. Raises NotFound."""
@@ -91,10 +91,14 @@ class Choice:
             ]
         return found
 
-    def _rank(self, syntax: str, *, native: bool) -> list[Offer]:
+    def _rank(self, syntax: str, *, native: bool) -> tuple[Offer, ...]:
         key = (syntax, native)
         if key not in self._ranked:
-            self._ranked[key] = self._request.accept.rank(self._offers(syntax, native=native))
+            targets = self._retrieve.possible(syntax)
+            accept, single = self._request.accept, self._single
+            self._ranked[key] = ranked_instances(
+                accept, syntax, single=single, targets=targets, native=native
+            )
         return self._ranked[key]
 
     def _offers(self, syntax: str, *, native: bool) -> list[Offer]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
-from gateway.http.accept import Offer
+from gateway.http.accept import Accept, Offer
 from gateway.http.media import DICOM, OCTETS, compressed_type
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 
@@ -37,6 +38,22 @@ def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence
         offers = [Offer(OCTETS, True, EXPLICIT_VR_LE), stored]
     offers += [Offer(compressed_type(target), True, target) for target in targets]
     return _and_single(offers) if single else offers
+
+
+@lru_cache(maxsize=1024)
+def ranked_frames(
+    accept: Accept, transfer_syntax: str | None, *, single: bool, targets: tuple[str, ...]
+) -> tuple[Offer, ...]:
+    """The acceptable ones of `frame_offers`, best first; remembered, since a viewer asks a thousand frames alike."""
+    return tuple(accept.rank(frame_offers(transfer_syntax, single=single, targets=targets)))
+
+
+@lru_cache(maxsize=1024)
+def ranked_instances(
+    accept: Accept, transfer_syntax: str, *, single: bool, targets: tuple[str, ...], native: bool
+) -> tuple[Offer, ...]:
+    """The acceptable ones of `instance_offers`, best first."""
+    return tuple(accept.rank(instance_offers(transfer_syntax, single=single, targets=targets, native=native)))
 
 
 def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:

@@ -14,7 +14,7 @@ from gateway.http.choice import Choice
 from gateway.http.conditional import byte_range, cut, entity_tag
 from gateway.http.documents import documents
 from gateway.http.encoding import choose_coding
-from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers
+from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, ranked_frames
 from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
 from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
@@ -142,14 +142,14 @@ class StudiesRetrieve:
         pixels = self._services.retrieve.checked_frames(located, numbers)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
         targets = self._services.retrieve.targets(located)
-        offers = frame_offers(syntax, single=len(numbers) == 1, targets=targets)
+        single = len(numbers) == 1
         failure: GatewayError | None = None
-        for offer in accept.rank(offers):
+        for offer in ranked_frames(accept, syntax, single=single, targets=targets):
             try:
                 return await self._frames_as(request, located, numbers, offer)
             except (NotAcceptable, CodecError) as error:  # the next best may do
                 failure = failure or error
-        raise failure or not_acceptable(offers)
+        raise failure or not_acceptable(frame_offers(syntax, single=single, targets=targets))
 
     async def _frames_as(
         self, request: Request, located: Located, numbers: Sequence[FrameNumber], offer: Offer

@@ -40,6 +40,8 @@ LOST = frozenset(_PREFIX + n for n in ("50", "51", "53", "55"))
 SAME_CODESTREAM = frozenset({(JPEG_SV1, JPEG_LOSSLESS), (HT_RPCL, HT)})
 
 PIXEL_DATA = 0x7FE00010
+_REACHABLE: dict[tuple[object, ...], tuple[str, ...]] = {}
+_REMEMBERED = 1000
 _HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 _J2K_FAMILY = frozenset({J2K, J2K_ANY, HT, HT_RPCL, HT_ANY})
 _MOST_BITS = {J2K: 26, HT: 32, HT_RPCL: 32}
@@ -129,6 +131,19 @@ def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
     if target == JXL_JPEG:
         return "" if source == BASELINE else "only JPEG Baseline can be recompressed as JPEG XL"
     return _unfit(native(pixels, source), target)
+
+
+def reachable(pixels: PixelLayout, source: str) -> tuple[str, ...]:
+    """All targets that nothing is known against, but the source itself; remembered by what they depend on."""
+    bits = (pixels.bits_allocated, pixels.bits_stored, pixels.high_bit, pixels.pixel_representation)
+    rest = (pixels.samples, pixels.photometric, pixels.planar, pixels.problem, pixels.encapsulated)
+    key = (source, pixels.tag, bool(pixels.rows), bool(pixels.columns), *bits, *rest)
+    found = _REACHABLE.get(key)
+    if found is None:
+        found = tuple(t for t in TARGETS if t != source and not unreachable(pixels, source, t))
+        if len(_REACHABLE) < _REMEMBERED:
+            _REACHABLE[key] = found
+    return found
 
 
 def _undecodable(source: str) -> str:

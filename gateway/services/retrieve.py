@@ -138,11 +138,11 @@ class Retrieve:
         """
         pixels = self.checked_frames(located, numbers)
         target = EXPLICIT_VR_LE if decoded else target
+        syntax = located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
         if target == EXPLICIT_VR_LE and pixels.encapsulated:
             self._transcode.check(located, target)
             bodies = [self._decoded_frame(located, pixels, number) for number in numbers]
-        elif target in (None, EXPLICIT_VR_LE, located.layout.transfer_syntax):
-            syntax = located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
+        elif target in (None, syntax):
             bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
         else:
             self._transcode.check(located, target)
@@ -153,7 +153,7 @@ class Retrieve:
             bodies[0] = replace(bodies[0], chunks=await primed(bodies[0].chunks))
         return bodies
 
-    def targets(self, located: Located) -> list[str]:
+    def targets(self, located: Located) -> tuple[str, ...]:
         """The transfer syntaxes that frames can be encoded to, told from attributes alone."""
         return self._transcode.targets(located)
 

@@ -14,6 +14,7 @@ import struct
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from gateway.dicom.frames import BitJoin
 from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
@@ -87,14 +88,14 @@ class Transcode:
 
     def possible(self, transfer_syntax: str) -> tuple[str, ...]:
         """Targets for instances stored in a transfer syntax, as far as that alone tells, best first."""
-        if not (transfer_syntax in NATIVE or decodable(transfer_syntax)):
-            return ()
-        return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
+        return _possible(transfer_syntax)
 
-    def targets(self, located: Located) -> list[str]:
+    def targets(self, located: Located) -> tuple[str, ...]:
         """The transfer syntaxes that the frames can be encoded to; nothing is decoded to know."""
-        source = located.layout.transfer_syntax
-        return [t for t in targets.TARGETS if t != source and not self.obstacle(located, t)]
+        pixels = located.layout.pixels
+        if pixels is None or pixels.frames < pixels.declared_frames:
+            return ()
+        return targets.reachable(pixels, _source(located, pixels))
 
     def obstacle(self, located: Located, target: str) -> str:
         """Why an instance cannot be had in a transfer syntax; empty where it can, as far as attributes tell."""
@@ -211,6 +212,13 @@ class Transcode:
             identity, steps = derived(identity, located.stored.version, target, loss)
             edits |= steps
         return edited_head(await self._objects.before_pixels(located, pixels), identity, target, edits)
+
+
+@lru_cache(maxsize=100)
+def _possible(transfer_syntax: str) -> tuple[str, ...]:
+    if not (transfer_syntax in NATIVE or decodable(transfer_syntax)):
+        return ()
+    return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
 
 
 def _source(located: Located, pixels: PixelLayout) -> str:

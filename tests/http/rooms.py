@@ -114,8 +114,8 @@ class MemoryRetrieve:
     def possible(self, transfer_syntax: str) -> tuple[str, ...]:
         return (HTJ2K,) if self.convertible(transfer_syntax) else ()
 
-    def targets(self, located: Any) -> list[str]:
-        return [HTJ2K]
+    def targets(self, located: Any) -> tuple[str, ...]:
+        return (HTJ2K,)
 
     def obstacle(self, located: Any, target: str) -> str:
         return "" if self.convertible(located.stored.transfer_syntax) else "it cannot be decoded"
