@@ -154,6 +154,11 @@ class Part10Reader:
         """Media Storage SOP Class UID (0002,0002), '' where not seen: what the file says it is."""
         return self._meta_uid(2)
 
+    @property
+    def transfer_syntax(self) -> str:
+        """What (0002,0010) or the part's Content-Type says, '' before it is settled."""
+        return self._transfer_syntax
+
     # -- before the data set
 
     def _begin(self, ended: bool) -> bool:

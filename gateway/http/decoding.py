@@ -63,7 +63,7 @@ async def _piece(inflate: Any, chunk: bytes) -> bytes:
         if len(chunk) <= AT_ONCE:
             return bytes(inflate.decompress(chunk, PIECE))
         return bytes(await asyncio.to_thread(inflate.decompress, chunk, PIECE))
-    except isal_zlib.error as error:
+    except isal_zlib.IsalError as error:
         raise BadRequest("the body is no gzip, whatever Content-Encoding says") from error
 
 

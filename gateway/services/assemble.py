@@ -12,10 +12,14 @@ from gateway.dicom.filemeta import file_meta
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from gateway.render import received
 from gateway.render.pool import CodecPool
-from gateway.services.ingest import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, Rejected
+from gateway.services.ingest import (
+    CANNOT_UNDERSTAND,
+    DATA_SET_MISMATCH,
+    TRANSFER_SYNTAX_UNSUPPORTED,
+    Rejected,
+)
 from gateway.services.spool import Rewritten, Spooled
 
-TRANSFER_SYNTAX_UNSUPPORTED = 0xC122
 OCTETS = "application/octet-stream"
 PIXELS, DOCUMENT, MIME_TYPE = "7FE00010", "00420011", "00420012"
 _UIDS = (("0020000D", "Study"), ("0020000E", "Series"), ("00080018", "SOP"), ("00080016", "SOP Class"))

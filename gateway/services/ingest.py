@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -39,6 +40,11 @@ PROCESSING_FAILURE = 0x0110
 DUPLICATE = 0x0111
 CLASS_CONFLICT = 0x0119
 SOP_CLASS_UNSUPPORTED = 0x0122
+TRANSFER_SYNTAX_UNSUPPORTED = 0xC122
+
+# Of PS3.5 those that files have (Annex A); not MIME, XML and SMPTE streams. Of private ones nobody could say how
+# the bytes are to be read, let alone the pixels.
+_STORABLE_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[123458](\.[0-9.]+)?)?\Z")
 
 # Objects that are no composite instances: directories, worklist and query models have nothing to retrieve.
 NOT_STORABLE = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.32.1"})
@@ -278,6 +284,9 @@ class _Arrival:
             )
         if identity.sop_class in NOT_STORABLE:
             raise Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {identity.sop_class} is not storable")
+        syntax = self._reader.transfer_syntax
+        if not _STORABLE_SYNTAX.match(syntax):
+            raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"transfer syntax {syntax[:64]} is not supported")
 
     async def _pass_on(self, chunk: bytes) -> None:
         assert self._pipe is not None
