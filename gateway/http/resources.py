@@ -66,6 +66,14 @@ def _search(handler: str) -> Operation:
     return Operation(handler, _RESULTS)
 
 
+def _all_of(template: str) -> tuple[Resource, ...]:
+    """Everything of a kind below a study, series or instance."""
+    return (
+        Resource(f"{template}/bulkdata", {"GET": Operation("all_bulk", _PIXELS[:1])}),
+        Resource(f"{template}/pixeldata", {"GET": Operation("pixel_data", _PIXELS[:1])}),
+    )
+
+
 TABLE: tuple[Resource, ...] = (
     Resource("/", {"GET": Operation("home", ("text/html",))}),
     Resource("/livez", {"GET": Operation("livez", ("text/plain",))}),
@@ -76,9 +84,7 @@ TABLE: tuple[Resource, ...] = (
         "/api/v1/keys",
         {"GET": Operation("list_keys", _API), "POST": Operation("declare_key", _API, _API)},
     ),
-    Resource(
-        "/api/v1/keys/{key}", {"GET": Operation("show_key", _API), "DELETE": Operation("drop_key")}
-    ),
+    Resource("/api/v1/keys/{key}", {"GET": Operation("show_key", _API), "DELETE": Operation("drop_key")}),
     Resource("/api/v1/keys/{key}/failures", {"GET": Operation("key_failures", _API)}),
     Resource(SERVICE, {"GET": Operation("home", ("text/html",))}),
     Resource(
@@ -109,6 +115,9 @@ TABLE: tuple[Resource, ...] = (
         f"{_INSTANCE}/metadata",
         {"GET": Operation("metadata", (*_RESULTS, "application/dicom+xml"))},
     ),
+    *_all_of(_STUDY),
+    *_all_of(_SERIES),
+    *_all_of(_INSTANCE),
     Resource(f"{_INSTANCE}/frames/{{frames}}", {"GET": Operation("frames", _PIXELS)}),
     Resource(f"{_INSTANCE}/bulkdata/{{path...}}", {"GET": Operation("bulk", _PIXELS[:2])}),
 )
@@ -118,7 +127,7 @@ TABLE: tuple[Resource, ...] = (
 class _Node:
     literals: dict[str, _Node] = field(default_factory=dict)
     parameter: tuple[str, _Node] | None = None
-    rest: str = ""
+    rest: tuple[str, Resource] | None = None
     resource: Resource | None = None
 
 
@@ -134,8 +143,8 @@ class Router:
         node = self._root
         for segment in _segments(resource.template):
             if segment.endswith("...}"):
-                node.rest = segment[1:-4]
-                break
+                node.rest = (segment[1:-4], resource)
+                return
             if segment.startswith("{"):
                 if node.parameter is None:
                     node.parameter = (segment[1:-1], _Node())
@@ -150,16 +159,17 @@ class Router:
         segments = _segments(path)
         for index, segment in enumerate(segments):
             following = node.literals.get(segment)
-            if following is None and node.rest and node.resource is not None:
-                values[node.rest] = "/".join(segments[index:])
-                return node.resource, values
+            if following is None and node.rest is not None:
+                name, resource = node.rest
+                values[name] = "/".join(segments[index:])
+                return resource, values
             if following is None and node.parameter is not None:
                 name, following = node.parameter
                 values[name] = segment
             if following is None:
                 raise NotFound("there is no resource by this path")
             node = following
-        if node.resource is None or node.rest:
+        if node.resource is None:
             raise NotFound("there is no resource by this path")
         return node.resource, values
 

@@ -24,6 +24,7 @@ from gateway.http.paths import check_strict
 from gateway.http.request import ClientGone, Request, headers_of
 from gateway.http.resources import SERVICE, TABLE, Resource, Router
 from gateway.http.responses import Response
+from gateway.http.studies_bulk import StudiesBulk
 from gateway.http.studies_remove import StudiesRemove
 from gateway.http.studies_retrieve import StudiesRetrieve
 from gateway.http.studies_search import StudiesSearch
@@ -93,6 +94,7 @@ def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
         Metrics(services),
         OpenApi(),
         Pages(services),
+        StudiesBulk(services),
         StudiesRemove(services),
         StudiesRetrieve(services),
         StudiesSearch(services, settings),
