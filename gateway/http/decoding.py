@@ -14,6 +14,7 @@ from gateway.errors import BadRequest, TooLarge, UnsupportedMedia
 PIECE = 1 << 20
 # Pieces below this are inflated where they are: a hop to a thread would cost more.
 AT_ONCE = 4096
+_NO_GZIP: Any = isal_zlib.error
 _GZIP = 31  # window bits of zlib, and 16 for gzip's header and check sum
 
 
@@ -63,7 +64,7 @@ async def _piece(inflate: Any, chunk: bytes) -> bytes:
         if len(chunk) <= AT_ONCE:
             return bytes(inflate.decompress(chunk, PIECE))
         return bytes(await asyncio.to_thread(inflate.decompress, chunk, PIECE))
-    except isal_zlib.IsalError as error:
+    except _NO_GZIP as error:
         raise BadRequest("the body is no gzip, whatever Content-Encoding says") from error
 
 
