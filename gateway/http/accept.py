@@ -122,7 +122,7 @@ class Range:
     def _matches_media(self, offer: Offer) -> bool:
         if self.wild:
             return self.media == "*/*" or offer.media.startswith(self.media[:-1])
-        if self.media == offer.media:
+        if offer.media in (self.media, self.named):
             return True
         codestream = offer.media not in (DICOM, OCTETS)
         named = self.transfer_syntax == offer.transfer_syntax

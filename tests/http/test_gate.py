@@ -55,7 +55,6 @@ def test_routes(path: str, values: dict[str, str]) -> None:
         f"{STUDY}/nothing",
         "/dicom-web//studies",
         f"{INSTANCE}/frames",
-        f"{INSTANCE}/bulkdata",
         f"{INSTANCE}/frames/1/metadata",
         f"{INSTANCE}/frames/1/pixeldata",
         f"{INSTANCE}/frames/1/bulkdata",
