@@ -92,6 +92,11 @@ class Attributes:
             members[tag] = {"vr": "CS" if isinstance(value, str) else "US", "Value": [value]}
         return Attributes(members, self._bulk, self._at)
 
+    def without(self, beginning: str) -> Attributes:
+        """The same without the attributes whose tags begin so."""
+        members = {tag: member for tag, member in self._members.items() if not tag.startswith(beginning)}
+        return Attributes(members, self._bulk, self._at)
+
     def vr(self, tag: str) -> str:
         member = self._members.get(tag)
         return str(member.get("vr", "")) if isinstance(member, Mapping) else ""

@@ -169,6 +169,10 @@ class Retrieve:
         """Whether Explicit VR Little Endian cannot hold the pixel data, decoded (PS3.18 8.7.3.4)."""
         return self._transcode.too_long(located)
 
+    async def value_bytes(self, located: Located, span: Span) -> bytes:
+        """Bytes by the offsets of the layout, in memory: for pieces of long values that are read by position."""
+        return await self._objects.whole(located, span)
+
     def _stored_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str) -> Body:
         spans = frame_spans(pixels, number)
         if not pixels.encapsulated and (pixels.bits_allocated == 1 or located.layout.big_endian):

@@ -1,0 +1,35 @@
+"""How long each frame of a multi-frame image is shown (PS3.3 C.7.6.5, C.7.6.16.2.2)."""
+
+from __future__ import annotations
+
+from gateway.render.attributes import Attributes
+
+_VECTOR, _TIME, _RATE, _RECOMMENDED = "00181065", "00181063", "00180040", "00082144"
+DEFAULT = 100.0
+# Ten minutes: whatever claims more is a mistake.
+_LONGEST = 600_000.0
+
+
+def frame_times(attributes: Attributes, frames: int) -> list[float]:
+    """Milliseconds that each frame is shown; one hundred where the object does not tell.
+
+    Frame Time Vector holds the time before each frame, so the first one of it says nothing.
+    """
+    vector = attributes.numbers(_VECTOR)
+    if len(vector) == frames > 1:
+        times = [*vector[1:], vector[-1]]
+        if all(0 < time <= _LONGEST for time in times):
+            return times
+    return [frame_time(attributes)] * frames
+
+
+def frame_time(attributes: Attributes) -> float:
+    """Milliseconds from frame to frame: Frame Time, else one of the rates."""
+    time = attributes.number(_TIME)
+    if time is not None and 0 < time <= _LONGEST:
+        return time
+    for tag in (_RECOMMENDED, _RATE):
+        rate = attributes.number(tag)
+        if rate is not None and 0.01 <= rate <= 1000:
+            return 1000 / rate
+    return DEFAULT

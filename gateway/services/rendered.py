@@ -1,0 +1,200 @@
+"""Pictures of frames, each made once for all who ask; animations and videos of several (PS3.18 8.7.4, 10.4.1.1.3).
+
+What is decoded, drawn and encoded is so in the codec pool. An animation or a video has one frame in memory at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from gateway.dicom.layout import PixelLayout
+from gateway.errors import NotAcceptable
+from gateway.index.base import Scope
+from gateway.model import FrameNumber
+from gateway.render import icc, ordering, videostream
+from gateway.render.attributes import Attributes
+from gateway.render.cine import frame_time, frame_times
+from gateway.render.imageformats import EMBEDS_ICC, MEDIA, encode, encode_animation, encode_video
+from gateway.render.pipeline import render_frame
+from gateway.render.pool import CodecPool, SingleFlight
+from gateway.render.rendering import Image, Presentation
+from gateway.services.asked import Asked
+from gateway.services.films import Films, pulled
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.retrieve import Retrieve
+from gateway.services.spans import FragmentFile
+from gateway.services.subjects import Subject, Subjects
+from gateway.services.timing import measured
+
+__all__ = ["EMBEDS_ICC", "GIF", "MP4", "PICTURES", "RENDERER", "Rendered", "Shot", "State"]
+
+# Part of every entity tag of what is rendered: raise it when the same request gives another picture.
+RENDERER = "1"
+PICTURES_AT_MOST = 64 << 20
+# Pixels of all frames of an animation or a video: some ten minutes of work.
+FILM_AT_MOST = 1 << 32
+PICTURES = MEDIA
+GIF, MP4 = "image/gif", "video/mp4"
+OVERLAYS = "60"
+_LOSSLESS = frozenset({"image/png", GIF})
+
+
+class State(Protocol):
+    """A presentation state as one frame is to be shown through it; `key` tells it from others and its versions."""
+
+    @property
+    def key(self) -> str: ...
+
+    def of(self, attributes: Attributes, number: int) -> Presentation: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame, and through which presentation state."""
+
+    subject: Subject
+    number: FrameNumber
+    state: State | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self.subject.version, self.number, self.state.key if self.state else ""
+
+
+class Rendered:
+    """Retrieve Rendered without its HTTP."""
+
+    def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
+        self._retrieve = retrieve
+        self._pool = pool
+        self._films = Films()
+        self._flights: SingleFlight[bytes] = SingleFlight()
+        self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
+        self.subjects = Subjects(retrieve, freshness, pool)
+
+    async def picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
+        """A frame in an image media type. Raises BadParameter, CodecError, NotFound, StoreError."""
+        key = (scope.fingerprint, shot.key, media, asked.key(lossy=media not in _LOSSLESS))
+        found = self._pictures.get(key)
+        if found is None:
+            found = await self._flights.run(key, lambda: self._picture(scope, shot, asked, media))
+            self._pictures.put(key, found, study=shot.subject.path.study, weight=len(found))
+        return found
+
+    async def _picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
+        image = await self.image(scope, shot, asked)
+        with measured("encode"):
+            return await self._pool.run(encode, image, media, asked.how.quality)
+
+    async def image(self, scope: Scope, shot: Shot, asked: Asked) -> Image:
+        """A frame, drawn."""
+        attributes = await self.subjects.attributes(scope, shot.subject)
+        how = asked.how
+        if not asked.overlays:
+            attributes = attributes.without(OVERLAYS)
+        if shot.state is not None:
+            how = replace(how, presentation=shot.state.of(attributes, shot.number))
+        with measured("render"):
+            native, attributes, profile = await self._frame(shot, attributes, asked)
+            return await self._pool.run(render_frame, native, attributes, shot.number, how, profile)
+
+    async def _frame(
+        self, shot: Shot, attributes: Attributes, asked: Asked
+    ) -> tuple[bytes, Attributes, bytes | None]:
+        """Native bytes, what describes them, and the profile that is in the codestream where one is asked."""
+        subject, pixels = shot.subject, shot.subject.pixels
+        if subject.stream:
+            file = self._stream(subject, pixels)
+            native, rows, columns = await self._films.run(partial(videostream.frame, file, shot.number))
+            return native, videostream.described(attributes, rows, columns), None
+        native = await self._retrieve.native_frame(subject.located, pixels, shot.number)
+        profile = None
+        if asked.profile and pixels.encapsulated:
+            (body,) = await self._retrieve.frames(subject.located, [shot.number])
+            profile = icc.in_codestream(b"".join([chunk async for chunk in body.chunks]))
+        return native, attributes, profile
+
+    def _stream(self, subject: Subject, pixels: PixelLayout) -> FragmentFile:
+        return FragmentFile(self._retrieve, subject.located, pixels, asyncio.get_running_loop())
+
+    async def order(self, scope: Scope, shots: Sequence[Shot]) -> list[Shot]:
+        """Frames as PS3.18 8.3.5.1.6 has them follow one another."""
+        if len(shots) < 2:
+            return list(shots)
+        found = [(await self.subjects.attributes(scope, shot.subject), int(shot.number)) for shot in shots]
+        indexes = await self._pool.run(ordering.ordered, found)
+        return [shots[index] for index in indexes]
+
+    # -- animations and videos --------------------------------------------------------------------------
+
+    def filmable(self, subject: Subject, count: int) -> bool:
+        """Whether so many of its frames can go into one animation or video."""
+        pixels = subject.located.layout.pixels
+        return pixels is not None and pixels.rows * pixels.columns * count <= FILM_AT_MOST
+
+    async def film(
+        self, scope: Scope, shots: Sequence[Shot], asked: Asked, media: str
+    ) -> tuple[int, AsyncGenerator[bytes, None]]:
+        """Size and bytes of frames of one instance as an animated GIF or an MP4. Raises CodecError, BadParameter."""
+        subject = shots[0].subject
+        attributes = await self.subjects.attributes(scope, subject)
+        loop = asyncio.get_running_loop()
+
+        def write(path: Path) -> None:
+            if subject.stream and len(shots) == subject.frames:
+                images = self._drawn(
+                    FragmentFile(self._retrieve, subject.located, subject.pixels, loop), attributes, asked
+                )
+            else:
+                images = pulled(self._images(scope, shots, asked), loop)
+            if media == GIF:
+                times = frame_times(attributes, subject.frames)
+                encode_animation(images, [times[shot.number - 1] for shot in shots], path)
+            else:
+                encode_video(images, 1000 / frame_time(attributes), path, asked.how.quality)
+
+        key = (scope.fingerprint, tuple(shot.key for shot in shots), media, asked.key(lossy=media != GIF))
+        return await self._films.opened(key, write)
+
+    async def _images(self, scope: Scope, shots: Sequence[Shot], asked: Asked) -> AsyncGenerator[Image, None]:
+        for shot in shots:
+            yield await self.image(scope, shot, asked)
+
+    def _drawn(self, file: FragmentFile, attributes: Attributes, asked: Asked) -> Iterator[Image]:
+        """All frames of a stream, one after another, as seeking each would take the square of the time."""
+        for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
+            yield render_frame(native, videostream.described(attributes, rows, columns), number, asked.how)
+
+    async def stored_video(
+        self, scope: Scope, subject: Subject, media: str
+    ) -> tuple[int | None, AsyncGenerator[bytes, None]]:
+        """The stream as it is held; where MP4 is wanted and it is not one, put into one, nothing being decoded."""
+        pixels = subject.pixels
+        if media == MP4:
+            file = self._stream(subject, pixels)
+            head = await self._films.run(lambda: file.read(16))
+            if not videostream.plays(head):
+                key = (scope.fingerprint, subject.version, "remuxed")
+                file.seek(0)
+                return await self._films.opened(key, partial(videostream.remuxed, file))
+        body = await self._retrieve.bulk(scope, subject.path, f"{pixels.tag:08X}")
+        return body.length, body.chunks
+
+    def close(self) -> None:
+        self._films.close()
+
+
+def checked(subject: Subject) -> Subject:
+    """The instance, once it has a picture. Raises NotAcceptable saying why not."""
+    if subject.obstacle or not subject.frames:
+        uid = subject.path.instance
+        raise NotAcceptable(
+            f"instance {uid}, of category '{subject.category}', has no picture: {subject.obstacle or 'no frames'}",
+            uid=uid,
+        )
+    return subject
