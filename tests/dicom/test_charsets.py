@@ -36,11 +36,13 @@ NAMES = [
 ]
 
 
+@pytest.mark.row("J-CS-1", "J-CS-9")
 @pytest.mark.parametrize(("declared", "raw", "text"), NAMES)
 def test_person_names(declared: bytes, raw: bytes, text: str) -> None:
     assert charset(declared).names(raw) == ([text], True)
 
 
+@pytest.mark.row("J-28")
 @pytest.mark.parametrize("declared", [b"GBK", b"GB18030"])
 def test_a_trail_byte_5c_does_not_split(declared: bytes) -> None:
     raw = "誠".encode("gbk")
@@ -48,6 +50,7 @@ def test_a_trail_byte_5c_does_not_split(declared: bytes) -> None:
     assert charset(declared).values(raw + b"\\" + raw) == (["誠", "誠"], True)
 
 
+@pytest.mark.row("J-28")
 def test_half_of_a_jis_character_may_be_5c() -> None:
     kanji = b"\x1b$B" + b"\x35\x5c" + b"\x1b(B"
     values, good = charset(rb"\ISO 2022 IR 87").values(kanji + b"\\b")
@@ -64,6 +67,7 @@ def test_without_g1_the_set_announced_last_is_the_likelier() -> None:
     assert charset(rb"\ISO 2022 IR 149").names(b"A=\x1b$)C\xfb\xf3^\xd1\xce") == (["A=洪^吉"], True)
 
 
+@pytest.mark.row("J-28")
 def test_yen_and_overline_of_jis_roman() -> None:
     assert charset(b"ISO_IR 13").text(b"\\1 ~") == ("¥1 ‾", True)
     assert charset(b"ISO_IR 13").values(b"a\\b") == (["a", "b"], True)
@@ -74,12 +78,14 @@ def test_terms_that_are_nearly_right_are_guessed(declared: bytes) -> None:
     assert charset(declared).problem.startswith("undefined term")
 
 
+@pytest.mark.row("J-CS-6")
 def test_unknown_terms_and_bytes_are_told() -> None:
     assert charset(b"KOI8").problem.startswith("unknown term")
     assert charset(b"ISO_IR 192").text(b"a\xffb") == ("a\ufffdb", False)
     assert Charset().text(b"M\xfc") == ("Mü", False)
 
 
+@pytest.mark.row("J-CS-9")
 def test_an_unknown_escape_does_not_stay() -> None:
     assert charset(rb"\ISO 2022 IR 87").text(b"a\x1b%Gb") == ("ab", False)
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
+@pytest.mark.row("J-20", "J-23", "J-43")
 @pytest.mark.parametrize(
     ("raw", "members"),
     [
@@ -43,6 +44,7 @@ def test_decimals_as_strings_by_setting() -> None:
     assert values.decimals(b"0.50\\2", True)[0] == '"0.50","2"'
 
 
+@pytest.mark.row("J-26", "J-27", "J-42", "J-CS-10")
 @pytest.mark.parametrize(
     ("vr", "raw", "members"),
     [
@@ -63,6 +65,7 @@ def test_strings(vr: str, raw: bytes, members: str) -> None:
     assert values.strings(vr, raw, DEFAULT)[0] == members
 
 
+@pytest.mark.row("J-45", "J-46", "J-47")
 @pytest.mark.parametrize(
     ("raw", "members"),
     [
@@ -76,6 +79,7 @@ def test_person_names_are_objects_of_their_groups(raw: bytes, members: str) -> N
     assert values.names(raw, charset(b"ISO_IR 192"))[0] == members
 
 
+@pytest.mark.row("J-22", "J-24")
 def test_binary_numbers() -> None:
     assert values.numbers("AT", bytes.fromhex("180001a0"), False) == '"0018A001"'
     assert values.numbers("US", b"\1\0\2\0", False) == "1,2"
@@ -89,6 +93,7 @@ def test_binary_numbers() -> None:
     assert values.numbers("US", b"\1", False) is None
 
 
+@pytest.mark.row("J-25")
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_single_reads_back_and_is_short(value: float) -> None:
     text = values.shortest_single(value)
@@ -96,6 +101,7 @@ def test_a_single_reads_back_and_is_short(value: float) -> None:
     assert float(f"{value:.6g}") != value or len(text) <= len(repr(value))
 
 
+@pytest.mark.row("J-60", "J-61")
 @pytest.mark.parametrize(
     ("vr", "big", "little"),
     [

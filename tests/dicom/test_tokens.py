@@ -42,11 +42,13 @@ def test_sequences_of_both_kinds(undefined: bool, undefined_items: bool) -> None
     assert found["00400280"] == {"vr": "ST", "Value": ["x"]}
 
 
+@pytest.mark.row("J-52")
 def test_an_empty_sequence_has_no_value() -> None:
     assert json_of(element(0x00400275, "SQ", b""))["00400275"] == {"vr": "SQ"}
     assert json_of(element(0x00400275, "SQ", SEQUENCE_END, -1))["00400275"] == {"vr": "SQ"}
 
 
+@pytest.mark.row("J-31")
 def test_un_of_undefined_length_is_an_implicit_sequence() -> None:
     implicit = struct.pack("<HHI", 0x0040, 0x0007, 2) + b"ab"
     value = item(implicit, undefined=True) + SEQUENCE_END
@@ -54,6 +56,7 @@ def test_un_of_undefined_length_is_an_implicit_sequence() -> None:
     assert found["00091001"]["Value"] == [{"00400007": {"vr": "LO", "Value": ["ab"]}}]
 
 
+@pytest.mark.row("J-31")
 def test_un_of_a_known_tag_is_read_by_the_dictionary() -> None:
     found = json_of(element(0x00280010, "UN", b"\5\0"), element(0x00400007, "UN", b"ab"))
     assert found["00280010"] == {"vr": "US", "Value": [5]}
@@ -65,6 +68,7 @@ def test_a_sequence_without_items_is_given_as_un() -> None:
     assert remarks(element(0x00400275, "SQ", b"no items"))[0][1] == "00400275"
 
 
+@pytest.mark.row("J-53", "J-CS-2")
 def test_an_item_declares_its_own_character_set_and_the_next_does_not_inherit_it() -> None:
     cyrillic = element(0x00080005, "CS", b"ISO_IR 144") + element(0x00400007, "LO", b"\xbb\xee")
     western = element(0x00400007, "LO", b"\xfc ")
@@ -99,6 +103,7 @@ def test_a_second_sequence_with_the_same_tag_leaves_nothing_behind() -> None:
     assert len(parsed(found.metadata)["00400275"]["Value"]) == 1
 
 
+@pytest.mark.row("J-6", "J-7", "J-14")
 def test_what_is_no_part_of_the_model_is_dropped() -> None:
     found = json_of(
         element(0x00280000, "UL", b"\1\0\0\0"),
@@ -138,6 +143,7 @@ def test_an_implicit_item_in_an_explicit_data_set_and_the_other_way_round() -> N
     assert whole.layout.implicit
 
 
+@pytest.mark.row("J-64")
 @pytest.mark.parametrize("vr", ["OB", "OW", "UN", "FD", "US", "DS"])
 def test_large_values_go_out_by_reference_at_any_depth(vr: str) -> None:
     value = b"1.50" * 300 if vr == "DS" else bytes(1200)
@@ -157,11 +163,13 @@ def test_long_text_goes_out_by_reference_and_names_do_not() -> None:
     assert "Value" in found["00404037"]
 
 
+@pytest.mark.row("J-66")
 def test_small_pixel_data_goes_out_by_reference_and_empty_has_no_value() -> None:
     assert "BulkDataURI" in json_of(element(0x7FE00010, "OW", b"\0\0"))["7FE00010"]
     assert json_of(element(0x7FE00010, "OW", b""))["7FE00010"] == {"vr": "OW"}
 
 
+@pytest.mark.row("J-24")
 def test_what_is_not_finite_goes_out_by_reference() -> None:
     value = struct.pack("<2d", 1.0, float("nan"))
     whole = read(meta() + dataset(element(0x00189303, "FD", value)))
@@ -202,6 +210,7 @@ def test_zero_bytes_at_the_end_are_told_and_taken() -> None:
         assert read(meta() + dataset() + bytes(count)).warnings[0].code == "B007"
 
 
+@pytest.mark.row("J-54")
 @pytest.mark.parametrize("chunk", [0, 1000])
 def test_nesting_is_bounded_in_time(chunk: int) -> None:
     level = struct.pack("<HH2sHI", 0x0040, 0x0275, b"SQ", 0, 0xFFFFFFFF) + item(undefined=True)[:8]
@@ -212,6 +221,7 @@ def test_nesting_is_bounded_in_time(chunk: int) -> None:
     json_of(level * 64, (item(undefined=True)[8:] + SEQUENCE_END) * 64)
 
 
+@pytest.mark.row("J-54")
 def test_counts_and_sizes_are_bounded() -> None:
     many = b"".join(element(0x00091000 + i, "US", b"\0\0") for i in range(200))
     with pytest.raises(LimitExceeded, match="more than 100 elements"):

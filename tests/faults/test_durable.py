@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from gateway.app import Gateway, open_index
 from gateway.model import Source
 from gateway.services.verify import Verify
@@ -102,6 +103,7 @@ async def test_one_store_syncs_object_then_journal(tmp_path: Path) -> None:
         assert disk.calls[-1][0] == "fsync folder"
 
 
+@pytest.mark.row("S-78")
 async def test_fifty_at_once_survive_a_power_cut_at_the_answer(tmp_path: Path) -> None:
     disk = RecordingDisk()
     async with recorded(tmp_path, disk) as gateway:

@@ -12,6 +12,7 @@ from gateway.dicom.query import Query
 from gateway.errors import GatewayError, IndexUnavailable, StoreUnavailable
 from gateway.index.base import Scope
 from gateway.model import Level, Source
+from gateway.services.ingest import PROCESSING_FAILURE
 from gateway.services.verify import Verify
 from gateway.settings import Settings
 from gateway.store.filesystem import FilesystemStore
@@ -76,6 +77,7 @@ async def swept(tmp_path: Path, which: str, at: int, after: bool) -> bool:
     await gateway.start(follow=False)
     files = [build.instance(InstanceNumber=n) for n in range(3)]
     first = await stored(gateway, files)
+    assert set(first) <= {None, PROCESSING_FAILURE}
     failing.calm()
     await _nothing_is_half_there(gateway, sum(failure is None for failure in first))
     assert await stored(gateway, files) == [None] * 3, "a retry succeeds"
@@ -98,6 +100,7 @@ async def _nothing_is_half_there(gateway: Gateway, acknowledged: int) -> None:
         assert (await gateway.store.stat(version.locator.key)).length == version.locator.length
 
 
+@pytest.mark.row("S-77", "S-78", "S-F-0110")
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("which", ["store", "index"])
 async def test_every_call_may_fail_once(tmp_path: Path, which: str, after: bool) -> None:

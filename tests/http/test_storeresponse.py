@@ -49,6 +49,7 @@ def test_status(outcomes: list[Outcome], status: int) -> None:
     assert store_status(outcomes) == status
 
 
+@pytest.mark.row("S-93", "S-W-B007")
 def test_all_three_sequences() -> None:
     got = store_response([STORED, WARNED, REFUSED, UNKNOWN], BASE)
     url = f"{BASE}/studies/1.2/series/1.3/instances"
@@ -88,12 +89,14 @@ def test_all_three_sequences() -> None:
         assert list(item) == sorted(item)
 
 
+@pytest.mark.row("S-93")
 def test_sequences_are_absent_where_there_is_nothing_to_say() -> None:
     assert set(store_response([STORED], BASE)) == {"00081190", "00081199"}
     assert set(store_response([REFUSED], BASE)) == {"00081190", "00081198"}
     assert store_response([REFUSED], BASE)["00081190"] == {"vr": "UR"}
 
 
+@pytest.mark.row("S-91")
 def test_the_study_url_and_the_location() -> None:
     other = Outcome(identity(9, study="1.9"))
     assert study_url([STORED, WARNED, REFUSED], BASE) == f"{BASE}/studies/1.2"
@@ -104,6 +107,7 @@ def test_the_study_url_and_the_location() -> None:
     assert created_url([REFUSED], BASE) == ""
 
 
+@pytest.mark.row("S-92")
 def test_reasons_go_into_warnings_the_first_few() -> None:
     assert store_warnings([STORED, WARNED, REFUSED, UNKNOWN], BASE) == [
         f"B007 {BASE}: instance 1.4.2: a UID is odd",

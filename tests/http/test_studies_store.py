@@ -76,6 +76,7 @@ async def test_some_fail_some_warn(web: httpx.AsyncClient) -> None:
     assert (await post(web, message(b"rubbish"))).status_code == 409
 
 
+@pytest.mark.row("S-28")
 async def test_a_part_of_another_type_fails_alone(web: httpx.AsyncClient, rooms: Rooms) -> None:
     body = b"--b\r\nContent-Type: image/png\r\n\r\nPNG\r\n" + message(b"PART")
     answer = await post(web, body)
@@ -84,6 +85,7 @@ async def test_a_part_of_another_type_fails_alone(web: httpx.AsyncClient, rooms:
     assert "part 1: content type 'image/png' is not taken" in answer.headers["warning"]
 
 
+@pytest.mark.row("S-82")
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
@@ -119,6 +121,7 @@ async def test_the_answer_in_xml(web: httpx.AsyncClient) -> None:
     assert (await post(web, message(b"PART"), Accept="image/png")).status_code == 406
 
 
+@pytest.mark.row("S-10", "S-85")
 async def test_too_large_is_413_announced_or_not(rooms: Rooms) -> None:
     async with listening(rooms.application(HttpSettings(max_body=100))) as port:
         head = f"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: {TYPE}\r\n"

@@ -356,6 +356,36 @@ def test_several_studies_have_no_url_of_their_own(http: httpx.Client, server: Li
     assert answer.json()["00081190"] == {"vr": "UR"}
 
 
+# -- what was stored, as metadata
+
+
+@pytest.mark.row("J-1", "J-2", "J-64", "J-66", "X-3", "X-18")
+def test_metadata_in_both_forms(http: httpx.Client) -> None:
+    first = build.dataset()
+    second = build.dataset(StudyInstanceUID=first.StudyInstanceUID)
+    assert post(http, message(build.part10(first), build.part10(second))).status_code == 200
+    path = f"/studies/{first.StudyInstanceUID}/metadata"
+    answer = http.get(path, headers={"Accept": JSON})
+    assert answer.headers["content-type"] == JSON
+    models = json.loads(answer.content.decode("utf-8"))
+    assert len(models) == 2
+    for model in models:
+        assert model["7FE00010"].keys() == {"vr", "BulkDataURI"}
+        bulk = http.get(model["7FE00010"]["BulkDataURI"], headers={"Accept": "application/octet-stream"})
+        assert bulk.content == first.PixelData
+    answer = http.get(path, headers={"Accept": f'multipart/related; type="{XML}"'})
+    assert answer.headers["content-type"].startswith(f'multipart/related; type="{XML}"')
+    parts = answer.content.split(b"\r\n--")[:-1]
+    assert len(parts) == 2
+    for part, model in zip(parts, models, strict=True):
+        head, _, document = part.partition(b"\r\n\r\n")
+        assert f"Content-Type: {XML}".lower().encode() in head.lower()
+        (uri,) = [
+            e.get("uri") for e in ElementTree.fromstring(document).iter() if e.tag.endswith("}BulkData")
+        ]
+        assert uri == model["7FE00010"]["BulkDataURI"]
+
+
 # -- text by reference
 
 
