@@ -11,13 +11,14 @@ from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.http.accept import Offer, json_offers, not_acceptable
 from gateway.http.caching import caching, not_modified
 from gateway.http.choice import Choice
-from gateway.http.conditional import byte_range, cut, entity_tag
+from gateway.http.conditional import entity_tag
 from gateway.http.documents import documents
 from gateway.http.encoding import choose_coding
 from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, ranked_frames
 from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
 from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
+from gateway.http.single import single
 from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.transcode import ENCODER
 
@@ -93,7 +94,7 @@ class StudiesRetrieve:
     ) -> Response:
         body = await self._open(request, stored, offer)
         headers["content-location"] = request.base + stored.identity.path.url()
-        return _single(request, body, offer.content_type, headers)
+        return single(request, body, offer.content_type, headers)
 
     async def _instance_parts(
         self, request: Request, chosen: Sequence[tuple[StoredInstance, Offer]]
@@ -164,7 +165,7 @@ class StudiesRetrieve:
         base = f"{request.base}{path.url()}/frames/"
         if not offer.multipart:
             headers["content-location"] = f"{base}{numbers[0]}"
-            return _single(request, bodies[0], offer.content_type, headers)
+            return single(request, bodies[0], offer.content_type, headers)
         parts = [
             Part(offer.content_type, body.chunks, body.length, f"{base}{number}")
             for body, number in zip(bodies, numbers, strict=True)
@@ -214,24 +215,9 @@ def _bulk_response(request: Request, located: Located, where: str, body: Body, o
     location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
     if not offer.multipart:
         headers["content-location"] = location
-        return _single(request, body, offer.content_type, headers)
+        return single(request, body, offer.content_type, headers)
     part = Part(offer.content_type, body.chunks, body.length, location)
     return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
-
-
-def _single(request: Request, body: Body, content_type: str, headers: dict[str, str]) -> Response:
-    """A bare body, or the range of it that was asked (C-MP-9)."""
-    headers["content-type"] = content_type
-    chunks, size, status = body.chunks, body.length, 200
-    if size is not None:
-        headers["accept-ranges"] = "bytes"
-        span = byte_range(
-            request.headers.get("range"), request.headers.get("if-range"), headers["etag"], size
-        )
-        if span is not None:
-            headers["content-range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
-            chunks, size, status = cut(chunks, span), len(span), 206
-    return StreamResponse(status, headers, chunks=chunks, size=size)
 
 
 def _tag(request: Request, *parts: object) -> str:
