@@ -43,6 +43,8 @@ _TRANSACTIONS = {
     "metadata": "RetrieveMetadata",
     "frames": "RetrieveFrames",
     "bulk": "RetrieveBulkdata",
+    "all_bulk": "RetrieveBulkdata",
+    "pixel_data": "RetrievePixelData",
     "rendered": "RetrieveRendered",
     "thumbnail": "RetrieveThumbnail",
     "search_studies": "SearchForStudies",
@@ -189,7 +191,7 @@ def _identifier(operation: Operation, resource: Resource) -> str:
     name = _TRANSACTIONS.get(operation.handler, operation.handler)
     places = [_SEGMENTS.get(p, p).removesuffix("Instance") for p in _placeholders(resource.template)]
     last = [s for s in resource.template.split("/") if s and not s.startswith("{")][-1]
-    return "-".join([name, *places, *([last] if last in ("rendered", "thumbnail", "pixeldata") else [])])
+    return "-".join([name, *places, *([last] if last in ("rendered", "thumbnail") else [])])
 
 
 def _accept(operation: Operation) -> Element:

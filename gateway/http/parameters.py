@@ -127,6 +127,8 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
     "metadata": (*_DOCUMENT, IF_NONE_MATCH),
     "frames": _RETRIEVED,
     "bulk": (*_RETRIEVED, VERSION),
+    "all_bulk": (ACCEPT, IF_NONE_MATCH),
+    "pixel_data": (ACCEPT, IF_NONE_MATCH),
     "remove": (),
     "home": (),
     "livez": (),
