@@ -14,6 +14,7 @@ from gateway.errors import BadParameter, GatewayError
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
+from gateway.services.archive import Archive
 from gateway.services.assemble import Assemble
 from gateway.services.batcher import Batcher
 from gateway.services.counters import Counters
@@ -69,6 +70,7 @@ class Gateway:
         )
         self.search = Search(index)
         self.assemble = Assemble(self.pool)
+        self.archive = Archive(self.retrieve, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
@@ -152,6 +154,7 @@ def application(settings: Settings) -> Starlette:
             assemble=gateway.assemble,
         )
         services.keys = gateway.keys
+        services.archive = gateway.archive
         try:
             yield
         finally:

@@ -29,6 +29,8 @@ _RESULTS = ("application/dicom+json", 'multipart/related; type="application/dico
 _API = ("application/json",)
 _STORED = ("application/dicom+json", "application/dicom+xml")
 _FILES = ('multipart/related; type="application/dicom"',)
+# An extension, never chosen for a wildcard.
+_ZIP = ("application/zip",)
 _PIXELS = (
     'multipart/related; type="application/octet-stream"',
     "application/octet-stream",
@@ -96,7 +98,7 @@ TABLE: tuple[Resource, ...] = (
     Resource(
         _STUDY,
         {
-            "GET": Operation("instances", _FILES),
+            "GET": Operation("instances", (*_FILES, *_ZIP)),
             "POST": Operation("store", _STORED, _STORE_IN),
             "DELETE": Operation("remove"),
         },
@@ -104,12 +106,12 @@ TABLE: tuple[Resource, ...] = (
     Resource(f"{_STUDY}/metadata", {"GET": Operation("metadata", _RESULTS)}),
     Resource(f"{_STUDY}/series", {"GET": _search("search_series")}),
     Resource(f"{_STUDY}/instances", {"GET": _search("search_instances")}),
-    Resource(_SERIES, {"GET": Operation("instances", _FILES), "DELETE": Operation("remove")}),
+    Resource(_SERIES, {"GET": Operation("instances", (*_FILES, *_ZIP)), "DELETE": Operation("remove")}),
     Resource(f"{_SERIES}/metadata", {"GET": Operation("metadata", _RESULTS)}),
     Resource(f"{_SERIES}/instances", {"GET": _search("search_instances")}),
     Resource(
         _INSTANCE,
-        {"GET": Operation("instances", (*_FILES, "application/dicom")), "DELETE": Operation("remove")},
+        {"GET": Operation("instances", (*_FILES, "application/dicom", *_ZIP)), "DELETE": Operation("remove")},
     ),
     Resource(
         f"{_INSTANCE}/metadata",

@@ -33,6 +33,7 @@ from gateway.services import timing
 from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
+    from gateway.services.archive import Archive
     from gateway.services.assemble import Assemble
     from gateway.services.ingest import Ingest
     from gateway.services.keys import Keys
@@ -58,6 +59,7 @@ class Services:
     search: Search
     remove: Remove
     assemble: Assemble
+    archive: Archive
     keys: Keys
 
     def __init__(self) -> None:

@@ -19,6 +19,7 @@ from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
 from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
 from gateway.http.single import single
+from gateway.http.zipped import is_wanted, zipped
 from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.transcode import ENCODER
 
@@ -57,7 +58,9 @@ class StudiesRetrieve:
     async def instances(self, request: Request) -> Response:
         """PS3.10 files, in the transfer syntax that each of them can be had in (10.4.3.3.1)."""
         path = resource_path(request.path_params)
-        _ = request.accept  # what is wrong with it is said before anything is looked up
+        # What is wrong with the Accept field is said before anything is looked up.
+        if is_wanted(request, path.level):
+            return await zipped(self._services, request, path)
         stored = await self._services.retrieve.instances(request.scope, path)
         chosen = await self._chosen(request, stored, single=path.level is Level.INSTANCE)
         tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
