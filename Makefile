@@ -7,7 +7,7 @@ PORT ?= 8080
 CEPH := radosgw ceph-mon ceph-osd ceph-common
 DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
 
-.PHONY: demo serve test test-long test-ceph conformance check deps deps-ceph have-deps bench clean
+.PHONY: demo serve test test-long test-ceph fuzz openapi conformance check deps deps-ceph have-deps bench clean
 
 .venv/ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
@@ -43,6 +43,15 @@ test: .venv/ready have-deps check
 
 test-long: .venv/ready
 	$(BIN)/pytest -m 'long and not ceph and not fuzz' --timeout 1500
+
+# schemathesis for half an hour, from the description that is served.
+fuzz: .venv/ready
+	$(BIN)/pytest -m fuzz -s
+
+# Writes the description of everything served: tests compare it with what is.
+openapi: .venv/ready
+	$(BIN)/python -m gateway.http.openapi > openapi/openapi.json.new
+	mv openapi/openapi.json.new openapi/openapi.json
 
 # Writes gateway/conformance/rows.json, from which `dicomweb-gateway conformance` speaks: what passed is claimed.
 conformance: .venv/ready

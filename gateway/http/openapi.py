@@ -97,7 +97,8 @@ def _in_path(name: str) -> dict[str, Any]:
 
 def _identifier(method: str, handler: str, resource: Resource) -> str:
     """One of its kind: method, handler, and the path without its braces."""
-    place = resource.template.removeprefix(SERVICE).strip("/").replace("...", "")
+    service = resource.template == SERVICE
+    place = (SERVICE if service else resource.template.removeprefix(SERVICE)).strip("/").replace("...", "")
     return "-".join(filter(None, [method.lower(), handler, *(s.strip("{}") for s in place.split("/"))]))
 
 
@@ -110,12 +111,16 @@ def _operation(method: str, operation: Operation, resource: Resource) -> dict[st
     if parameters:
         made["parameters"] = parameters
     if operation.takes:
-        content = {_bare(media): _body(schemas.TAKEN.get(handler)) for media in operation.takes}
+        content = {_bare(media): _taken(handler, media) for media in operation.takes}
         made["requestBody"] = {"required": True, "content": content}
     made["responses"] = {**_answers(operation), **_problems(schemas.failures_of(handler))}
     if "409" in schemas.ANSWERS.get(handler, {}):
         made["responses"]["409"] = _answers(operation)["409"]
     return made
+
+
+def _taken(handler: str, media: str) -> dict[str, Any]:
+    return _body("DataSets" if media == "application/dicom+json" else schemas.TAKEN.get(handler))
 
 
 def _bare(media: str) -> str:
@@ -163,7 +168,7 @@ def _schema(handler: str, media: str) -> dict[str, Any]:
     if media == JSON or (media == "application/dicom+json" and handler in schemas.JSON_OF):
         return _body(schemas.JSON_OF.get(handler))
     if media == "application/dicom+json":
-        return {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/DataSet"}}}
+        return _body("DataSets")
     return {}
 
 

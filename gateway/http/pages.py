@@ -23,6 +23,9 @@ pre{{background:#f3f3f3;padding:1rem;overflow:auto}}</style>
 <pre>curl '{base}/studies?limit=5'
 curl '{base}/studies/{{study}}/metadata'
 curl -X POST -H 'Content-Type: application/dicom' --data-binary @file.dcm '{base}/studies'</pre>
+<p>All that is served: <a href="{root}/openapi.json">openapi.json</a>, and by <code>OPTIONS</code> as PS3.18 8.9
+has it:</p>
+<pre>curl -X OPTIONS -H 'Accept: application/json' '{base}/'</pre>
 <p>Health: <a href="{root}/livez">livez</a>, <a href="{root}/readyz">readyz</a>.</p>
 </html>
 """

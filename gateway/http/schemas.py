@@ -146,6 +146,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             }
         },
     },
+    "DataSets": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/DataSet"}},
     "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
 }
 
