@@ -37,6 +37,7 @@ async def test_no_body_is_no_body() -> None:
 @pytest.mark.parametrize(
     "data",
     [b"plain text", gzip.compress(DATA)[:-1], gzip.compress(DATA)[:20], gzip.compress(b"x") + b"rubbish"],
+    ids=["plain", "without its end", "cut in its head", "with more behind"],
 )
 async def test_what_is_no_whole_gzip_is_refused(data: bytes) -> None:
     with pytest.raises(BadRequest, match="gzip"):
