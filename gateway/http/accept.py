@@ -257,12 +257,16 @@ def _parameter_ranges(value: str) -> tuple[Range, ...]:
     ranges = _ranges(value)
     if any(item.wild for item in ranges):
         raise BadParameter(
-            f"accept '{value}': a wildcard is not allowed here; name the media type",
+            f"accept '{value[:200]}': a wildcard is not allowed here; name the media type",
             parameter="accept",
             expected="media types, separated by commas",
         )
     if not ranges:
-        raise BadParameter(f"accept '{value}': want media types, separated by commas", parameter="accept")
+        raise BadParameter(
+            f"accept '{value[:200]}': nothing in it is a media type",
+            parameter="accept",
+            expected="media types, separated by commas",
+        )
     return ranges
 
 

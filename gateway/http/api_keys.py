@@ -44,10 +44,12 @@ class ApiKeys:
         return response
 
     async def show_key(self, request: Request) -> Response:
-        return _json(request, 200, _shown(await self._services.keys.one(_id(request))))
+        number = _id(request)
+        return _json(request, 200, _shown(await self._services.keys.one(number)))
 
     async def drop_key(self, request: Request) -> Response:
-        await self._services.keys.drop(_id(request), request.source)
+        number = _id(request)
+        await self._services.keys.drop(number, request.source)
         return Response(204, {})
 
     async def key_failures(self, request: Request) -> Response:
