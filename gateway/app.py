@@ -18,14 +18,18 @@ from gateway.services.archive import Archive
 from gateway.services.assemble import Assemble
 from gateway.services.batcher import Batcher
 from gateway.services.counters import Counters
+from gateway.services.documents import Documents
 from gateway.services.freshness import Freshness
 from gateway.services.ingest import Ingest
 from gateway.services.journal import Journal
 from gateway.services.keys import Keys
 from gateway.services.remove import Remove
+from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
+from gateway.services.states import States
 from gateway.services.sweep import sweep
+from gateway.services.thumbnail import Thumbnails
 from gateway.settings import Settings, load
 from gateway.store.base import ObjectStore, Place
 from gateway.store.inplace import WithPlaces
@@ -71,6 +75,10 @@ class Gateway:
         self.search = Search(index)
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
+        self.rendered = Rendered(self.retrieve, self.freshness, self.pool)
+        self.documents = Documents(self.retrieve, self.rendered)
+        self.states = States(self.rendered)
+        self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
@@ -126,6 +134,7 @@ class Gateway:
         await self.ingest.close()
         await self.freshness.close()
         await self.retrieve.close()
+        self.rendered.close()
         self.pool.close()
         await self.index.close()
         await self.store.close()
@@ -154,6 +163,10 @@ def application(settings: Settings) -> Starlette:
             assemble=gateway.assemble,
         )
         services.keys = gateway.keys
+        services.rendered = gateway.rendered
+        services.documents = gateway.documents
+        services.states = gateway.states
+        services.thumbnails = gateway.thumbnails
         services.archive = gateway.archive
         try:
             yield

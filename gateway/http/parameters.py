@@ -14,6 +14,7 @@ from gateway.http.charset import WRITABLE
 TEXT: Final[Mapping[str, Any]] = {"type": "string"}
 FLAG: Final[Mapping[str, Any]] = {"type": "boolean", "default": False}
 COUNT: Final[Mapping[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+UID: Final[Mapping[str, Any]] = {"type": "string", "pattern": r"^[0-9.]{1,64}$"}
 UIDS: Final[Mapping[str, Any]] = {
     "type": "string",
     "pattern": r"^[0-9.]{1,64}(,[0-9.]{1,64})*$",
@@ -58,6 +59,64 @@ ENCODING = Parameter(
     values=("gzip", "zstd", "identity"),
 )
 SETS = Parameter("Accept-Charset", "Character sets of text, with weights (8.8.4).", where="header")
+
+VIEWPORT = Parameter(
+    "viewport",
+    "vw,vh: the largest picture inside them; vw,vh,sx,sy,sw,sh: of a part of the source (8.3.5.1.3).",
+    {"type": "string", "pattern": r"^[0-9]{1,5},[0-9]{1,5}(,[-+0-9.eE]*){0,4}$", "examples": ["512,512"]},
+)
+_RENDERING = (
+    Parameter("annotation", "patient, technique, or both, written on the picture (8.3.5.1.1)."),
+    Parameter(
+        "quality",
+        "Of lossy media types (8.3.5.1.2): of JPEG libjpeg's scale, of the others as strong.",
+        {"type": "integer", "minimum": 1, "maximum": 100},
+    ),
+    VIEWPORT,
+    Parameter(
+        "window",
+        "center,width,function; function is linear, linear-exact or sigmoid (8.3.5.1.4).",
+        {"type": "string", "examples": ["40,400,linear"]},
+    ),
+    Parameter(
+        "iccprofile",
+        "Which colour profile to convert to and embed (8.3.5.1.5).",
+        values=("no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"),
+    ),
+)
+_URI = (
+    Parameter("requestType", "WADO.", values=("WADO",)),
+    Parameter("studyUID", "Study Instance UID.", UID),
+    Parameter("seriesUID", "Series Instance UID.", UID),
+    Parameter("objectUID", "SOP Instance UID.", UID),
+    Parameter("contentType", "Media types to choose from before those of the Accept field (9.1.2.2.1)."),
+    CHARSET,
+    Parameter("anonymize", "yes is refused: nothing is de-identified here (9.4.1.2.1).", values=("yes",)),
+    Parameter("transferSyntax", "One UID, or * for as it is stored; of application/dicom (9.4.1.2.3)."),
+    Parameter("annotation", "patient, technique, or both, written on the picture (9.5.1.2.2)."),
+    Parameter("imageAnnotation", "The same by the name of Table 9.5.1-1."),
+    Parameter(
+        "imageQuality", "Of lossy media types (9.5.1.2.3).", {"type": "integer", "minimum": 1, "maximum": 100}
+    ),
+    Parameter(
+        "rows", "The picture is no higher (9.5.1.2.4).", {"type": "integer", "minimum": 1, "maximum": 16384}
+    ),
+    Parameter(
+        "columns", "The picture is no wider (9.5.1.2.4).", {"type": "integer", "minimum": 1, "maximum": 16384}
+    ),
+    Parameter(
+        "region",
+        "xmin,ymin,xmax,ymax, in fractions of the image (9.5.1.2.5).",
+        {"type": "string", "examples": ["0,0,0.5,0.5"]},
+    ),
+    Parameter("windowCenter", "A decimal; goes with windowWidth (9.5.1.2.6).", {"type": "number"}),
+    Parameter("windowWidth", "A decimal from 1 (9.5.1.2.6).", {"type": "number", "minimum": 1}),
+    Parameter(
+        "frameNumber", "Of a multi-frame image or a video (9.5.1.2.1).", {"type": "integer", "minimum": 1}
+    ),
+    Parameter("presentationUID", "A presentation state of the same study (9.5.1.2.7).", UID),
+    Parameter("presentationSeriesUID", "The series of that state (9.5.1.2.7).", UID),
+)
 
 _NEGOTIATED = (ACCEPT, CHARSET, SETS)
 _DOCUMENT = (*_NEGOTIATED, ENCODING)
@@ -129,6 +188,9 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
     "bulk": (*_RETRIEVED, VERSION),
     "all_bulk": (ACCEPT, IF_NONE_MATCH),
     "pixel_data": (ACCEPT, IF_NONE_MATCH),
+    "rendered": (*_RENDERING, *_RETRIEVED, CHARSET, SETS),
+    "thumbnail": (VIEWPORT, *_RETRIEVED),
+    "wado": (*_URI, SETS, IF_NONE_MATCH, RANGE, IF_RANGE),
     "remove": (),
     "home": (),
     "livez": (),

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import NotFound
-from gateway.http.media import COMPRESSED
+from gateway.http.media import COMPRESSED, DICOM
 
 SERVICE = "/dicom-web"
+# The URI service (PS3.18 9), also below the service root.
+WADO = "/wado"
 
 _STUDY = f"{SERVICE}/studies/{{study}}"
 _SERIES = f"{_STUDY}/series/{{series}}"
@@ -68,6 +70,23 @@ def _search(handler: str) -> Operation:
     return Operation(handler, _RESULTS)
 
 
+_PICTURES = ("image/jpeg", "image/png", "image/gif", "image/jp2", "image/jph", "image/jxl")
+_SHOWN = ("video/mpeg", "video/mp4", "video/H265", "text/html", "text/plain", "text/xml", "application/pdf")
+_RENDERED = Operation(
+    "rendered",
+    (*_PICTURES, *_SHOWN, *(f'multipart/related; type="{media}"' for media in (*_PICTURES, *_SHOWN))),
+)
+_URI = Operation("wado", ("image/jpeg", DICOM, *_PICTURES[1:], *_SHOWN))
+
+
+def _rendered_of(template: str) -> tuple[Resource, ...]:
+    """What a study, series, instance or frames of it look like."""
+    return (
+        Resource(f"{template}/rendered", {"GET": _RENDERED}),
+        Resource(f"{template}/thumbnail", {"GET": Operation("thumbnail", _PICTURES)}),
+    )
+
+
 def _all_of(template: str) -> tuple[Resource, ...]:
     """Everything of a kind below a study, series or instance."""
     return (
@@ -117,6 +136,12 @@ TABLE: tuple[Resource, ...] = (
         f"{_INSTANCE}/metadata",
         {"GET": Operation("metadata", (*_RESULTS, "application/dicom+xml"))},
     ),
+    Resource(WADO, {"GET": _URI}),
+    Resource(f"{SERVICE}{WADO}", {"GET": _URI}),
+    *_rendered_of(_STUDY),
+    *_rendered_of(_SERIES),
+    *_rendered_of(_INSTANCE),
+    *_rendered_of(f"{_INSTANCE}/frames/{{frames}}"),
     *_all_of(_STUDY),
     *_all_of(_SERIES),
     *_all_of(_INSTANCE),

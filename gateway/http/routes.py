@@ -22,24 +22,30 @@ from gateway.http.openapi import OpenApi
 from gateway.http.pages import Pages
 from gateway.http.paths import check_strict
 from gateway.http.request import ClientGone, Request, headers_of
-from gateway.http.resources import SERVICE, TABLE, Resource, Router
+from gateway.http.resources import SERVICE, TABLE, WADO, Resource, Router
 from gateway.http.responses import Response
 from gateway.http.studies_bulk import StudiesBulk
 from gateway.http.studies_remove import StudiesRemove
+from gateway.http.studies_rendered import StudiesRendered
 from gateway.http.studies_retrieve import StudiesRetrieve
 from gateway.http.studies_search import StudiesSearch
 from gateway.http.studies_store import StudiesStore
+from gateway.http.wadouri import WadoUri
 from gateway.services import timing
 from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
     from gateway.services.archive import Archive
     from gateway.services.assemble import Assemble
+    from gateway.services.documents import Documents
     from gateway.services.ingest import Ingest
     from gateway.services.keys import Keys
     from gateway.services.remove import Remove
+    from gateway.services.rendered import Rendered
     from gateway.services.retrieve import Retrieve
     from gateway.services.search import Search
+    from gateway.services.states import States
+    from gateway.services.thumbnail import Thumbnails
 
 __all__ = ["HttpSettings", "Services", "build"]
 
@@ -60,6 +66,10 @@ class Services:
     remove: Remove
     assemble: Assemble
     archive: Archive
+    rendered: Rendered
+    documents: Documents
+    states: States
+    thumbnails: Thumbnails
     keys: Keys
 
     def __init__(self) -> None:
@@ -98,9 +108,11 @@ def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
         Pages(services),
         StudiesBulk(services),
         StudiesRemove(services),
+        StudiesRendered(services),
         StudiesRetrieve(services),
         StudiesSearch(services, settings),
         StudiesStore(services, settings),
+        WadoUri(services),
     )
     names = {operation.handler for resource in TABLE for operation in resource.methods.values()}
     return {name: next(getattr(room, name) for room in rooms if hasattr(room, name)) for name in names}
@@ -162,7 +174,7 @@ class Gate:
             base,
             receive,
             path_params=values,
-            strict=self._strict and _is_ours(resource),
+            strict=self._strict and (_is_ours(resource) or resource.template == WADO),
         )
         self._check(scope, request)
         if operation is None:

@@ -31,7 +31,7 @@ from gateway.services.spans import FragmentFile
 from gateway.services.subjects import Subject, Subjects
 from gateway.services.timing import measured
 
-__all__ = ["EMBEDS_ICC", "GIF", "MP4", "PICTURES", "RENDERER", "Rendered", "Shot", "State"]
+__all__ = ["EMBEDS_ICC", "GIF", "MP4", "PICTURES", "REMUXED", "RENDERER", "Rendered", "Shot", "State"]
 
 # Part of every entity tag of what is rendered: raise it when the same request gives another picture.
 RENDERER = "1"
@@ -40,6 +40,15 @@ PICTURES_AT_MOST = 64 << 20
 FILM_AT_MOST = 1 << 32
 PICTURES = MEDIA
 GIF, MP4 = "image/gif", "video/mp4"
+# Rendered media types of stored video (PS3.18 8.7.4); what is not named is H.264.
+VIDEO_TYPES = {
+    "1.2.840.10008.1.2.4.100": "video/mpeg",
+    "1.2.840.10008.1.2.4.101": "video/mpeg",
+    "1.2.840.10008.1.2.4.107": "video/H265",
+    "1.2.840.10008.1.2.4.108": "video/H265",
+}
+# Of what an MP4 file is made without decoding.
+REMUXED = frozenset({MP4, "video/H265"})
 OVERLAYS = "60"
 _LOSSLESS = frozenset({"image/png", GIF})
 
@@ -130,6 +139,10 @@ class Rendered:
         indexes = await self._pool.run(ordering.ordered, found)
         return [shots[index] for index in indexes]
 
+    def shots(self, subject: Subject) -> list[Shot]:
+        """All frames as they are stored."""
+        return [Shot(subject, FrameNumber(number)) for number in range(1, subject.frames + 1)]
+
     # -- animations and videos --------------------------------------------------------------------------
 
     def filmable(self, subject: Subject, count: int) -> bool:
@@ -138,37 +151,43 @@ class Rendered:
         return pixels is not None and pixels.rows * pixels.columns * count <= FILM_AT_MOST
 
     async def film(
-        self, scope: Scope, shots: Sequence[Shot], asked: Asked, media: str
+        self, scope: Scope, subject: Subject, shots: Sequence[Shot], asked: Asked, media: str
     ) -> tuple[int, AsyncGenerator[bytes, None]]:
-        """Size and bytes of frames of one instance as an animated GIF or an MP4. Raises CodecError, BadParameter."""
-        subject = shots[0].subject
+        """Size and bytes of frames as an animated GIF or an MP4; no shots: a whole stream of video.
+
+        Raises CodecError, BadParameter.
+        """
         attributes = await self.subjects.attributes(scope, subject)
         loop = asyncio.get_running_loop()
 
         def write(path: Path) -> None:
-            if subject.stream and len(shots) == subject.frames:
-                images = self._drawn(
-                    FragmentFile(self._retrieve, subject.located, subject.pixels, loop), attributes, asked
-                )
-            else:
+            if shots:
                 images = pulled(self._images(scope, shots, asked), loop)
+            else:
+                file = FragmentFile(self._retrieve, subject.located, subject.pixels, loop)
+                images = _drawn(file, attributes, asked)
             if media == GIF:
                 times = frame_times(attributes, subject.frames)
-                encode_animation(images, [times[shot.number - 1] for shot in shots], path)
+                encode_animation(images, [times[shot.number - 1] for shot in shots] or times, path)
             else:
                 encode_video(images, 1000 / frame_time(attributes), path, asked.how.quality)
 
-        key = (scope.fingerprint, tuple(shot.key for shot in shots), media, asked.key(lossy=media != GIF))
+        which = tuple(shot.key for shot in shots)
+        key = (scope.fingerprint, subject.version, which, media, asked.key(lossy=media != GIF))
         return await self._films.opened(key, write)
 
     async def _images(self, scope: Scope, shots: Sequence[Shot], asked: Asked) -> AsyncGenerator[Image, None]:
         for shot in shots:
             yield await self.image(scope, shot, asked)
 
-    def _drawn(self, file: FragmentFile, attributes: Attributes, asked: Asked) -> Iterator[Image]:
-        """All frames of a stream, one after another, as seeking each would take the square of the time."""
-        for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
-            yield render_frame(native, videostream.described(attributes, rows, columns), number, asked.how)
+    def stored_type(self, subject: Subject) -> str:
+        """The media type of a stored video."""
+        return VIDEO_TYPES.get(subject.located.layout.transfer_syntax.removesuffix(".1"), MP4)
+
+    def passes(self, subject: Subject, media: str) -> bool:
+        """Whether a stored video goes out in this type without anything being decoded."""
+        stored = self.stored_type(subject)
+        return media == stored or (media == MP4 and stored in REMUXED)
 
     async def stored_video(
         self, scope: Scope, subject: Subject, media: str
@@ -187,6 +206,12 @@ class Rendered:
 
     def close(self) -> None:
         self._films.close()
+
+
+def _drawn(file: FragmentFile, attributes: Attributes, asked: Asked) -> Iterator[Image]:
+    """All frames of a stream one after another: to seek each of them would take the square of the time."""
+    for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
+        yield render_frame(native, videostream.described(attributes, rows, columns), number, asked.how)
 
 
 def checked(subject: Subject) -> Subject:

@@ -1,0 +1,182 @@
+"""The URI service: one instance, named by query parameters (PS3.18 chapter 9).
+
+Decisions: without `contentType` and Accept the default of the target's category (U-11), and of what has no rendered
+type the object itself; without `frameNumber` a picture
+is of the first frame (U-55), and image/gif and video/mp4 are of all; `anonymize=yes` is refused, as nothing is
+de-identified here, with 403 (U-40); what does not fit the transaction is overlooked unless strict (U-43, U-51).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gateway.errors import Forbidden
+from gateway.http import renderoffers, wadoparams
+from gateway.http.accept import Offer, not_acceptable
+from gateway.http.caching import caching, not_modified
+from gateway.http.choice import Choice
+from gateway.http.conditional import entity_tag
+from gateway.http.media import DICOM
+from gateway.http.renderparams import bad
+from gateway.http.request import Request
+from gateway.http.responses import Response
+from gateway.http.single import single
+from gateway.http.studies_rendered import SANDBOX
+from gateway.model import FrameNumber, ResourcePath
+from gateway.services.asked import Asked
+from gateway.services.body import Body, only
+from gateway.services.rendered import GIF, MP4, RENDERER, Shot
+from gateway.services.subjects import Category, Subject
+from gateway.services.transcode import ENCODER
+
+if TYPE_CHECKING:
+    from gateway.http.routes import Services
+
+
+class WadoUri:
+    """Handler of GET on the URI service."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def wado(self, request: Request) -> Response:
+        """The instance as it is, or rendered, as `contentType` and Accept say (9.3)."""
+        path = wadoparams.target(request.params)
+        asked_type = wadoparams.content_type(
+            request.params, request.headers.get("accept"), strict=request.strict
+        )
+        anonymous = wadoparams.check_anonymize(request.params)
+        asked = wadoparams.rendering(request.params)
+        state = wadoparams.presentation(request.params, path.study)
+        if anonymous:
+            raise Forbidden(
+                "anonymize: nothing is de-identified here, so nothing is sent",
+                parameter="anonymize",
+                expected="no anonymize",
+            )
+        subject = await self._services.rendered.subjects.find(request.scope, path)
+        offers = await self._offers(request, subject, asked)
+        original = Offer(DICOM)
+        ranked = asked_type.accept.rank(offers if asked_type.rendered else [*offers, original])
+        if not ranked:
+            raise not_acceptable([*offers, original])
+        if ranked[0] == original:
+            return await self._instance(request, subject, asked)
+        if state is not None:
+            return await self._presented(request, subject, state, ranked[0], asked)
+        if subject.category is Category.TEXT:
+            return await self._text(request, subject, ranked[0], asked)
+        return await self._picture(request, subject, ranked[0], asked)
+
+    async def _presented(
+        self, request: Request, subject: Subject, state: ResourcePath, offer: Offer, asked: Asked
+    ) -> Response:
+        """A frame through a presentation state (9.5.2.3). Raises BadParameter."""
+        shot = await self._services.states.through(request.scope, state, subject)
+        tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, asked.key())
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        _say(request, headers, asked)
+        headers["content-location"] = request.base + subject.path.url()
+        return single(request, await self._shot(request, shot, offer, asked), offer.media, headers)
+
+    async def _offers(self, request: Request, subject: Subject, asked: Asked) -> list[Offer]:
+        """Rendered types, each a single part (8.6), the default of the category first."""
+        services = self._services
+        if subject.category is Category.TEXT:
+            return renderoffers.text_offers(await services.documents.media(request.scope, subject), bare=True)
+        if subject.obstacle:
+            return []
+        one = "frameNumber" in asked.given or "presentationUID" in asked.given or subject.frames == 1
+        stills = renderoffers.picture_offers(1, bare=True, filmable=False, lenient=False)
+        filmable = not one and services.rendered.filmable(subject, subject.frames)
+        films = [Offer(MP4, rendered=True)] if filmable else []
+        if subject.category is Category.VIDEO and not one:
+            stored = services.rendered.stored_type(subject)
+            changed = renderoffers.changes(asked)
+            films = renderoffers.video_offers(
+                stored, bare=True, changed=changed, filmable=filmable, lenient=False
+            )
+            return [offer for offer in (*films, *stills) if not offer.multipart]
+        return [offer for offer in (*stills, *films) if not offer.multipart]
+
+    # -- the object itself ------------------------------------------------------------------------------
+
+    async def _instance(self, request: Request, subject: Subject, asked: Asked) -> Response:
+        """Retrieve DICOM Instance (9.4). Raises BadParameter, NotAcceptable."""
+        unfit = (*wadoparams.WINDOW, *((*wadoparams.STATE, *wadoparams.SHAPING) if request.strict else ()))
+        _refuse(request, asked, unfit, f"beside {DICOM}")
+        stored = subject.located.stored
+        choice = Choice(self._services.retrieve, request, single=True)
+        syntax = await choice.named(stored, request.params.one("transferSyntax"))
+        tag = _tag(request, subject, "uri", ENCODER, syntax)
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.retrieve.instance_bytes(request.scope, stored, syntax)
+        headers["content-location"] = request.base + subject.path.url()
+        return single(request, body, DICOM, headers)
+
+    # -- rendered ---------------------------------------------------------------------------------------
+
+    async def _picture(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Response:
+        """A frame, or all of them in an animation or a video (9.5). Raises BadParameter."""
+        several = subject.category in (Category.MULTI, Category.VIDEO)
+        number = wadoparams.frame_number(
+            request.params, subject.frames, several=several, strict=request.strict
+        )
+        shot = Shot(subject, FrameNumber(number or 1))
+        film = offer.media.startswith("video/") or (offer.media == GIF and not number and several)
+        tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, film, asked.key())
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        _say(request, headers, asked)
+        suffix = f"/frames/{shot.number}" if several and not film else ""
+        headers["content-location"] = request.base + subject.path.url() + suffix
+        body = await self._film(request, subject, offer, asked) if film else None
+        return single(request, body or await self._shot(request, shot, offer, asked), offer.media, headers)
+
+    async def _shot(self, request: Request, shot: Shot, offer: Offer, asked: Asked) -> Body:
+        data = await self._services.rendered.picture(request.scope, shot, asked, offer.media)
+        return Body(offer.media, None, len(data), only(data))
+
+    async def _film(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Body:
+        rendered, video = self._services.rendered, subject.category is Category.VIDEO
+        if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
+            size, chunks = await rendered.stored_video(request.scope, subject, offer.media)
+        else:
+            shots = [] if video else await rendered.order(request.scope, rendered.shots(subject))
+            size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
+        return Body(offer.media, None, size, chunks)
+
+    async def _text(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Response:
+        """A document; parameters of pictures are overlooked unless strict (U-51)."""
+        if request.strict:
+            _refuse(request, asked, asked.given, "of a document")
+        charset = request.charset(offer) if offer.media.startswith("text/") else ""
+        tag = _tag(request, subject, "uri", RENDERER, offer, charset)
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.documents.text(request.scope, subject, offer.media, charset)
+        headers["content-location"] = request.base + subject.path.url()
+        headers["content-security-policy"] = SANDBOX
+        return single(request, body, body.content_type, headers)
+
+
+def _refuse(request: Request, asked: Asked, names: Iterable[str], where: str) -> None:
+    """Raises BadParameter for the first of `names` that is there."""
+    for name in sorted(asked.given.intersection(names)):
+        raise bad(name, request.params.all(name)[0], f"no {name} {where}")
+
+
+def _say(request: Request, headers: dict[str, str], asked: Asked) -> None:
+    if said := asked.warning(request.base):
+        headers["warning"] = said
+
+
+def _tag(request: Request, subject: Subject, *parts: object) -> str:
+    return entity_tag(request.scope.fingerprint, request.base, subject.version, *parts)
