@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from gateway.dicom.dictionary import vr_of
 from gateway.dicom.jsonread import Number, finite, is_integral
 from gateway.dicom.limits import LIMITS
+from gateway.dicom.patch import Nonconforming
 from gateway.dicom.textset import TextSet, fitting
 from gateway.errors import DicomError, LimitExceeded
 
@@ -63,12 +64,18 @@ Resolve: TypeAlias = Callable[[str, str, str], Octets | Frames]
 
 @dataclass(slots=True)
 class Encoded:
-    """A data set without file meta. `remarks` say what had to be written otherwise than it was given."""
+    """A data set without file meta.
+
+    `remarks` say what had to be written otherwise than it was given, `coerced` holds what was given; `discarded` are
+    the tags of what has no place in a data set.
+    """
 
     segments: list[Segment]
     length: int
     charset: str
     remarks: list[str]
+    coerced: list[Nonconforming]
+    discarded: list[str]
 
 
 def encode(model: Mapping[str, Any], resolve: Resolve) -> Encoded:
@@ -82,7 +89,25 @@ def encode(model: Mapping[str, Any], resolve: Resolve) -> Encoded:
     if chosen.term:
         own[_CHARSET] = {"vr": "CS", "Value": chosen.term.split("\\")}
     parts = writer.dataset(own, "")
-    return Encoded(_joined(parts), sum(map(_length, parts)), chosen.term, writer.remarks)
+    size = sum(map(_length, parts))
+    return Encoded(_joined(parts), size, chosen.term, writer.remarks, writer.coerced, writer.discarded)
+
+
+def element_bytes(tag: str, member: Mapping[str, Any], text_set: TextSet) -> bytes:
+    """One element that holds its value itself. Raises DicomError."""
+    parts = _Writer(text_set, _no_reference).dataset({tag: member}, "")
+    return b"".join(part for part in parts if isinstance(part, bytes))
+
+
+def texts_of(model: Mapping[str, Any]) -> list[str]:
+    """Every text of a data set that the character set has to hold."""
+    texts = _Texts()
+    texts.dataset(model, 0)
+    return texts.found
+
+
+def _no_reference(path: str, vr: str, uri: str) -> Octets | Frames:
+    raise DicomError(f"{path}: want the value itself, not where it is", tag=path)
 
 
 def text_of(model: Mapping[str, Any], tag: str) -> str:
@@ -144,13 +169,18 @@ class _Writer:
         self._text = text_set
         self._resolve = resolve
         self.remarks: list[str] = []
+        self.coerced: list[Nonconforming] = []
+        self.discarded: list[str] = []
 
     def dataset(self, model: Mapping[str, Any], within: str) -> list[Segment]:
         parts: list[Segment] = []
         for tag, name in sorted((_tag(name, within), name) for name in model):
             low = tag & 0xFFFF
-            if low == 0 or (tag < 0x00080000 and not tag >> 16 & 1) or tag == 0xFFFCFFFC:
-                continue  # group lengths, file meta and padding are the writer's (S-46)
+            if low == 0 or tag == 0xFFFCFFFC:
+                continue  # group lengths and padding are the writer's
+            if tag < 0x00080000 and not tag >> 16 & 1:
+                self.discarded.append(f"{within}/{tag:08X}" if within else f"{tag:08X}")
+                continue  # file meta is the writer's too, commands and directories are nobody's (S-46)
             if within and tag == 0x00080005:
                 continue  # all of it is written in one set
             parts += self._element(tag, model[name], f"{within}/{tag:08X}" if within else f"{tag:08X}")
@@ -216,8 +246,16 @@ class _Writer:
             raise DicomError(f"{path}: VR {vr} has InlineBinary or BulkDataURI, no Value", tag=path)
         if vr in _SINGLE_TEXT and len(values) > 1:
             raise DicomError(f"{path}: VR {vr} has one value, not {len(values)}", tag=path)
+        remarks = len(self.remarks)
         texts = [self._text_value(vr, value, path) for value in values]
-        codec = self._text if vr in _CHARSET_TEXT else TextSet("", "latin-1" if vr in ("DS", "IS", "UR") else "ascii")
+        if len(self.remarks) > remarks:
+            given = "\\".join(value.text if isinstance(value, Number) else str(value) for value in values)
+            self.coerced.append(Nonconforming(path, vr, given.encode()))
+        codec = (
+            self._text
+            if vr in _CHARSET_TEXT
+            else TextSet("", "latin-1" if vr in ("DS", "IS", "UR") else "ascii")
+        )
         try:
             raw = codec.encoded("\\".join(texts))
         except UnicodeEncodeError as error:

@@ -18,12 +18,13 @@ _MOST_HELD = 1 << 20
 
 
 def charset_at(model: Mapping[str, Any], path: str) -> Charset:
-    """That of the element at `path` (`00400275/1/00400007`): of the innermost item that declares one."""
+    """That of the element at `path` (`00400275/1/00400007`): of the innermost item that is there and declares one."""
     found = _declared(model, charset(b""))
     level: Any = model
     tags = path.split("/")
     for tag, number in zip(tags[0:-1:2], tags[1::2], strict=True):
-        level = level[tag]["Value"][int(number) - 1] or {}
+        items = level.get(tag, {}).get("Value", ())
+        level = items[int(number) - 1] or {} if int(number) <= len(items) else {}
         found = _declared(level, found)
     return found
 

@@ -1,0 +1,227 @@
+"""Header patches: ordered changes of attributes by path (PS3.3 C.12.1.1.9 says how they are remembered).
+
+A patch is applied to a model (`patched`) and to the bytes of a data set (`patchbytes.Patcher`) with the same result.
+It never holds bulk data, and never touches pixel data or what is below group 0008.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.dicom.dictionary import vr_of
+from gateway.errors import DicomError
+
+_PATH = re.compile(r"[0-9A-F]{8}(?:/[1-9][0-9]{0,6}/[0-9A-F]{8})*\Z")
+ORIGINALS = "04000561"
+_PIXEL_GROUP = "7FE0"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one attribute: `member` is its DICOM JSON object, None takes it away.
+
+    `path` is of tags and item numbers from 1: `00100020`, `00400275/1/00400007`. The item after the last one may be
+    named, and is made; so is a sequence that is not there. To take an item away, replace its sequence.
+    """
+
+    path: str
+    member: Mapping[str, Any] | None
+
+    def __post_init__(self) -> None:
+        """Raises DicomError where there can be no such change."""
+        if not _PATH.match(self.path):
+            raise DicomError(f"'{self.path[:60]}' is no path of tags and item numbers")
+        if self.path < "0008" or self.path.startswith(_PIXEL_GROUP) or _writers(self.tags[-1]):
+            raise DicomError(f"{self.path} is nothing that a header patch may change", tag=self.path)
+        if self.member is not None and _has_reference(self.member):
+            raise DicomError(f"{self.path}: a header patch holds its values itself", tag=self.path)
+
+    @property
+    def parts(self) -> list[str]:
+        return self.path.split("/")
+
+    @property
+    def tags(self) -> list[str]:
+        return self.parts[::2]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Changes in the order in which they are made."""
+
+    changes: tuple[Change, ...]
+
+    def dumped(self) -> list[dict[str, Any]]:
+        """As JSON, for the journal: `{"path": …}` takes away, `{"path": …, "member": …}` sets."""
+        return [
+            {"path": change.path, **({} if change.member is None else {"member": dict(change.member)})}
+            for change in self.changes
+        ]
+
+    @staticmethod
+    def loaded(entries: Iterable[Mapping[str, Any]]) -> Patch:
+        """What `dumped` gave. Raises DicomError."""
+        return Patch(tuple(Change(entry["path"], entry.get("member")) for entry in entries))
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """Who changed something when and why; `reason` is COERCE or CORRECT, `source` who gave the old values."""
+
+    when: datetime
+    system: str
+    reason: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nonconforming:
+    """A value that its VR cannot hold, kept as octets (PS3.3 C.12.1.1.9)."""
+
+    path: str
+    vr: str
+    value: bytes
+
+
+def _writers(tag: str) -> bool:
+    """Whether an attribute says how others are written: group lengths, Specific Character Set."""
+    return tag.endswith("0000") or tag == "00080005"
+
+
+def patched(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
+    """The model with all changes made; `model` itself stays as it is.
+
+    Raises DicomError naming the path where an item is not there, or a private block has no creator.
+    """
+    found = dict(model)
+    for change in patch.changes:
+        apply_to(found, change.parts, change)
+    return dict(sorted(found.items()))
+
+
+def apply_to(level: dict[str, Any], parts: Sequence[str], change: Change) -> None:
+    """One change made in a data set, `parts` being what of its path is still below."""
+    tag = parts[0]
+    if len(parts) > 1:
+        _apply_within(level, parts, change)
+    elif change.member is None:
+        level.pop(tag, None)
+    else:
+        _check_creator(level, tag, change)
+        level[tag] = change.member
+
+
+def _apply_within(level: dict[str, Any], parts: Sequence[str], change: Change) -> None:
+    tag, number = parts[0], int(parts[1])
+    held = level.get(tag, {"vr": "SQ"})
+    if held["vr"] != "SQ":
+        raise DicomError(f"{change.path}: {tag} is no sequence", tag=change.path)
+    items = list(held.get("Value", ()))
+    if number > len(items) + 1:
+        raise DicomError(f"{change.path}: {tag} has {len(items)} items", tag=change.path)
+    if number > len(items):
+        if change.member is None:
+            return
+        items.append({})
+    item = dict(items[number - 1] or {})
+    apply_to(item, parts[2:], change)
+    items[number - 1] = dict(sorted(item.items()))
+    level[tag] = {"vr": "SQ", "Value": items}
+
+
+def _check_creator(level: Mapping[str, Any], tag: str, change: Change) -> None:
+    group, element = int(tag[:4], 16), int(tag[4:], 16)
+    if group & 1 and element >= 0x1000 and f"{tag[:4]}00{tag[4:6]}" not in level:
+        raise DicomError(f"{change.path}: no creator has reserved its private block", tag=change.path)
+
+
+def _has_reference(member: Mapping[str, Any]) -> bool:
+    if "BulkDataURI" in member:
+        return True
+    values = member.get("Value") or ()
+    return any(
+        _has_reference(inner)
+        for value in values
+        if isinstance(value, Mapping)
+        for inner in value.values()
+        if isinstance(inner, Mapping)
+    )
+
+
+def original_attributes(
+    model: Mapping[str, Any],
+    patch: Patch,
+    modification: Modification,
+    nonconforming: Sequence[Nonconforming] = (),
+) -> dict[str, Any]:
+    """The item of Original Attributes Sequence for what `patch` changes in `model` (PS3.3 C.12.1.1.9).
+
+    Of an attribute in a sequence the whole sequence; of one that was not there, one without value. Values that are
+    bulk data are left out: they are in the version before.
+    """
+    old: dict[str, Any] = {}
+    for change in patch.changes:
+        tag = change.tags[0]
+        if tag in old or tag == ORIGINALS:
+            continue
+        if tag in model:
+            old[tag] = _without_references(model[tag])
+            old |= _creator(model, tag)
+        else:
+            given = change.member.get("vr") if change.member is not None and len(change.parts) == 1 else None
+            old[tag] = {"vr": given or ("SQ" if len(change.parts) > 1 else vr_of(int(tag, 16))[:2] or "UN")}
+    item = {
+        "04000550": {"vr": "SQ", "Value": [dict(sorted(old.items()))]},
+        "04000562": {"vr": "DT", "Value": [_date_time(modification.when)]},
+        "04000563": {"vr": "LO", "Value": [modification.system]},
+        "04000564": {"vr": "LO", "Value": [modification.source]} if modification.source else {"vr": "LO"},
+        "04000565": {"vr": "CS", "Value": [modification.reason]},
+    }
+    if nonconforming:
+        item["04000551"] = {"vr": "SQ", "Value": [_nonconforming(one) for one in nonconforming]}
+    return dict(sorted(item.items()))
+
+
+def remembered(model: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[Change]:
+    """The changes that append `item` to Original Attributes Sequence; items that are there stay untouched."""
+    number = len(model.get(ORIGINALS, {}).get("Value", ())) + 1
+    for tag, member in item.items():
+        yield Change(f"{ORIGINALS}/{number}/{tag}", member)
+
+
+def _date_time(when: datetime) -> str:
+    """DT with its offset from UTC, where one is known (PS3.5 6.2)."""
+    return when.strftime("%Y%m%d%H%M%S.%f") + when.strftime("%z")
+
+
+def _creator(model: Mapping[str, Any], tag: str) -> dict[str, Any]:
+    key = f"{tag[:4]}00{tag[4:6]}"
+    return {key: model[key]} if int(tag[3], 16) & 1 and tag[4:6] != "00" and key in model else {}
+
+
+def _without_references(member: Mapping[str, Any]) -> dict[str, Any]:
+    if "BulkDataURI" in member:
+        return {"vr": member["vr"]}
+    if member.get("vr") != "SQ" or "Value" not in member:
+        return dict(member)
+    items = [{tag: _without_references(one) for tag, one in (item or {}).items()} for item in member["Value"]]
+    return {"vr": "SQ", "Value": items}
+
+
+def _nonconforming(one: Nonconforming) -> dict[str, Any]:
+    """The Selector Attribute macro (PS3.3 Table 10-20) and the octets."""
+    parts = one.path.split("/")
+    item: dict[str, Any] = {
+        "00720026": {"vr": "AT", "Value": [parts[-1]]},
+        "00720050": {"vr": "CS", "Value": [one.vr]},
+        "04000552": {"vr": "OB", "InlineBinary": b64encode(one.value).decode("ascii")},
+    }
+    if len(parts) > 1:
+        item["00720052"] = {"vr": "AT", "Value": parts[:-1:2]}
+        item["00741057"] = {"vr": "IS", "Value": [int(number) for number in parts[1::2]]}
+    return dict(sorted(item.items()))
