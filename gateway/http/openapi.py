@@ -20,7 +20,7 @@ from gateway.http.conditional import entity_tag
 from gateway.http.documents import encoded_response
 from gateway.http.parameters import ANY_ATTRIBUTE, Parameter, parameters_of
 from gateway.http.request import Request
-from gateway.http.resources import SERVICE, TABLE, Operation, Resource
+from gateway.http.resources import SERVICE, TABLE, WADO, Operation, Resource
 from gateway.http.responses import Response
 
 JSON = "application/json"
@@ -97,8 +97,9 @@ def _in_path(name: str) -> dict[str, Any]:
 
 def _identifier(method: str, handler: str, resource: Resource) -> str:
     """One of its kind: method, handler, and the path without its braces."""
-    service = resource.template == SERVICE
-    place = (SERVICE if service else resource.template.removeprefix(SERVICE)).strip("/").replace("...", "")
+    whole = resource.template in (SERVICE, SERVICE + WADO)
+    place = resource.template if whole else resource.template.removeprefix(SERVICE)
+    place = place.strip("/").replace("...", "")
     return "-".join(filter(None, [method.lower(), handler, *(s.strip("{}") for s in place.split("/"))]))
 
 

@@ -180,6 +180,9 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "bulk": {**_RETRIEVED, "206": "The range."},
     "all_bulk": {**_RETRIEVED, "206": "Those values that can be sent as is acceptable."},
     "pixel_data": {**_RETRIEVED, "206": "Those values that can be sent as is acceptable."},
+    "rendered": {**_RETRIEVED, "206": "The range, or those instances that can be rendered as is acceptable."},
+    "thumbnail": {**_RETRIEVED, "206": "The range."},
+    "wado": {**_RETRIEVED, "206": "The range."},
     "remove": {"204": "It is gone: 410 from now on."},
     "declare_key": {"200": "It was declared already.", "201": "It is declared."},
     "drop_key": {"204": "It is dropped."},
@@ -188,6 +191,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
 
 PROBLEMS: Final[Mapping[str, str]] = {
     "400": "A parameter, a path or the body is wrong; the answer names it and what is accepted.",
+    "403": "It is not done here, such as to de-identify.",
     "404": "There is no such thing.",
     "406": "Nothing of what is accepted can be sent; the answer lists what can.",
     "409": "It does not fit what is there.",
@@ -217,6 +221,9 @@ FAILURES: Final[Mapping[str, tuple[str, ...]]] = {
     "bulk": _READ,
     "all_bulk": _READ,
     "pixel_data": _READ,
+    "rendered": (*_READ, "413"),
+    "thumbnail": _READ,
+    "wado": (*_READ, "403"),
     "remove": ("400", "404", "410"),
     "list_keys": ("400", "406"),
     "declare_key": ("400", "406", "409", "411", "413", "415"),
