@@ -46,6 +46,8 @@ class Settings:
     """Kinds of matching to switch off: fuzzymatching, emptyvaluematching, multiplevaluematching."""
     query_keys: tuple[str, ...] = ()
     """Attributes to index for searches, such as `00181030` or `00231001[Acme 1.0]:DS` (see README)."""
+    relative_bulkdata: bool = False
+    """Whether BulkDataURIs in metadata are relative to its URL (`../../studies/…`), for gateways with many names."""
     max_body: int = 0
     """Bytes a request body may have; 0 is no limit."""
     verify_transcoding: bool = True

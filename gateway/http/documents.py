@@ -23,12 +23,14 @@ async def documents(
     tag: str,
     headers: dict[str, str],
     charset: str = UTF8,
+    root: str | None = None,
 ) -> Response:
-    """`rows` are DICOM JSON objects with a NUL byte where the base URL goes. `tag` seeds the boundary.
+    """`rows` are DICOM JSON objects with a NUL byte where `root`, else the URL of the service, goes.
 
-    `charset` is that of XML (8.8); DICOM JSON is UTF-8. Raises NotAcceptable where it cannot hold the text.
+    `tag` seeds the boundary. `charset` is that of XML (8.8); DICOM JSON is UTF-8. Raises NotAcceptable where it
+    cannot hold the text.
     """
-    base = request.base.encode()
+    base = (request.base if root is None else root).encode()
     if offer.media == JSON:
         body = b"".join((b"[", b",".join(rows).replace(b"\0", base), b"]"))
         return await encoded_response(request, 200, {**headers, "content-type": JSON}, body)

@@ -29,6 +29,7 @@ class HttpSettings:
     max_body: int = 0
     max_matches: int = 0
     strict: bool = False
+    relative_bulkdata: bool = False
     unsupported_matching: tuple[str, ...] = ()
 
     @staticmethod
@@ -44,6 +45,7 @@ class HttpSettings:
             max_body=settings.max_body,
             max_matches=settings.max_matches,
             strict=settings.strict,
+            relative_bulkdata=settings.relative_bulkdata,
             unsupported_matching=settings.unsupported_matching,
         )
 

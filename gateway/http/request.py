@@ -29,7 +29,8 @@ class Request:
     """`base` is the URL of the service root (`http://host/dicom-web`) as the client sees it.
 
     `scope` is what the caller may see; until there is authentication, the whole default partition. `strict`: what
-    PS3.18 does not permit is refused, also where it could be overlooked.
+    PS3.18 does not permit is refused, also where it could be overlooked. `relative`: BulkDataURIs in metadata are to be
+    relative to its URL.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request:
     path_params: dict[str, str] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
     strict: bool = False
+    relative: bool = False
 
     @cached_property
     def params(self) -> Params:
@@ -61,6 +63,13 @@ class Request:
         offered = (UTF8,) if offer.media == JSON else WRITABLE
         header = self.headers.get("accept-charset")
         return choose_charset(self.accept.charset_of(offer), parameter, header, offered)
+
+    @property
+    def bulk_base(self) -> str:
+        """What BulkDataURIs begin with: the service root, or the way up to it from this URL (RFC 3986 5.2)."""
+        if not self.relative:
+            return self.base
+        return "/".join([".."] * (self.path.rstrip("/").partition("/studies/")[2].count("/") + 1))
 
     @property
     def version(self) -> str | None:

@@ -128,6 +128,7 @@ class Gate:
         self._handlers = handlers(services, settings)
         self._capabilities = Capabilities(settings)
         self._strict = settings.strict
+        self._relative = settings.relative_bulkdata
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -175,6 +176,7 @@ class Gate:
             receive,
             path_params=values,
             strict=self._strict and (_is_ours(resource) or resource.template == WADO),
+            relative=self._relative,
         )
         self._check(scope, request)
         if operation is None:

@@ -45,13 +45,13 @@ class StudiesRetrieve:
         charset = request.charset(offer)
         versions = await self._services.retrieve.version_set(request.scope, path)
         coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
-        tag = _tag(request, versions, "metadata", path.url(), str(offer), charset, coding)
+        tag = _tag(request, versions, "metadata", path.url(), str(offer), charset, coding, request.bulk_base)
         headers = caching(request, tag, versions)
         if unchanged := not_modified(request, headers):
             return unchanged
         rows = await self._services.retrieve.metadata(request.scope, path)
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
-        return await documents(request, offer, rows, tag, headers, charset)
+        return await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
 
     # -- instances --------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from gateway.http import schemas
@@ -31,7 +33,7 @@ ASKED = [
 
 @pytest.mark.row("C-QP-2")
 @pytest.mark.parametrize(("name", "case"), ASKED)
-async def test_parameter(web: httpx.AsyncClient, rooms: Rooms, name: str, case: tuple[object, ...]) -> None:
+async def test_parameter(web: httpx.AsyncClient, rooms: Rooms, name: str, case: tuple[Any, ...]) -> None:
     (request, *rest) = case
     headers = {str(k): str(v) for k, v in rest.pop(0).items()} if isinstance(rest[0], dict) else {}
     status, expected = rest[0], str(rest[1]) if len(rest) > 1 else ""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 from xml.etree import ElementTree
 
 import httpx
@@ -27,12 +31,12 @@ BULKDATA = "/bulkdata/7FE00010"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("common")
 
 
 @pytest.fixture(scope="module")
-def lenient(data: Any) -> Iterator[LiveServer]:
+def lenient(data: Path) -> Iterator[LiveServer]:
     with serving(data) as live, client(live.root) as http:
         answer = store(http, *archive.files())
         assert answer.status_code == 200, answer.text
@@ -46,9 +50,13 @@ def web(lenient: LiveServer) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def strict_server(data: Any, lenient: LiveServer) -> Iterator[LiveServer]:
-    """On the same archive, behind a public URL, with a limit on bodies."""
-    environment = {"GATEWAY_PUBLIC_URL": PUBLIC, "GATEWAY_MAX_BODY": "100000"}
+def strict_server(data: Path, lenient: LiveServer) -> Iterator[LiveServer]:
+    """On the same archive, behind a public URL, with a limit on bodies and relative BulkDataURIs."""
+    environment = {
+        "GATEWAY_PUBLIC_URL": PUBLIC,
+        "GATEWAY_MAX_BODY": "100000",
+        "GATEWAY_RELATIVE_BULKDATA": "true",
+    }
     with serving(data, "--strict", environment=environment) as live:
         yield live
 
@@ -802,8 +810,6 @@ def test_every_url_is_that_of_the_public_base(strict: httpx.Client) -> None:
     assert stored.json()["00081199"]["Value"][0]["00081190"]["Value"][0].startswith(base + path)
     (found,) = strict.get(f"/studies?StudyInstanceUID={ds.StudyInstanceUID}", headers={"Accept": JSON}).json()
     assert found["00081190"]["Value"] == [base + path]
-    (metadata,) = strict.get(f"{path}/metadata", headers={"Accept": JSON}).json()
-    assert metadata["7FE00010"]["BulkDataURI"].startswith(base + path)
     (part,) = pieces(strict.get(path, headers={"Accept": MULTI}))
     assert part.get("content-location").startswith(base + path)
     described = strict.options("/", headers={"Accept": "application/json"}).json()
@@ -848,6 +854,34 @@ def test_bulk_data_in_pieces_and_as_a_document(web: httpx.Client) -> None:
         assert piece.status_code == 206
         read += piece.content
     assert read == as_pdf.content
+
+
+@pytest.mark.parametrize("path", [f"/studies/{STUDY}", f"/studies/{STUDY}/series/{SERIES}", INSTANCE])
+@pytest.mark.parametrize("accept", [JSON, XML])
+def test_bulk_data_by_relative_urls(strict: httpx.Client, path: str, accept: str) -> None:
+    """`../…` is resolved against the URL of the metadata, whatever name the gateway goes by."""
+    answer = strict.get(f"{path}/metadata", headers={"Accept": accept})
+    found = re.search(r'(?:"BulkDataURI":"|<BulkData uri=")([^"]+)', answer.text)
+    assert found is not None
+    assert found[1].startswith("../")
+    got = httpx.get(urljoin(str(answer.url), found[1]), headers={"Accept": OCTETS})
+    assert got.status_code == 200, got.text
+    assert got.content == b"".join(archive.FRAMES)
+
+
+@row("C-CODE-503")
+def test_503_says_when_to_try_again(web: httpx.Client, data: Path) -> None:
+    with closing(sqlite3.connect(data / "index.sqlite")) as index:
+        index.execute("ALTER TABLE study RENAME TO elsewhere")
+        try:
+            answer = web.get("/studies", headers={"Accept": JSON})
+        finally:
+            index.execute("ALTER TABLE elsewhere RENAME TO study")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "try again" in answer.json()["detail"]
+    assert "elsewhere" not in answer.text
+    assert web.get("/studies", headers={"Accept": JSON}).status_code == 200
 
 
 @row("C-SEL-4")
