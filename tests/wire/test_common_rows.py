@@ -482,6 +482,24 @@ def test_locations_name_what_a_part_is_of(web: httpx.Client) -> None:
     assert "content-location" not in web.get("/studies").headers  # results represent no resource
 
 
+@row("C-HDR-3")
+@pytest.mark.parametrize(
+    ("path", "of"),
+    [
+        (f"{INSTANCE}/rendered", [f"{INSTANCE}/frames/{n}" for n in (1, 2, 3)]),
+        (f"{INSTANCE}/frames/3,1/rendered", [f"{INSTANCE}/frames/3", f"{INSTANCE}/frames/1"]),
+        (f"{LATIN}/rendered", [LATIN]),
+    ],
+)
+def test_rendered_parts_name_what_they_were_made_from(web: httpx.Client, path: str, of: list[str]) -> None:
+    answer = web.get(path, headers={"Accept": 'multipart/related; type="image/png"'})
+    assert answer.status_code == 200, answer.text
+    parts = pieces(answer)
+    root = str(web.base_url).rstrip("/")
+    assert all(part.body.startswith(b"\x89PNG") for part in parts)
+    assert [part.get("content-location") for part in parts] == [root + place for place in of]
+
+
 @row("C-HDR-4", "C-HDR-5")
 def test_lengths_where_there_is_nothing(web: httpx.Client, lenient: LiveServer) -> None:
     tag = web.get(f"{INSTANCE}/metadata").headers["etag"]
