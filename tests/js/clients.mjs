@@ -13,6 +13,7 @@ import dcmjs from "dcmjs";
 import dicomweb from "dicomweb-client";
 import XMLHttpRequest from "xhr2";
 
+console.log = console.debug = console.info = console.error; // standard output is for the report
 globalThis.XMLHttpRequest = XMLHttpRequest;
 dcmjs.log?.setLevel?.("silent");
 
