@@ -75,3 +75,5 @@ class InstanceLayout:
     length: int
     pixels: PixelLayout | None
     bulk: dict[str, BulkValue]
+    odd_meta: bool = False
+    """The file meta lacks, or contradicts, what the data set says: it is written anew on the way out (PS3.10 7.1)."""

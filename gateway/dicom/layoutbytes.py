@@ -38,6 +38,7 @@ def encode(layout: InstanceLayout) -> bytes:
             "implicit": layout.implicit,
             "big": layout.big_endian,
             "inflated": layout.inflated,
+            **({"odd": True} if layout.odd_meta else {}),
             "dataset": layout.dataset_offset,
             "length": layout.length,
             "pixels": {name: getattr(pixels, name) for name in _PLAIN} if pixels else None,
@@ -76,4 +77,5 @@ def decode(data: bytes) -> InstanceLayout:
         length=head["length"],
         pixels=pixels,
         bulk={path: BulkValue(*value) for path, value in head["bulk"].items()},
+        odd_meta="odd" in head,
     )

@@ -109,6 +109,7 @@ class Part10Reader:
         self._group_end = -1
         self._meta: dict[int, bytes] = {}
         self._meta_done = False
+        self._odd_meta = False
         self._transfer_syntax = ""
         self._implicit = False
         self._inflater: Inflater | None = None
@@ -309,6 +310,7 @@ class Part10Reader:
         for element, uid in ((2, sop_class), (3, instance)):
             if self._meta.get(element) is not None and self._meta_uid(element) != uid:
                 self._found(f"0002{element:04X}", "the file meta names another UID than the data set")
+            self._odd_meta |= not self._without_meta and self._meta_uid(element) != uid
         if self._without_meta:
             self.prefix = file_meta(self.identity, self._transfer_syntax)
 
@@ -354,6 +356,7 @@ class Part10Reader:
             length=self._length + shift,
             pixels=self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None,
             bulk=bulk,
+            odd_meta=self._odd_meta,
         )
 
     def _pixels(self, tokens: Tokenizer, pixels: Pixels, moved: int) -> PixelLayout:

@@ -110,7 +110,7 @@ class StudiesRetrieve:
         for stored, offer in chosen:
             location = request.base + stored.identity.path.url()
             if parts:
-                untouched = offer.stored and stored.transfer_syntax not in REWRITTEN
+                untouched = offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
                 size = stored.locator.length if untouched else None
                 parts.append(Part(offer.content_type, self._later(request, stored, offer), size, location))
                 continue

@@ -139,6 +139,8 @@ class StoredInstance:
     file_digest: bytes
     content_digest: bytes
     received: int
+    odd_meta: bool = False
+    """See InstanceLayout: what is sent is not as long as what is stored."""
 
 
 @dataclass(frozen=True, slots=True)

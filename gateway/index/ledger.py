@@ -21,7 +21,7 @@ from gateway.model import Level, PartitionId, VersionId
 
 _VERSION_COLUMNS = (
     "id, partition, revision, state, study_uid, series_uid, instance_uid, sop_class, transfer_syntax, store, "
-    'key, "offset", length, file_digest, content_digest, received, parts, reason'
+    'key, "offset", length, file_digest, content_digest, received, parts, reason, odd_meta'
 )
 
 
@@ -181,7 +181,7 @@ class Ledger:
             *(new.version, new.source.partition, 0, "current"),
             *(identity.study, identity.series, identity.instance, identity.sop_class, new.transfer_syntax),
             *(locator.store, locator.key, locator.offset, locator.length),
-            *(new.file_digest, new.content_digest, new.received, parts, ""),
+            *(new.file_digest, new.content_digest, new.received, parts, "", int(new.layout.odd_meta)),
         ]
 
     # -- out --------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class Ledger:
         """The versions, and what has to be made up anew from them."""
         for version, columns in self._versions.items():
             columns[2] = revisions[version]
-        marks = ",".join("?" * 18)
+        marks = ",".join("?" * 19)
         await self.db.many(
             f"INSERT INTO version ({_VERSION_COLUMNS}) VALUES ({marks})", list(self._versions.values())
         )

@@ -23,7 +23,7 @@ SMALL_LAYOUT = 4096
 ORDER = "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid"
 _VERSION = (
     "v.id, v.study_uid, v.series_uid, v.instance_uid, v.sop_class, v.transfer_syntax, v.store, v.key, "
-    'v."offset", v.length, v.file_digest, v.content_digest, v.received'
+    'v."offset", v.length, v.file_digest, v.content_digest, v.received, v.odd_meta'
 )
 _FROM = (
     "FROM study st JOIN series se ON se.study = st.id JOIN instance i ON i.series = se.id "
@@ -40,6 +40,7 @@ def _stored(row: Row) -> StoredInstance:
         file_digest=row["file_digest"],
         content_digest=row["content_digest"],
         received=row["received"],
+        odd_meta=bool(row["odd_meta"]),
     )
 
 

@@ -272,10 +272,21 @@ class Retrieve:
         return Body(PART10, DEFLATED_EXPLICIT_VR_LE, None, joined([only(meta), made]))
 
     async def _untouched(self, located: Located) -> Body:
+        if located.layout.odd_meta:
+            return await self._with_new_meta(located)
         locator = located.stored.locator
         span = Span(locator.offset, locator.offset + locator.length)
         chunks = await primed(read_span(self._store, locator.key, span))
         return Body(PART10, located.layout.transfer_syntax, locator.length, chunks)
+
+    async def _with_new_meta(self, located: Located) -> Body:
+        """The data set as it is stored behind a file meta that is true (PS3.18 10.4.3.3.1, R-I-3)."""
+        locator, syntax = located.stored.locator, located.layout.transfer_syntax
+        meta = file_meta(located.stored.identity, syntax)
+        begin = locator.offset + located.layout.dataset_offset
+        span = Span(begin, locator.offset + locator.length)
+        chunks = await primed(read_span(self._store, locator.key, span))
+        return Body(PART10, syntax, len(meta) + len(span), joined([only(meta), chunks]))
 
     async def _rewritten(self, located: Located) -> Body:
         layout = located.layout
