@@ -6,9 +6,13 @@ import json
 import math
 from typing import Any, TypeAlias
 
+from gateway.dicom.limits import LIMITS
 from gateway.errors import DicomError, LimitExceeded
 
 Dataset: TypeAlias = dict[str, Any]
+
+
+_GROUPS = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
 
 
 class Number(float):
@@ -44,7 +48,28 @@ def datasets(data: bytes) -> list[Dataset]:
     found = model if isinstance(model, list) else [model]
     if not found or not all(isinstance(dataset, dict) for dataset in found):
         raise DicomError("want a JSON array of data sets, each an object (PS3.18 F.2.1)")
+    return [_normal(dataset, 0) for dataset in found]
+
+
+def _normal(dataset: Dataset, depth: int) -> Dataset:
+    """Tags in upper case at every level (J-12)."""
+    if depth > LIMITS.depth:
+        raise LimitExceeded(f"sequences nested deeper than {LIMITS.depth}")
+    found: Dataset = {}
+    for name, member in dataset.items():
+        key = name.upper() if len(name) == 8 else name
+        if key in found:
+            raise DicomError(f"a data set has {key} twice (PS3.18 F.3.1)", tag=key)
+        found[key] = _normal_member(member, depth + 1)
     return found
+
+
+def _normal_member(member: Any, depth: int) -> Any:
+    values = member.get("Value") if isinstance(member, dict) else None
+    if not isinstance(values, list) or member.get("vr") not in ("SQ", None):
+        return member
+    items = [_normal(v, depth) if isinstance(v, dict) and not v.keys() & _GROUPS else v for v in values]
+    return {**member, "Value": items}
 
 
 def _members(pairs: list[tuple[str, Any]]) -> Dataset:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.dicom.jsonread import datasets
 from gateway.dicom.nativexmlread import dataset
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from gateway.http.studies_store import Parts
     from gateway.services.ingest import IngestSession
 
+T = TypeVar("T")
+
+# Of all instances of a request together: what is parsed is in memory.
 MOST_METADATA = 64 << 20
+# Longer documents are parsed in a thread.
+AT_ONCE = 64 << 10
 
 
 class MetadataParts:
@@ -29,6 +35,7 @@ class MetadataParts:
         self._bulk = Bulk(base)
         self._wanted: set[str] = set()
         self._json = 0
+        self._metadata = 0
         self.refused: list[Outcome] = []
 
     async def read(self, parts: Parts, root: MediaType) -> None:
@@ -50,7 +57,8 @@ class MetadataParts:
         held = bytearray()
         async for chunk in body:
             held += chunk
-            if len(held) > MOST_METADATA:
+            self._metadata += len(chunk)
+            if self._metadata > MOST_METADATA:
                 raise TooLarge(
                     f"metadata of more than {MOST_METADATA >> 20} MiB; send large values as bulk data"
                 )
@@ -60,12 +68,15 @@ class MetadataParts:
             self._json += 1
             if self._json > 1:
                 raise BadRequest("a second part of DICOM JSON: want one, with an array of all data sets")
-            found = datasets(bytes(held))
+            found = await self._read(datasets, bytes(held))
         else:
-            found = [dataset(bytes(held))]
+            found = [await self._read(dataset, bytes(held))]
         self._models += found
         for model in found:
             self._wanted.update(map(self._bulk.name, references(model)))
+
+    async def _read(self, parse: Callable[[bytes], T], document: bytes) -> T:
+        return parse(document) if len(document) < AT_ONCE else await asyncio.to_thread(parse, document)
 
     async def _bulk_part(self, media: MediaType, location: str, parts: Parts) -> None:
         if not self._models:
@@ -79,7 +90,7 @@ class MetadataParts:
             self.refused.append(Outcome(None, CANNOT_UNDERSTAND, detail))
             return
         syntax = media.get("transfer-syntax")
-        part = Spooled(media.essence.replace("video/h265", "video/H265"), syntax, location)
+        part = Spooled(self._bulk.spool, media.essence.replace("video/h265", "video/H265"), syntax, location)
         self._bulk.add(part)
         await part.fill(parts.body())
 
@@ -93,7 +104,7 @@ class MetadataParts:
             except (DicomError, CodecError) as error:
                 self._refuse(model, CANNOT_UNDERSTAND, error.detail)
             else:
-                await session.take(made.chunks(), remarks=made.encoded.remarks)
+                await session.take(made.chunks(), before=made.before)
 
     def _refuse(self, model: dict[str, Any], failure: int, detail: str) -> None:
         try:

@@ -77,6 +77,8 @@ def _stored(outcome: Outcome, base: str) -> Dataset:
     }
     if outcome.warnings:
         item["00081196"] = _number(outcome.warnings[0])
+    if outcome.original is not None:
+        item["04000561"] = _sequence([dict(outcome.original)])
     return dict(sorted(item.items()))
 
 

@@ -16,7 +16,7 @@ from gateway.render import headers
 
 _PREFIX = "1.2.840.10008.1.2.4."
 # What a decoded picture may have: a small file must not become a huge one.
-MOST_PIXELS = 1 << 28
+MOST_PIXELS = 1 << 26
 
 # Video, and RLE, tell too little of themselves: their description has to come with the metadata.
 UNDESCRIBED = {

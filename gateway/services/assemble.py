@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
 from gateway.dicom.encode import Encoded, Frames, Octets, encode, text_of
-from gateway.dicom.filemeta import file_meta
+from gateway.dicom.filemeta import IMPLEMENTATION_VERSION_NAME, file_meta
+from gateway.dicom.part10 import ReadWarning
+from gateway.dicom.patch import (
+    Change,
+    Modification,
+    Nonconforming,
+    Patch,
+    original_attributes,
+    patched,
+    remembered,
+)
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from gateway.render import received
 from gateway.render.pool import CodecPool
@@ -16,9 +27,10 @@ from gateway.services.ingest import (
     CANNOT_UNDERSTAND,
     DATA_SET_MISMATCH,
     TRANSFER_SYNTAX_UNSUPPORTED,
+    Before,
     Rejected,
 )
-from gateway.services.spool import Rewritten, Spooled
+from gateway.services.spool import Spool, Spooled
 
 OCTETS = "application/octet-stream"
 PIXELS, DOCUMENT, MIME_TYPE = "7FE00010", "00420011", "00420012"
@@ -31,11 +43,12 @@ _SLIDES = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A PS3.10 file in pieces, ready to be streamed; `remarks` are warnings of coercion."""
+    """A PS3.10 file in pieces, ready to be streamed, and what is to be said of it."""
 
     identity: Identity
     transfer_syntax: str
     encoded: Encoded
+    before: Before
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield file_meta(self.identity, self.transfer_syntax)
@@ -52,6 +65,7 @@ class Bulk:
     """Bulk data of one message by its Content-Location; relative and absolute forms of a URL are one."""
 
     def __init__(self, base: str) -> None:
+        self.spool = Spool()
         self._base = base
         self._parts: dict[str, list[Spooled]] = {}
 
@@ -75,9 +89,7 @@ class Bulk:
         return frames
 
     def close(self) -> None:
-        for parts in self._parts.values():
-            for part in parts:
-                part.close()
+        self.spool.close()
 
 
 def references(model: Mapping[str, Any]) -> Iterator[str]:
@@ -122,8 +134,19 @@ class Assemble:
                 return pixels.place
             return _single(bulk, path, uri)
 
-        encoded = encode({**model, **(pixels.members if pixels else {})}, resolve)
-        return Assembled(identity, pixels.transfer_syntax if pixels else EXPLICIT_VR_LE, encoded)
+        whole = {**model, **(pixels.members if pixels else {})}
+        encoded = await self._pool.run(encode, whole, resolve)
+        warnings = [ReadWarning("B000", "", remark) for remark in encoded.remarks]
+        if encoded.discarded:
+            names = ", ".join(encoded.discarded[:10])
+            warnings.append(ReadWarning("B006", "", f"{names}: no part of a data set, left out"))
+        original = None
+        if encoded.coerced:
+            original = _original(whole, encoded.coerced)
+            changes = Patch(tuple(remembered(whole, original)))
+            encoded = await self._pool.run(encode, patched(whole, changes), resolve)
+        syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
+        return Assembled(identity, syntax, encoded, Before(tuple(warnings), original))
 
     async def _pixels(self, model: Mapping[str, Any], bulk: Bulk) -> _Pixels | None:
         member = model.get(PIXELS)
@@ -139,19 +162,21 @@ class Assemble:
         if media in received.UNDESCRIBED:
             return _undescribed(model, parts, media)
         if media in received.CODESTREAMS:
-            return await self._codestreams(model, parts, media)
+            return await self._codestreams(model, parts, media, bulk.spool)
         if media in received.DECODED:
-            return await self._decoded(model, parts, media)
+            return await self._decoded(model, parts, media, bulk.spool)
         raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
 
-    async def _codestreams(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
+    async def _codestreams(
+        self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
+    ) -> _Pixels:
         frames: list[Octets] = []
         found: received.Described | None = None
         for part in parts:
             data = await part.whole()
-            stream, found = await self._pool.run(received.codestream, data, media)
-            source = part if len(stream) == len(data) else Rewritten(stream)
-            frames.append(Octets(source, len(stream)))
+            stream, described = await self._pool.run(received.codestream, data, media)
+            found = _alike(found, described, len(frames))
+            frames.append(Octets(await _placed(part, data, stream, spool), len(stream)))
         assert found is not None
         syntax = parts[0].transfer_syntax or found.transfer_syntax
         if syntax not in (found.transfer_syntax, *_LESS_STRICT.get(found.transfer_syntax, ())):
@@ -163,20 +188,24 @@ class Assemble:
         members = _members(model, found, len(frames)) | _lossy(model, found, len(frames), size)
         return _Pixels(Frames(tuple(frames)), syntax, members)
 
-    async def _decoded(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
-        frames: list[bytes] = []
+    async def _decoded(
+        self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
+    ) -> _Pixels:
+        frames, native = 0, Spooled(spool)
         found: received.Described | None = None
         for part in parts:
-            decoded, found = await self._pool.run(received.pixels, await part.whole(), media)
-            frames += decoded
+            decoded, described = await self._pool.run(received.pixels, await part.whole(), media)
+            found = _alike(found, described, frames)
+            frames += len(decoded)
+            for frame in decoded:
+                await native.add(frame)
         assert found is not None
         sop_class = text_of(model, "00080016")
         if found.bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
             raise Rejected(DATA_SET_MISMATCH, f"{found.bits} bits a sample: SOP class {sop_class} has 8")
-        data = b"".join(frames)
-        members = _members(model, found, len(frames))
+        members = _members(model, found, frames)
         members[PIXELS] = {"vr": "OW" if found.bits > 8 else "OB", "BulkDataURI": "made"}
-        return _Pixels(Octets(Rewritten(data), len(data)), EXPLICIT_VR_LE, members)
+        return _Pixels(Octets(native, native.length), EXPLICIT_VR_LE, members)
 
 
 _PREFIX = "1.2.840.10008.1.2.4."
@@ -198,6 +227,35 @@ class _Pixels:
     place: Octets | Frames
     transfer_syntax: str
     members: dict[str, Any]
+
+
+def _alike(first: received.Described | None, other: received.Described, number: int) -> received.Described:
+    """What describes all frames; lossy where one of them is. Raises Rejected where they differ."""
+    if first is None:
+        return other
+    lossy = first.lossy or other.lossy
+    if first.attributes() != other.attributes() or first.transfer_syntax != other.transfer_syntax:
+        raise Rejected(
+            DATA_SET_MISMATCH, f"part {number + 1} of Pixel Data is another kind of picture than the first"
+        )
+    return replace(first, lossy=lossy)
+
+
+async def _placed(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Spooled:
+    """Where the codestream lies: mostly within the part, else anew in the spool."""
+    at = data.find(stream)
+    if at >= 0:
+        return part.part(at, len(stream))
+    made = Spooled(spool)
+    await made.add(stream)
+    return made
+
+
+def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dict[str, Any]:
+    """The item of Original Attributes Sequence for values that their VRs could not hold (PS3.18 10.5.2)."""
+    changes = Patch(tuple(Change(one.path, {"vr": one.vr}) for one in coerced))
+    how = Modification(datetime.now(UTC), IMPLEMENTATION_VERSION_NAME, "CORRECT")
+    return original_attributes(patched(model, changes), changes, how, coerced)
 
 
 def _native(parts: Sequence[Spooled]) -> _Pixels:

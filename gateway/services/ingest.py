@@ -9,9 +9,10 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, Final
 
 from gateway.dicom.part10 import Part10Reader, ReadInstance, ReadWarning
 from gateway.errors import (
@@ -69,6 +70,19 @@ class Outcome:
     warning_details: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
     fresh: bool = True
+    original: Mapping[str, Any] | None = None
+    """The item of Original Attributes Sequence that was added, for what was coerced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What happened to an instance before it came here: warnings, and what was coerced."""
+
+    warnings: tuple[ReadWarning, ...] = ()
+    original: Mapping[str, Any] | None = None
+
+
+NOTHING_BEFORE: Final = Before()
 
 
 class Rejected(Exception):
@@ -113,14 +127,14 @@ class Ingest:
         source: Source,
         study: str | None,
         named: str | None,
-        remarks: Sequence[str] = (),
+        before: Before = NOTHING_BEFORE,
     ) -> asyncio.Task[Outcome]:
         """Consume the bytes of one instance; the task ends with its outcome, once durable.
 
         Raises only what `body` raises: then nothing of the instance is left.
         """
         await self._slots.acquire()
-        arrival = _Arrival(self._store, source, study, named, remarks)
+        arrival = _Arrival(self._store, source, study, named, before)
         try:
             await arrival.consume(body)
         except BaseException:
@@ -156,6 +170,7 @@ class Ingest:
             warnings=tuple(sorted({int(w.code, 16) for w in warnings})),
             warning_details=tuple(dict.fromkeys(w.message for w in warnings)),
             fresh=not isinstance(verdict, ReceivedAgain),
+            original=arrival.original,
         )
 
     def _discard(self, key: str) -> None:
@@ -183,13 +198,13 @@ class IngestSession:
         body: AsyncIterator[bytes],
         *,
         named_transfer_syntax: str | None = None,
-        remarks: Sequence[str] = (),
+        before: Before = NOTHING_BEFORE,
     ) -> None:
         """Consume one instance; returns when its bytes are read, while the store may still be syncing.
 
-        `remarks` say what was coerced before it came here (B000). Raises only what `body` raises.
+        Raises only what `body` raises.
         """
-        task = await self._ingest.receive(body, self._source, self._study, named_transfer_syntax, remarks)
+        task = await self._ingest.receive(body, self._source, self._study, named_transfer_syntax, before)
         self._tasks.append(task)
 
     async def finish(self) -> list[Outcome]:
@@ -206,9 +221,9 @@ class _Arrival:
         source: Source,
         study: str | None,
         named: str | None,
-        remarks: Sequence[str] = (),
+        before: Before,
     ) -> None:
-        self._remarks = tuple(ReadWarning("B000", "", remark) for remark in remarks)
+        self._before = before
         self.key: str | None = None
         self.identity: Identity | None = None
         self._store = store
@@ -227,7 +242,11 @@ class _Arrival:
 
     @property
     def warnings(self) -> tuple[ReadWarning, ...]:
-        return (*self._remarks, *(self._read.warnings if self._read is not None else ()))
+        return (*self._before.warnings, *(self._read.warnings if self._read is not None else ()))
+
+    @property
+    def original(self) -> Mapping[str, Any] | None:
+        return self._before.original
 
     async def consume(self, body: AsyncIterator[bytes]) -> None:
         """Read all of `body`, also after a failure, so that what follows it can be read."""

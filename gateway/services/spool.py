@@ -1,70 +1,115 @@
-"""Parts of a message kept until the message is complete: small ones in memory, others in temporary files."""
+"""Parts of a message kept until the message is complete: in memory while they are small together, then in a file."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import BinaryIO
 
-IN_MEMORY = 1 << 20
+from gateway.errors import StoreFull, StoreUnavailable
+
+IN_MEMORY = 4 << 20
 PIECE = 1 << 20
 
 
-class Spooled:
-    """The octets of one part. `close` must be called; a temporary file has no name and goes with it."""
+class Spool:
+    """One temporary file for a whole request, so that neither memory nor descriptors grow with its parts.
 
-    def __init__(self, media: str, transfer_syntax: str | None, location: str) -> None:
+    The file has no name: it goes when it is closed, also by a crash. It lies where TMPDIR says.
+    """
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._written = 0
+        self._pending = bytearray()
+
+    @property
+    def length(self) -> int:
+        return self._written + len(self._pending)
+
+    async def append(self, data: bytes) -> None:
+        """Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise."""
+        self._pending += data
+        if len(self._pending) >= IN_MEMORY:
+            pending, self._pending = bytes(self._pending), bytearray()
+            await asyncio.to_thread(self._write, pending)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            view = memoryview(data)
+            while view:
+                done = os.pwrite(self._file.fileno(), view, self._written)
+                self._written += done
+                view = view[done:]
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull("no room for temporary files") from error
+            raise StoreUnavailable("temporary files cannot be written") from error
+
+    async def read(self, start: int, length: int) -> bytes:
+        """At most `length` bytes from `start`; fewer where the file ends and what is in memory begins."""
+        if start < self._written:
+            assert self._file is not None
+            count = min(length, self._written - start)
+            return await asyncio.to_thread(os.pread, self._file.fileno(), count, start)
+        start -= self._written
+        return bytes(self._pending[start : start + length])
+
+    def close(self) -> None:
+        """Let go of all parts."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._pending = bytearray()
+
+
+class Spooled:
+    """The octets of one part: `length` of them from `start` of the spool."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        media: str = "application/octet-stream",
+        transfer_syntax: str | None = None,
+        location: str = "",
+    ) -> None:
         self.media = media
         self.transfer_syntax = transfer_syntax
         self.location = location
         self.length = 0
-        self._held: list[bytes] = []
-        self._file: BinaryIO | None = None
+        self._spool = spool
+        self._start = spool.length
 
     async def fill(self, body: AsyncIterator[bytes]) -> None:
-        """Take all of `body`."""
-        size = 0
+        """Take all of `body`; nothing else is appended to the spool meanwhile. Raises what `append` does."""
         async for chunk in body:
-            self._held.append(chunk)
-            size += len(chunk)
-            self.length += len(chunk)
-            if size >= IN_MEMORY:
-                await self._flush()
-                size = 0
-        if self._file is not None:
-            await self._flush()
+            await self.add(chunk)
 
-    async def _flush(self) -> None:
-        if self._file is None:
-            self._file = await asyncio.to_thread(tempfile.TemporaryFile)
-        held, self._held = self._held, []
-        await asyncio.to_thread(self._file.write, b"".join(held))
+    async def add(self, data: bytes) -> None:
+        """Put `data` behind what is there."""
+        await self._spool.append(data)
+        self.length += len(data)
+
+    def part(self, start: int, length: int) -> Spooled:
+        """Some of these octets."""
+        found = Spooled(self._spool, self.media, self.transfer_syntax, self.location)
+        found._start = self._start + start
+        found.length = length
+        return found
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """From the beginning, as often as is wanted, one reader at a time."""
-        if self._file is None:
-            for chunk in self._held:
-                yield chunk
-            return
-        await asyncio.to_thread(self._file.seek, 0)
-        while chunk := await asyncio.to_thread(self._file.read, PIECE):
+        """From the beginning, as often as is wanted."""
+        at, end = self._start, self._start + self.length
+        while at < end:
+            chunk = await self._spool.read(at, min(PIECE, end - at))
+            at += len(chunk)
             yield chunk
 
     async def whole(self) -> bytes:
         """All of it in memory: for what a codec has to see at once."""
         return b"".join([chunk async for chunk in self.chunks()])
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._held = []
-
-
-class Rewritten(Spooled):
-    """Octets that were made of a part, in its place."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__("application/octet-stream", None, "")
-        self.length = len(data)
-        self._held = [data]

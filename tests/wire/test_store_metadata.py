@@ -13,6 +13,7 @@ import pytest
 from gateway.dicom.nativexml import to_xml
 from PIL import Image
 from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
 from pydicom.uid import generate_uid
 from tests import build
 from tests.live import LiveServer
@@ -396,15 +397,86 @@ def test_what_cannot_be_put_together_is_said(
         assert _failure(answer) == reason
 
 
-@pytest.mark.row("S-46", "J-21", "S-W-B000")
-def test_what_is_coerced_is_said(server: LiveServer) -> None:
-    found = model(
-        t00180050={"vr": "DS", "Value": [0.1234567890123456789]}, t00020010={"vr": "UI", "Value": ["1.2"]}
-    )
+@pytest.mark.row("J-21", "S-71", "S-W-B000")
+def test_what_is_coerced_is_said_and_remembered(server: LiveServer) -> None:
+    long = "0.1234567890123456789"
+    item = {"00180050": {"vr": "DS", "Value": [1, "LONG"]}}
+    found = model(t00180050={"vr": "DS", "Value": ["LONG"]}, t00081140={"vr": "SQ", "Value": [item]})
+    body = as_json(found)[2].replace(b'"LONG"', long.encode())
+    answer = send(server, JSON, (JSON, "", body))
+    assert answer.status_code == 202, answer.text
+    (reported,) = answer.json()["00081199"]["Value"]
+    assert reported["00081196"]["Value"] == [0xB000]
+    ds = stored(server, found)
+    assert ds.SliceThickness == pytest.approx(float(long))
+    (original,) = ds.OriginalAttributesSequence
+    assert original.ReasonForTheAttributeModification == "CORRECT"
+    assert original.ModifyingSystem
+    assert original.ModifiedAttributesSequence[0].SliceThickness is None
+    kept = {
+        (one.SelectorAttribute, "SelectorSequencePointer" in one): one.NonconformingDataElementValue
+        for one in original.NonconformingModifiedAttributesSequence
+    }
+    assert kept[0x00180050, False].rstrip(b"\0") == long.encode()
+    assert kept[0x00180050, True].rstrip(b"\0") == b"1\\" + long.encode()
+    assert Dataset.from_json(reported["04000561"]["Value"][0]).keys() == original.keys()
+
+
+@pytest.mark.row("S-46", "S-72", "S-W-B006")
+def test_what_is_discarded_is_said(server: LiveServer) -> None:
+    found = model(t00020010={"vr": "UI", "Value": ["1.2"]}, t00080000={"vr": "UL", "Value": [1]})
     answer = send(server, JSON, as_json(found))
     assert answer.status_code == 202
-    assert answer.json()["00081199"]["Value"][0]["00081196"]["Value"] == [0xB000]
-    assert stored(server, found).SliceThickness == pytest.approx(0.12345678901235)
+    assert answer.json()["00081199"]["Value"][0]["00081196"]["Value"] == [0xB006]
+    assert "00020010" in answer.headers["warning"]
+    assert stored(server, found).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+
+
+@pytest.mark.row("S-73")
+def test_the_same_message_again_is_success(server: LiveServer) -> None:
+    found = model(t7FE00010=pixels(vr="OB"))
+    parts = [as_json(found), ("image/jpeg", "pixels", bytes(imagecodecs.jpeg8_encode(GREY, 80)))]
+    assert [send(server, JSON, *parts).status_code for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.row("J-12")
+def test_tags_in_lower_case_are_tags(server: LiveServer) -> None:
+    found = model(t7FE00010=pixels(vr="OB"))
+    text = as_json(found)[2].replace(b"7FE00010", b"7fe00010").replace(b"0020000D", b"0020000d")
+    data = bytes(imagecodecs.jpeg8_encode(GREY, 80))
+    assert send(server, JSON, (JSON, "", text), ("image/jpeg", "pixels", data)).status_code == 200
+    assert stored(server, found).file_meta.TransferSyntaxUID == PREFIX + "50"
+
+
+@pytest.mark.row("S-50", "S-53")
+def test_several_pngs_are_frames(server: LiveServer) -> None:
+    frames = [np.roll(DEEP, n, axis=1) for n in range(3)]
+    found = model(t7FE00010=pixels("p", "OB"))
+    parts = [("image/png", f"p/frames/{n}", png(frame)) for n, frame in enumerate(frames, 1)]
+    assert send(server, JSON, as_json(found), *parts).status_code == 200
+    ds = stored(server, found)
+    assert (ds.NumberOfFrames, ds.PixelData) == (3, b"".join(frame.tobytes() for frame in frames))
+
+
+@pytest.mark.row("S-61")
+def test_boxes_are_removed_frame_by_frame(server: LiveServer) -> None:
+    frames = [np.roll(DEEP, n, axis=1) for n in range(2)]
+    bare = [bytes(imagecodecs.jpeg2k_encode(f, reversible=True, codecformat="j2k")) for f in frames]
+    boxed = [bytes(imagecodecs.jpeg2k_encode(f, reversible=True, codecformat="jp2")) for f in frames]
+    found = model(t7FE00010=pixels("p", "OB"))
+    answer = send(server, JSON, as_json(found), *(("image/jp2", "p", data) for data in boxed))
+    assert answer.status_code == 200, answer.text
+    fragments = generate_frames(stored(server, found).PixelData, number_of_frames=2)
+    for fragment, expected in zip(fragments, bare, strict=True):
+        assert fragment.rstrip(b"\0") == expected.rstrip(b"\0")
+
+
+@pytest.mark.row("S-50", "S-83")
+def test_frames_of_different_kinds_are_no_image(server: LiveServer) -> None:
+    found = model(t7FE00010=pixels("p", "OB"))
+    pictures = [bytes(imagecodecs.jpegls_encode(a)) for a in (DEEP, GREY)]
+    answer = send(server, JSON, as_json(found), *(("image/jls", "p", data) for data in pictures))
+    assert (answer.status_code, _failure(answer)) == (409, 0xA900)
 
 
 @pytest.mark.row("S-2", "S-75")
@@ -440,3 +512,31 @@ def test_bulk_data_is_not_held_in_memory(server: LiveServer) -> None:
     answer = httpx.post(f"{server.root}/studies", content=body(), headers=headers, timeout=300)
     assert answer.status_code == 200, answer.text
     assert psutil.Process(server.process.pid).memory_info().rss < 250 << 20
+
+
+@pytest.mark.long
+@pytest.mark.row("S-48", "S-50")
+def test_thousands_of_small_frames_are_not_held_in_memory(server: LiveServer) -> None:
+    """4,000 codestreams of 80 kB: as many parts, in neither memory nor descriptors."""
+    import psutil
+
+    noise = np.random.default_rng(1).integers(0, 4096, (230, 230), "u2")
+    data = bytes(imagecodecs.jpegls_encode(noise))
+    count = (320 << 20) // len(data)
+    found = model(t7FE00010=pixels("p", "OB"), t00280008={"vr": "IS", "Value": [count]})
+    head, headers = message(JSON, as_json(found))
+    closing = b"--b0undary--\r\n"
+
+    def body() -> Any:
+        yield head.removesuffix(closing)
+        for _ in range(count):
+            yield b"--b0undary\r\nContent-Type: image/jls\r\nContent-Location: p\r\n\r\n" + data + b"\r\n"
+        yield closing
+
+    process = psutil.Process(server.process.pid)
+    answer = httpx.post(f"{server.root}/studies", content=body(), headers=headers, timeout=300)
+    assert answer.status_code == 200, answer.text
+    assert process.memory_info().rss < 250 << 20
+    assert process.num_fds() < 200
+    frame = httpx.get(f"{server.root}{url(found)}/frames/{count}", headers={"Accept": OCTETS})
+    assert frame.content == noise.tobytes()
