@@ -10,18 +10,14 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from time import monotonic
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from gateway.errors import ObjectChanged, StoreError
 from gateway.model import Span
 from gateway.store.base import Found, ObjectStore, Place, Stored
 from gateway.store.files import Files
-from gateway.store.s3 import S3Store
 
 SIGN = "@"
-RECHECK_SECONDS = 1.0
 
 
 def key_of(url: str, mark: str, path: str) -> str:
@@ -66,45 +62,6 @@ class Folder(Files):
 
 def _mark(found: os.stat_result) -> str:
     return f"{found.st_size:x}-{found.st_mtime_ns:x}"
-
-
-class Bucket(S3Store):
-    """A bucket, or what is below a prefix in it; an object's mark is its length and the time of its change.
-
-    Whether an object is what it was is asked at most once a second for each.
-    """
-
-    def __init__(self, bucket: str, prefix: str, *, url: str, **options: Any) -> None:
-        super().__init__(bucket, prefix, **options)
-        self._url = url
-        self._checked: dict[str, float] = {}
-
-    def _path(self, key: str) -> str:
-        return self._prefix + parts_of(key)[2]
-
-    async def stat(self, key: str) -> Stored:
-        stored = await super().stat(key)
-        _, mark, path = parts_of(key)
-        if _stored_mark(stored) != mark:
-            raise ObjectChanged(f"'{path}' has changed since it was indexed")
-        return stored
-
-    async def _range(self, key: str, start: int, stop: int) -> bytes:
-        if monotonic() - self._checked.get(key, -RECHECK_SECONDS) >= RECHECK_SECONDS:
-            if len(self._checked) > 10_000:
-                self._checked.clear()
-            await self.stat(key)
-            self._checked[key] = monotonic()
-        return await super()._range(key, start, stop)
-
-    async def found(self) -> AsyncIterator[Found]:
-        async for stored in self.list(""):
-            mark = _stored_mark(stored)
-            yield Found(key_of(self._url, mark, stored.key), stored.key, stored.length)
-
-
-def _stored_mark(stored: Stored) -> str:
-    return f"{stored.length:x}-{int(stored.modified):x}"
 
 
 class WithPlaces:

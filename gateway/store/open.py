@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from gateway.errors import BadParameter
 from gateway.store.base import ObjectStore, Place
 from gateway.store.filesystem import FilesystemStore
+from gateway.store.inplace import Folder
 
 S = TypeVar("S")
 
@@ -34,12 +35,12 @@ def open_store(url: str, *, endpoint: str | None = None) -> ObjectStore:
 
 def open_place(url: str, *, endpoint: str | None = None) -> Place:
     """Where objects lie that are not ours: `file:///folder` or `s3://bucket/prefix`. Raises BadParameter."""
-    from gateway.store.inplace import Bucket, Folder
-
     parts = urlsplit(url)
     if parts.scheme == "file" and Path(unquote(parts.path)).is_dir():
         return Folder(url)
     if parts.scheme == "s3" and parts.netloc:
+        from gateway.store.inplace_s3 import Bucket  # its clients take a moment to import
+
         return _s3(parts.netloc, parts.path, endpoint, partial(Bucket, url=url))
     expected = "a folder, or s3://bucket/prefix"
     raise BadParameter(f"'{url}': want {expected}", parameter="PATH", expected=expected)
