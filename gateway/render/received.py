@@ -18,13 +18,10 @@ _PREFIX = "1.2.840.10008.1.2.4."
 # What a decoded picture may have: a small file must not become a huge one.
 MOST_PIXELS = 1 << 26
 
-# Video, and RLE, tell too little of themselves: their description has to come with the metadata.
-UNDESCRIBED = {
-    "video/mpeg": _PREFIX + "101",
-    "video/mp4": _PREFIX + "102",
-    "video/H265": _PREFIX + "107",
-    "image/dicom-rle": "1.2.840.10008.1.2.5",
-}
+# Where a description comes with the metadata, a video need not be one that can be read here.
+VIDEOS = {"video/mpeg": _PREFIX + "101", "video/mp4": _PREFIX + "102", "video/H265": _PREFIX + "107"}
+# RLE tells too little of itself: its description has to come with the metadata.
+UNDESCRIBED = {"image/dicom-rle": "1.2.840.10008.1.2.5"}
 CODESTREAMS = frozenset(
     {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc", "image/jxl"}
 )
@@ -76,6 +73,7 @@ def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
 
 def _jpeg(data: bytes) -> Described:
     header = headers.jpeg(data)
+    _check_samples(header.components)
     frame, selection = _process(data)
     if frame == 0xF7:
         syntax, lossy = (_PREFIX + "80", "") if selection == 0 else (_PREFIX + "81", "ISO_14495_1")
@@ -94,6 +92,12 @@ def _jpeg(data: bytes) -> Described:
     return Described(
         syntax, header.rows, header.columns, header.components, header.precision, photometric, lossy=lossy
     )
+
+
+def _check_samples(count: int) -> None:
+    """One or three, as PS3.3 C.7.6.3.1.2 has it; opacity and CMYK have no photometric interpretation."""
+    if count not in (1, 3):
+        raise CodecError(f"a picture of {count} components: want 1 or 3")
 
 
 def _process(data: bytes) -> tuple[int, int]:
@@ -119,6 +123,7 @@ def _is_subsampled(data: bytes) -> bool:
 
 def _jpeg2000(data: bytes) -> Described:
     header = headers.jpeg2000(data)
+    _check_samples(header.components)
     reversible, transformed, high_throughput = _coding(data)
     if high_throughput:
         syntax = _PREFIX + ("201" if reversible else "203")
@@ -154,10 +159,14 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     """What JPEG XL does not say in its header, loss, is assumed; a recompressed JPEG says so by a box."""
     header = headers.jpegxl(data)
     again = b"jbrd" in data[:4096] and data.startswith(headers.JXL_BOXES)
-    array = imagecodecs.jpegxl_decode(data)
+    if header.rows * header.columns > MOST_PIXELS:
+        raise CodecError(f"a picture of {header.columns} by {header.rows} is too large")
+    try:
+        array = imagecodecs.jpegxl_decode(data)
+    except (RuntimeError, ValueError) as error:
+        raise CodecError(f"the JPEG XL picture cannot be decoded: {error}") from error
     samples = 1 if array.ndim == 2 else array.shape[2]
-    if samples not in (1, 3):
-        raise CodecError(f"the JPEG XL picture has {samples} channels: want 1 or 3")
+    _check_samples(samples)
     syntax = _PREFIX + ("111" if again else "112")
     photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
     stream = data if again else headers.bare_jpegxl(data)

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
+from gateway.render.receivedvideo import STREAMS_ALONE
 
 # Up to here frames are counted from the first one on; beyond, the nearest key frame is looked for.
 COUNTED = 300
@@ -84,7 +85,7 @@ def remuxed(source: Source, path: Path) -> None:
 @contextmanager
 def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        with av.open(source, "r") as container:
+        with av.open(source, "r", container_options=STREAMS_ALONE) as container:
             if not container.streams.video:
                 raise CodecError("the pixel data holds no video that can be decoded")
             stream = container.streams.video[0]

@@ -20,8 +20,9 @@ from gateway.dicom.patch import (
     patched,
     remembered,
 )
+from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
-from gateway.render import received
+from gateway.render import received, receivedvideo
 from gateway.render.pool import CodecPool
 from gateway.services.ingest import (
     CANNOT_UNDERSTAND,
@@ -159,6 +160,8 @@ class Assemble:
             raise Rejected(CANNOT_UNDERSTAND, "the frames of Pixel Data are of different media types")
         if media == OCTETS:
             return _native(parts)
+        if media in received.VIDEOS:
+            return await self._video(model, parts, media)
         if media in received.UNDESCRIBED:
             return _undescribed(model, parts, media)
         if media in received.CODESTREAMS:
@@ -166,6 +169,28 @@ class Assemble:
         if media in received.DECODED:
             return await self._decoded(model, parts, media, bulk.spool)
         raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
+
+    async def _video(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
+        """Unchanged, in one fragment where its length allows (PS3.5 A.4); described by itself where need be."""
+        if len(parts) > 1:
+            raise Rejected(CANNOT_UNDERSTAND, f"{media} comes in one part (PS3.18 8.7.3.3.2)")
+        (part,) = parts
+        place = Frames((Octets(part, part.length),))
+        try:
+            found = await self._pool.run(receivedvideo.described, part.opened())
+        except CodecError as error:
+            missing = _missing(model)
+            if missing:
+                raise Rejected(
+                    TRANSFER_SYNTAX_UNSUPPORTED, f"{error.detail}; and {missing} is missing"
+                ) from error
+            return _Pixels(place, part.transfer_syntax or received.VIDEOS[media], {})
+        members = _agreeing(model, found.attributes(), _DESCRIBING[:3])
+        if not text_of(model, "00280009"):
+            members |= found.timing()
+        native = found.rows * found.columns * 3 * (1 if found.bits == 8 else 2) * found.frames
+        members |= _lossy(model, found.method, native, part.length)
+        return _Pixels(place, part.transfer_syntax or found.transfer_syntax, members)
 
     async def _codestreams(
         self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
@@ -185,7 +210,8 @@ class Assemble:
                 f"the part says transfer syntax {syntax}, its codestream is {found.transfer_syntax}",
             )
         size = sum(frame.length for frame in frames)
-        members = _members(model, found, len(frames)) | _lossy(model, found, len(frames), size)
+        native = found.rows * found.columns * found.samples * ((found.bits + 7) // 8) * len(frames)
+        members = _members(model, found, len(frames)) | _lossy(model, found.lossy, native, size)
         return _Pixels(Frames(tuple(frames)), syntax, members)
 
     async def _decoded(
@@ -267,30 +293,37 @@ def _native(parts: Sequence[Spooled]) -> _Pixels:
     return _Pixels(Octets(parts[0], parts[0].length), EXPLICIT_VR_LE, {})
 
 
+def _missing(model: Mapping[str, Any]) -> str:
+    """The first of the attributes without which nobody can read pixels, '' where all are there."""
+    missing = next((tag for tag in _DESCRIBING if not text_of(model, tag)), "")
+    return f"({missing[:4]},{missing[4:]})" if missing else ""
+
+
 def _undescribed(model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
-    missing = [tag for tag in _DESCRIBING if not text_of(model, tag)]
-    if missing:
-        raise Rejected(
-            DATA_SET_MISMATCH, f"({missing[0][:4]},{missing[0][4:]}) is missing, and {media} does not say it"
-        )
-    if media.startswith("video/") and len(parts) > 1:
-        raise Rejected(CANNOT_UNDERSTAND, f"{media} comes in one part (PS3.18 8.7.3.3.2)")
+    if missing := _missing(model):
+        raise Rejected(DATA_SET_MISMATCH, f"{missing} is missing, and {media} does not say it")
     frames = Frames(tuple(Octets(part, part.length) for part in parts))
     return _Pixels(frames, parts[0].transfer_syntax or received.UNDESCRIBED[media], {})
 
 
-def _members(model: Mapping[str, Any], found: received.Described, frames: int) -> dict[str, Any]:
-    """What the picture says where the metadata is silent; where both speak they must agree (S-53)."""
+def _agreeing(model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]) -> dict[str, Any]:
+    """What the picture says where the metadata is silent; of `strict` both must say the same (S-53)."""
     members: dict[str, Any] = {}
-    for tag, member in found.attributes().items():
+    for tag, member in found.items():
         given = text_of(model, tag)
         if not given:
             members[tag] = member
-        elif tag in _DESCRIBING[:3] and given != str(member["Value"][0]):
+        elif tag in strict and given != str(member["Value"][0]):
             raise Rejected(
                 DATA_SET_MISMATCH,
                 f"({tag[:4]},{tag[4:]}) is {given[:20]} in the metadata and {member['Value'][0]} in the picture",
             )
+    return members
+
+
+def _members(model: Mapping[str, Any], found: received.Described, frames: int) -> dict[str, Any]:
+    """The description, and as many frames as came."""
+    members = _agreeing(model, found.attributes(), _DESCRIBING[:3])
     given = text_of(model, "00280008")
     if frames > 1 and not given:
         members["00280008"] = {"vr": "IS", "Value": [frames]}
@@ -299,15 +332,14 @@ def _members(model: Mapping[str, Any], found: received.Described, frames: int) -
     return members
 
 
-def _lossy(model: Mapping[str, Any], found: received.Described, frames: int, size: int) -> dict[str, Any]:
-    """PS3.3 C.7.6.1.1.5: loss is never forgotten."""
-    if not found.lossy or text_of(model, "00282110"):
+def _lossy(model: Mapping[str, Any], method: str, native: int, size: int) -> dict[str, Any]:
+    """PS3.3 C.7.6.1.1.5: loss is never forgotten. `native` bytes became `size`."""
+    if not method or text_of(model, "00282110"):
         return {}
-    native = found.rows * found.columns * found.samples * ((found.bits + 7) // 8) * frames
     return {
         "00282110": {"vr": "CS", "Value": ["01"]},
         "00282112": {"vr": "DS", "Value": [f"{native / max(size, 1):.4g}"]},
-        "00282114": {"vr": "CS", "Value": [found.lossy]},
+        "00282114": {"vr": "CS", "Value": [method]},
     }
 
 

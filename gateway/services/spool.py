@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gateway.errors import StoreFull, StoreUnavailable
 
@@ -54,9 +55,14 @@ class Spool:
     async def read(self, start: int, length: int) -> bytes:
         """At most `length` bytes from `start`; fewer where the file ends and what is in memory begins."""
         if start < self._written:
+            return await asyncio.to_thread(self.read_now, start, length)
+        return self.read_now(start, length)
+
+    def read_now(self, start: int, length: int) -> bytes:
+        """As `read`, blocking."""
+        if start < self._written:
             assert self._file is not None
-            count = min(length, self._written - start)
-            return await asyncio.to_thread(os.pread, self._file.fileno(), count, start)
+            return os.pread(self._file.fileno(), min(length, self._written - start), start)
         start -= self._written
         return bytes(self._pending[start : start + length])
 
@@ -110,6 +116,39 @@ class Spooled:
             at += len(chunk)
             yield chunk
 
+    def opened(self) -> BinaryIO:
+        """As a file, for those who read by position in a thread; nothing is added to the spool meanwhile."""
+        return io.BufferedReader(_Octets(self._spool, self._start, self.length), PIECE)
+
     async def whole(self) -> bytes:
         """All of it in memory: for what a codec has to see at once."""
         return b"".join([chunk async for chunk in self.chunks()])
+
+
+class _Octets(io.RawIOBase):
+    def __init__(self, spool: Spool, start: int, length: int) -> None:
+        self._spool = spool
+        self._start = start
+        self._length = length
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(len(buffer), max(0, self._length - self._at))
+        data = self._spool.read_now(self._start + self._at, count) if count else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

@@ -17,6 +17,7 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import generate_uid
 from tests import build
 from tests.live import LiveServer
+from tests.render.test_received import film
 
 SC = "1.2.840.10008.5.1.4.1.1.7"
 PREFIX = "1.2.840.10008.1.2.4."
@@ -277,6 +278,30 @@ def test_video_is_one_part(server: LiveServer) -> None:
     )
     ds = stored(server, found)
     assert ds.file_meta.TransferSyntaxUID == PREFIX + "102"
+
+
+@pytest.mark.row("S-51", "S-53", "S-62", "S-67")
+def test_a_film_describes_itself(server: LiveServer) -> None:
+    data = film("libx264")
+    found = model("1.2.840.10008.5.1.4.1.1.77.1.4.1", t7FE00010=pixels("v", "OB"))
+    answer = send(server, JSON, as_json(found), ("video/mp4", "v", data))
+    assert answer.status_code == 200, answer.text
+    ds = stored(server, found)
+    assert ds.file_meta.TransferSyntaxUID == PREFIX + "102"
+    assert (ds.Rows, ds.Columns, ds.NumberOfFrames, ds.FrameTime) == (96, 128, 5, 40)
+    assert (ds.PhotometricInterpretation, ds.LossyImageCompressionMethod) == (
+        "YBR_PARTIAL_420",
+        "ISO_14496_10",
+    )
+    again = httpx.get(f"{server.root}{url(found)}/bulkdata/7FE00010", headers={"Accept": "video/mp4"})
+    assert again.content.rstrip(b"\0") == data.rstrip(b"\0")
+
+
+@pytest.mark.row("S-53", "S-54")
+def test_a_film_that_nobody_can_read_wants_a_description(server: LiveServer) -> None:
+    found = model(t7FE00010=pixels("v", "OB"))
+    answer = send(server, JSON, as_json(found), ("video/mp4", "v", b"\0\0\0\x18ftypmp42" + bytes(500)))
+    assert (answer.status_code, _failure(answer)) == (409, 0xC122)
 
 
 @pytest.mark.row("S-52", "R-B-12")

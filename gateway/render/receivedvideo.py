@@ -1,0 +1,122 @@
+"""What a video that comes as bulk data says of itself (PS3.18 10.5.2; PS3.5 8.2.5 to 8.2.8, PS3.3 C.7.6.3, C.7.6.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+
+from gateway.errors import CodecError
+
+_PREFIX = "1.2.840.10008.1.2.4."
+# Streams that a decoder of High Profile takes as well (ISO 14496-10 A.2).
+_AVC_PROFILES = frozenset({"Constrained Baseline", "Main", "High"})
+# PS3.3 C.7.6.1.1.5.1.
+_METHODS = {"mpeg2video": "ISO_13818_2", "h264": "ISO_14496_10", "hevc": "ISO_23008_2"}
+
+# What other formats name (playlists, sessions) would be fetched from wherever they say.
+STREAMS_ALONE = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,mpegts,mpeg,mpegvideo,h264,hevc",
+    "protocol_whitelist": "",
+}
+
+
+class Source(Protocol):
+    """Bytes of a stream, read by position."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """`rate` is in frames a second, None where the stream does not say it."""
+
+    transfer_syntax: str
+    rows: int
+    columns: int
+    bits: int
+    frames: int
+    rate: Fraction | None
+    method: str
+
+    def attributes(self) -> dict[str, Any]:
+        """The Image Pixel Description macro and Number of Frames as DICOM JSON members."""
+        numbers = {
+            "00280002": 3,
+            "00280006": 0,
+            "00280010": self.rows,
+            "00280011": self.columns,
+            "00280100": 8 if self.bits == 8 else 16,
+            "00280101": self.bits,
+            "00280102": self.bits - 1,
+            "00280103": 0,
+        }
+        return {
+            "00280004": {"vr": "CS", "Value": ["YBR_PARTIAL_420"]},
+            "00280008": {"vr": "IS", "Value": [self.frames]},
+            **{tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
+        }
+
+    def timing(self) -> dict[str, Any]:
+        """Frame Time, which Frame Increment Pointer points to."""
+        if self.rate is None:
+            return {}
+        return {
+            "00181063": {"vr": "DS", "Value": [f"{float(1000 / self.rate):.8g}"]},
+            "00280009": {"vr": "AT", "Value": ["00181063"]},
+        }
+
+
+def described(source: Source) -> Video:
+    """Blocking; nothing is decoded. Raises CodecError, also where DICOM has no transfer syntax for it."""
+    try:
+        with av.open(source, "r", container_options=STREAMS_ALONE) as container:
+            if not container.streams.video:
+                raise CodecError("the file holds no video")
+            stream = container.streams.video[0]
+            codec: Any = stream.codec_context  # None for a codec that is not known
+            if codec is None:
+                raise CodecError("the video is of an unknown codec")
+            syntax, bits = _syntax(codec)
+            rows, columns, rate = codec.height, codec.width, stream.average_rate
+            if not rows or not columns:
+                raise CodecError("the video does not say its size")
+            frames = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
+    except (av.FFmpegError, ValueError, EOFError) as error:
+        raise CodecError(f"the video cannot be read: {error}") from error
+    return Video(syntax, rows, columns, bits, frames, rate, _METHODS[codec.name])
+
+
+def _syntax(codec: Any) -> tuple[str, int]:
+    """The transfer syntax by profile and level, and bits stored."""
+    name, profile, level = codec.name, codec.profile or "", _level(codec)
+    if codec.pix_fmt not in ("yuv420p", "yuvj420p", "yuv420p10le"):
+        raise CodecError(f"the video has samples of {codec.pix_fmt}: want 4:2:0")
+    if name == "mpeg2video" and profile in ("Main", "Simple"):
+        return _PREFIX + ("100" if codec.width <= 720 and codec.height <= 576 else "101"), 8
+    if name == "h264" and profile in _AVC_PROFILES and level <= 42:
+        return _PREFIX + ("102" if level <= 41 else "104"), 8
+    if name == "hevc" and profile in ("Main", "Main 10") and level <= 153:
+        return (_PREFIX + "107", 8) if profile == "Main" else (_PREFIX + "108", 10)
+    raise CodecError(f"a video of {name}, profile '{profile}', level {level} has no transfer syntax in PS3.5")
+
+
+def _level(codec: Any) -> int:
+    """As the stream codes it: 10 times the level of H.264, 30 times that of H.265 (ISO 14496-10 A.3, 23008-2 A.4)."""
+    data = bytes(codec.extradata or b"")
+    if codec.name == "h264":
+        if data[:1] == b"\x01" and len(data) > 3:  # AVCDecoderConfigurationRecord
+            return data[3]
+        at = next(
+            (i for i in range(len(data) - 7) if data[i : i + 3] == b"\0\0\1" and data[i + 3] & 31 == 7), -1
+        )
+        return data[at + 6] if at >= 0 else 0
+    if codec.name == "hevc" and data[:1] == b"\x01" and len(data) > 12:  # HEVCDecoderConfigurationRecord
+        return data[12]
+    return 0
