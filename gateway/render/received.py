@@ -171,7 +171,8 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
     stream = data if again else headers.bare_jpegxl(data)
     found = Described(
-        *(syntax, header.rows, header.columns, samples, header.precision, photometric), lossy="ISO_18181_1"
+        *(syntax, header.rows, header.columns, samples, header.precision, photometric),
+        lossy="ISO_10918_1" if again else "ISO_18181_1",
     )
     return stream, found
 

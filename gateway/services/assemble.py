@@ -211,7 +211,8 @@ class Assemble:
             )
         size = sum(frame.length for frame in frames)
         native = found.rows * found.columns * found.samples * ((found.bits + 7) // 8) * len(frames)
-        members = _members(model, found, len(frames)) | _lossy(model, found.lossy, native, size)
+        lossy = "" if syntax == _JXL_LOSSLESS else found.lossy  # whoever sends it knows, JPEG XL does not say
+        members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
         return _Pixels(Frames(tuple(frames)), syntax, members)
 
     async def _decoded(
@@ -235,8 +236,10 @@ class Assemble:
 
 
 _PREFIX = "1.2.840.10008.1.2.4."
+_JXL_LOSSLESS = _PREFIX + "110"
 # A codestream of the key is one of these too: they ask less (PS3.5 A.4).
 _LESS_STRICT = {
+    _PREFIX + "50": (_PREFIX + "51",),
     _PREFIX + "70": (_PREFIX + "57",),
     _PREFIX + "80": (_PREFIX + "81",),
     _PREFIX + "90": (_PREFIX + "91", _PREFIX + "92", _PREFIX + "93"),
