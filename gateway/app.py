@@ -76,7 +76,7 @@ class Gateway:
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
         self.rendered = Rendered(self.retrieve, self.freshness, self.pool)
-        self.documents = Documents(self.retrieve, self.rendered)
+        self.documents = Documents(self.retrieve, self.rendered, self.pool)
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)

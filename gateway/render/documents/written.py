@@ -1,0 +1,76 @@
+"""A report as HTML and as plain text (PS3.18 Table 8.7.4-1, category Text). No scripts, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+from gateway.render.attributes import Attributes
+from gateway.render.documents.report import Line, Report, read
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}th{text-align:left;padding-right:1.5rem;font-weight:600}"
+    "td,th{vertical-align:top}ul{list-style:none;padding-left:1.25rem}"
+    ".n{color:#767676;font-size:.8em;margin-right:.5em}.r{color:#767676;font-size:.8em}"
+    "b{font-weight:600}p{margin:0;white-space:pre-wrap}"
+)
+_RELATIONS = {
+    "HAS CONCEPT MOD": "modifier",
+    "HAS OBS CONTEXT": "context",
+    "HAS ACQ CONTEXT": "acquisition",
+    "HAS PROPERTIES": "property",
+    "INFERRED FROM": "inferred from",
+    "SELECTED FROM": "selected from",
+}
+
+
+def html(attributes: Attributes, charset: str) -> str:
+    """An HTML5 page; `charset` is what it will be encoded in."""
+    report = read(attributes)
+    title = escape(report.title)
+    about = "".join(f"<tr><th>{escape(label)}<td>{escape(value)}" for label, value in report.about)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="{escape(charset)}"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n<table>{about}</table>\n"
+        f"{_tree(report)}</body></html>\n"
+    )
+
+
+def _tree(report: Report) -> str:
+    out: list[str] = []
+    depth = -1
+    for line in report.lines:
+        while depth < line.depth:
+            out.append("<ul>\n")
+            depth += 1
+        while depth > line.depth:
+            out.append("</ul>\n")
+            depth -= 1
+        out.append(f"<li>{_shown(line)}\n")
+    out.append("</ul>\n" * (depth + 1))
+    return "".join(out)
+
+
+def _shown(line: Line) -> str:
+    relation = _RELATIONS.get(line.relation, "")
+    number = f'<span class="n">{line.number}</span>' if line.number else ""
+    kind = f' <span class="r">{relation}</span>' if relation else ""
+    tag = "h2" if line.heading and line.depth == 0 else "h3" if line.heading else "b"
+    label = f"<{tag}>{number}{escape(line.name)}{kind}</{tag}>" if line.name else f"{number}{kind}"
+    return label + "".join(f"<p>{escape(value)}</p>" for value in line.values)
+
+
+def plain(attributes: Attributes) -> str:
+    """Lines of text, indented by depth."""
+    report = read(attributes)
+    out = [report.title, "=" * min(len(report.title), 72), ""]
+    out += [f"{label}: {value}" for label, value in report.about]
+    out.append("")
+    for line in report.lines:
+        relation = _RELATIONS.get(line.relation, "")
+        label = f"{line.name} [{relation}]" if relation else line.name
+        values = "; ".join(line.values)
+        text = f"{line.number} {label}: {values}" if values else f"{line.number} {label}"
+        indent = "  " * line.depth
+        out += [indent + piece for piece in text.strip().splitlines()]
+    return "\n".join(out) + "\n"
