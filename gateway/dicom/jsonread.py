@@ -60,6 +60,8 @@ def _normal(dataset: Dataset, depth: int) -> Dataset:
         key = name.upper() if len(name) == 8 else name
         if key in found:
             raise DicomError(f"a data set has {key} twice (PS3.18 F.3.1)", tag=key)
+        if isinstance(member, dict) and not isinstance(member.get("vr", ""), str | None):
+            raise DicomError(f"{key}: the vr is no string", tag=key)
         found[key] = _normal_member(member, depth + 1)
     return found
 

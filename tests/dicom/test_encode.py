@@ -290,6 +290,8 @@ def test_groups_that_are_the_writers_are_left_out() -> None:
         ('{"00100020": {"vr": "LO", "Value": ["a"], "InlineBinary": "AAAA"}}', "want one of them"),
         ('{"00100020": {"vr": "XX", "Value": ["a"]}}', "no VR"),
         ('{"00111020": {"Value": ["a"]}}', "no VR"),
+        ('{"00111020": {"vr": ["LO"], "Value": ["a"]}}', "no string"),
+        ('{"0020000d": {"vr": "UI"}, "0020000D": {"vr": "UI"}}', "twice"),
         ('{"00100020": {"vr": "LO", "Value": "a"}}', "no array"),
         ('{"00100020": {"vr": "LO", "Value": [1]}}', "wants strings"),
         ('{"00100020": {"vr": "LO", "Value": ["a\\\\b"]}}', "backslash"),
