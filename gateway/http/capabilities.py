@@ -52,6 +52,7 @@ _TRANSACTIONS = {
     "search_instances": "SearchForInstances",
     "store": "StoreInstances",
     "remove": "Delete",
+    "wado": "RetrieveByURI",
 }
 
 # An element: its name, attributes, and children or text.
@@ -207,6 +208,8 @@ def _param(parameter: Parameter) -> Element:
     attributes = {"name": parameter.name, "style": parameter.where, "type": kind}
     if parameter.repeats:
         attributes["repeating"] = "true"
+    if parameter.required:
+        attributes["required"] = "true"
     if "default" in parameter.schema:
         attributes["default"] = str(parameter.schema["default"]).lower()
     options: list[Element] = [("option", {"value": value}, []) for value in parameter.values]

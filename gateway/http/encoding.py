@@ -22,7 +22,8 @@ def choose_coding(accept_encoding: str | None, size: int) -> str | None:
         return None
     qualities = _qualities(accept_encoding)
     wild = qualities.get("*", 0.0)
-    ranked = [(qualities.get(coding, wild), -index) for index, coding in enumerate(CODINGS)]
+    # Who takes anything may not know zstd: it has to be named.
+    ranked = [(qualities.get(c, wild if c == "gzip" else 0.0), -index) for index, c in enumerate(CODINGS)]
     quality, index = max(ranked)
     if quality <= 0 or quality < qualities.get("identity", 0.0):
         return None

@@ -135,9 +135,13 @@ def _body(schema: str | None) -> dict[str, Any]:
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema = dict(parameter.schema)
+    if parameter.values:
+        schema["examples"] = list(parameter.values)
     if parameter.repeats:
         schema = {"type": "array", "items": schema}
     made = {"name": parameter.name, "in": parameter.where, "description": parameter.text, "schema": schema}
+    if parameter.required:
+        made["required"] = True
     return made | ({"style": "form", "explode": False} if parameter.repeats else {})
 
 

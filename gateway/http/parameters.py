@@ -38,6 +38,7 @@ class Parameter:
     repeats: bool = False
     ours: bool = False
     values: Sequence[str] = ()
+    required: bool = False
 
 
 ACCEPT = Parameter(
@@ -85,10 +86,10 @@ _RENDERING = (
     ),
 )
 _URI = (
-    Parameter("requestType", "WADO.", values=("WADO",)),
-    Parameter("studyUID", "Study Instance UID.", UID),
-    Parameter("seriesUID", "Series Instance UID.", UID),
-    Parameter("objectUID", "SOP Instance UID.", UID),
+    Parameter("requestType", "WADO.", values=("WADO",), required=True),
+    Parameter("studyUID", "Study Instance UID.", UID, required=True),
+    Parameter("seriesUID", "Series Instance UID.", UID, required=True),
+    Parameter("objectUID", "SOP Instance UID.", UID, required=True),
     Parameter("contentType", "Media types to choose from before those of the Accept field (9.1.2.2.1)."),
     CHARSET,
     Parameter("anonymize", "yes is refused: nothing is de-identified here (9.4.1.2.1).", values=("yes",)),

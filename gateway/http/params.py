@@ -33,7 +33,9 @@ def decode(name: str, raw: str) -> str:
 
 def _unquoted(value: str) -> str:
     """Without one pair of quotes around it, which the grammar permits (8.3.1)."""
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] else value
+    return (
+        value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] else value
+    )
 
 
 class Params:

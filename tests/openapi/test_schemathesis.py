@@ -37,6 +37,10 @@ def archive(server: LiveServer) -> dict[str, list[str]]:
     key = httpx.post(f"{server.base}/api/v1/keys", json={"key": "00181030"})
     assert key.status_code == 201, key.text
     return {
+        "requestType": ["WADO"],
+        "studyUID": [kept.StudyInstanceUID],
+        "seriesUID": [kept.SeriesInstanceUID],
+        "objectUID": [kept.SOPInstanceUID, coded.SOPInstanceUID, UNKNOWN],
         "study": [kept.StudyInstanceUID, UNKNOWN],
         "series": [kept.SeriesInstanceUID, UNKNOWN],
         "instance": [kept.SOPInstanceUID, coded.SOPInstanceUID, UNKNOWN],
@@ -59,12 +63,14 @@ def narrowed(description: dict[str, Any], known: dict[str, list[str]]) -> dict[s
             item["delete"]["parameters"] = [_one_of(p, known, "doomed ") for p in item.get("parameters", ())]
         if "parameters" in item:
             item["parameters"] = [_one_of(p, known) for p in item["parameters"]]
+        if path.endswith("/wado"):
+            item["get"]["parameters"] = [_one_of(p, known) for p in item["get"]["parameters"]]
     return made
 
 
 def _one_of(parameter: dict[str, Any], known: dict[str, list[str]], prefix: str = "") -> dict[str, Any]:
-    values = known.get(prefix + parameter["name"], known[parameter["name"]])
-    return {**parameter, "schema": {"type": "string", "enum": values}}
+    values = known.get(prefix + parameter["name"], known.get(parameter["name"]))
+    return parameter if values is None else {**parameter, "schema": {"type": "string", "enum": values}}
 
 
 def hammer(server: LiveServer, folder: Path, *options: str, seconds: int) -> int:
@@ -82,7 +88,7 @@ def hammer(server: LiveServer, folder: Path, *options: str, seconds: int) -> int
     return int(found[1])
 
 
-@pytest.mark.parametrize(("strict", "examples"), [(False, 10), (True, 3)], ids=["lenient", "strict"])
+@pytest.mark.parametrize(("strict", "examples"), [(False, 6), (True, 2)], ids=["lenient", "strict"])
 def test_a_round(tmp_path: Path, capsys: pytest.CaptureFixture[str], strict: bool, examples: int) -> None:
     with serving(tmp_path / "data", *(["--strict"] if strict else [])) as server:
         options = ["--phases", "fuzzing", "--max-examples", str(examples), "--seed", "18", "--no-shrink"]

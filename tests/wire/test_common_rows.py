@@ -528,6 +528,16 @@ def test_codings(web: httpx.Client, coding: str) -> None:
     assert "Accept-Encoding" in answer.headers["vary"]
 
 
+@row("C-CA-5")
+@pytest.mark.parametrize(
+    ("header", "coding"), [("*", "gzip"), ("gzip, *;q=0.5", "gzip"), ("zstd, *", "zstd"), ("*;q=0", None)]
+)
+def test_a_coding_that_few_know_has_to_be_named(web: httpx.Client, header: str, coding: str | None) -> None:
+    fields = {"Accept": JSON, "Accept-Encoding": header}
+    with web.stream("GET", "/studies?includefield=all", headers=fields) as answer:
+        assert answer.headers.get("content-encoding") == coding
+
+
 @row("C-CA-6")
 def test_a_body_may_be_coded(web: httpx.Client) -> None:
     body, content_type = multipart([build.part10(build.dataset())])
