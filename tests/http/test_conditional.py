@@ -102,7 +102,7 @@ BIG = 100_000
         ("gzip, deflate", BIG, "gzip"),
         ("gzip;q=1.0, zstd;q=0.5", BIG, "gzip"),
         ("zstd;q=0, gzip", BIG, "gzip"),
-        ("*", BIG, "zstd"),
+        ("*", BIG, "gzip"),
         ("*;q=0", BIG, None),
         ("identity", BIG, None),
         ("identity, gzip;q=0.5", BIG, None),
