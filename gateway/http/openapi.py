@@ -139,7 +139,12 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         schema["examples"] = list(parameter.values)
     if parameter.repeats:
         schema = {"type": "array", "items": schema}
-    made = {"name": parameter.name, "in": parameter.where, "description": parameter.text, "schema": schema}
+    made: dict[str, Any] = {
+        "name": parameter.name,
+        "in": parameter.where,
+        "description": parameter.text,
+        "schema": schema,
+    }
     if parameter.required:
         made["required"] = True
     return made | ({"style": "form", "explode": False} if parameter.repeats else {})
