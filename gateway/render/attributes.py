@@ -45,6 +45,8 @@ _ENTERED = frozenset(
         "00480105",  # Optical Path
         "00700402",  # Blending
         "00620002",  # Segment
+        "00700001",  # Graphic Annotation
+        "00700009",  # Graphic Object
     }
 )
 _WANTED = frozenset(
@@ -54,6 +56,7 @@ _WANTED = frozenset(
         "00281050",
         "00281051",
         "00181620",  # vertices of a polygonal shutter
+        "00700022",  # points of a graphic object
         *(f"0028120{n}" for n in range(1, 5)),
         *(f"0028122{n}" for n in range(1, 4)),
     }
@@ -91,6 +94,16 @@ class Attributes:
         for tag, value in changes.items():
             members[tag] = {"vr": "CS" if isinstance(value, str) else "US", "Value": [value]}
         return Attributes(members, self._bulk, self._at)
+
+    def only(self, beginnings: tuple[str, ...]) -> Attributes:
+        """The attributes whose tags begin so."""
+        members = {tag: member for tag, member in self._members.items() if tag.startswith(beginnings)}
+        return Attributes(members, self._bulk, self._at)
+
+    def beside(self, other: Attributes) -> Attributes:
+        """These and those of another data set; of the same tag, these."""
+        bulk = {**other._bulk, **self._bulk}
+        return Attributes({**other._members, **self._members}, bulk, self._at)
 
     def without(self, beginning: str) -> Attributes:
         """The same without the attributes whose tags begin so."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from gateway.errors import NotAcceptable, NotFound
+from gateway.errors import BadParameter, NotAcceptable, NotFound
 from gateway.index.base import Scope
-from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID, StudyUID
+from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID
 from gateway.render.attributes import Attributes
+from gateway.render.presentation import APPLICABLE, applied
+from gateway.render.rendering import Presentation
 from gateway.services.rendered import Rendered, Shot
 from gateway.services.subjects import Subject
 
 _SERIES, _SERIES_UID = "00081115", "0020000E"
 _IMAGES, _IMAGE_UID, _FRAMES = "00081140", "00081155", "00081160"
-_BLENDING, _BLENDING_POSITION = "00700402", "00700405"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,22 @@ class Reference:
     frames: tuple[int, ...] = ()
 
 
-References: TypeAlias = Sequence[Reference]
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A state of one image. `key` is the version of the state."""
+
+    attributes: Attributes
+    sop_class: str
+    key: str
+    instance: str
+
+    def of(self, attributes: Attributes, number: int) -> Presentation:
+        return applied(self.attributes, self.sop_class, attributes, self.instance, number)
 
 
-def references(state: Attributes) -> list[Reference]:
-    """The images of a state (PS3.3 C.11.11): of a blending one, those that lie beneath (PS3.18 10.4.3.3.3)."""
-    blended = state.items(_BLENDING)
-    if blended:
-        beneath = [item for item in blended if item.text(_BLENDING_POSITION).strip() == "UNDERLYING"]
-        return [reference for item in beneath for reference in _within(item)]
-    return list(_within(state))
-
-
-def _within(attributes: Attributes) -> Iterator[Reference]:
-    for series in attributes.items(_SERIES):
+def references(state: Attributes) -> Iterator[Reference]:
+    """The images of a state, in its order (PS3.3 C.11.11)."""
+    for series in state.items(_SERIES):
         uid = series.text(_SERIES_UID)
         for image in series.items(_IMAGES):
             frames = tuple(int(number) for number in image.numbers(_FRAMES) if number >= 1)
@@ -54,34 +56,64 @@ class States:
         self._rendered = rendered
 
     async def shots(self, scope: Scope, state: Subject) -> list[Shot]:
-        """Every frame that the state refers to, through it."""
-        raise NotAcceptable(
-            f"presentation state {state.path.instance} cannot be applied here", uid=state.path.instance
-        )
+        """Every frame that the state refers to and that is there, through it.
 
-    async def through(self, scope: Scope, path: ResourcePath, subject: Subject) -> Shot:
-        """The first frame of `subject` that the state at `path` refers to, through it. Raises BadParameter."""
-        raise NotAcceptable(f"presentation state {path.instance} cannot be applied here", uid=path.instance)
-
-    async def shown(self, scope: Scope, state: Subject) -> list[Shot]:
-        """Every frame that a state refers to and that is there, without the state. Raises NotAcceptable for none."""
-        attributes = await self._rendered.subjects.attributes(scope, state)
+        Raises NotAcceptable where the state cannot be applied here, or none of its images be rendered.
+        """
+        attributes = await self._applicable(scope, state)
         found: list[Shot] = []
         for reference in references(attributes):
-            path = ResourcePath(
-                StudyUID(state.path.study), SeriesUID(reference.series), InstanceUID(reference.instance)
-            )
-            try:
-                subject = await self._rendered.subjects.find(scope, path)
-            except NotFound:
-                continue
-            if subject.obstacle:
-                continue
-            numbers = reference.frames or range(1, subject.frames + 1)
-            found += [Shot(subject, FrameNumber(n)) for n in numbers if n <= subject.frames]
+            subject = await self._image(scope, state, reference)
+            if subject is not None:
+                through = Through(attributes, state.sop_class, state.version, reference.instance)
+                numbers = reference.frames or range(1, subject.frames + 1)
+                found += [Shot(subject, FrameNumber(n), through) for n in numbers if n <= subject.frames]
         if not found:
             uid = state.path.instance
-            raise NotAcceptable(
-                f"presentation state {uid}: no image that it refers to can be rendered here", uid=uid
-            )
+            raise NotAcceptable(f"presentation state {uid}: none of its images can be rendered here", uid=uid)
         return await self._rendered.order(scope, found)
+
+    async def through(self, scope: Scope, path: ResourcePath, subject: Subject) -> Shot:
+        """The first frame of `subject` that the state at `path` refers to, through it (9.5.2.3).
+
+        Raises BadParameter where there is no such state or it refers to another image, NotAcceptable as above.
+        """
+        try:
+            state = await self._rendered.subjects.find(scope, path)
+        except NotFound as error:
+            raise _unknown(path, "is not known here") from error
+        if not state.state:
+            raise _unknown(path, "is no presentation state")
+        attributes = await self._applicable(scope, state)
+        for reference in references(attributes):
+            if (reference.series, reference.instance) == (subject.path.series, subject.path.instance):
+                through = Through(attributes, state.sop_class, state.version, reference.instance)
+                return Shot(subject, FrameNumber(min(reference.frames, default=1)), through)
+        raise _unknown(path, f"does not refer to instance {subject.path.instance}")
+
+    async def _applicable(self, scope: Scope, state: Subject) -> Attributes:
+        if state.sop_class not in APPLICABLE:
+            uid = state.path.instance
+            raise NotAcceptable(
+                f"presentation state {uid} is of SOP class {state.sop_class}, which is not applied here",
+                uid=uid,
+            )
+        return await self._rendered.subjects.attributes(scope, state)
+
+    async def _image(self, scope: Scope, state: Subject, reference: Reference) -> Subject | None:
+        """A referenced image, of the state's own study (PS3.3 C.11.11); None where it cannot be rendered."""
+        path = ResourcePath(state.path.study, SeriesUID(reference.series), InstanceUID(reference.instance))
+        try:
+            subject = await self._rendered.subjects.find(scope, path)
+        except NotFound:
+            return None
+        return None if subject.obstacle else subject
+
+
+def _unknown(path: ResourcePath, why: str) -> BadParameter:
+    return BadParameter(
+        f"presentationUID: {path.instance} {why}",
+        parameter="presentationUID",
+        uid=path.instance,
+        expected="a presentation state of this study that refers to the image",
+    )
