@@ -86,4 +86,4 @@ def _overlays(state: Attributes, image: Attributes) -> Attributes:
     groups = {tag[:4] for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)}
     own = {group for group in groups if group + _OVERLAY_DATA in state}
     theirs = groups - own
-    return state.only(lambda tag: tag[:4] in own).joined(image.only(lambda tag: tag[:4] in theirs))
+    return state.only(tuple(own)).beside(image.only(tuple(theirs)))
