@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.render import icc, overlay, shutter
+from gateway.render import dose, icc, overlay, segmentation, shutter
 from gateway.render.annotate import annotated
 from gateway.render.attributes import Attributes
 from gateway.render.color import rgb, supplemented
@@ -51,6 +51,12 @@ def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how:
     state = how.presentation
     if shape.samples == 3 or shape.photometric == "PALETTE COLOR":
         return rgb(cells, attributes, shape)
+    if state is None and how.window is None:
+        # A window that is asked, or a state, shows the values themselves.
+        made = segmentation.coloured(cells, attributes, shape, frame)
+        made = dose.coloured(cells, attributes, shape) if made is None else made
+        if made is not None:
+            return made
     if state is not None and state.palette is not None:
         # A Pseudo-Color state: the palette takes what the grayscale pipeline gives (PS3.4 N.2.2).
         return spread(grey(cells, attributes, shape, frame, how, 16), palette(state.palette, False))
