@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Forbidden
 from gateway.http import renderoffers, wadoparams
-from gateway.http.accept import Offer, not_acceptable
+from gateway.http.accept import Accept, Offer, not_acceptable
 from gateway.http.caching import caching, not_modified
+from gateway.http.charset import WRITABLE, choose_charset
 from gateway.http.choice import Choice
 from gateway.http.conditional import entity_tag
 from gateway.http.media import DICOM
@@ -66,7 +67,7 @@ class WadoUri:
         if state is not None:
             return await self._presented(request, subject, state, ranked[0], asked)
         if subject.category is Category.TEXT:
-            return await self._text(request, subject, ranked[0], asked)
+            return await self._text(request, subject, ranked[0], asked, asked_type.accept)
         return await self._picture(request, subject, ranked[0], asked)
 
     async def _presented(
@@ -152,11 +153,13 @@ class WadoUri:
             size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
         return Body(offer.media, None, size, chunks)
 
-    async def _text(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Response:
+    async def _text(
+        self, request: Request, subject: Subject, offer: Offer, asked: Asked, accept: Accept
+    ) -> Response:
         """A document; parameters of pictures are overlooked unless strict (U-51)."""
         if request.strict:
             _refuse(request, asked, asked.given, "of a document")
-        charset = request.charset(offer) if offer.media.startswith("text/") else ""
+        charset = _charset(request, offer, accept) if offer.media.startswith("text/") else ""
         tag = _tag(request, subject, "uri", RENDERER, offer, charset)
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
@@ -165,6 +168,12 @@ class WadoUri:
         headers["content-location"] = request.base + subject.path.url()
         headers["content-security-policy"] = SANDBOX
         return single(request, body, body.content_type, headers)
+
+
+def _charset(request: Request, offer: Offer, accept: Accept) -> str:
+    """The character set to write in (8.8.5, 9.1.2.2.2). Raises NotAcceptable."""
+    header = request.headers.get("accept-charset")
+    return choose_charset(accept.charset_of(offer), request.params.joined("charset"), header, WRITABLE)
 
 
 def _refuse(request: Request, asked: Asked, names: Iterable[str], where: str) -> None:

@@ -145,6 +145,7 @@ def filled(http: httpx.Client, folder: Path) -> Gallery:
     report = build.dataset(
         SOPClassUID=SR, StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.7.3", PixelData=None, Modality="SR"
     )
+    report.SpecificCharacterSet, report.PatientName = "ISO_IR 100", "Müller^Jörg"
     made.store("report", build.part10(report))
     raw = build.dataset(
         SOPClassUID=RAW, StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.7.4", PixelData=None, Modality="OT"

@@ -549,3 +549,14 @@ def test_thumbnail_of_what_is_gone(gallery: Gallery) -> None:
 @pytest.mark.parametrize("below", ["renderedmpr", "rendered3d", "frames/1/metadata"])
 def test_what_is_not_offered(gallery: Gallery, below: str) -> None:
     assert gallery.get("grey", f"/{below}").status_code == 404
+
+
+@pytest.mark.row("R-MT-8")
+@pytest.mark.parametrize(
+    "below", ["/frames/1", "/frames/1,2", "/bulkdata/7FE00010", "/bulkdata", "/pixeldata"]
+)
+def test_pixels_for_who_takes_anything(gallery: Gallery, below: str) -> None:
+    """No type is marked as the default there: the required one is sent, never a picture."""
+    answer = gallery.get("multi", below)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith('multipart/related; type="application/octet-stream"')

@@ -377,3 +377,31 @@ def test_entity_tags_and_head(gallery: Gallery, query: str) -> None:
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["etag"] == first.headers["etag"]
     assert head.headers.get("content-length") == first.headers.get("content-length")
+
+
+@pytest.mark.row("U-27", "U-11")
+@pytest.mark.parametrize(
+    ("query", "fields", "charset"),
+    [
+        ("", {}, "UTF-8"),
+        ("charset=ISO-8859-1", {}, "ISO-8859-1"),
+        ("charset=x-foo,iso-8859-1", {}, "ISO-8859-1"),
+        ("charset=x-foo", {}, "UTF-8"),
+        ("charset=iso-8859-1;q=0.2,utf-8;q=0.4", {}, "UTF-8"),
+        ("charset=ISO_IR%20100", {"Accept-Charset": "utf-8"}, "ISO-8859-1"),
+        ("accept=*/*", {"Accept-Charset": "iso-8859-1"}, "ISO-8859-1"),
+    ],
+)
+def test_charset(gallery: Gallery, query: str, fields: dict[str, str], charset: str) -> None:
+    answer = wado(gallery, "report", f"contentType=text/plain&{query}", **fields)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].lower() == f"text/plain; charset={charset}".lower()
+    assert "Müller" in answer.content.decode(charset)
+    default = wado(gallery, "report", query, **fields)
+    assert default.headers["content-type"].partition(";")[0] == "text/html"
+
+
+@pytest.mark.row("U-27")
+def test_charsets_that_cannot_hold_the_text(gallery: Gallery) -> None:
+    answer = wado(gallery, "report", "charset=ISO-8859-5")
+    assert (answer.status_code, answer.json()["available"]) == (406, ["charset=UTF-8"])
