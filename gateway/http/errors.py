@@ -129,8 +129,14 @@ def _extra_headers(error: Exception, status: int) -> dict[str, str]:
     return headers
 
 
+def _sayable(value: object) -> object:
+    """What a client wrote and we repeat may hold a lone surrogate, which no UTF-8 can."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def _rendered(problem: dict[str, object], accept_header: str | None, otherwise: Offer) -> Response:
     """As problem+json, unless text or HTML is preferred."""
+    problem = {name: _sayable(value) for name, value in problem.items()}
     ranked = Accept.parse(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
     chosen = ranked[0] if ranked else otherwise
     status = int(str(problem["status"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from struct import error as StructError
 from typing import Any
 
 import imagecodecs
@@ -26,6 +27,11 @@ CODESTREAMS = frozenset(
     {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc", "image/jxl"}
 )
 DECODED = frozenset({"image/png", "image/gif"})
+# What decoders raise where a picture is broken; Pillow's GIF plugin does not guard its own indexing.
+_FAILURES = (
+    *(OSError, ValueError, RuntimeError, SyntaxError, EOFError, IndexError, StructError, OverflowError),
+    Pillow.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,10 @@ class Described:
 def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
     """The codestream without a file format's boxes (PS3.5 A.4.4), and what it says. Raises CodecError."""
     if media in ("image/jpeg", "image/jls"):
-        return data, _jpeg(data)
+        try:
+            return data, _jpeg(data)
+        except (IndexError, StructError) as error:
+            raise CodecError("the JPEG codestream ends within its header") from error
     if media == "image/jxl":
         return _jpegxl(data)
     if data.startswith(headers.JP2):
@@ -181,7 +190,7 @@ def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
     """Native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66). Raises CodecError."""
     try:
         frames = _gif(data) if media == "image/gif" else [_png(data)]
-    except (OSError, ValueError, RuntimeError, Pillow.DecompressionBombError, SyntaxError) as error:
+    except _FAILURES as error:
         raise CodecError(f"the {media} cannot be decoded: {error}") from error
     first = frames[0]
     samples = 1 if first.ndim == 2 else first.shape[2]
@@ -208,6 +217,8 @@ def _png(data: bytes) -> Any:
 def _gif(data: bytes) -> list[Any]:
     frames = []
     with Pillow.open(BytesIO(data), formats=["GIF"]) as picture:
+        if picture.width * picture.height > MOST_PIXELS:  # before frames are counted, which reads them all
+            raise CodecError(f"a picture of {picture.width} by {picture.height} is too large")
         count = getattr(picture, "n_frames", 1)
         if picture.width * picture.height * count > MOST_PIXELS:
             raise CodecError(f"{count} pictures of {picture.width} by {picture.height} are too large")

@@ -76,7 +76,10 @@ class Bulk:
     def name(self, uri: str) -> str:
         """What two spellings of one location have in common."""
         text = uri.strip().strip("<>").removeprefix("cid:").removeprefix("urn:uuid:")
-        return urljoin(self._base, text)
+        try:
+            return urljoin(self._base, text)
+        except ValueError:  # no URL (`http://[`), but a name all the same
+            return text
 
     def find(self, uri: str) -> list[Spooled]:
         """The parts at `uri`, in order: several are frames, and so are those at `uri/frames/n` (S-50)."""
@@ -113,6 +116,8 @@ def identity_of(model: Mapping[str, Any]) -> Identity:
         if not uid:
             kind = "" if name == "SOP Class" else " Instance"
             raise Rejected(DATA_SET_MISMATCH, f"{name}{kind} UID ({tag[:4]},{tag[4:]}) is missing")
+        if not uid.isascii():  # an answer could not even repeat a lone surrogate
+            raise Rejected(DATA_SET_MISMATCH, f"({tag[:4]},{tag[4:]}) has characters that no UID has")
         uids.append(uid)
     study, series, instance, sop_class = uids
     return Identity(StudyUID(study), SeriesUID(series), InstanceUID(instance), sop_class)
