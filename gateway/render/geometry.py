@@ -6,7 +6,7 @@ matrix of its source, as 8.3.5.1.3 says, and the aspect ratio that it says to ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -71,23 +71,22 @@ def placed(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placem
     The order is that of U-68: presentation, region, viewport. Raises BadParameter where the region of the
     viewport is not on the picture, CodecError where the result would be beyond all limits.
     """
-    placement = Placement()
+    placement, zoom = Placement(), None
     if how.presentation is not None:
-        picture, placement, aspect = _presented(picture, aspect, how.presentation, _has_size(how))
+        picture, placement, aspect = _presented(picture, aspect, how.presentation)
+        zoom = _zoom(how.presentation)
     box = Box(0, 0, picture.shape[1], picture.shape[0])
     if how.region is not None:
         box = of_region(how.region, picture.shape[1], picture.shape[0])
     if how.viewport is not None:
         box = of_viewport(how.viewport, box)
     size = target_size(how, box, aspect)
-    if size is None:
+    if zoom is not None:
+        box, size = _magnified(box, (zoom, zoom * aspect), _bounds(how))
+    elif size is None:
         box = _whole(box, picture.shape[1], picture.shape[0])
         size = round(box.width), round(box.height)
     return resized(picture, box, size), placement.then(_of_box(box, size))
-
-
-def _has_size(how: Rendering) -> bool:
-    return how.viewport is not None or how.rows is not None or how.columns is not None
 
 
 def of_region(region: Region, width: int, height: int) -> Box:
@@ -179,19 +178,13 @@ def _scaled(picture: Array, box: Box, size: tuple[int, int]) -> Array:
     return np.clip(np.rint(made), 0, 65535).astype(picture.dtype) if deep else made.copy()
 
 
-def _presented(
-    picture: Array, aspect: float, state: Presentation, sized: bool
-) -> tuple[Array, Placement, float]:
+def _presented(picture: Array, aspect: float, state: Presentation) -> tuple[Array, Placement, float]:
     """Displayed area, then rotation, then flip; and the aspect of the pixels that come out."""
     placement = Placement()
     if state.area is not None:
         aspect = _sane(state.area.aspect)
         picture, placement = _area(picture, state.area)
-        if state.area.mode == "MAGNIFY" and not sized:
-            picture, magnified = _magnified(picture, state.area.magnification, aspect)
-            placement, aspect = placement.then(magnified), 1.0
-    turns = state.rotation // 90 % 4
-    for _ in range(turns):
+    for _ in range(_turns(state)):
         placement = placement.then(Placement(0, -1, picture.shape[0], 1, 0, 0))
         picture, aspect = np.rot90(picture, -1), 1 / aspect
     if state.flip:
@@ -200,11 +193,40 @@ def _presented(
     return picture, placement, aspect
 
 
-def _magnified(picture: Array, ratio: float, aspect: float) -> tuple[Array, Placement]:
+def _turns(state: Presentation) -> int:
+    """Quarters clockwise."""
+    return state.rotation // 90 % 4
+
+
+def _zoom(state: Presentation) -> float | None:
+    """Columns of the picture for one of what is presented, in mode MAGNIFY."""
+    if state.area is None or state.area.mode != "MAGNIFY":
+        return None
+    ratio = state.area.magnification
     factor = ratio if isfinite(ratio) and ratio > 0 else 1.0
-    size = max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor * aspect))
-    box = Box(0, 0, picture.shape[1], picture.shape[0])
-    return resized(picture, box, limited(size)), _of_box(box, size)
+    return factor * _sane(state.area.aspect) if _turns(state) % 2 else factor
+
+
+def _bounds(how: Rendering) -> tuple[int | None, int | None]:
+    """Most columns and rows that are asked."""
+    return (how.viewport.vw, how.viewport.vh) if how.viewport is not None else (how.columns, how.rows)
+
+
+def _magnified(
+    box: Box, zoom: tuple[float, float], most: tuple[int | None, int | None]
+) -> tuple[Box, tuple[int, int]]:
+    """The middle of the box, as much as fits the bounds at this magnification (PS3.18 8.3.5.1.6)."""
+    left, right, width = _middle(box.left, box.right, zoom[0], most[0])
+    top, bottom, height = _middle(box.top, box.bottom, zoom[1], most[1])
+    return replace(box, left=left, top=top, right=right, bottom=bottom), limited((width, height))
+
+
+def _middle(low: float, high: float, zoom: float, most: int | None) -> tuple[float, float, int]:
+    size = max(1, round((high - low) * zoom))
+    if most is None or size <= most:
+        return low, high, size
+    margin = ((high - low) - most / zoom) / 2
+    return low + margin, high - margin, most
 
 
 def _area(picture: Array, area: DisplayedArea) -> tuple[Array, Placement]:

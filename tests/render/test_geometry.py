@@ -186,7 +186,13 @@ def test_a_displayed_area_is_cut_turned_and_flipped(
         (
             Presentation(area=DisplayedArea(1, 1, 10, 20, "MAGNIFY", 2.5)),
             {"viewport": Viewport(10, 10)},
-            (5, 10),
+            (10, 10),
+        ),
+        (Presentation(area=DisplayedArea(1, 1, 10, 20, "MAGNIFY", 2.5)), {"rows": 60, "columns": 9}, (9, 50)),
+        (
+            Presentation(area=DisplayedArea(1, 1, 10, 20, "MAGNIFY", 2.0, 0.5), rotation=90),
+            {"columns": 60},
+            (20, 20),
         ),
         (Presentation(area=DisplayedArea(1, 1, 10, 20)), {"rows": 40, "columns": 40}, (20, 40)),
         (Presentation(area=DisplayedArea(1, 1, 10, 20, aspect=0.5)), {"rows": 40, "columns": 40}, (40, 40)),
@@ -195,6 +201,18 @@ def test_a_displayed_area_is_cut_turned_and_flipped(
 )
 def test_the_size_of_what_is_presented(state: Presentation, how: Any, wanted: tuple[int, int]) -> None:
     assert size(Rendering(presentation=state, **how), 40, 30) == wanted
+
+
+@pytest.mark.row("U-78")
+def test_a_magnified_area_is_cropped_to_the_viewport_not_scaled() -> None:
+    """Its middle is shown, and the source lies where the placement says."""
+    source = picture()
+    state = Presentation(area=DisplayedArea(1, 1, 40, 30, "MAGNIFY", 2.0))
+    whole, _ = placed(source, 1.0, Rendering(presentation=state))
+    part, where = placed(source, 1.0, Rendering(presentation=state, viewport=Viewport(20, 10)))
+    assert whole.shape == (60, 80)
+    assert np.array_equal(part, whole[25:35, 30:50])
+    assert where.point(20, 15) == (10, 5)
 
 
 @pytest.mark.parametrize(
