@@ -114,7 +114,8 @@ def _values(item: Attributes) -> Iterator[str]:
     """By value type (PS3.3 Table C.17.3-7)."""
     kind = item.text(TYPE)
     if item.values("0040DB73"):
-        yield "see item " + ".".join(item.texts("0040DB73")[1:] or ["1"])
+        place = item.texts("0040DB73")[1:]
+        yield f"see item {'.'.join(place)}" if place else "see the whole report"
     elif kind in _SHOWN:
         yield from _SHOWN[kind](item)
     elif kind and kind != "CONTAINER":
@@ -132,9 +133,16 @@ def _measured(item: Attributes) -> Iterator[str]:
         units = measured.item("004008EA")
         unit = "" if units is None else units.text("00080100") or units.text("00080104")
         meaning = "" if units is None else units.text("00080104")
-        shown = f"{measured.text('0040A30A')} {unit if unit != '1' else ''}".strip()
+        shown = f"{_number(measured)} {unit if unit != '1' else ''}".strip()
         yield f"{shown} ({meaning})" if meaning and meaning not in (unit, "no units") else shown
     yield code(item.item("0040A301"))
+
+
+def _number(measured: Attributes) -> str:
+    """The decimal value; without one, what is said exactly (PS3.3 C.18.1)."""
+    above, below = measured.text("0040A162"), measured.text("0040A163")
+    ratio = f"{above}/{below}" if above and below else ""
+    return measured.text("0040A30A") or measured.text("0040A161") or ratio
 
 
 def _reference(item: Attributes) -> str:
@@ -168,12 +176,12 @@ def date(text: str) -> str:
 
 
 def time(text: str) -> str:
-    """101500.5 as 10:15:00; anything else as it is."""
+    """101500.5 as 10:15:00.5; anything else as it is."""
     text = text.strip()
-    whole = text.partition(".")[0]
+    whole, point, fraction = text.partition(".")
     if len(whole) not in (2, 4, 6) or not whole.isdigit():
         return text
-    return ":".join(whole[at : at + 2] for at in range(0, len(whole), 2))
+    return ":".join(whole[at : at + 2] for at in range(0, len(whole), 2)) + point + fraction
 
 
 def moment(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
+import re
+from html import escape as escaped
 
 from gateway.render.attributes import Attributes
 from gateway.render.documents.report import Line, Report, read
@@ -22,6 +23,15 @@ _RELATIONS = {
     "INFERRED FROM": "inferred from",
     "SELECTED FROM": "selected from",
 }
+
+
+# Characters that HTML has not (controls but for white space).
+_CONTROLS = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
+
+
+def escape(text: str) -> str:
+    """As character data or an attribute's value."""
+    return escaped(_CONTROLS.sub(" ", text))
 
 
 def html(attributes: Attributes, charset: str) -> str:
