@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Lock
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from gateway.render.attributes import Attributes
-from gateway.render.fonts import font, runs
+from gateway.render.fonts import DRAWING, font, runs
 from gateway.render.rendering import Array
 
 PATIENT, TECHNIQUE = "patient", "technique"
 KNOWN = frozenset({PATIENT, TECHNIQUE})
 
-# A FreeType face is one object, whoever draws with it.
-_DRAWING = Lock()
 _SMALLEST, _LARGEST = 9, 40
 
 
@@ -27,7 +24,7 @@ def annotated(picture: Array, attributes: Attributes, frame: int, wanted: frozen
     below = technique_lines(attributes, frame) if TECHNIQUE in wanted else []
     if not above and not below:
         return picture
-    with _DRAWING:
+    with DRAWING:
         fill, edge = _masks(picture.shape[1], picture.shape[0], above, below)
     return _blended(picture, fill, edge)
 

@@ -10,6 +10,7 @@ import unicodedata
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 import arabic_reshaper
 import numpy as np
@@ -24,6 +25,8 @@ _FONTS = (
     ("cvttf_NotoSansCJK_Regular", "NotoSansCJKtc-Regular.otf"),
 )
 Run = tuple[str, int]
+# A FreeType face is one object, whoever draws with it or measures: held while that is done.
+DRAWING = Lock()
 # Scripts whose letters change their order or form in ways that are not laid out here: Indic, Burmese, Khmer.
 _SHAPED = (range(0x0900, 0x0E00), range(0x1000, 0x10A0), range(0x1780, 0x1800), range(0xA8E0, 0xA900))
 

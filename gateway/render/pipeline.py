@@ -12,6 +12,7 @@ from gateway.render.attributes import Attributes
 from gateway.render.color import rgb, supplemented
 from gateway.render.geometry import pixel_aspect, placed
 from gateway.render.grey import grey
+from gateway.render.ink import laid
 from gateway.render.palette import palette, spread
 from gateway.render.rendering import Array, Image, Rendering
 from gateway.render.stored import Shape, shape_of, words
@@ -78,6 +79,7 @@ def _covered(
     hidden = shutter.covered(shutters, shape.rows, shape.columns, pixel_aspect(attributes), hiding)
     if (masks or hidden is not None) and not picture.flags.writeable:
         picture = picture.copy()
-    for mask in masks.values():
-        picture = overlay.drawn(picture, mask)
+    for group, mask in masks.items():
+        ink = state.inks.get(group) if state is not None else None
+        picture = overlay.drawn(picture, mask) if ink is None else laid(picture, mask, ink)
     return picture if hidden is None else shutter.drawn(picture, hidden, shutters)

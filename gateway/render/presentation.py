@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from gateway.render.attributes import Attributes
-from gateway.render.graphics import drawn
-from gateway.render.rendering import DisplayedArea, Presentation
+from gateway.render.graphics import drawn, layers_of
+from gateway.render.ink import of_layer
+from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
+from gateway.render.shutter import bitmap_group
 
 GRAYSCALE, COLOR, PSEUDO_COLOR = (f"1.2.840.10008.5.1.4.1.1.11.{n}" for n in (1, 2, 3))
 # Blending, XA/XRF and volumetric states say what cannot be drawn of one frame alone, and are not applied.
@@ -31,19 +34,23 @@ def applied(state: Attributes, sop_class: str, image: Attributes, instance: str,
     area = next((item for item in state.items(_AREA) if refers(item, instance, frame)), None)
     notes = [item for item in state.items(_ANNOTATIONS) if refers(item, instance, frame)]
     grey = sop_class != COLOR
-    return Presentation(
+    shown = Presentation(
         modality=state if grey else _NOTHING,
         voi=voi if grey else _NOTHING,
         lut=state if grey else _NOTHING,
         shutter=state,
         overlays=_overlays(state, image),
+        inks=_inks(state),
         palette=state if sop_class == PSEUDO_COLOR else None,
         icc=state.raw(_ICC),
         flip=state.text(_FLIP).strip() == "Y",
         rotation=state.integer(_ROTATION) % 360,
         area=_displayed(area) if area is not None else None,
-        draw=partial(drawn, state=state, notes=notes) if notes else None,
     )
+    if not notes:
+        return shown
+    display = _display(shown, image.integer("00280011"), image.integer("00280010"))
+    return replace(shown, draw=partial(drawn, notes=notes, layers=layers_of(state), display=display))
 
 
 def refers(item: Attributes, instance: str, frame: int) -> bool:
@@ -81,9 +88,36 @@ def _aspect(item: Attributes) -> float:
     return 1.0
 
 
+def _display(shown: Presentation, columns: int, rows: int) -> Placement:
+    """Where fractions of the displayed area, as it is seen, lie in the image (C.10.5)."""
+    left, top, right, bottom = 1, 1, max(columns, 1), max(rows, 1)
+    if shown.area is not None:
+        left, right = sorted((shown.area.left, shown.area.right))
+        top, bottom = sorted((shown.area.top, shown.area.bottom))
+    width, height = right - left + 1, bottom - top + 1
+    way = Placement(c=1 - left, f=1 - top)
+    for _ in range(shown.rotation // 90 % 4):
+        way = way.then(Placement(0, -1, height, 1, 0, 0))
+        width, height = height, width
+    if shown.flip:
+        way = way.then(Placement(-1, 0, width, 0, 1, 0))
+    return way.then(Placement(a=1 / width, e=1 / height)).inverse()
+
+
+def _active(state: Attributes) -> dict[str, str]:
+    """Overlay groups and the layers that they are shown in; without a layer they are not shown (C.11.7)."""
+    tags = [tag for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)]
+    return {tag[:4]: layer for tag in tags if (layer := state.text(tag).strip())}
+
+
+def _inks(state: Attributes) -> dict[str, Ink]:
+    layers = layers_of(state)
+    return {group: of_layer(layers.get(layer)) for group, layer in _active(state).items()}
+
+
 def _overlays(state: Attributes, image: Attributes) -> Attributes:
-    """Planes that a layer is named for: the state's own, else the image's (PS3.3 C.11.7)."""
-    groups = {tag[:4] for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)}
+    """Planes to be drawn: the state's own, else the image's; and that of a bitmap shutter (C.11.7, C.7.6.15)."""
+    groups = {*_active(state), *filter(None, [bitmap_group(state)])}
     own = {group for group in groups if group + _OVERLAY_DATA in state}
     theirs = groups - own
     return state.only(tuple(own)).beside(image.only(tuple(theirs)))

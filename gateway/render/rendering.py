@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -98,6 +98,12 @@ class Placement:
     def point(self, column: float, row: float) -> tuple[float, float]:
         return self.a * column + self.b * row + self.c, self.d * column + self.e * row + self.f
 
+    def inverse(self) -> Placement:
+        """From the picture to the source. Raises ZeroDivisionError where the source has no extent in the picture."""
+        scale = 1 / (self.a * self.e - self.b * self.d)
+        a, b, d, e = self.e * scale, -self.b * scale, -self.d * scale, self.a * scale
+        return Placement(a, b, -(a * self.c + b * self.f), d, e, -(d * self.c + e * self.f))
+
     def then(self, after: Placement) -> Placement:
         """This one, then `after`."""
         s, t = self, after
@@ -127,6 +133,14 @@ class DisplayedArea:
     aspect: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """What graphics are drawn in: a share of the greatest P-Value, or a colour of sRGB, which goes before."""
+
+    grey: float = 1.0
+    colour: tuple[int, int, int] | None = None
+
+
 _NOTHING = Attributes({})
 
 
@@ -137,8 +151,9 @@ class Presentation:
     Each `Attributes` holds the attributes of its module, none of them being the identity (PS3.4 N.2.1.1):
     Modality LUT (C.11.1), Softcopy VOI LUT (the item, C.11.8), Softcopy Presentation LUT (C.11.6), Display and
     Bitmap Display Shutter (C.7.6.11, C.7.6.15), Overlay Plane (C.9.2: those to be drawn, its own and the
-    image's that it activates). `palette` is None where the object's own holds. `draw` gets the picture (grey
-    or colour) and where the source lies in it, and gives it back with graphics, in colour if it likes.
+    image's that it activates); `inks` has that of an overlay group such as `6000`, white if it has not.
+    `palette` is None where the object's own holds. `draw` gets the picture (grey or colour) and where the
+    source lies in it, and gives it back with graphics, in colour if it likes.
     """
 
     modality: Attributes = _NOTHING
@@ -146,6 +161,7 @@ class Presentation:
     lut: Attributes = _NOTHING
     shutter: Attributes = _NOTHING
     overlays: Attributes = _NOTHING
+    inks: Mapping[str, Ink] = field(default_factory=dict)
     palette: Attributes | None = None
     icc: bytes | None = None
     flip: bool = False

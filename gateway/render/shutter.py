@@ -7,9 +7,10 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from gateway.render.attributes import Attributes
+from gateway.render.cielab import srgb
 from gateway.render.rendering import Array
 
-_SHAPE, _VALUE, _GROUP = "00181600", "00181622", "00181623"
+_SHAPE, _VALUE, _GROUP, _COLOUR = "00181600", "00181622", "00181623", "00181624"
 _LEFT, _RIGHT, _UPPER, _LOWER = "00181602", "00181604", "00181606", "00181608"
 _CENTRE, _RADIUS, _VERTICES = "00181610", "00181612", "00181620"
 
@@ -43,7 +44,14 @@ def bitmap_group(shutter: Attributes) -> str | None:
 
 
 def drawn(picture: Array, hidden: Array, shutter: Attributes) -> Array:
-    """The picture with the shutter's P-Value (of 16 bits; black where there is none) where it is hidden."""
+    """The picture with the shutter's P-Value (of 16 bits; black where there is none) where it is hidden.
+
+    In a picture of colour, its colour goes before.
+    """
+    colour = srgb(shutter.numbers(_COLOUR))
+    if picture.ndim == 3 and colour is not None:
+        picture[hidden] = colour
+        return picture
     value = min(max(shutter.integer(_VALUE), 0), 65535)
     picture[hidden] = value if picture.dtype == np.uint16 else (value * 255 + 32767) // 65535
     return picture
