@@ -23,6 +23,7 @@ from gateway.services.freshness import Freshness
 from gateway.services.ingest import Ingest
 from gateway.services.journal import Journal
 from gateway.services.keys import Keys
+from gateway.services.reclaim import Reclaim
 from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
@@ -80,6 +81,7 @@ class Gateway:
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
+        self.reclaim = Reclaim(store, index, self.journal)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -119,6 +121,7 @@ class Gateway:
             await self.keys.configure(self.settings.query_keys)
             self.keys.start()
             self._sweeping = asyncio.create_task(self._sweep())
+            self.reclaim.start(self.settings.undo_seconds)
 
     async def _sweep(self) -> None:
         with suppress(GatewayError):
@@ -130,6 +133,7 @@ class Gateway:
             with suppress(asyncio.CancelledError):
                 await self._sweeping
         await self.keys.close()
+        await self.reclaim.close()
         await self.batcher.close()
         await self.ingest.close()
         await self.freshness.close()

@@ -50,6 +50,8 @@ class Settings:
     """Whether BulkDataURIs in metadata are relative to its URL (`../../studies/…`), for gateways with many names."""
     max_body: int = 0
     """Bytes a request body may have; 0 is no limit."""
+    undo_window: str = "7d"
+    """How long what was deleted can be restored, such as 12h or 7d; never reclaims nothing by itself."""
     verify_transcoding: bool = True
     """Whether every lossless codestream is decoded again and compared before it is kept or sent."""
 
@@ -60,6 +62,11 @@ class Settings:
     @property
     def index_url(self) -> str:
         return self.index or f"sqlite://{Path(self.data).resolve() / 'index.sqlite'}"
+
+    @property
+    def undo_seconds(self) -> float | None:
+        """None: nothing is reclaimed but by command."""
+        return None if self.undo_window == "never" else seconds("undo_window", self.undo_window)
 
     @property
     def is_loopback(self) -> bool:
@@ -100,6 +107,19 @@ def load(
     return settings
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def seconds(name: str, text: str) -> float:
+    """A duration such as `30m`, `12h` or `7d`. Raises BadParameter naming `name`."""
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if not number.isdecimal() or not number.isascii() or len(number) > 6 or unit not in _UNITS:
+        raise BadParameter(
+            f"{name} '{text[:20]}': want a whole number and s, m, h, d or w, such as 7d", parameter=name
+        )
+    return float(int(number) * _UNITS[unit])
+
+
 def _from_file(path: Path) -> dict[str, object]:
     try:
         table = tomllib.loads(path.read_text())
@@ -138,6 +158,8 @@ def _check(settings: Settings) -> None:
         raise BadParameter(
             f"policy '{settings.policy}': want refuse, replace or keep-first", parameter="policy"
         )
+    if settings.undo_window != "never":
+        seconds("undo_window", settings.undo_window)
     for kind in settings.unsupported_matching:
         if kind not in {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}:
             raise BadParameter(

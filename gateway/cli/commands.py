@@ -24,7 +24,7 @@ from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
 from gateway.services.reindex import Reindex
 from gateway.services.verify import Verify
-from gateway.settings import Settings
+from gateway.settings import Settings, seconds
 
 
 def serve(settings: Settings) -> int:
@@ -127,6 +127,21 @@ async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
                         tally.count(found.path, await job.take(found))
                         bar.update()
     return _told(tally)
+
+
+async def reclaim(settings: Settings, older_than: str | None) -> int:
+    """Give up the bytes of what was deleted longer ago than the undo window, or than `older_than`."""
+    wanted = settings.undo_window if older_than is None else older_than
+    if wanted == "never":
+        raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
+    window = seconds("older_than", wanted)
+    async with _opened(settings) as gateway:
+        await gateway.journal.catch_up(gateway.index)
+        tally = await gateway.reclaim.run(window)
+    print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
+    if tally.left:
+        print(f"{tally.left} objects could not be deleted: they are swept later", file=sys.stderr)
+    return 1 if tally.left else 0
 
 
 def conformance(format: str) -> str:

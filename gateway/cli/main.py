@@ -46,6 +46,8 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         return asyncio.run(commands.import_files(settings, [Path(p) for p in options.paths]))
     if options.command == "migrate":
         return asyncio.run(commands.migrate(settings))
+    if options.command == "reclaim":
+        return asyncio.run(commands.reclaim(settings, options.older_than))
     if options.command == "reindex":
         return asyncio.run(commands.reindex(settings))
     return asyncio.run(commands.verify(settings, digests=not options.quick))
@@ -81,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
         help="index folders, or s3://bucket/prefix, where they lie: nothing is copied, or written there",
     )
     commands_.add_parser("migrate", parents=[shared], help="bring the index's schema up to date")
+    reclaim = commands_.add_parser(
+        "reclaim", parents=[shared], help="give up the bytes of what was deleted and is past its undo window"
+    )
+    reclaim.add_argument(
+        "--older-than",
+        metavar="TIME",
+        help="deleted longer ago than this, such as 12h or 0s; not the setting",
+    )
     commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")
     verify.add_argument("--quick", action="store_true", help="do not read the objects, only look for them")

@@ -31,6 +31,7 @@ class HttpSettings:
     strict: bool = False
     relative_bulkdata: bool = False
     unsupported_matching: tuple[str, ...] = ()
+    undo_seconds: float | None = None
 
     @staticmethod
     def of(settings: Settings) -> HttpSettings:
@@ -47,6 +48,7 @@ class HttpSettings:
             strict=settings.strict,
             relative_bulkdata=settings.relative_bulkdata,
             unsupported_matching=settings.unsupported_matching,
+            undo_seconds=settings.undo_seconds,
         )
 
     @property

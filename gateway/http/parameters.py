@@ -198,6 +198,16 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
     "readyz": (),
     "metrics": (),
     "openapi": (IF_NONE_MATCH, ENCODING),
+    "list_deleted": (
+        Parameter("study", "Of this study only.", UID),
+        Parameter("limit", "How many series at most.", COUNT),
+        Parameter(
+            "after",
+            "The `next` of the page before.",
+            {"type": "string", "pattern": r"^[0-9.]{1,64}/[0-9.]{1,64}$"},
+        ),
+    ),
+    "restore": (),
     "list_keys": (),
     "declare_key": (),
     "show_key": (),

@@ -107,6 +107,11 @@ TABLE: tuple[Resource, ...] = (
     ),
     Resource("/api/v1/keys/{key}", {"GET": Operation("show_key", _API), "DELETE": Operation("drop_key")}),
     Resource("/api/v1/keys/{key}/failures", {"GET": Operation("key_failures", _API)}),
+    Resource("/api/v1/deleted", {"GET": Operation("list_deleted", _API)}),
+    *(
+        Resource(f"/api/v1/deleted{path.removeprefix(SERVICE)}/restore", {"POST": Operation("restore", _API)})
+        for path in (_STUDY, _SERIES, _INSTANCE)
+    ),
     Resource(SERVICE, {"GET": Operation("home", ("text/html",))}),
     Resource(
         f"{SERVICE}/studies",

@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from starlette.types import Lifespan, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from gateway.http.api_deleted import ApiDeleted
 from gateway.http.api_keys import ApiKeys
 from gateway.http.capabilities import Capabilities
 from gateway.http.errors import LengthRequired, MethodNotAllowed, TargetTooLong, failure
@@ -102,6 +103,7 @@ def build(
 def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
     """The handler of each operation that the table names."""
     rooms = (
+        ApiDeleted(services, settings.undo_seconds),
         ApiKeys(services),
         Metrics(services),
         OpenApi(),

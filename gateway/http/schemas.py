@@ -134,6 +134,40 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         },
         "additionalProperties": False,
     },
+    "Deleted": {
+        "type": "object",
+        "required": ["deleted"],
+        "properties": {
+            "deleted": {
+                "type": "array",
+                "items": {
+                    "description": "Instances of a series that can be restored, until they are reclaimed.",
+                    "type": "object",
+                    "required": ["study", "series", "instances", "bytes", "deleted"],
+                    "properties": {
+                        "study": UID,
+                        "series": UID,
+                        "instances": {"type": "integer", "minimum": 1},
+                        "bytes": {"type": "integer", "minimum": 0},
+                        "deleted": {"type": "string", "format": "date-time"},
+                        "reclaimed": {"type": "string", "format": "date-time"},
+                    },
+                    "additionalProperties": False,
+                },
+            },
+            "next": {"type": "string"},
+        },
+        "additionalProperties": False,
+    },
+    "Restored": {
+        "type": "object",
+        "required": ["restored", "url"],
+        "properties": {
+            "restored": {"type": "integer", "minimum": 1},
+            "url": {"type": "string", "format": "uri"},
+        },
+        "additionalProperties": False,
+    },
     "Capabilities": {
         "description": "A capabilities description (PS3.18 Annex G).",
         "type": "object",
@@ -153,6 +187,8 @@ SCHEMAS: Final[Mapping[str, Any]] = {
 # What is in a JSON body, by handler.
 JSON_OF: Final[Mapping[str, str]] = {
     "store": "DataSet",
+    "list_deleted": "Deleted",
+    "restore": "Restored",
     "list_keys": "QueryKeys",
     "declare_key": "QueryKey",
     "show_key": "QueryKey",
@@ -184,6 +220,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "thumbnail": {**_RETRIEVED, "206": "The range."},
     "wado": {**_RETRIEVED, "206": "The range."},
     "remove": {"204": "It is gone: 410 from now on."},
+    "restore": {"200": "What was deleted last is there again, but for what was stored anew."},
     "declare_key": {"200": "It was declared already.", "201": "It is declared."},
     "drop_key": {"204": "It is dropped."},
     "openapi": {"200": "This description.", "304": "The client has it already."},
@@ -225,6 +262,8 @@ FAILURES: Final[Mapping[str, tuple[str, ...]]] = {
     "thumbnail": _READ,
     "wado": (*_READ, "403"),
     "remove": ("400", "404", "410"),
+    "list_deleted": ("400", "406"),
+    "restore": ("400", "404", "406", "409", "410", "411"),
     "list_keys": ("400", "406"),
     "declare_key": ("400", "406", "409", "411", "413", "415"),
     "show_key": ("400", "404", "406"),

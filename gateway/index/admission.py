@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.index import changelog, extra, reading, rows
+from gateway.index import changelog, extra, reading, rows, undo
 from gateway.index.base import (
     Admitted,
     Change,
@@ -136,7 +136,9 @@ async def remove(
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
     for stored in found:
         identity = stored.identity
-        ledger.retire(scope.partition, identity.study, identity.instance, stored.version, "deleted", reason)
+        ledger.retire(
+            *(scope.partition, identity.study, identity.instance, stored.version, "deleted", reason, now)
+        )
     await ledger.write()
     changes = [
         Change(
@@ -157,8 +159,9 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
     stores = [c for c in changes if c.kind == "store"]
     await ledger.reserve((c.partition, c.identity.study, c.identity.series) for c in stores)
+    hollow = await undo.hollow(db, changes, versions)
     for change in changes:
-        _apply(ledger, change, versions)
+        _apply(ledger, change, versions, hollow)
     await ledger.write()
     await ledger.finish(_revisions(changes))
     await extra.replay(db, changes)
@@ -167,17 +170,22 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await changelog.mark_journaled(db, [change.revision for change in changes])
 
 
-def _apply(ledger: Ledger, change: Change, versions: dict[VersionId, NewVersion]) -> None:
+def _apply(
+    ledger: Ledger, change: Change, versions: dict[VersionId, NewVersion], hollow: set[VersionId]
+) -> None:
+    identity = change.identity
     if change.kind == "store" and change.version_after in versions:
         new = replace(versions[change.version_after], received=change.time)
         ledger.store(new, change.version_before)
     elif change.kind == "store":
         ledger.store_nothing(change)
     elif change.kind == "delete" and change.version_before is not None:
-        identity = change.identity
         ledger.retire(
             *(change.partition, identity.study, identity.instance, change.version_before),
-            *("deleted", change.reason),
+            *("deleted", change.reason, change.time),
         )
+    elif change.kind == "restore" and change.version_after is not None:
+        if change.version_after not in hollow:
+            ledger.restore(change.partition, identity.study, identity.instance, change.version_after)
     elif change.kind == "reclaim" and change.version_before is not None:
-        ledger.set_state(change.version_before, "reclaimed", change.reason)
+        ledger.reclaim(change.partition, identity.instance, change.version_before, change.reason)

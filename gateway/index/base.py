@@ -20,7 +20,9 @@ from gateway.model import (
     PartitionId,
     RepeatPolicy,
     ResourcePath,
+    SeriesUID,
     Source,
+    StudyUID,
     VersionId,
 )
 
@@ -207,6 +209,18 @@ class Removal:
     changes: Sequence[Change] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """Instances of a series that were deleted and can be restored; first and last deletion in microseconds."""
+
+    study: StudyUID
+    series: SeriesUID
+    instances: int
+    length: int
+    first: int
+    last: int
+
+
 class Index(Protocol):
     """Rows and queries. All methods raise IndexUnavailable when the database does not answer."""
 
@@ -231,6 +245,17 @@ class Index(Protocol):
         """Tombstone every current version under `path`, in one transaction.
 
         Raises NotFound, or Gone if all of it was removed before.
+        """
+
+    async def restore(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> list[Change]:
+        """Make current again what was deleted last under `path`, where nothing took its place since.
+
+        Raises NotFound, Gone where it was reclaimed, Conflict where nothing of it is deleted.
+        """
+
+    async def reclaim(self, before: int, source: Source, limit: int = 200) -> list[Change]:
+        """Leave only tombstones of about `limit` versions deleted at or before `before` (microseconds), and of
+        those they had replaced. The objects that the changes name can go once these are journaled.
         """
 
     async def unjournaled(self, limit: int = 1000) -> list[Change]:
@@ -294,11 +319,16 @@ class Index(Protocol):
 
     async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]: ...
 
+    async def deleted(
+        self, scope: Scope, study: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+    ) -> list[Deleted]:
+        """What `restore` can bring back, by study and series, after the place of a page before."""
+
     async def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Changes with a revision above `after`, ascending, never with a gap that may still be filled."""
 
     def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
-        """Every version ever admitted and its state ('current', 'superseded', 'deleted'), for verify."""
+        """Every version ever admitted and its state ('current', 'superseded', 'deleted', 'reclaimed'), for verify."""
 
     # -- freshness ------------------------------------------------------------------------------------
 

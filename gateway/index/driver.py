@@ -11,10 +11,11 @@ from typing import TypeVar
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, extra, migrating, reading, searching
+from gateway.index import admission, changelog, extra, migrating, reading, searching, undo
 from gateway.index.base import (
     Change,
     Conflicting,
+    Deleted,
     ExtraKey,
     KeyFailure,
     NewVersion,
@@ -94,6 +95,12 @@ class SqlIndex(ABC):
     async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
         return await self._commit(lambda db: admission.remove(db, scope, path, source, reason, _now()))
 
+    async def restore(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> list[Change]:
+        return await self._commit(lambda db: undo.restore(db, scope, path, source, reason, _now()))
+
+    async def reclaim(self, before: int, source: Source, limit: int = 200) -> list[Change]:
+        return await self._commit(lambda db: undo.reclaim(db, before, source, limit, _now()))
+
     async def unjournaled(self, limit: int = 1000) -> list[Change]:
         return await self._query(lambda db: changelog.unjournaled(db, limit))
 
@@ -153,6 +160,11 @@ class SqlIndex(ABC):
 
     async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]:
         return await self._query(lambda db: reading.conflicts(db, scope, study))
+
+    async def deleted(
+        self, scope: Scope, study: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
+    ) -> list[Deleted]:
+        return await self._query(lambda db: undo.deleted(db, scope, study, after, limit))
 
     async def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         after = ""

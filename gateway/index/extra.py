@@ -173,6 +173,13 @@ class Values:
         )
 
 
+async def forget(db: Connection, versions: Sequence[str]) -> None:
+    """The values of instances whose bytes are given up."""
+    owners = [(key.id, Owner(("", "", "")).id, version) for key in await known(db) for version in versions]
+    for table in ("extra_value", "extra_failure"):
+        await db.many(f"DELETE FROM {table} WHERE key = ? AND owner = ? AND version = ?", owners)
+
+
 def _row(key: int, owner: Owner, value: Value) -> tuple[object, ...]:
     return (
         *(key, owner.id, owner.version, value.item, value.ordinal, owner.identity[2]),

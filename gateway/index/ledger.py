@@ -21,7 +21,7 @@ from gateway.model import Level, PartitionId, VersionId
 
 _VERSION_COLUMNS = (
     "id, partition, revision, state, study_uid, series_uid, instance_uid, sop_class, transfer_syntax, store, "
-    'key, "offset", length, file_digest, content_digest, received, parts, reason, odd_meta'
+    'key, "offset", length, file_digest, content_digest, received, parts, reason, odd_meta, retired'
 )
 
 
@@ -44,6 +44,7 @@ class _Instance:
 
     exists: bool
     version: VersionId | None
+    is_back: bool = False
     columns: dict[str, object] = field(default_factory=dict)
 
 
@@ -56,7 +57,8 @@ class Ledger:
     _instances: dict[tuple[int, str], _Instance] = field(default_factory=dict)
     _current: dict[tuple[int, str], Current] = field(default_factory=dict)
     _versions: dict[VersionId, list[object]] = field(default_factory=dict)
-    _states: dict[VersionId, tuple[str, str]] = field(default_factory=dict)
+    _states: dict[VersionId, tuple[str, str, int]] = field(default_factory=dict)
+    _emptied: list[tuple[int, str, VersionId]] = field(default_factory=list)
     _layouts: list[tuple[str, bytes]] = field(default_factory=list)
     _bodies: list[tuple[str, bytes]] = field(default_factory=list)
     _values: extra.Values | None = None
@@ -181,7 +183,7 @@ class Ledger:
             *(new.version, new.source.partition, 0, "current"),
             *(identity.study, identity.series, identity.instance, identity.sop_class, new.transfer_syntax),
             *(locator.store, locator.key, locator.offset, locator.length),
-            *(new.file_digest, new.content_digest, new.received, parts, "", int(new.layout.odd_meta)),
+            *(new.file_digest, new.content_digest, new.received, parts, "", int(new.layout.odd_meta), 0),
         ]
 
     # -- out --------------------------------------------------------------------------------------------
@@ -194,19 +196,33 @@ class Ledger:
         version: VersionId,
         state: str,
         reason: str = "",
+        when: int = 0,
     ) -> None:
         """Take a version's place from it; its study is made up anew from what is left."""
         row = self._instances.get((partition, instance))
         if row is not None and row.version == version:
             row.version = None
-        self.set_state(version, state, reason)
+        self._set_state(version, state, reason, when)
         self._projection.spoil(partition, study)
 
-    def set_state(self, version: VersionId, state: str, reason: str = "") -> None:
+    def _set_state(self, version: VersionId, state: str, reason: str = "", when: int = 0) -> None:
         if version in self._versions:
-            self._versions[version][3], self._versions[version][17] = state, reason
+            row = self._versions[version]
+            row[3], row[17], row[19] = state, reason, when
         else:
-            self._states[version] = (state, reason)
+            self._states[version] = (state, reason, when)
+
+    def restore(self, partition: PartitionId, study: str, instance: str, version: VersionId) -> None:
+        """Give a version its place back; nothing has that place, and the instance is held."""
+        row = self._instances[partition, instance]
+        row.version, row.is_back = version, True
+        self._set_state(version, "current")
+        self._projection.spoil(partition, study)
+
+    def reclaim(self, partition: PartitionId, instance: str, version: VersionId, reason: str) -> None:
+        """Leave only the tombstone of a version: what its bytes said is forgotten."""
+        self._set_state(version, "reclaimed", reason)
+        self._emptied.append((partition, instance, version))
 
     # -- after ------------------------------------------------------------------------------------------
 
@@ -223,28 +239,47 @@ class Ledger:
         """The versions, and what has to be made up anew from them."""
         for version, columns in self._versions.items():
             columns[2] = revisions[version]
-        marks = ",".join("?" * 19)
+        marks = ",".join("?" * 20)
         await self.db.many(
             f"INSERT INTO version ({_VERSION_COLUMNS}) VALUES ({marks})", list(self._versions.values())
         )
         await self.db.many(
-            "UPDATE version SET state = ?, reason = ? WHERE id = ?",
-            [(state, reason, version) for version, (state, reason) in self._states.items()],
+            "UPDATE version SET state = ?, reason = ?, retired = ? WHERE id = ?",
+            [(*state, version) for version, state in self._states.items()],
         )
+        await self._forget()
         await self._projection.finish()
+
+    async def _forget(self) -> None:
+        """All that is known of reclaimed versions but that they were there."""
+        versions = [(version,) for _, _, version in self._emptied]
+        for table in ("instance_layout", "instance_metadata"):
+            await self.db.many(f"DELETE FROM {table} WHERE version = ?", versions)
+        await extra.forget(self.db, [version for (version,) in versions])
+        nothing = rows.instance_keys("", {})
+        await self.db.many("UPDATE version SET parts = ? WHERE id = ?", [(b"", *v) for v in versions])
+        await self.db.many(
+            "UPDATE instance SET answer = ?, number = ?, acquisition_datetime = ? "
+            "WHERE partition = ? AND uid = ? AND version IS NULL AND NOT EXISTS (SELECT 1 FROM version v "
+            "WHERE v.partition = instance.partition AND v.instance_uid = instance.uid AND v.state = 'deleted')",
+            [
+                (b"{}", nothing["number"], nothing["acquisition_datetime"], partition, instance)
+                for partition, instance, _ in self._emptied
+            ],
+        )
 
     async def _write_instances(self) -> None:
         new: list[tuple[str, tuple[object, ...]]] = []
         changed: list[tuple[object, ...]] = []
-        emptied: list[tuple[int, str]] = []
+        moved: list[tuple[VersionId | None, int, str]] = []
         for (partition, uid), row in self._instances.items():
             values = (row.version, *row.columns.values())
             if row.columns and not row.exists:
                 new.append((uid, (partition, uid, rows.uid_hash(uid), *values)))
             elif row.columns:
                 changed.append((*values, partition, uid))
-            elif row.version is None and row.exists:
-                emptied.append((partition, uid))
+            elif row.exists and (row.version is None or row.is_back):
+                moved.append((row.version, partition, uid))
         names = ("version", "study", "series", "answer", "sop_class", "number", "acquisition_datetime")
         # By UID, so that two batches that race for the same ones meet in the same order. No 'on conflict':
         # whoever comes second has judged without knowing the first, and has to judge again.
@@ -254,7 +289,7 @@ class Ledger:
         )
         sets = ", ".join(f"{name} = ?" for name in names)
         await self.db.many(f"UPDATE instance SET {sets} WHERE partition = ? AND uid = ?", changed)
-        await self.db.many("UPDATE instance SET version = NULL WHERE partition = ? AND uid = ?", emptied)
+        await self.db.many("UPDATE instance SET version = ? WHERE partition = ? AND uid = ?", moved)
 
 
 def _nothing(study: Study, series: Series, change: Change) -> dict[str, object]:

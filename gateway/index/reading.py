@@ -21,7 +21,7 @@ SMALL_LAYOUT = 4096
 
 # Default order: series by number, then UID; instances likewise; empty values last.
 ORDER = "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid"
-_VERSION = (
+VERSION = (
     "v.id, v.study_uid, v.series_uid, v.instance_uid, v.sop_class, v.transfer_syntax, v.store, v.key, "
     'v."offset", v.length, v.file_digest, v.content_digest, v.received, v.odd_meta'
 )
@@ -31,7 +31,7 @@ _FROM = (
 )
 
 
-def _stored(row: Row) -> StoredInstance:
+def stored_of(row: Row) -> StoredInstance:
     return StoredInstance(
         version=VersionId(row["id"]),
         identity=identity_of(row["study_uid"], row["series_uid"], row["instance_uid"], row["sop_class"]),
@@ -74,15 +74,15 @@ async def _rows(
 
 async def instances(db: Connection, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
     """Raises NotFound, Gone."""
-    return [_stored(row) for row in await _rows(db, scope, path, _VERSION)]
+    return [stored_of(row) for row in await _rows(db, scope, path, VERSION)]
 
 
 async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
     """Of one instance. Raises NotFound, Gone."""
     (row,) = await _rows(
-        *(db, scope, path, f"{_VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
+        *(db, scope, path, f"{VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
     )
-    return _stored(row), layoutbytes.decode(row["layout"])
+    return stored_of(row), layoutbytes.decode(row["layout"])
 
 
 async def layouts_after(
@@ -96,10 +96,10 @@ async def layouts_after(
     wanted = [row["id"] for row in found[first : first + limit]]
     marks = ", ".join("?" * len(wanted))
     sql = (
-        f"SELECT {_VERSION}, l.layout FROM version v JOIN instance_layout l ON l.version = v.id "
+        f"SELECT {VERSION}, l.layout FROM version v JOIN instance_layout l ON l.version = v.id "
         f"WHERE v.id IN ({marks}) AND LENGTH(l.layout) <= {SMALL_LAYOUT}"
     )
-    return [(_stored(row), layoutbytes.decode(row["layout"])) for row in await db.fetch(sql, *wanted)]
+    return [(stored_of(row), layoutbytes.decode(row["layout"])) for row in await db.fetch(sql, *wanted)]
 
 
 async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[bytes]:
@@ -188,9 +188,9 @@ async def conflicts(db: Connection, scope: Scope, study: str | None) -> list[Con
 async def versions(db: Connection, after: str) -> list[tuple[StoredInstance, str]]:
     """A page of every version ever admitted and its state, by id."""
     found = await db.fetch(
-        f"SELECT {_VERSION}, v.state FROM version v WHERE v.id > ? ORDER BY v.id LIMIT ?", after, PAGE
+        f"SELECT {VERSION}, v.state FROM version v WHERE v.id > ? ORDER BY v.id LIMIT ?", after, PAGE
     )
-    return [(_stored(row), row["state"]) for row in found]
+    return [(stored_of(row), row["state"]) for row in found]
 
 
 async def counts(db: Connection) -> dict[Level, int]:

@@ -14,6 +14,9 @@ from gateway.services.ingest import CANNOT_UNDERSTAND, Outcome, Rejected, refusa
 from gateway.services.naming import new_version
 from gateway.store.base import Found, ObjectStore
 
+# The store of locators whose keys name a place themselves.
+ELSEWHERE = "elsewhere"
+
 
 class InPlace:
     """Takes instances in by reference."""
@@ -65,7 +68,7 @@ class InPlace:
             version=VersionId(id),
             identity=read.identity,
             transfer_syntax=read.transfer_syntax,
-            locator=Locator("elsewhere", found.key, 0, found.length),
+            locator=Locator(ELSEWHERE, found.key, 0, found.length),
             file_digest=digest,
             content_digest=read.content_digest,
             received=time.time_ns() // 1000,

@@ -44,6 +44,13 @@ def journal_key(first_revision: int) -> str:
     return f"{JOURNAL_PREFIX}{first_revision:016d}-{new_version()}.jsonl"
 
 
+def derived_from(key: str) -> VersionId | None:
+    """The version that a derived object was made of, or None where the key is of none."""
+    if not key.startswith(DERIVED_PREFIX):
+        return None
+    return VersionId(key.rpartition("/")[2].partition(".")[0])
+
+
 def inflated_key(version: VersionId) -> str:
     """The derived object that holds a deflated data set inflated."""
     return f"{DERIVED_PREFIX}{version[-2:]}/{version}.inflated"

@@ -18,7 +18,8 @@ PAGE = 1000
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`kind` is one of 'object missing', 'object changed' (it lies elsewhere), 'object length', 'object digest', 'orphan',
-    'not in index', 'not in journal', 'journal differs'. An orphan is no damage: it was never acknowledged."""
+    'not in index', 'not in journal', 'journal differs'. An orphan is no damage: it was never acknowledged, or
+    has been reclaimed."""
 
     kind: str
     what: str
@@ -40,9 +41,9 @@ class Verify:
         known: set[str] = set()
         versions: set[str] = set()
         async for stored, state in self._index.all_versions():
-            known.add(stored.locator.key)
             versions.add(stored.version)
             if state != "reclaimed":
+                known.add(stored.locator.key)
                 async for difference in self._object(stored, digests):
                     yield difference
         async for found in self._store.list(""):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from gateway.dicom.query import Equals, Query
-from gateway.errors import NotFound
+from gateway.errors import Conflict, NotFound
 from gateway.index.base import Admitted, Change, NewVersion, ReceivedAgain
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, RepeatPolicy, ResourcePath, Source, StudyUID, VersionId
@@ -30,8 +31,13 @@ class History:
     async def run(self, steps: int) -> None:
         r, maker = random.Random(self.seed), Maker(self.seed)
         for _ in range(steps):
-            if r.random() < 0.25 and self.kept:
+            chance = r.random() if self.kept else 1
+            if chance < 0.25:
                 await self._remove(r)
+            elif chance < 0.35:
+                await self._restore(r)
+            elif chance < 0.42:
+                await self._reclaim()
             else:
                 await self._admit([self._made(r, maker) for _ in range(r.randint(1, 4))])
 
@@ -57,18 +63,28 @@ class History:
             if isinstance(verdict, Admitted | ReceivedAgain):
                 self.lines.append(verdict.change)
 
-    async def _remove(self, r: random.Random) -> None:
+    def _path(self, r: random.Random) -> ResourcePath:
         path = r.choice(list(self.kept.values())).identity.path
-        path = r.choice((path, ResourcePath(path.study, path.series), ResourcePath(path.study)))
-        try:
-            removal = await self.index.remove(SCOPE, path, Source("stow"), "wrong")
-        except NotFound:
-            return
-        self.lines += removal.changes
+        return r.choice((path, ResourcePath(path.study, path.series), ResourcePath(path.study)))
+
+    async def _remove(self, r: random.Random) -> None:
+        with suppress(NotFound):
+            removal = await self.index.remove(SCOPE, self._path(r), Source("stow"), "wrong")
+            self.lines += removal.changes
+
+    async def _restore(self, r: random.Random) -> None:
+        with suppress(NotFound, Conflict):
+            self.lines += await self.index.restore(SCOPE, self._path(r), Source("api"), "right")
+
+    async def _reclaim(self) -> None:
+        self.lines += await self.index.reclaim(1 << 60, Source("reclaim"), 3)
 
     async def replayed(self, index: SqlIndex, size: int) -> None:
+        """With what the store still has."""
+        gone = {change.version_before for change in self.lines if change.kind == "reclaim"}
+        left = {version: new for version, new in self.kept.items() if version not in gone}
         for start in range(0, len(self.lines), size):
-            await index.replay(self.lines[start : start + size], self.kept)
+            await index.replay(self.lines[start : start + size], left)
 
 
 async def answers(index: SqlIndex) -> list[object]:
@@ -85,16 +101,17 @@ async def answers(index: SqlIndex) -> list[object]:
                     seen.append(await ask(scope, path))
                 except NotFound as error:
                     seen.append(type(error))
-        seen.append(await index.conflicts(scope))
+        seen += [await index.conflicts(scope), await index.deleted(scope)]
     seen += [await index.changes(0), await index.counts()]
     seen.append([found async for found in index.all_versions()])
     return seen
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 async def test_a_replay_gives_back_every_answer(index: SqlIndex, seed: int) -> None:
     history = History(index, seed)
-    await history.run(40)
+    await history.run(60)
+    assert {line.kind for line in history.lines} >= {"store", "again", "delete", "restore", "reclaim"}
     assert await index.changes(0, 10_000) == history.lines
     before = await answers(index)
     for size in (1, 7, 1000):

@@ -1,0 +1,103 @@
+"""The bytes of what was deleted are given up once the undo window has passed.
+
+Index transaction, then journal object, then the objects: whatever a crash leaves of these is an orphan, swept
+later, and a reindex tells the same. What lies elsewhere is forgotten, and left where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway.errors import GatewayError, StoreError
+from gateway.index.base import Change, Index
+from gateway.model import Source
+from gateway.services.inplace import ELSEWHERE
+from gateway.services.journal import Journal
+from gateway.services.naming import inflated_key
+from gateway.store.base import ObjectStore
+
+log = logging.getLogger("gateway.reclaim")
+
+EVERY_SECONDS = 3600.0
+STEP = 200
+AT_ONCE = 8
+SOURCE = Source("reclaim")
+
+
+@dataclass(slots=True)
+class Reclaimed:
+    """How much was given up; `left` objects could not be deleted, and are orphans now."""
+
+    versions: int = 0
+    length: int = 0
+    left: int = 0
+
+
+class Reclaim:
+    """Any number of processes may reclaim at once: the index gives each version to one of them."""
+
+    def __init__(self, store: ObjectStore, index: Index, journal: Journal) -> None:
+        self._store = store
+        self._index = index
+        self._journal = journal
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, window: float) -> Reclaimed:
+        """All that was deleted `window` seconds ago or earlier. Raises IndexFailure, StoreError of the journal."""
+        before = time.time_ns() // 1000 - round(window * 1e6)
+        tally = Reclaimed()
+        while changes := await self._index.reclaim(before, SOURCE, STEP):
+            await self._journal.write(changes)
+            await self._index.mark_journaled([change.revision for change in changes])
+            await self._give_up(changes, tally)
+        return tally
+
+    async def _give_up(self, changes: Sequence[Change], tally: Reclaimed) -> None:
+        tally.versions += len(changes)
+        for start in range(0, len(changes), AT_ONCE):
+            deleted = await asyncio.gather(*(self._delete(c) for c in changes[start : start + AT_ONCE]))
+            tally.left += deleted.count(None)
+            tally.length += sum(length or 0 for length in deleted)
+
+    async def _delete(self, change: Change) -> int | None:
+        """How many bytes are free now; None where the store failed."""
+        if change.locator is None or change.version_before is None:
+            return 0
+        try:
+            # What lies elsewhere the store leaves alone.
+            await self._store.delete(change.locator.key)
+            await self._store.delete(inflated_key(change.version_before))
+        except StoreError as error:
+            log.warning("%s stays for now: %s", change.locator.key, error.detail)
+            return None
+        return 0 if change.locator.store == ELSEWHERE else change.locator.length
+
+    # -- in the background ------------------------------------------------------------------------------
+
+    def start(self, window: float | None) -> None:
+        """Once an hour from now on; never where `window` is None."""
+        if window is not None:
+            self._task = asyncio.create_task(self._run(window))
+
+    async def close(self) -> None:
+        """What is under way ends where it is: the rest is done by whoever comes next."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self, window: float) -> None:
+        while True:
+            try:
+                tally = await self.run(window)
+                if tally.versions:
+                    log.info("%d deleted versions reclaimed, %d bytes", tally.versions, tally.length)
+            except GatewayError as error:
+                log.warning("reclaiming waits: %s", error.detail)
+            await asyncio.sleep(min(EVERY_SECONDS, max(window, 1.0)))
