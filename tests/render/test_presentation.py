@@ -56,7 +56,12 @@ def state(of: Dataset, **members: Any) -> Dataset:
     ds.PresentationCreationDate, ds.PresentationCreationTime = "20240101", "120000"
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "-1024", "1", "HU"
     for keyword, value in members.items():
-        setattr(ds, keyword, value)
+        if value is None:
+            delattr(ds, keyword)
+        else:
+            setattr(ds, keyword, value)
+    for at in range(len(ds.get("ModalityLUTSequence", []))):
+        ds.ModalityLUTSequence[at].ModalityLUTType = "US"
     return ds
 
 
@@ -98,7 +103,58 @@ def theirs(of: Dataset, ps: Dataset, folder: Path) -> NDArray[Any]:
     return np.frombuffer(data[-rows * columns :], "u1").reshape(rows, columns)
 
 
+def table(first: int, entries: list[int], bits: int = 8) -> list[Dataset]:
+    """A LUT sequence of one item."""
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [len(entries), first, bits])
+    item.add_new("LUTData", "US", entries)
+    return [item]
+
+
+def looked_up(lut: list[Dataset]) -> list[Dataset]:
+    item = Dataset()
+    item.VOILUTSequence = lut
+    return [item]
+
+
+def overlay_plane(group: int, layer: str, **members: Any) -> dict[Any, Any]:
+    """An overlay of a state that is shown in a layer: a rectangle of columns 20 to 39 and rows 10 to 29."""
+    bits = np.zeros((ROWS, COLUMNS), np.uint8)
+    bits[10:30, 20:40] = 1
+    return {
+        (group, 0x0010): ("US", ROWS),
+        (group, 0x0011): ("US", COLUMNS),
+        (group, 0x0040): ("CS", "G"),
+        (group, 0x0050): ("SS", [1, 1]),
+        (group, 0x0100): ("US", 1),
+        (group, 0x0102): ("US", 0),
+        (group, 0x1001): ("CS", layer),
+        (group, 0x3000): ("OW", np.packbits(bits.reshape(-1), bitorder="little").tobytes()),
+        **members,
+    }
+
+
+def layered(**members: Any) -> list[Dataset]:
+    layer = Dataset()
+    layer.GraphicLayer, layer.GraphicLayerOrder = "ONE", 1
+    for keyword, value in members.items():
+        setattr(layer, keyword, value)
+    return [layer]
+
+
+RAMP = [(n * 37) % 256 for n in range(256)]
 STATES: dict[str, dict[str, Any]] = {
+    "modality table": {
+        "ModalityLUTSequence": table(0, RAMP),
+        **dict.fromkeys(("RescaleIntercept", "RescaleSlope", "RescaleType")),
+    },
+    "table of values": {"SoftcopyVOILUTSequence": looked_up(table(100, RAMP))},
+    "table of P-Values": {
+        "SoftcopyVOILUTSequence": [voi(600, 1500)],
+        # Flat enough for an index that is rounded otherwise.
+        "PresentationLUTSequence": table(0, [40 + n * 3 // 4 for n in range(256)]),
+        "PresentationLUTShape": None,
+    },
     "window": {"SoftcopyVOILUTSequence": [voi(600, 1500)]},
     "narrow window": {"SoftcopyVOILUTSequence": [voi(300.5, 71)]},
     "inverse": {"SoftcopyVOILUTSequence": [voi(600, 1500)], "PresentationLUTShape": "INVERSE"},
@@ -117,6 +173,12 @@ STATES: dict[str, dict[str, Any]] = {
 }
 
 
+def with_plane(ds: Dataset, group: int, layer: str) -> Dataset:
+    for tag, (vr, value) in overlay_plane(group, layer).items():
+        ds.add_new(tag, vr, value)
+    return ds
+
+
 @pytest.mark.row("R-RN-3", "U-73", "U-77")
 @pytest.mark.parametrize("name", STATES)
 def test_dcmtk_draws_the_same(tmp_path: Path, name: str) -> None:
@@ -126,6 +188,41 @@ def test_dcmtk_draws_the_same(tmp_path: Path, name: str) -> None:
     mine, other = ours(of, ps), theirs(of, ps, tmp_path)
     assert mine.shape == other.shape
     assert int(np.abs(mine.astype(int) - other.astype(int)).max()) <= 1
+
+
+@pytest.mark.row("R-RN-3")
+@pytest.mark.parametrize(
+    ("layer", "level"),
+    [({}, 255), ({"GraphicLayerRecommendedDisplayGrayscaleValue": 32768}, 128)],
+)
+def test_overlays_are_shown_in_their_layer(layer: dict[str, Any], level: int) -> None:
+    """In its grey; without a layer not at all (C.11.7)."""
+    of = image()
+    window = {"SoftcopyVOILUTSequence": [voi(600, 1500)]}
+    plain = ours(of, state(of, **window))
+    mine = ours(of, with_plane(state(of, **window, GraphicLayerSequence=layered(**layer)), 0x6000, "ONE"))
+    inside = np.zeros((ROWS, COLUMNS), bool)
+    inside[10:30, 20:40] = True
+    assert set(mine[inside].tolist()) == {level}
+    assert np.array_equal(mine[~inside], plain[~inside])
+    assert np.array_equal(ours(of, with_plane(state(of, **window), 0x6000, "")), plain)
+
+
+def test_overlays_of_the_image_are_shown_where_the_state_names_a_layer() -> None:
+    of = with_plane(image(), 0x6002, "")
+    window = {"SoftcopyVOILUTSequence": [voi(600, 1500)]}
+    shown = state(of, **window, GraphicLayerSequence=layered())
+    shown.add_new((0x6002, 0x1001), "CS", "ONE")
+    assert not (ours(of, state(of, **window))[10:30, 20:40] == 255).all()
+    assert (ours(of, shown)[10:30, 20:40] == 255).all()
+
+
+def test_a_layer_of_colour_makes_a_picture_of_colour() -> None:
+    of = image()
+    red = layered(GraphicLayerRecommendedDisplayCIELabValue=[35574, 53663, 50860])
+    mine = ours(of, with_plane(state(of, GraphicLayerSequence=red), 0x6000, "ONE"))
+    assert mine[20, 30].tolist() == [255, 0, 0]
+    assert len(set(mine[40, 50].tolist())) == 1
 
 
 def test_a_rectangular_shutter_covers(tmp_path: Path) -> None:
@@ -139,6 +236,43 @@ def test_a_rectangular_shutter_covers(tmp_path: Path) -> None:
     assert not mine[:4].any()
     assert not mine[:, 51:].any()
     assert mine[5:39, 10:49].any()
+
+
+def plane(of: Dataset, ps: Dataset, layer: str | None) -> None:
+    """An overlay whose left half is set."""
+    bits = np.zeros((ROWS, COLUMNS), bool)
+    bits[:, :40] = True
+    ps.add_new(0x60000010, "US", ROWS)
+    ps.add_new(0x60000011, "US", COLUMNS)
+    ps.add_new(0x60000040, "CS", "G")
+    ps.add_new(0x60000050, "SS", [1, 1])
+    ps.add_new(0x60000100, "US", 1)
+    ps.add_new(0x60000102, "US", 0)
+    if layer is not None:
+        ps.add_new(0x60001001, "CS", layer)
+    ps.add_new(0x60003000, "OW", np.packbits(bits, bitorder="little").tobytes())
+
+
+@pytest.mark.parametrize(("layer", "shown"), [("ONE", True), ("", False), (None, False)])
+def test_overlays_are_drawn_where_a_layer_activates_them(layer: str | None, shown: bool) -> None:
+    of = image()
+    black = Dataset()
+    black.WindowCenter, black.WindowWidth = 100_000, 2
+    ps = state(of, SoftcopyVOILUTSequence=[black])
+    plane(of, ps, layer)
+    mine = ours(of, ps)
+    assert bool(mine[:, :40].all()) is shown
+    assert not mine[:, 40:].any()
+
+
+def test_a_bitmap_shutter_needs_no_layer() -> None:
+    of = image()
+    ps = state(of, SoftcopyVOILUTSequence=[voi(600, 1500)], ShutterShape="BITMAP", ShutterPresentationValue=0)
+    ps.ShutterOverlayGroup = 0x6000
+    plane(of, ps, None)
+    mine = ours(of, ps)
+    assert not mine[:, :40].any()
+    assert mine[:, 40:].any()
 
 
 @pytest.mark.row("U-78")
