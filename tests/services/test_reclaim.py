@@ -1,0 +1,120 @@
+"""Whatever fails while bytes are given up: what is left is an orphan, and the next one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway.app import Gateway
+from gateway.errors import Gone, StoreUnavailable
+from gateway.index.base import Scope
+from gateway.model import ResourcePath, Source
+from gateway.services.inplace import InPlace
+from gateway.services.reindex import Reindex
+from gateway.services.remove import Remove
+from gateway.services.sweep import sweep
+from gateway.services.verify import Verify
+from gateway.settings import Settings
+from tests import build
+
+SCOPE, SOURCE = Scope(), Source("stow")
+
+
+class Crash(BaseException):
+    """As if the process ended here."""
+
+
+async def one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def opened(data: Path) -> Gateway:
+    gateway = await Gateway.open(Settings(data=str(data)))
+    await gateway.start(follow=False)
+    return gateway
+
+
+async def deleted(gateway: Gateway) -> ResourcePath:
+    ds = build.dataset()
+    session = gateway.ingest.session(SOURCE)
+    await session.take(one(build.part10(ds)))
+    assert [outcome.failure for outcome in await session.finish()] == [None]
+    path = ResourcePath(ds.StudyInstanceUID)
+    await gateway.remove.remove(SCOPE, path, SOURCE)
+    return path
+
+
+async def differences(gateway: Gateway) -> list[str]:
+    return [d.kind async for d in Verify(gateway.store, gateway.index).differences()]
+
+
+def files(data: Path) -> list[Path]:
+    return list((data / "objects").rglob("*.dcm"))
+
+
+async def test_what_the_store_does_not_delete_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await opened(tmp_path)
+    await deleted(gateway)
+
+    async def away(key: str) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gateway.store, "delete", away)
+        tally = await gateway.reclaim.run(0)
+    assert (tally.versions, tally.length, tally.left) == (1, 0, 1)
+    assert await differences(gateway) == ["orphan"]
+    assert len(await sweep(gateway.store, gateway.index, grace=-1)) == 1
+    assert files(tmp_path) == []
+    assert await differences(gateway) == []
+    await gateway.close()
+
+
+@pytest.mark.parametrize("where", ["put", "delete"])
+async def test_after_a_crash_the_journal_says_so_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    gateway = await opened(tmp_path)
+    path = await deleted(gateway)
+
+    async def crash(*given: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gateway.store, where, crash)
+        with pytest.raises(Crash):
+            await gateway.reclaim.run(0)
+    await gateway.close()
+    gateway = await opened(tmp_path)
+    assert await differences(gateway) == ["orphan"]
+    assert (await gateway.reclaim.run(0)).versions == 0
+    await gateway.batcher.close()
+    await Reindex(gateway.store, gateway.index).run()
+    assert await differences(gateway) == ["orphan"]
+    with pytest.raises(Gone, match="given up"):
+        await gateway.remove.restore(SCOPE, path, SOURCE)
+    await sweep(gateway.store, gateway.index, grace=-1)
+    assert files(tmp_path) == []
+    await gateway.close()
+
+
+async def test_what_lies_elsewhere_is_left_there(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    ds = build.dataset()
+    (archive / "a.dcm").write_bytes(build.part10(ds))
+    gateway = await opened(tmp_path / "data")
+    job = InPlace(gateway.store, gateway.batcher, Source("import"))
+    async with gateway.place(archive.as_uri()) as place:
+        assert [(await job.take(found)).failure async for found in place.found()] == [None]
+    remove: Remove = gateway.remove
+    await remove.remove(SCOPE, ResourcePath(ds.StudyInstanceUID), SOURCE)
+    tally = await gateway.reclaim.run(0)
+    assert (tally.versions, tally.length, tally.left) == (1, 0, 0)
+    assert [path.name for path in archive.iterdir()] == ["a.dcm"]
+    assert await differences(gateway) == []
+    await gateway.close()
