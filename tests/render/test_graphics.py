@@ -213,7 +213,7 @@ def test_a_color_state_draws_in_colour_without_windows() -> None:
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_ink_on_each_depth(depth: type) -> None:
     top = np.iinfo(depth).max
-    picture = np.full((1, 3), top, depth)
+    picture: Any = np.full((1, 3), top, depth)
     share = np.array([[0.0, 0.5, 1.0]])
     assert laid(picture, share, Ink(0.0))[0].tolist() == [top, round(top / 2), 0]
     assert laid(picture, share, Ink(colour=(255, 0, 0)))[0, 2].tolist() == [255, 0, 0]
