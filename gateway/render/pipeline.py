@@ -38,6 +38,8 @@ def _rendered(
     shape = shape_of(attributes)
     cells = words(native, shape)
     picture = _pixels(cells, attributes, shape, frame, how)
+    if how.presentation is not None and how.presentation.blend is not None:
+        picture = how.presentation.blend(picture)
     picture = _covered(picture, cells, attributes, shape, frame, how)
     picture, placement = placed(picture, pixel_aspect(attributes), how)
     if how.presentation is not None and how.presentation.draw is not None:

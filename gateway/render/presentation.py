@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from gateway.render import blending
 from gateway.render.attributes import Attributes
 from gateway.render.graphics import drawn, layers_of
 from gateway.render.ink import of_layer
@@ -12,8 +13,8 @@ from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
 from gateway.render.shutter import bitmap_group
 
 GRAYSCALE, COLOR, PSEUDO_COLOR = (f"1.2.840.10008.5.1.4.1.1.11.{n}" for n in (1, 2, 3))
-# Blending, XA/XRF and volumetric states say what cannot be drawn of one frame alone, and are not applied.
-APPLICABLE = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR})
+# XA/XRF, volumetric and advanced blending states are not applied.
+APPLICABLE = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR, blending.BLENDING})
 
 _REFERENCED, _INSTANCE, _FRAMES = "00081140", "00081155", "00081160"
 _VOI, _ICC = "00283110", "00282000"
@@ -25,19 +26,28 @@ _ACTIVATION, _OVERLAY_DATA = "1001", "3000"
 _NOTHING = Attributes({})
 
 
+def superimposed(state: Attributes, item: Attributes, instance: str, frame: int) -> Presentation:
+    """Of a frame that a blending state lays over others, in colours of its palette (PS3.4 N.2.4.2)."""
+    voi = next((each for each in item.items(_VOI) if refers(each, instance, frame)), _NOTHING)
+    return Presentation(modality=item, voi=voi, palette=state)
+
+
 def applied(state: Attributes, sop_class: str, image: Attributes, instance: str, frame: int) -> Presentation:
     """Of `frame` (from 1) of `image`, whose SOP Instance UID is `instance`, through a state of that class.
 
-    What the state leaves unsaid is nothing: the image's own LUTs and windows do not count (PS3.4 N.2.1.1).
+    What the state leaves unsaid is nothing: the image's own LUTs and windows do not count (PS3.4 N.2.1.1). Of a
+    blending state this is how what lies beneath is shown.
     """
-    voi = next((item for item in state.items(_VOI) if refers(item, instance, frame)), _NOTHING)
+    found = blending.parts(state) if sop_class == blending.BLENDING else None
+    grades = found[0] if found is not None else state
+    voi = next((item for item in grades.items(_VOI) if refers(item, instance, frame)), _NOTHING)
     area = next((item for item in state.items(_AREA) if refers(item, instance, frame)), None)
     notes = [item for item in state.items(_ANNOTATIONS) if refers(item, instance, frame)]
     grey = sop_class != COLOR
     shown = Presentation(
-        modality=state if grey else _NOTHING,
+        modality=grades if grey else _NOTHING,
         voi=voi if grey else _NOTHING,
-        lut=state if grey else _NOTHING,
+        lut=state if grey and found is None else _NOTHING,
         shutter=state,
         overlays=_overlays(state, image),
         inks=_inks(state),

@@ -152,7 +152,8 @@ class Presentation:
     Modality LUT (C.11.1), Softcopy VOI LUT (the item, C.11.8), Softcopy Presentation LUT (C.11.6), Display and
     Bitmap Display Shutter (C.7.6.11, C.7.6.15), Overlay Plane (C.9.2: those to be drawn, its own and the
     image's that it activates); `inks` has that of an overlay group such as `6000`, white if it has not.
-    `palette` is None where the object's own holds. `draw` gets the picture (grey or colour) and where the
+    `palette` is None where the object's own holds. `blend` gets the picture of the pixels, before all that is
+    laid over them, and gives it back with those of another image. `draw` gets the picture (grey or colour) and where the
     source lies in it, and gives it back with graphics, in colour if it likes.
     """
 
@@ -164,6 +165,7 @@ class Presentation:
     inks: Mapping[str, Ink] = field(default_factory=dict)
     palette: Attributes | None = None
     icc: bytes | None = None
+    blend: Callable[[Array], Array] | None = None
     flip: bool = False
     rotation: int = 0
     area: DisplayedArea | None = None

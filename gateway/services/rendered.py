@@ -59,7 +59,7 @@ class State(Protocol):
     @property
     def key(self) -> str: ...
 
-    def of(self, attributes: Attributes, number: int) -> Presentation: ...
+    async def of(self, attributes: Attributes, number: int) -> Presentation: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Rendered:
         if not asked.overlays:
             attributes = attributes.without(OVERLAYS)
         if shot.state is not None:
-            how = replace(how, presentation=shot.state.of(attributes, shot.number))
+            how = replace(how, presentation=await shot.state.of(attributes, shot.number))
         with measured("render"):
             native, attributes, profile = await self._frame(shot, attributes, asked)
             return await self._pool.run(render_frame, native, attributes, shot.number, how, profile)

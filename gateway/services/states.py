@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.errors import BadParameter, NotAcceptable, NotFound
 from gateway.index.base import Scope
-from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID
+from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID, StudyUID
+from gateway.render import blending
 from gateway.render.attributes import Attributes
+from gateway.render.blending import BLENDING
 from gateway.render.presentation import APPLICABLE, applied
 from gateway.render.rendering import Presentation
+from gateway.services.blends import Blended, Over, above
 from gateway.services.rendered import Rendered, Shot
 from gateway.services.subjects import Subject
 
-_SERIES, _SERIES_UID = "00081115", "0020000E"
+_SERIES, _SERIES_UID, _STUDY_UID = "00081115", "0020000E", "0020000D"
 _IMAGES, _IMAGE_UID, _FRAMES = "00081140", "00081155", "00081160"
 
 
@@ -36,7 +39,7 @@ class Through:
     key: str
     instance: str
 
-    def of(self, attributes: Attributes, number: int) -> Presentation:
+    async def of(self, attributes: Attributes, number: int) -> Presentation:
         return applied(self.attributes, self.sop_class, attributes, self.instance, number)
 
 
@@ -61,17 +64,52 @@ class States:
         Raises NotAcceptable where the state cannot be applied here, or none of its images be rendered.
         """
         attributes = await self._applicable(scope, state)
-        found: list[Shot] = []
-        for reference in references(attributes):
-            subject = await self._image(scope, state, reference)
-            if subject is not None:
-                through = Through(attributes, state.sop_class, state.version, reference.instance)
-                numbers = reference.frames or range(1, subject.frames + 1)
-                found += [Shot(subject, FrameNumber(n), through) for n in numbers if n <= subject.frames]
+        if state.sop_class == BLENDING:
+            found = await self._blended(scope, state, attributes)
+        else:
+            found = [
+                replace(shot, state=Through(attributes, state.sop_class, state.version, uid))
+                for uid, shot in await self._shown(scope, state.path.study, attributes)
+            ]
         if not found:
             uid = state.path.instance
             raise NotAcceptable(f"presentation state {uid}: none of its images can be rendered here", uid=uid)
         return await self._rendered.order(scope, found)
+
+    async def _shown(self, scope: Scope, study: StudyUID, item: Attributes) -> list[tuple[str, Shot]]:
+        """Frames that a state, or an item of a blending one, refers to, without it; each with its image's UID."""
+        found: list[tuple[str, Shot]] = []
+        for reference in references(item):
+            subject = await self._image(scope, study, reference)
+            if subject is not None:
+                numbers = reference.frames or range(1, subject.frames + 1)
+                found += [
+                    (reference.instance, Shot(subject, FrameNumber(n)))
+                    for n in numbers
+                    if n <= subject.frames
+                ]
+        return found
+
+    async def _blended(self, scope: Scope, state: Subject, attributes: Attributes) -> list[Shot]:
+        """The frames that lie beneath, each with what is laid over it (PS3.18 10.4.3.3.3)."""
+        both = blending.parts(attributes)
+        if both is None:
+            return []
+        beneath, over = [
+            await self._shown(scope, StudyUID(item.text(_STUDY_UID) or state.path.study), item)
+            for item in both
+        ]
+        through = Over(attributes, both[1], state.version)
+        planes = await above(self._rendered, scope, [replace(shot, state=through) for _, shot in over])
+        places: dict[str, dict[int, int]] = {}
+        for place, (uid, shot) in enumerate(beneath):
+            places.setdefault(uid, {})[shot.number] = place
+
+        def blended(uid: str) -> Blended:
+            count = len(beneath)
+            return Blended(self._rendered, scope, attributes, planes, places[uid], count, state.version)
+
+        return [replace(shot, state=blended(uid)) for uid, shot in beneath]
 
     async def through(self, scope: Scope, path: ResourcePath, subject: Subject) -> Shot:
         """The first frame of `subject` that the state at `path` refers to, through it (9.5.2.3).
@@ -85,6 +123,11 @@ class States:
         if not state.state:
             raise _unknown(path, "is no presentation state")
         attributes = await self._applicable(scope, state)
+        if state.sop_class == BLENDING:
+            shots = await self._blended(scope, state, attributes)
+            found = [shot for shot in shots if shot.subject.path == subject.path]
+            if found:
+                return min(found, key=lambda shot: shot.number)
         for reference in references(attributes):
             if (reference.series, reference.instance) == (subject.path.series, subject.path.instance):
                 through = Through(attributes, state.sop_class, state.version, reference.instance)
@@ -100,9 +143,9 @@ class States:
             )
         return await self._rendered.subjects.attributes(scope, state)
 
-    async def _image(self, scope: Scope, state: Subject, reference: Reference) -> Subject | None:
-        """A referenced image, of the state's own study (PS3.3 C.11.11); None where it cannot be rendered."""
-        path = ResourcePath(state.path.study, SeriesUID(reference.series), InstanceUID(reference.instance))
+    async def _image(self, scope: Scope, study: StudyUID, reference: Reference) -> Subject | None:
+        """A referenced image; None where it is not there or cannot be rendered."""
+        path = ResourcePath(study, SeriesUID(reference.series), InstanceUID(reference.instance))
         try:
             subject = await self._rendered.subjects.find(scope, path)
         except NotFound:

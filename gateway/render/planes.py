@@ -1,0 +1,66 @@
+"""Where a frame lies in space, and where one lies in another (PS3.3 C.7.6.2, C.7.6.16.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Placement
+
+_POSITION, _ORIENTATION, _SPACING, _THICKNESS = "00200032", "00200037", "00280030", "00180050"
+_PLANE, _ORIENTATIONS, _MEASURES = "00209113", "00209116", "00289110"
+_FRAME_OF_REFERENCE = "00200052"
+# Planes whose normals are less alike are not parallel.
+_PARALLEL = 0.9995
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """In millimetres: the outer corner of the first pixel, a column's and a row's step, and how thick it is."""
+
+    space: str
+    corner: Any
+    across: Any
+    down: Any
+    thickness: float
+
+    @property
+    def normal(self) -> Any:
+        crossed = np.cross(self.across, self.down)
+        return crossed / np.linalg.norm(crossed)
+
+
+def plane_of(attributes: Attributes, frame: int) -> Plane | None:
+    """Of `frame` (from 1); None where its place is not told."""
+    place, turned, measures = (
+        attributes.functional(frame, macro) or attributes for macro in (_PLANE, _ORIENTATIONS, _MEASURES)
+    )
+    at, cosines, spacing = place.numbers(_POSITION), turned.numbers(_ORIENTATION), measures.numbers(_SPACING)
+    if len(at) != 3 or len(cosines) != 6 or len(spacing) != 2 or min(spacing) <= 0:
+        return None
+    across, down = np.array(cosines[:3]) * spacing[1], np.array(cosines[3:]) * spacing[0]
+    if not np.linalg.norm(np.cross(across, down)) > 0:
+        return None
+    # The position is that of the centre of the first pixel.
+    corner = np.array(at) - (across + down) / 2
+    space = attributes.text(_FRAME_OF_REFERENCE).strip()
+    return Plane(space, corner, across, down, measures.number(_THICKNESS) or 0.0)
+
+
+def apart(one: Plane, other: Plane) -> float:
+    """Millimetres between parallel planes; infinite where they are not parallel."""
+    if abs(float(np.dot(one.normal, other.normal))) < _PARALLEL:
+        return float("inf")
+    return abs(float(np.dot(other.corner - one.corner, one.normal)))
+
+
+def within(one: Plane, other: Plane) -> Placement:
+    """From columns and rows of `one` to those of `other`, along the normal of `other`."""
+    steps = np.stack([other.across, other.down, other.normal], axis=1)
+    c, f, _ = np.linalg.solve(steps, one.corner - other.corner)
+    a, d, _ = np.linalg.solve(steps, one.across)
+    b, e, _ = np.linalg.solve(steps, one.down)
+    return Placement(*(float(value) for value in (a, b, c, d, e, f)))
