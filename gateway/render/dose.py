@@ -8,7 +8,7 @@ from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.color import in_colour
 from gateway.render.rendering import Array, Image
-from gateway.render.stored import Shape, stored_values
+from gateway.render.stored import Shape, shape_of, stored_values, words
 
 _CLASS, _SCALING = "1.2.840.10008.5.1.4.1.1.481.2", "3004000E"
 # Largest Image Pixel Value: of the whole grid where it is told, so that all frames have one scale.
@@ -30,6 +30,12 @@ def doses(cells: Array, attributes: Attributes, shape: Shape) -> Array:
     """Each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
     scaled: Array = stored_values(cells, shape).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
     return scaled
+
+
+def largest(native: bytes, attributes: Attributes) -> int:
+    """The largest stored value of a frame. Raises CodecError where bytes are missing."""
+    shape = shape_of(attributes)
+    return int(stored_values(words(native, shape), shape).max(initial=0))
 
 
 def highest(cells: Array, attributes: Attributes, shape: Shape) -> float:

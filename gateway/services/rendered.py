@@ -24,6 +24,7 @@ from gateway.render.pipeline import render_frame
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.render.rendering import Image, Presentation
 from gateway.services.asked import Asked
+from gateway.services.doses import Doses
 from gateway.services.films import Films, pulled
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.retrieve import Retrieve
@@ -84,6 +85,7 @@ class Rendered:
         self._films = Films()
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
+        self._doses = Doses(retrieve, freshness, pool)
         self.subjects = Subjects(retrieve, freshness, pool)
 
     async def picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
@@ -108,6 +110,8 @@ class Rendered:
             attributes = attributes.without(OVERLAYS)
         if shot.state is not None:
             how = replace(how, presentation=await shot.state.of(attributes, shot.number))
+        elif how.window is None and not shot.subject.stream:
+            attributes = await self._doses.scaled(scope, shot.subject, attributes)
         with measured("render"):
             native, attributes, profile = await self._frame(shot, attributes, asked)
             return await self._pool.run(render_frame, native, attributes, shot.number, how, profile)

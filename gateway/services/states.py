@@ -18,6 +18,7 @@ from gateway.services.rendered import Rendered, Shot
 from gateway.services.subjects import Subject
 
 _SERIES, _SERIES_UID, _STUDY_UID = "00081115", "0020000E", "0020000D"
+_MASKS, _OPERATION = "00286100", "00286101"
 _IMAGES, _IMAGE_UID, _FRAMES = "00081140", "00081155", "00081160"
 
 
@@ -141,7 +142,13 @@ class States:
                 f"presentation state {uid} is of SOP class {state.sop_class}, which is not applied here",
                 uid=uid,
             )
-        return await self._rendered.subjects.attributes(scope, state)
+        attributes = await self._rendered.subjects.attributes(scope, state)
+        if any(item.text(_OPERATION).strip() not in ("", "NONE") for item in attributes.items(_MASKS)):
+            uid = state.path.instance
+            raise NotAcceptable(
+                f"presentation state {uid} subtracts a mask (0028,6100), which is not done here", uid=uid
+            )
+        return attributes
 
     async def _image(self, scope: Scope, study: StudyUID, reference: Reference) -> Subject | None:
         """A referenced image; None where it is not there or cannot be rendered."""
