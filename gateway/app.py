@@ -23,6 +23,8 @@ from gateway.services.freshness import Freshness
 from gateway.services.ingest import Ingest
 from gateway.services.journal import Journal
 from gateway.services.keys import Keys
+from gateway.services.policy import Policies, Rule
+from gateway.services.quarantine import Quarantine
 from gateway.services.reclaim import Reclaim
 from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
@@ -67,7 +69,8 @@ class Gateway:
         self.journal = Journal(store)
         self.freshness = Freshness(index)
         self.batcher = Batcher(index, self.journal, self.freshness)
-        self.ingest = Ingest(store, self.batcher, policy=RepeatPolicy(settings.policy))
+        self.policies = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
+        self.ingest = Ingest(store, self.batcher, policies=self.policies)
         self.pool = CodecPool()
         self.counters = counters or Counters()
         self.retrieve = Retrieve(
@@ -81,6 +84,9 @@ class Gateway:
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
+        self.quarantine = Quarantine(
+            *(store, index, self.ingest, self.remove), Rule(repeat=RepeatPolicy(settings.policy))
+        )
         self.reclaim = Reclaim(store, index, self.journal)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
@@ -90,6 +96,7 @@ class Gateway:
         cls, settings: Settings, *, check: bool = True, counters: Counters | None = None
     ) -> Gateway:
         """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
+        Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
         for text in settings.query_keys:
             extrakeys.parsed(text)  # said before anything is opened
         endpoint = settings.s3_endpoint or None
@@ -172,6 +179,7 @@ def application(settings: Settings) -> Starlette:
         services.states = gateway.states
         services.thumbnails = gateway.thumbnails
         services.archive = gateway.archive
+        services.quarantine = gateway.quarantine
         try:
             yield
         finally:

@@ -18,6 +18,13 @@ FrameNumber = NewType("FrameNumber", int)
 
 PartitionId = NewType("PartitionId", int)
 DEFAULT_PARTITION = PartitionId(1)
+_QUARANTINE = 1 << 30
+
+
+def quarantine_of(partition: PartitionId) -> PartitionId:
+    """Where instances are set aside that are not to be seen in this partition."""
+    return PartitionId(partition | _QUARANTINE)
+
 
 EXPLICIT_VR_LE = "1.2.840.10008.1.2.1"
 IMPLICIT_VR_LE = "1.2.840.10008.1.2"

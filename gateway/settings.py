@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ class Settings:
     trusted_proxy: tuple[str, ...] = ()
     insecure: bool = False
     policy: str = "refuse"
+    store_rules: str = ""
+    """What becomes of instances by where they come from: [[store_rules]] in TOML, a JSON array in a variable."""
     default_limit: int = 0
     """Results of a search that gives no limit; 0 is `max_limit`, as PS3.18 8.3.4.4 has it."""
     max_limit: int = 5000
@@ -146,6 +149,8 @@ def _typed(name: str, value: object) -> object:
             return int(str(value))
         except ValueError as error:
             raise BadParameter(f"{name} '{value}': want a whole number", parameter=name) from error
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=str)
     return str(value)
 
 

@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from gateway.app import Gateway
 from gateway.conformance import rows, statement
 from gateway.errors import BadParameter
-from gateway.model import RepeatPolicy, Source
+from gateway.model import Source
 from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
 from gateway.services.reindex import Reindex
@@ -119,7 +119,8 @@ async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
     tally = Tally()
     async with _opened(settings) as gateway:
         await gateway.start(follow=False)
-        job = InPlace(gateway.store, gateway.batcher, Source("import"), policy=RepeatPolicy(settings.policy))
+        source = Source("import")
+        job = InPlace(gateway.store, gateway.batcher, source, policy=gateway.policies.rule(source).repeat)
         with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
             for url in urls:
                 async with gateway.place(url) as place:

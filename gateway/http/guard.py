@@ -7,16 +7,14 @@ rebinding) is refused with 421, and no other origin may read answers unless `--c
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.http.errors import Misdirected
+from gateway.http.forwarded import AUTHORITY, DEFAULT_PORTS, Forwarded, forwarded, senders
 from gateway.http.httpsettings import HttpSettings
-from gateway.http.media import split_quoted
 
 ROOT = "/dicom-web"
 
@@ -24,19 +22,6 @@ EXPOSED = (
     "Accept-Ranges, Content-Encoding, Content-Length, Content-Location, Content-Range, ETag, Link, Location, "
     "Retry-After, Server-Timing, Warning, X-Request-Id, X-Total-Count"
 )
-
-_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?\Z")
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarded:
-    """What the nearest proxy says of the request it got; '' where it says nothing."""
-
-    scheme: str = ""
-    host: str = ""
-    prefix: str = ""
 
 
 class Guard:
@@ -50,24 +35,24 @@ class Guard:
 
     def base(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
         """The URL of the service root as this client sees it. Raises Misdirected where `Host` is not ours."""
-        forwarded = self._forwarded(scope, headers)
+        said = self._forwarded(scope, headers)
         server = scope.get("server") or ("127.0.0.1", 80)
-        if forwarded is None:
+        if said is None:
             host = headers.get("host", "")
             self._check_host(host, str(server[0]))
         if self._public:
             return self._public + ROOT
-        if forwarded is not None:
-            scheme = forwarded.scheme or str(scope.get("scheme", "http"))
-            if forwarded.host:
-                return _written(scheme, forwarded.host, None, forwarded.prefix)
-            return _written(scheme, headers.get("host", ""), server, forwarded.prefix)
+        if said is not None:
+            scheme = said.scheme or str(scope.get("scheme", "http"))
+            if said.host:
+                return _written(scheme, said.host, None, said.prefix)
+            return _written(scheme, headers.get("host", ""), server, said.prefix)
         return _written(str(scope.get("scheme", "http")), host, server, "")
 
     def _check_host(self, host: str, address: str) -> None:
         if not host:  # HTTP/1.0: the socket says where it came to
             return
-        found = _AUTHORITY.match(host)
+        found = AUTHORITY.match(host)
         if found is None:
             raise Misdirected("the Host header is no host and port", parameter="Host")
         name = found["host"].strip("[]").lower()
@@ -77,18 +62,30 @@ class Guard:
                 parameter="Host",
             )
 
+    def peer(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        """The address that the request came from, as far back as the word of trusted proxies reaches; or ''."""
+        client = scope.get("client")
+        if not client:
+            return ""
+        found = str(client[0])
+        if self._is_proxy(found):
+            for address in reversed(senders(headers)):
+                found = address
+                if not self._is_proxy(address):
+                    break
+        return found
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._settings.trusted_proxies)
+
     def _forwarded(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> Forwarded | None:
         """What a trusted proxy says; None where the peer is none."""
         client = scope.get("client")
-        if not self._settings.trusted_proxies or not client:
-            return None
-        try:
-            address = ipaddress.ip_address(client[0])
-        except ValueError:
-            return None
-        if not any(address in network for network in self._settings.trusted_proxies):
-            return None
-        return _read_forwarded(headers)
+        return forwarded(headers) if client and self._is_proxy(client[0]) else None
 
     # -- CORS -------------------------------------------------------------------------------------------
 
@@ -114,32 +111,6 @@ class Guard:
         return origin in self._settings.cors_origins or "*" in self._settings.cors_origins
 
 
-def _read_forwarded(headers: Mapping[str, str]) -> Forwarded:
-    """RFC 7239 or the X-Forwarded fields; of a chain the last entry, which our own proxy wrote."""
-    if "forwarded" in headers:
-        pairs: dict[str, str] = {}
-        *_, last = split_quoted(headers["forwarded"], ",")
-        for piece in split_quoted(last, ";"):
-            name, _, value = piece.partition("=")
-            pairs[name.strip().lower()] = value.strip().strip('"')
-        scheme, host = pairs.get("proto", ""), pairs.get("host", "")
-    else:
-        scheme, host = _last(headers, "x-forwarded-proto"), _last(headers, "x-forwarded-host")
-        port = _last(headers, "x-forwarded-port")
-        if host and port.isdecimal() and not re.search(r":\d+\Z", host):
-            host = f"{host}:{port}"
-    prefix = _last(headers, "x-forwarded-prefix").rstrip("/")
-    return Forwarded(
-        scheme.lower() if scheme.lower() in _DEFAULT_PORTS else "",
-        host if _AUTHORITY.match(host) else "",
-        prefix if _PREFIX.match(prefix) else "",
-    )
-
-
-def _last(headers: Mapping[str, str], name: str) -> str:
-    return headers.get(name, "").rsplit(",", 1)[-1].strip()
-
-
 @lru_cache(maxsize=256)
 def _is_loopback(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
@@ -154,11 +125,10 @@ def _is_loopback(name: str) -> bool:
 def _written(scheme: str, authority: str, server: tuple[str, int | None] | None, prefix: str) -> str:
     """The base URL; default ports are left out.
 
-    A Host without a port is given the socket's: Python's dicomweb-client leaves the port out, and URLs
-    without it
+    A Host without a port is given the socket's: Python's dicomweb-client leaves the port out, and URLs without it
     would lead nowhere.
     """
-    found = _AUTHORITY.match(authority)
+    found = AUTHORITY.match(authority)
     if found is None:
         name = str(server[0]) if server else "localhost"
         host, port = f"[{name}]" if ":" in name else name, None
@@ -166,5 +136,5 @@ def _written(scheme: str, authority: str, server: tuple[str, int | None] | None,
         host, port = found["host"], found["port"]
     if port is None and server is not None and server[1]:
         port = str(server[1])
-    suffix = f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""
+    suffix = f":{port}" if port and port != DEFAULT_PORTS.get(scheme) else ""
     return f"{scheme}://{host.lower()}{suffix}{prefix}{ROOT}"

@@ -208,6 +208,12 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
         ),
     ),
     "restore": (),
+    "list_quarantined": (
+        Parameter("limit", "How many series at most.", COUNT),
+        Parameter("offset", "How many series to leave out first.", COUNT),
+    ),
+    "release": (),
+    "discard": (),
     "list_keys": (),
     "declare_key": (),
     "show_key": (),

@@ -112,6 +112,16 @@ TABLE: tuple[Resource, ...] = (
         Resource(f"/api/v1/deleted{path.removeprefix(SERVICE)}/restore", {"POST": Operation("restore", _API)})
         for path in (_STUDY, _SERIES, _INSTANCE)
     ),
+    Resource("/api/v1/quarantine", {"GET": Operation("list_quarantined", _API)}),
+    *(
+        resource
+        for path in (_STUDY, _SERIES, _INSTANCE)
+        for template in (f"/api/v1/quarantine{path.removeprefix(SERVICE)}",)
+        for resource in (
+            Resource(template, {"DELETE": Operation("discard")}),
+            Resource(f"{template}/release", {"POST": Operation("release", _API)}),
+        )
+    ),
     Resource(SERVICE, {"GET": Operation("home", ("text/html",))}),
     Resource(
         f"{SERVICE}/studies",

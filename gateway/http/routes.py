@@ -14,6 +14,7 @@ from starlette.types import Scope as AsgiScope
 
 from gateway.http.api_deleted import ApiDeleted
 from gateway.http.api_keys import ApiKeys
+from gateway.http.api_quarantine import ApiQuarantine
 from gateway.http.capabilities import Capabilities
 from gateway.http.errors import LengthRequired, MethodNotAllowed, TargetTooLong, failure
 from gateway.http.guard import Guard
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from gateway.services.documents import Documents
     from gateway.services.ingest import Ingest
     from gateway.services.keys import Keys
+    from gateway.services.quarantine import Quarantine
     from gateway.services.remove import Remove
     from gateway.services.rendered import Rendered
     from gateway.services.retrieve import Retrieve
@@ -72,6 +74,7 @@ class Services:
     states: States
     thumbnails: Thumbnails
     keys: Keys
+    quarantine: Quarantine
 
     def __init__(self) -> None:
         self.counters = Counters()
@@ -105,6 +108,7 @@ def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:
     rooms = (
         ApiDeleted(services, settings.undo_seconds),
         ApiKeys(services),
+        ApiQuarantine(services),
         Metrics(services),
         OpenApi(),
         Pages(services),
@@ -167,13 +171,12 @@ class Gate:
         operation = resource.methods.get("GET" if method == "HEAD" else method)
         if operation is None and method != "OPTIONS":
             raise MethodNotAllowed(method, resource.allow)
-        peer = scope["client"][0] if scope.get("client") else ""
         request = Request(
             method,
             scope["path"],
             scope["query_string"],
             headers,
-            peer,
+            self._guard.peer(scope, headers),
             base,
             receive,
             path_params=values,

@@ -14,13 +14,13 @@ MOST_WARNINGS = 10  # header fields are bounded by clients and proxies
 
 
 def store_status(outcomes: Sequence[Outcome]) -> int:
-    """Table 10.5.3-1: 200 all well, 202 some failed or were stored with warnings, 409 nothing stored.
+    """Table 10.5.3-1: 200 all well, 202 some failed, were stored with warnings or put aside, 409 nothing stored.
 
     503 where nothing was stored because we could not, so that a client tries again.
     """
     failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
     if len(failures) < len(outcomes):
-        clean = not failures and not any(outcome.warnings for outcome in outcomes)
+        clean = not failures and not any(outcome.warnings or outcome.quarantined for outcome in outcomes)
         return 200 if clean else 202
     ours = all(code == 0x0110 or code >> 8 == 0xA7 for code in failures)
     return 503 if ours else 409
@@ -43,7 +43,7 @@ def store_response(outcomes: Sequence[Outcome], base: str) -> Dataset:
 
 def study_url(outcomes: Sequence[Outcome], base: str) -> str:
     """Of the one study that was stored into, '' where there is none or several (D-11)."""
-    studies = {o.identity.study for o in outcomes if o.failure is None and o.identity is not None}
+    studies = {o.identity.study for o in outcomes if _is_there(o) and o.identity is not None}
     return f"{base}/studies/{studies.pop()}" if len(studies) == 1 else ""
 
 
@@ -51,7 +51,7 @@ def created_url(outcomes: Sequence[Outcome], base: str) -> str:
     """What `Location` names: the study that instances were added to, `/studies` for several, '' for nothing
     new.
     """
-    if not any(o.failure is None and o.fresh for o in outcomes):
+    if not any(_is_there(o) and o.fresh for o in outcomes):
         return ""
     return study_url(outcomes, base) or f"{base}/studies"
 
@@ -60,20 +60,26 @@ def store_warnings(outcomes: Sequence[Outcome], base: str) -> list[str]:
     """`Warning` values, `A700 <service>: Out of memory` (10.5.3.2), the first few."""
     lines: dict[str, None] = {}
     for outcome in outcomes:
-        code = outcome.failure if outcome.failure is not None else next(iter(outcome.warnings), None)
-        if code is None:
+        code = outcome.failure if outcome.failure is not None else next(iter(outcome.warnings), 0)
+        if not code and not outcome.detail:
             continue
         what = f"instance {outcome.identity.instance}: " if outcome.identity is not None else ""
-        details = outcome.detail or "; ".join(outcome.warning_details) or "stored with a warning"
+        details = "; ".join(filter(None, (outcome.detail, *outcome.warning_details)))
+        details = details or "stored with a warning"
         lines[f"{code:04X} {base}: {what}{details}"] = None
     return list(lines)[:MOST_WARNINGS]
+
+
+def _is_there(outcome: Outcome) -> bool:
+    """Whether it can be retrieved."""
+    return outcome.failure is None and not outcome.quarantined
 
 
 def _stored(outcome: Outcome, base: str) -> Dataset:
     assert outcome.identity is not None
     item = {
         **_reference(outcome),
-        "00081190": _url(base + outcome.identity.path.url()),
+        "00081190": _url(base + outcome.identity.path.url() if _is_there(outcome) else ""),
     }
     if outcome.warnings:
         item["00081196"] = _number(outcome.warnings[0])

@@ -29,7 +29,14 @@ class _Decision:
     refused: Refused | None = None
     current: VersionId | None = None
     before: VersionId | None = None
-    reason: str = ""
+    differing: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        if not self.differing:
+            return ""
+        kept = "; the first is kept" if self.current is not None else ""
+        return f"other content{kept}; differing: {', '.join(self.differing)}"
 
     @property
     def is_stored(self) -> bool:
@@ -62,7 +69,9 @@ async def admit(
 
 def _accepted(decision: _Decision, revision: int, now: int) -> Admitted | ReceivedAgain:
     change = _change(decision, revision, now)
-    return Admitted(change) if decision.current is None else ReceivedAgain(change, decision.current)
+    if decision.current is None:
+        return Admitted(change, decision.differing)
+    return ReceivedAgain(change, decision.current, decision.differing)
 
 
 def _revisions(changes: Iterable[Change]) -> dict[VersionId, int]:
@@ -83,6 +92,7 @@ async def _hold(ledger: Ledger, places: Iterable[tuple[PartitionId, str, str]]) 
 async def _decide(ledger: Ledger, new: NewVersion) -> _Decision:
     """The repeat rules of PS3.4 B.4.1 and the partition's policy."""
     known = ledger.current(new.source.partition, new.identity.instance)
+    differing: tuple[str, ...] = ()
     if known is not None:
         if (known.study, known.series) != (new.identity.study, new.identity.series):
             return _Decision(new, Refused("misplaced", known.version))
@@ -90,16 +100,19 @@ async def _decide(ledger: Ledger, new: NewVersion) -> _Decision:
             return _Decision(new, Refused("class", known.version))
         if _is_same(new, known):
             return _Decision(new, current=known.version)
+        differing = rows.differing_attributes(await ledger.metadata(known), new.metadata)
         if new.policy is RepeatPolicy.KEEP_FIRST:
-            return _Decision(new, current=known.version, reason="other content; the first is kept")
+            return _Decision(new, current=known.version, differing=differing)
         if new.policy is RepeatPolicy.REFUSE:
-            differing = rows.differing_attributes(await ledger.metadata(known), new.metadata)
             return _Decision(new, Refused("duplicate", known.version, differing))
     ledger.expect(new)
-    return _Decision(new, before=known.version if known is not None else None)
+    return _Decision(new, before=known.version if known is not None else None, differing=differing)
 
 
 def _is_same(new: NewVersion, known: Current) -> bool:
+    """By what was received; what was coerced comes back to us as the file that we have."""
+    if new.file_digest == known.file_digest:
+        return True
     return (new.content_digest, new.transfer_syntax) == (known.content_digest, known.transfer_syntax)
 
 
@@ -119,6 +132,7 @@ def _change(decision: _Decision, revision: int, now: int) -> Change:
         version_before=decision.before,
         version_after=new.version,
         source=new.source,
+        reason=decision.reason,
         locator=new.locator,
         file_digest=new.file_digest,
         content_digest=new.content_digest,

@@ -101,17 +101,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Became the current version."""
+    """Became the current version; `differing` names what is other than in the one that it replaced."""
 
     change: Change
+    differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAgain:
-    """Same data-set digest and transfer syntax as `current`: success, the new object is not needed."""
+    """Same data-set digest and transfer syntax as `current`, or the same file: success, the new object is not needed.
+
+    Other content of which the first is kept likewise: then `differing` names the first attributes.
+    """
 
     change: Change
     current: VersionId
+    differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

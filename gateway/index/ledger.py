@@ -33,6 +33,7 @@ class Current:
     study: str
     series: str
     sop_class: str
+    file_digest: bytes
     content_digest: bytes
     transfer_syntax: str
     metadata: bytes | None = None
@@ -91,7 +92,7 @@ class Ledger:
     async def _load_current(self, versions: Sequence[str]) -> None:
         dialect = self.db.dialect
         found = await self.db.fetch(
-            "SELECT id, partition, instance_uid, study_uid, series_uid, sop_class, content_digest, "
+            "SELECT id, partition, instance_uid, study_uid, series_uid, sop_class, file_digest, content_digest, "
             f"transfer_syntax FROM version WHERE {dialect.among('id')}",
             dialect.listed(versions),
         )
@@ -101,6 +102,7 @@ class Ledger:
                 row["study_uid"],
                 row["series_uid"],
                 row["sop_class"],
+                bytes(row["file_digest"]),
                 bytes(row["content_digest"]),
                 row["transfer_syntax"],
             )
@@ -117,6 +119,7 @@ class Ledger:
             identity.study,
             identity.series,
             identity.sop_class,
+            new.file_digest,
             new.content_digest,
             new.transfer_syntax,
             new.metadata,

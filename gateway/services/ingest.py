@@ -10,8 +10,8 @@ import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.dicom.part10 import Part10Reader, ReadInstance, ReadWarning
@@ -26,10 +26,12 @@ from gateway.errors import (
     Truncated,
 )
 from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
-from gateway.model import Identity, Locator, RepeatPolicy, Source
+from gateway.model import Identity, Locator, Source, quarantine_of
 from gateway.services.batcher import Batcher
+from gateway.services.coercion import Coerced, coerced
 from gateway.services.naming import new_version, object_key
 from gateway.services.pipe import Pipe
+from gateway.services.policy import Action, Policies, Rule
 from gateway.store.base import ObjectStore
 
 # PS3.18 Table I.2-2, PS3.7 Annex C. A901 is ours: the study is not the one of the URL.
@@ -40,6 +42,7 @@ CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
 DUPLICATE = 0x0111
 CLASS_CONFLICT = 0x0119
+NOT_AUTHORISED = 0x0124
 SOP_CLASS_UNSUPPORTED = 0x0122
 TRANSFER_SYNTAX_UNSUPPORTED = 0xC122
 
@@ -60,7 +63,9 @@ MOST_BEFORE_IDENTITY = 32 << 20
 class Outcome:
     """What became of one instance. `failure` is a Failure Reason (0008,1197), None where it is stored.
 
-    `warnings` are Warning Reasons (0008,1196); `fresh` is false for an instance received again.
+    `warnings` are Warning Reasons (0008,1196); `fresh` is false where nothing new is stored; `quarantined` where it
+    is set aside. `detail` is there for a success, too, where other content is known under the UID: `differing` names
+    the first attributes.
     """
 
     identity: Identity | None
@@ -70,6 +75,7 @@ class Outcome:
     warning_details: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
     fresh: bool = True
+    quarantined: bool = False
     original: Mapping[str, Any] | None = None
     """The item of Original Attributes Sequence that was added, for what was coerced."""
 
@@ -103,18 +109,21 @@ class Ingest:
         store: ObjectStore,
         batcher: Batcher,
         *,
-        policy: RepeatPolicy = RepeatPolicy.REFUSE,
+        policies: Policies | None = None,
         in_flight: int = 32,
     ) -> None:
         self._store = store
         self._batcher = batcher
-        self._policy = policy
+        self._policies = policies or Policies()
         self._slots = asyncio.Semaphore(in_flight)
         self._leftovers: set[asyncio.Task[None]] = set()
 
-    def session(self, source: Source, *, study: str | None = None) -> IngestSession:
-        """Instances that came together; `study` is the only study they may belong to."""
-        return IngestSession(self, source, study)
+    def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> IngestSession:
+        """Instances that came together; `study` is the only study they may belong to.
+
+        `rule` says what becomes of them, where it is not the site's rules that do.
+        """
+        return IngestSession(self, source, study, rule or self._policies.rule(source))
 
     async def close(self) -> None:
         """Wait for objects that are being taken away again."""
@@ -127,6 +136,7 @@ class Ingest:
         source: Source,
         study: str | None,
         named: str | None,
+        rule: Rule,
         before: Before = NOTHING_BEFORE,
     ) -> asyncio.Task[Outcome]:
         """Consume the bytes of one instance; the task ends with its outcome, once durable.
@@ -134,7 +144,9 @@ class Ingest:
         Raises only what `body` raises: then nothing of the instance is left.
         """
         await self._slots.acquire()
-        arrival = _Arrival(self._store, source, study, named, before)
+        if rule.action is Action.QUARANTINE:
+            source = replace(source, partition=quarantine_of(source.partition))
+        arrival = _Arrival(self._store, source, study, named, before, rule)
         try:
             await arrival.consume(body)
         except BaseException:
@@ -146,7 +158,8 @@ class Ingest:
     async def _conclude(self, arrival: _Arrival) -> Outcome:
         try:
             try:
-                version = await arrival.durable(self._policy)
+                version = await arrival.durable()
+                arrival, version = await self._coerced(arrival, version)
                 verdict = await self._batcher.admit(version)
             except GatewayError as error:
                 # The object stays where it may be: an index that did not answer may have committed. What no
@@ -159,6 +172,36 @@ class Ingest:
         finally:
             self._slots.release()
 
+    async def _coerced(self, arrival: _Arrival, version: NewVersion) -> tuple[_Arrival, NewVersion]:
+        """What the rule makes of it, in an object of its own. What was received is still what makes a repeat."""
+        if not arrival.rule.edits:
+            return arrival, version
+        received = version.locator.key
+        try:
+            made = await coerced(self._store, version, arrival.rule)
+            if made is None:
+                return arrival, version
+            return await self._rewritten(arrival, version, made)
+        except BaseException:
+            self._discard(received)
+            raise
+
+    async def _rewritten(
+        self, arrival: _Arrival, version: NewVersion, made: Coerced
+    ) -> tuple[_Arrival, NewVersion]:
+        changed = ReadWarning("B000", "", f"coerced by a rule for its source: {', '.join(made.changed)}")
+        before = Before((*arrival.warnings, changed), made.original)
+        other = _Arrival(self._store, version.source, None, None, before, arrival.rule)
+        try:
+            async with aclosing(made.chunks):
+                await other.consume(made.chunks)
+            written = await other.durable()
+        except BaseException:
+            await other.abandon()
+            raise
+        self._discard(version.locator.key)
+        return other, replace(written, content_digest=version.content_digest)
+
     def _judged(self, arrival: _Arrival, version: NewVersion, verdict: Verdict) -> Outcome:
         if not isinstance(verdict, Admitted):
             self._discard(version.locator.key)
@@ -167,9 +210,12 @@ class Ingest:
         warnings = arrival.warnings
         return Outcome(
             version.identity,
+            detail=_remark(verdict, arrival.rule),
+            differing=verdict.differing,
             warnings=tuple(sorted({int(w.code, 16) for w in warnings})),
             warning_details=tuple(dict.fromkeys(w.message for w in warnings)),
             fresh=not isinstance(verdict, ReceivedAgain),
+            quarantined=arrival.rule.action is Action.QUARANTINE,
             original=arrival.original,
         )
 
@@ -187,10 +233,11 @@ class Ingest:
 class IngestSession:
     """Instances of one request, in order."""
 
-    def __init__(self, ingest: Ingest, source: Source, study: str | None) -> None:
+    def __init__(self, ingest: Ingest, source: Source, study: str | None, rule: Rule) -> None:
         self._ingest = ingest
         self._source = source
         self._study = study
+        self._rule = rule
         self._tasks: list[asyncio.Task[Outcome]] = []
 
     async def take(
@@ -204,7 +251,9 @@ class IngestSession:
 
         Raises only what `body` raises.
         """
-        task = await self._ingest.receive(body, self._source, self._study, named_transfer_syntax, before)
+        task = await self._ingest.receive(
+            body, self._source, self._study, named_transfer_syntax, self._rule, before
+        )
         self._tasks.append(task)
 
     async def finish(self) -> list[Outcome]:
@@ -222,8 +271,10 @@ class _Arrival:
         study: str | None,
         named: str | None,
         before: Before,
+        rule: Rule,
     ) -> None:
         self._before = before
+        self.rule = rule
         self.key: str | None = None
         self.identity: Identity | None = None
         self._store = store
@@ -303,6 +354,8 @@ class _Arrival:
             )
         if identity.sop_class in NOT_STORABLE:
             raise Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {identity.sop_class} is not storable")
+        if self.rule.action is Action.REJECT:
+            raise Rejected(NOT_AUTHORISED, self.rule.reason)
         syntax = self._reader.transfer_syntax
         if not _STORABLE_SYNTAX.match(syntax):
             raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"transfer syntax {syntax[:64]} is not supported")
@@ -336,7 +389,7 @@ class _Arrival:
         with suppress(asyncio.CancelledError, GatewayError):
             await put
 
-    async def durable(self, policy: RepeatPolicy) -> NewVersion:
+    async def durable(self) -> NewVersion:
         """The version to offer to the index, its object durable. Raises why it cannot be."""
         if self._failure is not None:
             raise self._failure
@@ -357,8 +410,20 @@ class _Arrival:
             metadata=read.metadata.replace(b"\0", b"\0" + url),
             layout=read.layout,
             source=self._source,
-            policy=policy,
+            policy=self.rule.repeat,
         )
+
+
+def _remark(verdict: Admitted | ReceivedAgain, rule: Rule) -> str:
+    """What the sender is to be told beside success."""
+    remarks = []
+    if verdict.differing:
+        what = "the first is kept" if isinstance(verdict, ReceivedAgain) else "it is replaced"
+        names = ", ".join(verdict.differing)
+        remarks.append(f"other content was stored under this SOP Instance UID, {what}; differing: {names}")
+    if rule.action is Action.QUARANTINE:
+        remarks.append(f"held in quarantine{': ' if rule.reason else ''}{rule.reason}")
+    return "; ".join(remarks)
 
 
 def refusal(verdict: Refused) -> Rejected:

@@ -109,6 +109,30 @@ def test_anybody_else_is_not() -> None:
         guard.base(scope("192.168.0.1"), {"host": "inner", "x-forwarded-host": "localhost"})
 
 
+@pytest.mark.parametrize(
+    ("client", "headers", "peer"),
+    [
+        ("10.1.2.3", {}, "10.1.2.3"),
+        ("10.1.2.3", {"x-forwarded-for": "192.0.2.4"}, "192.0.2.4"),
+        ("10.1.2.3", {"x-forwarded-for": "192.0.2.4:4711"}, "192.0.2.4"),
+        ("10.1.2.3", {"forwarded": 'for="[2001:db8::1]:4711";proto=https'}, "2001:db8::1"),
+        # who is no proxy of ours may say what it likes before
+        ("10.1.2.3", {"x-forwarded-for": "203.0.113.9, 192.0.2.4"}, "192.0.2.4"),
+        ("10.1.2.3", {"x-forwarded-for": "192.0.2.4, 10.9.9.9"}, "192.0.2.4"),
+        ("10.1.2.3", {"x-forwarded-for": "10.0.0.7, 10.9.9.9"}, "10.0.0.7"),
+        ("10.1.2.3", {"x-forwarded-for": "192.0.2.4, unknown"}, "10.1.2.3"),
+        ("10.1.2.3", {"x-forwarded-for": "192.0.2.4, unknown, 10.9.9.9"}, "10.9.9.9"),
+        ("192.168.0.1", {"x-forwarded-for": "10.0.0.7"}, "192.168.0.1"),
+        ("/run/socket", {"x-forwarded-for": "10.0.0.7"}, "/run/socket"),
+    ],
+)
+def test_the_peer_is_who_sent_the_request_to_our_proxies(
+    client: str, headers: dict[str, str], peer: str
+) -> None:
+    guard = Guard(HttpSettings(trusted_proxies=PROXIES))
+    assert guard.peer(scope(client), headers) == peer
+
+
 def test_cors_is_for_the_origins_that_are_named() -> None:
     guard = Guard(HttpSettings(cors_origins=("https://viewer.example",)))
     allowed = guard.cors({"origin": "https://viewer.example"})

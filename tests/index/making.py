@@ -113,7 +113,9 @@ class Maker:
 
 
 def again(version: NewVersion, id: int, **changed: Any) -> NewVersion:
-    """The same under another version id."""
+    """The same under another version id; the file is another where the content is."""
+    if "content_digest" in changed:
+        changed.setdefault("file_digest", changed["content_digest"])
     return replace(version, version=VersionId(f"{id:032x}"), **changed)
 
 

@@ -105,7 +105,7 @@ async def test_pages_of_what_was_deleted(index: SqlIndex) -> None:
 async def test_reclaimed_versions_leave_their_tombstones_only(index: SqlIndex) -> None:
     maker = Maker()
     first = maker.version(instance="1.9", t00100010=attribute("PN", {"Alphabetic": "Secret^Name"}))
-    second = replace(again(first, 78), content_digest=b"other", policy=RepeatPolicy.REPLACE)
+    second = again(first, 78, content_digest=b"other", policy=RepeatPolicy.REPLACE)
     other = maker.version()
     await admitted(index, first, second, other)
     (deleted,) = (await index.remove(SCOPE, first.identity.path, SOURCE, "")).changes
