@@ -87,7 +87,8 @@ class StudiesRendered:
         subject = await self._services.rendered.subjects.find(request.scope, path)
         frames = request.path_params.get("frames")
         if frames is not None:
-            shots = [Shot(subject, number) for number in checked_numbers(subject, frame_list(frames))]
+            numbers = checked_numbers(subject, frame_list(frames))
+            shots = await self._services.rendered.shots(request.scope, subject, numbers)
         elif subject.state:
             check_state(asked)
             shots = await self._services.states.shots(request.scope, subject)
@@ -113,7 +114,7 @@ class StudiesRendered:
                 "ask for frames/{list}/rendered"
             )
         rendered = self._services.rendered
-        return await rendered.order(request.scope, rendered.shots(subject))
+        return await rendered.order(request.scope, await rendered.shots(request.scope, subject))
 
     async def _of_all(self, request: Request, path: ResourcePath, asked: Asked) -> tuple[list[Piece], int]:
         """Of every instance that has something acceptable, and how many have not. Raises NotAcceptable."""

@@ -128,7 +128,8 @@ class WadoUri:
         number = wadoparams.frame_number(
             request.params, subject.frames, several=several, strict=request.strict
         )
-        shot = Shot(subject, FrameNumber(number or 1))
+        asked_for = [FrameNumber(number or 1)]
+        (shot,) = await self._services.rendered.shots(request.scope, subject, asked_for)
         film = offer.media.startswith("video/") or (offer.media == GIF and not number and several)
         tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, film, asked.key())
         headers = caching(request, tag)
@@ -149,7 +150,8 @@ class WadoUri:
         if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
             size, chunks = await rendered.stored_video(request.scope, subject, offer.media)
         else:
-            shots = [] if video else await rendered.order(request.scope, rendered.shots(subject))
+            every = [] if video else await rendered.shots(request.scope, subject)
+            shots = await rendered.order(request.scope, every)
             size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
         return Body(offer.media, None, size, chunks)
 

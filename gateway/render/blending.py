@@ -45,6 +45,15 @@ def facing(plane: Plane, others: Sequence[Plane | None]) -> int | None:
     return nearest if gap <= reach + 1e-3 else None
 
 
+def moved(rows: int, columns: int, *, image: Array, way: Placement) -> Array:
+    """`image`, in RGB of 8 bits, on a grid of another plane; `way` leads from the grid to it. Outside it is black."""
+    matrix = (way.a, way.b, way.c, way.d, way.e, way.f)
+    found = Pillow.fromarray(np.ascontiguousarray(in_colour(image))).transform(
+        (columns, rows), Pillow.Transform.AFFINE, matrix, Pillow.Resampling.BILINEAR
+    )
+    return np.asarray(found)
+
+
 def blended(picture: Array, *, above: Array, way: Placement, share: float) -> Array:
     """The picture with `above`, in RGB, laid over it; `way` leads from columns and rows of it to those of `above`.
 
@@ -52,13 +61,11 @@ def blended(picture: Array, *, above: Array, way: Placement, share: float) -> Ar
     """
     size = (picture.shape[1], picture.shape[0])
     matrix = (way.a, way.b, way.c, way.d, way.e, way.f)
-    moved = Pillow.fromarray(np.ascontiguousarray(above)).transform(
-        size, Pillow.Transform.AFFINE, matrix, Pillow.Resampling.BILINEAR
-    )
+    laid = moved(size[1], size[0], image=above, way=way)
     there = Pillow.new("L", (above.shape[1], above.shape[0]), 255).transform(
         size, Pillow.Transform.AFFINE, matrix, Pillow.Resampling.NEAREST
     )
     beneath = in_colour(picture)
-    mixed = np.rint(np.asarray(moved) * np.float32(share) + beneath * np.float32(1 - share))
+    mixed = np.rint(laid * np.float32(share) + beneath * np.float32(1 - share))
     made: Array = np.where(np.asarray(there)[..., None] > 0, mixed, beneath).astype(np.uint8)
     return made

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
-from gateway.render.color import in_colour
-from gateway.render.rendering import Array, Image
+from gateway.render.planes import Plane, plane_of
+from gateway.render.rendering import Array
 from gateway.render.stored import Shape, shape_of, stored_values, words
 
-_CLASS, _SCALING = "1.2.840.10008.5.1.4.1.1.481.2", "3004000E"
+CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.2"})
+_SCALING, _OFFSETS = "3004000E", "3004000C"
 # Largest Image Pixel Value: of the whole grid where it is told, so that all frames have one scale.
 LARGEST = "00280107"
 # Share of the highest dose to colour, between which it is mixed: blue, cyan, green, yellow, red.
@@ -23,7 +25,7 @@ OPACITY = 0.4
 
 def is_dose(attributes: Attributes) -> bool:
     """Whether it is of the RT Dose SOP Class, with a grid."""
-    return attributes.text("00080016").strip() == _CLASS
+    return attributes.text("00080016").strip() in CLASSES
 
 
 def doses(cells: Array, attributes: Attributes, shape: Shape) -> Array:
@@ -53,26 +55,25 @@ def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8), shown
 
 
-def coloured(cells: Array, attributes: Attributes, shape: Shape) -> Array | None:
-    """A frame as a wash over black; None where it is no dose."""
+def coloured(
+    cells: Array, attributes: Attributes, shape: Shape, beneath: Array | None = None
+) -> Array | None:
+    """A frame as a wash over `beneath`, RGB of the same size, or else over black; None where it is no dose."""
     if not is_dose(attributes) or shape.samples != 1:
         return None
     colour, shown = wash(doses(cells, attributes, shape), highest(cells, attributes, shape))
-    colour[~shown] = 0
-    return colour
+    if beneath is None:
+        colour[~shown] = 0
+        return colour
+    mixed = np.rint(beneath * (1 - OPACITY) + colour * OPACITY)
+    picture: Array = np.where(shown[..., None], mixed, beneath).astype(np.uint8)
+    return picture
 
 
-def overlay_dose(base: Image, values: Array, top: float, opacity: float = OPACITY) -> Image:
-    """`base`, in colour of 8 bits, with the wash of the doses of the same plane and pixels over it.
-
-    Raises CodecError where there is not a dose for each pixel.
-    """
-    if values.shape != base.pixels.shape[:2]:
-        raise CodecError(
-            f"doses of {values.shape[1]} by {values.shape[0]} points do not lie on an image of "
-            f"{base.width} by {base.height}"
-        )
-    colour, shown = wash(values, top)
-    picture = in_colour(base.pixels)
-    picture[shown] = np.rint(picture[shown] * (1 - opacity) + colour[shown] * opacity).astype(np.uint8)
-    return Image(picture, base.icc)
+def plane(attributes: Attributes, frame: int) -> Plane | None:
+    """Where `frame` (from 1) lies (C.8.8.3.2): offsets from 0 go along the normal, others are z in the patient."""
+    first, offsets = plane_of(attributes, frame), attributes.numbers(_OFFSETS)
+    if first is None or len(offsets) < frame:
+        return first if frame == 1 else None
+    way = first.normal if offsets[0] == 0 else np.array([0.0, 0.0, 1.0])
+    return replace(first, corner=first.corner + way * (offsets[frame - 1] - offsets[0]))

@@ -56,8 +56,9 @@ def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how:
         return rgb(cells, attributes, shape)
     if state is None and how.window is None:
         # A window that is asked, or a state, shows the values themselves.
-        made = segmentation.coloured(cells, attributes, shape, frame)
-        made = dose.coloured(cells, attributes, shape) if made is None else made
+        below = how.beneath(shape.rows, shape.columns) if how.beneath is not None else None
+        made = segmentation.coloured(cells, attributes, shape, frame, below)
+        made = dose.coloured(cells, attributes, shape, below) if made is None else made
         if made is not None:
             return made
     if state is not None and state.palette is not None:

@@ -181,7 +181,8 @@ class Rendering:
 
     `rows` and `columns` are WADO-URI's upper bounds (PS3.18 9.5.1.2.4). `annotation` holds `patient`,
     `technique`. `icc` None leaves it to the object: a profile is embedded if it has one. `bits` 16 keeps
-    the depth of grey images for media types that have it.
+    the depth of grey images for media types that have it. `beneath` gets rows and columns and gives what
+    segments or doses of that size lie over, in RGB of 8 bits.
     """
 
     window: Window | None = None
@@ -194,6 +195,7 @@ class Rendering:
     quality: int = 90
     presentation: PresentationLike | None = None
     bits: int = 8
+    beneath: Callable[[int, int], Array] | None = None
 
 
 @dataclass(frozen=True, slots=True)

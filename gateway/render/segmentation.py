@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
 
-from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.cielab import srgb
-from gateway.render.color import in_colour
-from gateway.render.rendering import Array, Image
+from gateway.render.rendering import Array
 from gateway.render.stored import Shape, stored_values
 
 Colour: TypeAlias = tuple[int, int, int]
 
-_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 _TYPE, _SEGMENTS, _NUMBER = "00620001", "00620002", "00620004"
 _LAB, _GREY, _MAXIMUM = "0062000D", "0062000C", "0062000E"
 _IDENTIFICATION, _REFERENCED = "0062000A", "0062000B"
@@ -26,17 +23,9 @@ _DERIVATION, _SOURCE, _INSTANCE, _FRAME = "00089124", "00082112", "00081155", "0
 OPACITY = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One segment of a plane: how much of each pixel belongs to it, 0 to 1, and its colour."""
-
-    share: Array
-    colour: Colour
-
-
 def is_segmentation(attributes: Attributes) -> bool:
     """Whether it is of the Segmentation or the Label Map Segmentation SOP Class."""
-    return attributes.text("00080016").strip() in _CLASSES
+    return attributes.text("00080016").strip() in CLASSES
 
 
 def colours(attributes: Attributes) -> Mapping[int, Colour]:
@@ -67,60 +56,45 @@ def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
     return image.text(_INSTANCE), max(image.integer(_FRAME, 1), 1)
 
 
-def layers(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> list[Layer]:
-    """The segments of a frame that have a colour, those above last."""
-    values, known = stored_values(cells, shape), colours(attributes)
-    kind = attributes.text(_TYPE).strip()
-    if kind == "LABELMAP":
-        present = [number for number in np.unique(values).tolist() if number in known]
-        return [Layer((values == number).astype(np.float32), known[number]) for number in present]
-    colour = known.get(segment_of(attributes, frame) or 0)
-    if colour is None:
-        return []
-    most = attributes.integer(_MAXIMUM, 255) if kind == "FRACTIONAL" else 1
-    share = np.clip(values.astype(np.float32) / np.float32(max(most, 1)), 0, 1)
-    return [Layer(share, colour)]
+def coloured(
+    cells: Array, attributes: Attributes, shape: Shape, frame: int, beneath: Array | None = None
+) -> Array | None:
+    """A frame in colour over `beneath`, RGB of the same size, or else over black.
 
-
-def coloured(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> Array | None:
-    """A frame in colour over black; None where no segment of it has a colour, or it is no segmentation."""
+    None where no segment of it has a colour, or it is no segmentation.
+    """
     if not is_segmentation(attributes) or shape.samples != 1:
         return None
-    known = colours(attributes)
+    found = _shares(cells, attributes, shape, frame)
+    if found is None:
+        return None
+    share, colour = found
+    if beneath is None:
+        alone: Array = np.rint(share[..., None] * colour).astype(np.uint8)
+        return alone
+    cover = (share * np.float32(OPACITY))[..., None]
+    mixed: Array = np.rint(beneath * (1 - cover) + colour * cover).astype(np.uint8)
+    return mixed
+
+
+def _shares(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> tuple[Array, Array] | None:
+    """How much of each pixel belongs to a segment, 0 to 1, and its colour, of each pixel or of all."""
+    values, known = stored_values(cells, shape), colours(attributes)
     kind = attributes.text(_TYPE).strip()
     if kind == "LABELMAP" and known:
-        return _labelled(stored_values(cells, shape), known)
-    found = layers(cells, attributes, shape, frame)
-    return _painted(np.zeros((*cells.shape, 3), np.uint8), found, 1.0) if found else None
+        return _labelled(values, known)
+    colour = known.get(segment_of(attributes, frame) or 0)
+    if colour is None:
+        return None
+    most = attributes.integer(_MAXIMUM, 255) if kind == "FRACTIONAL" else 1
+    share = np.clip(values.astype(np.float32) / np.float32(max(most, 1)), 0, 1)
+    return share, np.array(colour, np.float32)
 
 
-def _labelled(values: Array, known: Mapping[int, Colour]) -> Array:
-    """By one look-up, however many segments there are; what has no colour is black."""
+def _labelled(values: Array, known: Mapping[int, Colour]) -> tuple[Array, Array]:
+    """By one look-up, however many segments there are; what has no colour is of none."""
     numbers = np.array(sorted(known))
-    table = np.array([known[number] for number in numbers.tolist()] + [(0, 0, 0)], np.uint8)
+    table = np.array([known[number] for number in numbers.tolist()] + [(0, 0, 0)], np.float32)
     at = np.searchsorted(numbers, values)
     at[numbers[np.minimum(at, len(numbers) - 1)] != values] = len(numbers)
-    picture: Array = table[at]
-    return picture
-
-
-def overlay_segments(base: Image, segments: Sequence[Layer], opacity: float = OPACITY) -> Image:
-    """`base`, in colour of 8 bits, with segments of the same plane blended over it.
-
-    Raises CodecError where a segment has another size than `base`.
-    """
-    for layer in segments:
-        if layer.share.shape != base.pixels.shape[:2]:
-            raise CodecError(
-                f"a segment of {layer.share.shape[1]} by {layer.share.shape[0]} pixels does not lie on "
-                f"an image of {base.width} by {base.height}"
-            )
-    return Image(_painted(in_colour(base.pixels), segments, opacity), base.icc)
-
-
-def _painted(picture: Array, segments: Sequence[Layer], opacity: float) -> Array:
-    for layer in segments:
-        cover = (layer.share * np.float32(opacity))[..., None]
-        mixed = picture * (1 - cover) + np.array(layer.colour, np.float32) * cover
-        picture = np.rint(mixed).astype(np.uint8)
-    return picture
+    return (at < len(numbers)).astype(np.float32), table[at]

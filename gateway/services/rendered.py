@@ -6,7 +6,7 @@ What is decoded, drawn and encoded is so in the codec pool. An animation or a vi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,15 @@ from gateway.dicom.layout import PixelLayout
 from gateway.errors import NotAcceptable
 from gateway.index.base import Scope
 from gateway.model import FrameNumber
-from gateway.render import icc, ordering, videostream
+from gateway.render import blending, icc, ordering, videostream
 from gateway.render.attributes import Attributes
 from gateway.render.cine import frame_time, frame_times
 from gateway.render.imageformats import EMBEDS_ICC, MEDIA, encode, encode_animation, encode_video
 from gateway.render.pipeline import render_frame
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.render.rendering import Image, Presentation
+from gateway.render.rendering import Array, Image, Presentation
 from gateway.services.asked import Asked
+from gateway.services.beneath import Beneath, Under
 from gateway.services.doses import Doses
 from gateway.services.films import Films, pulled
 from gateway.services.freshness import Freshness, StudyCache
@@ -35,7 +36,7 @@ from gateway.services.timing import measured
 __all__ = ["EMBEDS_ICC", "GIF", "MP4", "PICTURES", "REMUXED", "RENDERER", "Rendered", "Shot", "State"]
 
 # Part of every entity tag of what is rendered: raise it when the same request gives another picture.
-RENDERER = "1"
+RENDERER = "2"
 PICTURES_AT_MOST = 64 << 20
 # Pixels of all frames of an animation or a video: some ten minutes of work.
 FILM_AT_MOST = 1 << 32
@@ -65,15 +66,17 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One frame, and through which presentation state."""
+    """One frame, through which presentation state, and what is shown beneath it."""
 
     subject: Subject
     number: FrameNumber
     state: State | None = None
+    under: Under | None = None
 
     @property
     def key(self) -> Hashable:
-        return self.subject.version, self.number, self.state.key if self.state else ""
+        under = (self.under.subject.version, self.under.number) if self.under else ()
+        return self.subject.version, self.number, self.state.key if self.state else "", *under
 
 
 class Rendered:
@@ -87,6 +90,7 @@ class Rendered:
         self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
         self._doses = Doses(retrieve, freshness, pool)
         self.subjects = Subjects(retrieve, freshness, pool)
+        self._beneath = Beneath(retrieve, self.subjects)
 
     async def picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
         """A frame in an image media type. Raises BadParameter, CodecError, NotFound, StoreError."""
@@ -112,9 +116,17 @@ class Rendered:
             how = replace(how, presentation=await shot.state.of(attributes, shot.number))
         elif how.window is None and not shot.subject.stream:
             attributes = await self._doses.scaled(scope, shot.subject, attributes)
+            how = replace(how, beneath=await self._under(scope, shot))
         with measured("render"):
             native, attributes, profile = await self._frame(shot, attributes, asked)
             return await self._pool.run(render_frame, native, attributes, shot.number, how, profile)
+
+    async def _under(self, scope: Scope, shot: Shot) -> Callable[[int, int], Array] | None:
+        if shot.under is None:
+            return None
+        below = Shot(shot.under.subject, shot.under.number)
+        image = await self.image(scope, below, Asked(overlays=False))
+        return partial(blending.moved, image=image.pixels, way=shot.under.way)
 
     async def _frame(
         self, shot: Shot, attributes: Attributes, asked: Asked
@@ -143,9 +155,14 @@ class Rendered:
         indexes = await self._pool.run(ordering.ordered, found)
         return [shots[index] for index in indexes]
 
-    def shots(self, subject: Subject) -> list[Shot]:
-        """All frames as they are stored."""
-        return [Shot(subject, FrameNumber(number)) for number in range(1, subject.frames + 1)]
+    async def shots(
+        self, scope: Scope, subject: Subject, numbers: Sequence[FrameNumber] | None = None
+    ) -> list[Shot]:
+        """These frames, or all as they are stored; segments and doses with what they lie over."""
+        if numbers is None:
+            numbers = [FrameNumber(number) for number in range(1, subject.frames + 1)]
+        beneath = await self._beneath.of(scope, subject, numbers)
+        return [Shot(subject, number, under=under) for number, under in zip(numbers, beneath, strict=True)]
 
     # -- animations and videos --------------------------------------------------------------------------
 

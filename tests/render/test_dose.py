@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
-from gateway.render.dose import LARGEST, THRESHOLD, doses, highest, overlay_dose, wash
+from gateway.render.dose import LARGEST, THRESHOLD, doses, highest, plane, wash
 from gateway.render.pipeline import render_frame
-from gateway.render.rendering import Array, Image, Rendering, Window
+from gateway.render.rendering import Array, Rendering, Window
 from gateway.render.stored import shape_of, words
 from pydicom import dcmread
 from tests.corpus import row
@@ -80,9 +79,33 @@ def test_a_window_shows_the_values() -> None:
 
 
 def test_over_an_image() -> None:
-    base = Image(np.full((1, 2), 100, np.uint8))
-    over = overlay_dose(base, np.array([[0.0, 60.0]]), 60.0, 0.5)
-    assert over.pixels[0].tolist() == [[100, 100, 100], [178, 50, 50]]
-    assert base.pixels.tolist() == [[100, 100]]
-    with pytest.raises(CodecError):
-        overlay_dose(base, np.zeros((3, 3)), 60.0)
+    below = np.full((1, 2, 3), 100, np.uint8)
+    pixels = np.array([[0, 60]], "<u2")
+    over = drawn(pixels, made(pixels), Rendering(beneath=lambda rows, columns: below[:rows, :columns]))
+    assert over[0].tolist() == [[100, 100, 100], [162, 60, 60]]
+    assert (below == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("cosines", "offsets", "third"),
+    [
+        ([1, 0, 0, 0, 1, 0], ["0", "2.5", "5"], -5.0),
+        # along the normal, which points down here
+        ([1, 0, 0, 0, -1, 0], ["0", "2.5", "5"], -15.0),
+        # z itself
+        ([1, 0, 0, 0, -1, 0], ["-10", "-7.5", "-5"], -5.0),
+    ],
+)
+def test_where_the_planes_of_a_grid_lie(cosines: list[float], offsets: list[str], third: float) -> None:
+    attributes = made(
+        np.zeros((3, 1, 2), "<u2"),
+        t00200032=element("DS", "1", "2", "-10"),
+        t00200037=element("DS", *map(str, cosines)),
+        t00280030=element("DS", "2", "2"),
+        t3004000C=element("DS", *offsets),
+    )
+    first, last = plane(attributes, 1), plane(attributes, 3)
+    assert first is not None
+    assert last is not None
+    assert (first.corner[2], last.corner[2]) == (-10.0, third)
+    assert plane(attributes, 4) is None

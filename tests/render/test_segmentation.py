@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.cielab import srgb
 from gateway.render.pipeline import render_frame
-from gateway.render.rendering import Array, Image, Rendering, Window
-from gateway.render.segmentation import colours, layers, overlay_segments, segment_of, source_of
-from gateway.render.stored import shape_of, words
+from gateway.render.rendering import Array, Rendering, Window
+from gateway.render.segmentation import colours, segment_of, source_of
 from PIL import Image as Pillow
 from PIL import ImageCms
 from tests.render.making import described, element
@@ -151,25 +149,17 @@ def test_labels_have_each_their_colour() -> None:
         list(colours(attributes)[2]),
         *[[0] * 3] * 2,
     ]
-    shape = shape_of(attributes)
-    found = layers(words(pixels.tobytes(), shape), attributes, shape, 1)
-    assert [layer.share.tolist() for layer in found] == [[[0, 1, 0, 0, 0]], [[0, 0, 1, 0, 0]]]
 
 
-@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_over_an_image(depth: type) -> None:
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_over_an_image(kind: str) -> None:
     pixels = np.array([[0, 1]], "u1")
-    attributes = made(pixels, "BINARY", segment(1, t0062000D=element("US", *RED)))
-    shape = shape_of(attributes)
-    found = layers(words(pixels.tobytes(), shape), attributes, shape, 1)
-    top = np.iinfo(depth).max
-    base = Image(np.full((1, 2), top, depth))
-    over = overlay_segments(base, found)
+    attributes = made(pixels, kind, segment(1, t0062000D=element("US", *RED)))
+    below = np.full((1, 2, 3), 255, np.uint8)
+    over = drawn(pixels, attributes, how=Rendering(beneath=lambda rows, columns: below[:rows, :columns]))
     red, green, blue = colours(attributes)[1]
-    assert over.pixels[0].tolist() == [[255] * 3, [round((255 + part) / 2) for part in (red, green, blue)]]
-    assert base.pixels.tolist() == [[top, top]]
-    with pytest.raises(CodecError):
-        overlay_segments(Image(np.zeros((2, 2), np.uint8)), found)
+    assert over[0].tolist() == [[255] * 3, [round((255 + part) / 2) for part in (red, green, blue)]]
+    assert (below == 255).all()
 
 
 def test_what_a_frame_was_made_of() -> None:
