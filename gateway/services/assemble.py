@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -53,13 +54,8 @@ class Assembled:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield file_meta(self.identity, self.transfer_syntax)
-        for segment in self.encoded.segments:
-            if isinstance(segment, bytes):
-                yield segment
-                continue
-            assert isinstance(segment.source, Spooled)
-            async for chunk in segment.source.chunks():
-                yield chunk
+        async for chunk in _chunks(self.encoded):
+            yield chunk
 
 
 class Bulk:
@@ -146,13 +142,14 @@ class Assemble:
         if encoded.discarded:
             names = ", ".join(encoded.discarded[:10])
             warnings.append(ReadWarning("B006", "", f"{names}: no part of a data set, left out"))
-        original = None
+        original = digest = None
         if encoded.coerced:
+            digest = await _digest(encoded)
             original = _original(whole, encoded.coerced)
             changes = Patch(tuple(remembered(whole, original)))
             encoded = await self._pool.run(encode, patched(whole, changes), resolve)
         syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
-        return Assembled(identity, syntax, encoded, Before(tuple(warnings), original))
+        return Assembled(identity, syntax, encoded, Before(tuple(warnings), original, digest))
 
     async def _pixels(self, model: Mapping[str, Any], bulk: Bulk) -> _Pixels | None:
         member = model.get(PIXELS)
@@ -283,6 +280,24 @@ async def _placed(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Sp
     made = Spooled(spool)
     await made.add(stream)
     return made
+
+
+async def _chunks(encoded: Encoded) -> AsyncIterator[bytes]:
+    for segment in encoded.segments:
+        if isinstance(segment, bytes):
+            yield segment
+            continue
+        assert isinstance(segment.source, Spooled)
+        async for chunk in segment.source.chunks():
+            yield chunk
+
+
+async def _digest(encoded: Encoded) -> bytes:
+    """Of what was sent: the data set, and the values in it that could not be kept."""
+    digest = hashlib.sha256(repr(encoded.coerced).encode())
+    async for chunk in _chunks(encoded):
+        digest.update(chunk)
+    return digest.digest()
 
 
 def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dict[str, Any]:

@@ -82,10 +82,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What happened to an instance before it came here: warnings, and what was coerced."""
+    """What happened to an instance before it came here: warnings, and what was coerced.
+
+    `content_digest` is of the content as it was sent, where that is not what arrives: what was coerced says when.
+    """
 
     warnings: tuple[ReadWarning, ...] = ()
     original: Mapping[str, Any] | None = None
+    content_digest: bytes | None = None
 
 
 NOTHING_BEFORE: Final = Before()
@@ -405,7 +409,7 @@ class _Arrival:
             transfer_syntax=read.transfer_syntax,
             locator=Locator(self._store.id, self.key, 0, self._length),
             file_digest=self._digest.digest(),
-            content_digest=read.content_digest,
+            content_digest=self._before.content_digest or read.content_digest,
             received=time.time_ns() // 1000,
             metadata=read.metadata.replace(b"\0", b"\0" + url),
             layout=read.layout,

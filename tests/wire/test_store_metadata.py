@@ -445,6 +445,10 @@ def test_what_is_coerced_is_said_and_remembered(server: LiveServer) -> None:
     assert kept[0x00180050, False].rstrip(b"\0") == long.encode()
     assert kept[0x00180050, True].rstrip(b"\0") == b"1\\" + long.encode()
     assert Dataset.from_json(reported["04000561"]["Value"][0]).keys() == original.keys()
+    assert send(server, JSON, (JSON, "", body)).status_code == 202, "the same again"
+    assert stored(server, found) == ds, "nothing new is kept"
+    other = body.replace(long.encode(), long.encode() + b"1")
+    assert send(server, JSON, (JSON, "", other)).status_code == 409
 
 
 @pytest.mark.row("S-46", "S-72", "S-W-B006")
