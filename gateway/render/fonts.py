@@ -31,7 +31,8 @@ DRAWING = Lock()
 _SHAPED = (range(0x0900, 0x0E00), range(0x1000, 0x10A0), range(0x1780, 0x1800), range(0xA8E0, 0xA900))
 
 
-def _file(number: int) -> Path:
+def font_file(number: int) -> Path:
+    """Where the font of this number lies."""
     package, name = _FONTS[number]
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -42,13 +43,13 @@ def _file(number: int) -> Path:
 @lru_cache(maxsize=64)
 def font(number: int, size: int) -> ImageFont.FreeTypeFont:
     """The font of this number in `size` pixels; not to be shared between threads while it draws."""
-    return ImageFont.truetype(str(_file(number)), size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(str(font_file(number)), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=len(_FONTS))
 def covered(number: int) -> frozenset[int]:
     """The code points for which the font has a glyph."""
-    found = code_points(_file(number).read_bytes())
+    found = code_points(font_file(number).read_bytes())
     return frozenset(code for code in found if not any(code in block for block in _SHAPED))
 
 

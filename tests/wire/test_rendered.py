@@ -80,6 +80,8 @@ MEDIA = [
     pytest.param("pdf", "*/*", 200, "application/pdf", marks=rows("C-CAT-4", "R-RN-7", "C-RT-9")),
     pytest.param("pdf", "application/pdf", 200, "application/pdf", marks=rows("R-RN-7", "C-RT-9")),
     ("pdf", "image/jpeg", 406, ""),
+    pytest.param("report", "application/pdf", 200, "application/pdf", marks=rows("C-RT-9")),
+    ("report", "text/rtf", 406, ""),
     pytest.param("raw", "*/*", 406, "", marks=rows("C-CAT-5", "C-RND-3")),
     pytest.param("ecg", "*/*", 406, "", marks=rows("C-CAT-5")),
     ("gone", "*/*", 410, ""),

@@ -70,6 +70,13 @@ def _shown(line: Line) -> str:
     return label + "".join(f"<p>{escape(value)}</p>" for value in line.values)
 
 
+def labelled(line: Line) -> tuple[str, tuple[str, ...]]:
+    """What stands before the values of a content item in plain text, and these."""
+    relation = _RELATIONS.get(line.relation, "")
+    name = f"{line.name} [{relation}]" if relation else line.name
+    return f"{line.number} {name}".strip(), line.values
+
+
 def plain(attributes: Attributes) -> str:
     """Lines of text, indented by depth."""
     report = read(attributes)
@@ -77,10 +84,9 @@ def plain(attributes: Attributes) -> str:
     out += [f"{label}: {value}" for label, value in report.about]
     out.append("")
     for line in report.lines:
-        relation = _RELATIONS.get(line.relation, "")
-        label = f"{line.name} [{relation}]" if relation else line.name
-        values = "; ".join(line.values)
-        text = f"{line.number} {label}: {values}" if values else f"{line.number} {label}"
+        label, found = labelled(line)
+        values = "; ".join(found)
+        text = f"{label}: {values}" if values else label
         indent = "  " * line.depth
-        out += [indent + piece for piece in text.strip().splitlines()]
+        out += [indent + piece for piece in text.splitlines()]
     return "\n".join(out) + "\n"
