@@ -25,6 +25,7 @@ from gateway.services.journal import Journal
 from gateway.services.keys import Keys
 from gateway.services.policy import Policies, Rule
 from gateway.services.quarantine import Quarantine
+from gateway.services.readiness import Readiness
 from gateway.services.reclaim import Reclaim
 from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
@@ -87,6 +88,7 @@ class Gateway:
         self.quarantine = Quarantine(
             *(store, index, self.ingest, self.remove), Rule(repeat=RepeatPolicy(settings.policy))
         )
+        self.readiness = Readiness(store, index)
         self.reclaim = Reclaim(store, index, self.journal)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
@@ -174,6 +176,7 @@ def application(settings: Settings) -> Starlette:
             assemble=gateway.assemble,
         )
         services.keys = gateway.keys
+        services.readiness = gateway.readiness
         services.rendered = gateway.rendered
         services.documents = gateway.documents
         services.states = gateway.states

@@ -73,8 +73,8 @@ def _configured(settings: Settings) -> uvicorn.Config:
 
 
 async def _try(settings: Settings) -> None:
-    async with _opened(settings):
-        pass
+    async with _opened(settings) as gateway:
+        await gateway.readiness.check()
 
 
 @asynccontextmanager

@@ -5,10 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from gateway.dicom.query import Query
 from gateway.http.request import Request
 from gateway.http.responses import Response
-from gateway.model import Level
 
 if TYPE_CHECKING:
     from gateway.http.routes import Services
@@ -52,8 +50,8 @@ class Pages:
         return _plain("ok\n")
 
     async def readyz(self, request: Request) -> Response:
-        """The index answers too; a failure is rendered as any other, 503."""
-        await self._services.search.search(request.scope, Query(Level.STUDY, limit=1))
+        """Store and index answer too; a failure is rendered as any other, 503."""
+        await self._services.readiness.check(request.scope)
         return _plain("ready\n")
 
 

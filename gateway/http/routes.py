@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.services.ingest import Ingest
     from gateway.services.keys import Keys
     from gateway.services.quarantine import Quarantine
+    from gateway.services.readiness import Readiness
     from gateway.services.remove import Remove
     from gateway.services.rendered import Rendered
     from gateway.services.retrieve import Retrieve
@@ -75,6 +76,7 @@ class Services:
     thumbnails: Thumbnails
     keys: Keys
     quarantine: Quarantine
+    readiness: Readiness
 
     def __init__(self) -> None:
         self.counters = Counters()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import boto3
 import httpx
 import pytest
 from tests import build
-from tests.live import multipart, serving
+from tests.live import multipart, run, serving
 from tests.servers import ACCESS, BUCKET, SECRET, moto, rclone
 
 JSON = {"Accept": "application/dicom+json"}
@@ -32,6 +33,44 @@ def test_in_and_out_through_a_bucket(tmp_path: Path, kind: str) -> None:
         data = tmp_path / "data"
         with serving(data, "--store", f"s3://{BUCKET}/archive", environment=environment) as live:
             _in_and_out(live.root)
+
+
+def test_a_bucket_that_is_not_there_is_said_at_start(tmp_path: Path) -> None:
+    with moto() as server:
+        environment = {
+            "AWS_ACCESS_KEY_ID": ACCESS,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "GATEWAY_S3_ENDPOINT": server.endpoint,
+        }
+        done = run(
+            "serve", "--store", "s3://nowhere/x", "--port", "0", data=tmp_path, environment=environment
+        )
+    assert (done.returncode, "no such bucket" in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_store_that_goes_away_is_not_ready(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(moto())
+        boto3.client(
+            "s3",
+            endpoint_url=server.endpoint,
+            aws_access_key_id=ACCESS,
+            aws_secret_access_key=SECRET,
+            region_name="us-east-1",
+        ).create_bucket(Bucket=BUCKET)
+        environment = {
+            "AWS_ACCESS_KEY_ID": ACCESS,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "GATEWAY_S3_ENDPOINT": server.endpoint,
+        }
+        with serving(tmp_path / "data", "--store", f"s3://{BUCKET}/archive", environment=environment) as live:
+            assert httpx.get(f"{live.base}/readyz").status_code == 200
+            stack.close()
+            answer = httpx.get(f"{live.base}/readyz", timeout=60)
+            assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+            assert httpx.get(f"{live.base}/livez").status_code == 200
+            assert httpx.get(f"{live.root}/studies").status_code == 204
 
 
 def _in_and_out(root: str) -> None:
