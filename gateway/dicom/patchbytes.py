@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from gateway.dicom.charsets import Charset
 from gateway.dicom.elements import VRS
@@ -18,20 +18,15 @@ from gateway.dicom.limits import LIMITS
 from gateway.dicom.patch import Change, Patch, apply_to, patched
 from gateway.dicom.recode import TEXT, charset_at
 from gateway.dicom.rewrite import header
+from gateway.dicom.stepping import CLOSE_ITEM, CLOSE_SEQUENCE, OPEN_ITEM, UNDEFINED, Stepping, Steps
 from gateway.dicom.textset import UTF8, TextSet, fitting
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
-UNDEFINED = 0xFFFFFFFF
 OPEN = 1 << 62
 _CHARSET = "00080005"
 _LAST = "G"  # after every tag
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
-_CLOSE_ITEM = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-_CLOSE_SEQUENCE = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
-
-_Steps: TypeAlias = Generator[None, None, None]
 
 
 @dataclass(slots=True)
@@ -96,13 +91,14 @@ class _Header:
         return f"{self.tag:08X}"
 
 
-class Patcher:
+class Patcher(Stepping):
     """Push translator of an Explicit VR Little Endian data set (without group 0002) whose metadata is `model`.
 
     Raises DicomError where the patch does not fit the model, Truncated where the bytes end early.
     """
 
     def __init__(self, model: Mapping[str, Any], patch: Patch) -> None:
+        super().__init__()
         patched(model, patch)  # whatever is wrong is said before a byte is written
         self._text, self._recodes = _text_set(model, patch)
         edits: dict[str, _Node] = {}
@@ -110,45 +106,11 @@ class Patcher:
             edits.setdefault(change.parts[0], _Node()).changes.append((change.parts, change))
         self._source = charset_at(model, "")
         self._levels = [_Level(OPEN, self._source, model, edits=edits)]
-        self._out = bytearray()
-        self._buffer = bytearray()
-        self._at = 0
-        self._base = 0
-        self._ended = False
         self._charset_due = self._recodes
-        self._run = self._data_set()
-
-    def feed(self, chunk: bytes) -> bytes:
-        """What can be written by now."""
-        del self._buffer[: self._at]
-        self._base += self._at
-        self._at = 0
-        self._buffer += chunk
-        return self._step()
-
-    def finish(self) -> bytes:
-        """The rest."""
-        self._ended = True
-        return self._step()
-
-    def _step(self) -> bytes:
-        next(self._run, None)
-        out = bytes(self._out)
-        self._out.clear()
-        return out
 
     # -- structure --------------------------------------------------------------------------------------
 
-    def _have(self, count: int) -> Generator[None, None, bool]:
-        while len(self._buffer) - self._at < count and not self._ended:
-            yield
-        return len(self._buffer) - self._at >= count
-
-    def _all(self, count: int) -> _Steps:
-        if not (yield from self._have(count)):
-            raise Truncated("the data set ends early")
-
-    def _data_set(self) -> _Steps:
+    def _data_set(self) -> Steps:
         while True:
             level = self._levels[-1]
             if level.end <= self._base + self._at:
@@ -173,7 +135,7 @@ class Patcher:
             level.count += 1
             edits = (level.items or {}).pop(level.count, {})
             end = OPEN if length == UNDEFINED else min(self._base + self._at + length, level.end)
-            self._out += _OPEN_ITEM
+            self._out += OPEN_ITEM
             model = level.models[level.count - 1] if level.count <= len(level.models) else None
             self._levels.append(_Level(end, level.charset, model or {}, edits=edits))
         elif tag != _ITEM_END:
@@ -183,15 +145,15 @@ class Patcher:
         level = self._levels.pop()
         if level.items is None:
             self._insert(level, _LAST)
-            self._out += _CLOSE_ITEM
+            self._out += CLOSE_ITEM
             return
         for number in sorted(level.items):
             if not any(node.sets for node in level.items[number].values()):
                 continue  # nothing to take away where nothing is
             self._levels.append(_Level(OPEN, level.charset, edits=level.items[number]))
-            self._out += _OPEN_ITEM
+            self._out += OPEN_ITEM
             self._close()
-        self._out += _CLOSE_SEQUENCE
+        self._out += CLOSE_SEQUENCE
 
     def _peek(self) -> tuple[int, int]:
         high, low, length = struct.unpack_from("<HHI", self._buffer, self._at)
@@ -199,7 +161,7 @@ class Patcher:
 
     # -- elements ---------------------------------------------------------------------------------------
 
-    def _element(self, level: _Level) -> _Steps:
+    def _element(self, level: _Level) -> Steps:
         tag, _ = self._peek()
         nested = len(self._levels) > 1
         if tag in (_ITEM_END, _SEQUENCE_END) and nested:
@@ -263,12 +225,12 @@ class Patcher:
         if member is not None:
             self._out += element_bytes(key, member, self._text)
 
-    def _own_charset(self, level: _Level, found: _Header) -> _Steps:
+    def _own_charset(self, level: _Level, found: _Header) -> Steps:
         value = yield from self._whole(found)
         if len(self._levels) > 1:
             level.charset = charset_at({_CHARSET: {"Value": value.decode("latin-1").split("\\")}}, "")
 
-    def _recoded(self, level: _Level, found: _Header) -> _Steps:
+    def _recoded(self, level: _Level, found: _Header) -> Steps:
         raw = yield from self._whole(found)
         if found.vr == b"PN":
             text = "\\".join(level.charset.names(raw)[0])
@@ -286,18 +248,15 @@ class Patcher:
     def _whole(self, found: _Header) -> Generator[None, None, bytes]:
         if found.length > LIMITS.value:
             raise LimitExceeded(f"a text of {found.length} bytes is beyond {LIMITS.value}", tag=found.key)
-        yield from self._all(found.length)
-        value = bytes(self._buffer[self._at : self._at + found.length])
-        self._at += found.length
-        return value
+        return (yield from self._taken(found.length, found.tag))
 
-    def _value(self, found: _Header, *, keep: bool) -> _Steps:
+    def _value(self, found: _Header, *, keep: bool) -> Steps:
         if found.length == UNDEFINED:
             yield from self._endless(explicit=found.vr != b"UN", keep=keep)
         else:
             yield from self._pass(found.length, keep=keep)
 
-    def _pass(self, left: int, *, keep: bool) -> _Steps:
+    def _pass(self, left: int, *, keep: bool) -> Steps:
         while left:
             yield from self._all(1)
             have = min(left, len(self._buffer) - self._at)
@@ -306,7 +265,7 @@ class Patcher:
             self._at += have
             left -= have
 
-    def _endless(self, *, explicit: bool, keep: bool) -> _Steps:
+    def _endless(self, *, explicit: bool, keep: bool) -> Steps:
         """Items, or fragments, up to their delimiter; nested ones are counted, not recursed into."""
         modes = [explicit]
         while modes:

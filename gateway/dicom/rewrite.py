@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from gateway.dicom.dictionary import private_vr
 from gateway.dicom.elements import (
@@ -28,6 +28,7 @@ from gateway.dicom.elements import (
 from gateway.dicom.filemeta import file_meta
 from gateway.dicom.frames import swap, swap_width
 from gateway.dicom.layout import InstanceLayout
+from gateway.dicom.stepping import CLOSE_ITEM, CLOSE_SEQUENCE, OPEN_ITEM, Stepping, Steps
 from gateway.dicom.tokens import (
     EXPLICIT_BE,
     EXPLICIT_LE,
@@ -47,12 +48,7 @@ _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "
 _TEXTS = "AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT"
 _SPACED = frozenset(_TEXTS.split())
 _PIXELS = 0x7FE00010
-_OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
-_CLOSE_ITEM = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-_CLOSE_SEQUENCE = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 _EXPLICIT, _IMPLICIT = (EXPLICIT_LE, EXPLICIT_BE), (IMPLICIT_LE, IMPLICIT_BE)
-
-_Steps: TypeAlias = Generator[None, None, None]
 
 
 def header(tag: int, vr: str, length: int) -> bytes:
@@ -110,7 +106,7 @@ class _Header:
     mode: Mode
 
 
-class Rewriter:
+class Rewriter(Stepping):
     """Push translator: `feed` it the data set, from `layout.dataset_offset` of the object on.
 
     Of a layout that is `inflated` it wants the inflated data set. Raises DicomError where the bytes are not
@@ -118,51 +114,17 @@ class Rewriter:
     """
 
     def __init__(self, identity: Identity, layout: InstanceLayout) -> None:
-        self._out = bytearray(file_meta(identity, EXPLICIT_VR_LE))
-        self._buffer = bytearray()
-        self._at = 0
-        self._base = 0
-        self._ended = False
+        super().__init__(file_meta(identity, EXPLICIT_VR_LE))
         mode = (_IMPLICIT if layout.implicit else _EXPLICIT)[layout.big_endian]
         pixels = layout.pixels
         # Some attributes that Pixel Representation decides come before it.
         signed = pixels is not None and pixels.pixel_representation == 1
         self._levels = [_Level(False, OPEN, mode, signed)]
         self._bits = pixels.bits_allocated if pixels is not None else 16
-        self._run = self._data_set()
-
-    def feed(self, chunk: bytes) -> bytes:
-        """What can be written by now."""
-        del self._buffer[: self._at]
-        self._base += self._at
-        self._at = 0
-        self._buffer += chunk
-        return self._step()
-
-    def finish(self) -> bytes:
-        """The rest. Raises Truncated where something is still open."""
-        self._ended = True
-        return self._step()
-
-    def _step(self) -> bytes:
-        next(self._run, None)
-        out = bytes(self._out)
-        self._out.clear()
-        return out
 
     # -- structure --------------------------------------------------------------------------------------
 
-    def _have(self, count: int) -> Generator[None, None, bool]:
-        """Waits for so many bytes; False where there are not so many."""
-        while len(self._buffer) - self._at < count and not self._ended:
-            yield
-        return len(self._buffer) - self._at >= count
-
-    def _all(self, count: int, tag: int) -> _Steps:
-        if not (yield from self._have(count)):
-            raise Truncated("the value ends early", tag=f"{tag:08X}")
-
-    def _data_set(self) -> _Steps:
+    def _data_set(self) -> Steps:
         while True:
             level = self._levels[-1]
             left = level.end - self._base - self._at
@@ -186,7 +148,7 @@ class Rewriter:
         self._at += 8
         if tag == ITEM:
             end = OPEN if length == UNDEFINED else min(self._base + self._at + length, level.end)
-            self._out += _OPEN_ITEM
+            self._out += OPEN_ITEM
             self._levels.append(_Level(False, end, level.mode, level.signed))
         elif tag == SEQUENCE_END:
             self._close()
@@ -195,9 +157,9 @@ class Rewriter:
 
     def _close(self) -> None:
         level = self._levels.pop()
-        self._out += _CLOSE_SEQUENCE if level.sequence else _CLOSE_ITEM
+        self._out += CLOSE_SEQUENCE if level.sequence else CLOSE_ITEM
 
-    def _element(self, level: _Level) -> _Steps:
+    def _element(self, level: _Level) -> Steps:
         if level.fresh and _explicit_here(self._buffer, self._at, level.mode):
             level.mode = _EXPLICIT[level.mode[2]]
         if self._delimited(level):
@@ -289,10 +251,8 @@ class Rewriter:
         top = found.tag == _PIXELS and len(self._levels) == 1
         return swap_width(found.vr, self._bits if top else 16)
 
-    def _short(self, level: _Level, found: _Header) -> _Steps:
-        yield from self._all(found.length, found.tag)
-        value = bytes(self._buffer[self._at : self._at + found.length])
-        self._at += found.length
+    def _short(self, level: _Level, found: _Header) -> Steps:
+        value = yield from self._taken(found.length, found.tag)
         if found.tells == CREATOR:
             level.creators[found.tag] = value.decode("latin-1").strip(" \0")
         elif found.tells == SIGNED:
@@ -301,7 +261,7 @@ class Rewriter:
         vr = "UN" if len(value) > 0xFFFF and found.vr not in _LONG else found.vr
         self._out += header(found.tag, vr, len(value)) + value
 
-    def _through(self, found: _Header) -> _Steps:
+    def _through(self, found: _Header) -> Steps:
         width, pad, left = self._width(found), _pad(found), found.length
         self._out += header(found.tag, found.vr if found.vr in _LONG else "UN", left + len(pad))
         while left:
@@ -315,7 +275,7 @@ class Rewriter:
             left -= have
         self._out += pad
 
-    def _skip(self, found: _Header) -> _Steps:
+    def _skip(self, found: _Header) -> Steps:
         left = found.length
         if left == UNDEFINED:
             raise DicomError("an element that has no length", tag=f"{found.tag:08X}")
