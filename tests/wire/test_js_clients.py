@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,14 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 from tests import build
-from tests.live import ROOT, LiveServer
-from tests.servers import missing
-
-SCRIPTS = ROOT / "tests" / "js"
+from tests.live import LiveServer
+from tests.node import installed
 
 
 @pytest.fixture(scope="module")
 def scripts() -> Path:
     """The folder of the scripts, with what they import installed as the lock file says."""
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
-        missing("node", "node and npm are not installed")
-    assert npm is not None
-    lock, installed = SCRIPTS / "package-lock.json", SCRIPTS / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=110, check=False)
-        if done.returncode:
-            missing("node", f"npm ci: {done.stderr[-300:]}")
-    return SCRIPTS
+    return installed()
 
 
 @pytest.fixture(scope="module")
