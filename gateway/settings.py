@@ -125,8 +125,8 @@ def seconds(name: str, text: str) -> float:
 
 def _from_file(path: Path) -> dict[str, object]:
     try:
-        table = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # TOML or UTF-8 that cannot be read is a ValueError
         raise BadParameter(f"config file {path}: {error}", parameter="config") from error
     unknown = set(table) - {f.name for f in fields(Settings)}
     if unknown:
@@ -138,20 +138,36 @@ def _from_file(path: Path) -> dict[str, object]:
 def _typed(name: str, value: object) -> object:
     default = next(f.default for f in fields(Settings) if f.name == name)
     if isinstance(default, tuple):
-        items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]
-        return tuple(item.strip() for item in items if item.strip())
+        return _items(name, value)
     if isinstance(default, bool):
-        if isinstance(value, str):
-            return value.lower() in {"1", "true", "yes", "on"}
-        return bool(value)
+        return _flag(name, value)
     if isinstance(default, int):
         try:
             return int(str(value))
         except ValueError as error:
             raise BadParameter(f"{name} '{value}': want a whole number", parameter=name) from error
-    if isinstance(value, list | dict):
-        return json.dumps(value, default=str)
-    return str(value)
+    if name == "store_rules" and isinstance(value, list | dict):
+        return json.dumps(value, default=str)  # services/policy.py says what is wrong with it
+    if not isinstance(value, str):
+        raise BadParameter(f"{name} '{value}': want a text", parameter=name)
+    return value
+
+
+def _items(name: str, value: object) -> tuple[str, ...]:
+    items: object = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise BadParameter(f"{name} '{value}': want a list of texts", parameter=name)
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _flag(name: str, value: object) -> bool:
+    """A word that is neither must not pass for 'off': it would switch a promise off unseen."""
+    word = str(value).strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off", ""}:
+        return False
+    raise BadParameter(f"{name} '{value}': want true or false", parameter=name)
 
 
 def _check(settings: Settings) -> None:
