@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.dicom import extrakeys
-from gateway.errors import BadParameter, GatewayError
+from gateway.errors import BadParameter, GatewayError, IndexUnavailable
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
@@ -49,7 +49,10 @@ async def open_index(url: str) -> Index:
         from gateway.index.sqlite import SqliteIndex
 
         path = Path(url.removeprefix("sqlite://"))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IndexUnavailable("the index's folder cannot be made") from error
         return await SqliteIndex.open(path)
     if url.startswith(("postgresql://", "postgres://")):
         from gateway.index.postgres import PostgresIndex

@@ -86,7 +86,7 @@ class Settings:
 
     def printable(self) -> dict[str, str]:
         """For logs: passwords in URLs are masked."""
-        return {f.name: _masked(_text(getattr(self, f.name))) for f in fields(self)}
+        return {f.name: masked(_text(getattr(self, f.name))) for f in fields(self)}
 
 
 def load(
@@ -204,7 +204,8 @@ def _text(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
+    """A URL without its password."""
     parts = urlsplit(text) if "://" in text else None
     if parts is None or not parts.password:
         return text

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway
 from gateway.conformance import rows, statement
-from gateway.errors import BadParameter
+from gateway.errors import BadParameter, GatewayError
 from gateway.model import Source
 from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
@@ -38,8 +39,8 @@ def serve(settings: Settings) -> int:
     # What is wrong with store or index is said here, in a line, before a worker starts.
     asyncio.run(_try(settings))
     config = _configured(settings)
-    socket = config.bind_socket()
-    port = int(socket.getsockname()[1])
+    bound = _bound(config.host, settings.port)
+    port = int(bound.getsockname()[1])
     # Worker processes are started fresh and read their settings from the environment.
     os.environ.update(replace(settings, port=port).environment())
     print(f"dicomweb-gateway: http://{settings.host}:{port}/dicom-web", flush=True)
@@ -47,10 +48,24 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: None)
     server = uvicorn.Server(config)
     if settings.workers == 1:
-        server.run(sockets=[socket])
+        server.run(sockets=[bound])
         return 0 if server.started else 1
-    Multiprocess(config, sockets=[socket]).run()
+    Multiprocess(config, sockets=[bound]).run()
     return 0
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """As uvicorn's own, but with words that name host and port. Raises GatewayError."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        reason = (error.strerror or str(error)).lower()
+        raise GatewayError(f"cannot bind {host} port {port}: {reason}; --port 0 picks a free one") from error
+    bound.set_inheritable(True)
+    return bound
 
 
 def _configured(settings: Settings) -> uvicorn.Config:

@@ -10,8 +10,8 @@ from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from gateway.cli import commands
-from gateway.errors import BadParameter, GatewayError
-from gateway.settings import Settings, load
+from gateway.errors import BadParameter, GatewayError, IndexFailure, MigrationNeeded
+from gateway.settings import Settings, load, masked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dicomweb-gateway {distribution_version('dicomweb-gateway')}")
         return 0
     try:
-        settings = load(vars(options), config=options.config)
-        return _run(options, settings)
+        return _run(options, load(vars(options), config=options.config))
     except BadParameter as error:
         print(f"dicomweb-gateway: {error.detail}", file=sys.stderr)
         return 2
@@ -38,6 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:
+    try:
+        return _command(options, settings)
+    except MigrationNeeded:
+        raise
+    except IndexFailure as error:
+        # Clients are told no more than `detail`; who runs the command has to know which index, and why.
+        reason = f": {error.__cause__}" if error.__cause__ else ""
+        raise GatewayError(f"{error.detail} ({masked(settings.index_url)}{reason})") from error
+
+
+def _command(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "serve":
         return commands.serve(settings)
     if options.command == "import" and options.in_place:

@@ -24,13 +24,24 @@ def open_store(url: str, *, endpoint: str | None = None) -> ObjectStore:
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path:
-        return FilesystemStore(Path(unquote(parts.path)))
+        return _folder(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         from gateway.store.s3 import S3Store  # its clients take a moment to import
 
         return _s3(parts.netloc, parts.path, endpoint, S3Store)
     expected = "file:///folder or s3://bucket/prefix"
     raise BadParameter(f"store URL '{url}': want {expected}", parameter="store", expected=expected)
+
+
+def _folder(path: Path) -> FilesystemStore:
+    try:
+        return FilesystemStore(path)
+    except OSError as error:
+        expected = "a folder that can be made and written"
+        reason = (error.strerror or str(error)).lower()
+        raise BadParameter(
+            f"store folder {path}: {reason}; want {expected}", parameter="store", expected=expected
+        ) from error
 
 
 def open_place(url: str, *, endpoint: str | None = None) -> Place:
