@@ -166,6 +166,14 @@ def conformance(format: str) -> str:
     return rows.dumped(found) if format == "json" else statement.markdown(found)
 
 
+def check_data(settings: Settings) -> None:
+    """A folder mistyped must not be made, found empty and called undamaged. Raises BadParameter."""
+    if not settings.store and not settings.index and not Path(settings.data).is_dir():
+        raise BadParameter(
+            f"data '{settings.data}': no such folder; want one that a gateway stored in", parameter="data"
+        )
+
+
 async def migrate(settings: Settings) -> int:
     async with _opened(settings, check=False) as gateway:
         await gateway.index.migrate()
@@ -195,8 +203,6 @@ async def verify(settings: Settings, *, digests: bool) -> int:
             found += 1
             damaged += difference.is_damage
             print(f"{difference.kind}: {difference.what}")
-    print(
-        "no damage" if not damaged else f"{damaged} damaged",
-        f"({found - damaged} orphans)" if found > damaged else "",
-    )
+    orphans = f" ({found - damaged} orphans)" if found > damaged else ""
+    print((f"{damaged} damaged" if damaged else "no damage") + orphans)
     return 1 if damaged else 0

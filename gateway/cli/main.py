@@ -56,6 +56,7 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
         return asyncio.run(commands.import_files(settings, [Path(p) for p in options.paths]))
     if options.command == "migrate":
         return asyncio.run(commands.migrate(settings))
+    commands.check_data(settings)
     if options.command == "reclaim":
         return asyncio.run(commands.reclaim(settings, options.older_than))
     if options.command == "reindex":
@@ -86,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "--strict", action="store_true", default=None, help="refuse what PS3.18 does not permit"
     )
     imports = commands_.add_parser("import", parents=[shared], help="load files, folders and zip archives")
-    imports.add_argument("paths", nargs="+", metavar="PATH")
+    imports.add_argument(
+        "paths", nargs="+", metavar="PATH", help="DICOM file, zip archive, or folder with all below it"
+    )
     imports.add_argument(
         "--in-place",
         action="store_true",

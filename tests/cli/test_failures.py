@@ -48,3 +48,13 @@ def test_the_password_of_an_index_is_not_said(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "127.0.0.1:1/x" in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize("command", ["verify", "reindex", "reclaim"])
+def test_a_folder_that_is_not_there_is_not_called_undamaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    mistyped = tmp_path / "dtaa"
+    assert main([command, "--data", str(mistyped)]) == 2
+    assert f"data '{mistyped}': no such folder" in capsys.readouterr().err
+    assert not mistyped.exists()

@@ -191,6 +191,7 @@ def test_a_wrong_window_is_said_at_start(data: Path, window: str) -> None:
 
 
 def test_never_reclaims_only_when_told_an_age(data: Path) -> None:
+    data.mkdir()
     never = {"GATEWAY_UNDO_WINDOW": "never"}
     assert run("reclaim", data=data, environment=never).returncode == 2
     assert run("reclaim", "--older-than", "1d", data=data, environment=never).returncode == 0
