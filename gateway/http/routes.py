@@ -185,18 +185,18 @@ class Gate:
             strict=self._strict and (_is_ours(resource) or resource.template == WADO),
             relative=self._relative,
         )
-        self._check(scope, request)
+        self._check(scope, request, has_body=bool(operation and operation.takes))
         if operation is None:
             return await self._capabilities.answer(request, resource)
         return await self._handlers[operation.handler](request)
 
-    def _check(self, scope: AsgiScope, request: Request) -> None:
+    def _check(self, scope: AsgiScope, request: Request, *, has_body: bool) -> None:
         """What no handler needs to look at. Raises TargetTooLong, LengthRequired, BadParameter."""
         if len(request.path) + len(request.query) > MAX_TARGET:
             raise TargetTooLong(f"the request target is longer than the {MAX_TARGET} bytes that are taken")
-        # In HTTP/1 a request without either has no body: who means to send one is told so.
+        # In HTTP/1 a request without either has no body: who has to send one is told so.
         sized = bool(request.headers.keys() & {"content-length", "transfer-encoding"})
-        if request.method == "POST" and not sized and str(scope.get("http_version", "1")).startswith("1"):
+        if has_body and not sized and str(scope.get("http_version", "1")).startswith("1"):
             raise LengthRequired(
                 "want Content-Length, or Transfer-Encoding: chunked", expected="Content-Length"
             )

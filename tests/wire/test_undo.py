@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -52,6 +54,16 @@ def seen(http: httpx.Client, ds: Dataset) -> list[tuple[int, bytes, str]]:
 
 def restore(server: LiveServer, path: str) -> httpx.Response:
     return httpx.post(f"{server.base}{DELETED}{path}/restore")
+
+
+def test_restoring_wants_no_body_and_no_length(server: LiveServer) -> None:
+    """As `curl -X POST` asks: without a body, HTTP/1.1 wants no Content-Length either."""
+    place = urlsplit(server.base)
+    connection = http.client.HTTPConnection(str(place.hostname), int(place.port or 0), timeout=20)
+    connection.putrequest("POST", f"{DELETED}/studies/1.2.3.4.5/restore")
+    connection.endheaders()
+    assert connection.getresponse().status == 404
+    connection.close()
 
 
 def listed(server: LiveServer, ds: Dataset) -> list[dict[str, Any]]:
