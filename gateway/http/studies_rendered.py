@@ -136,7 +136,7 @@ class StudiesRendered:
             if count > PARTS_AT_MOST:
                 raise TooLarge(f"more than {PARTS_AT_MOST} pictures; ask for series or instances")
         if not pieces:
-            raise not_acceptable(seen)
+            raise not_acceptable(seen, "" if seen else "none of the instances here can be rendered, so")
         return pieces, len(stored) - len(pieces)
 
     async def _offers(

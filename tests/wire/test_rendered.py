@@ -230,7 +230,9 @@ def test_a_study_of_several_categories(gallery: Gallery) -> None:
 
 def test_a_series_without_anything_to_show(gallery: Gallery) -> None:
     series = gallery.paths["raw"].rsplit("/instances", 1)[0]
-    assert gallery.http.get(f"{series}/rendered", headers={"Accept": "*/*"}).status_code == 406
+    answer = gallery.http.get(f"{series}/rendered", headers={"Accept": "*/*"})
+    assert answer.status_code == 406
+    assert answer.json()["detail"].startswith("none of the instances here can be rendered")
 
 
 # -- parameters --------------------------------------------------------------------------------------------
