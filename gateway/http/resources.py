@@ -209,11 +209,18 @@ class Router:
                 name, following = node.parameter
                 values[name] = segment
             if following is None:
-                raise NotFound("there is no resource by this path")
+                raise _unknown(path)
             node = following
         if node.resource is None:
-            raise NotFound("there is no resource by this path")
+            raise _unknown(path)
         return node.resource, values
+
+
+def _unknown(path: str) -> NotFound:
+    """Wrong roots are the commonest mistake of clients: the answer says where ours is."""
+    return NotFound(
+        f"no resource has the path {path[:200]!a}; DICOMweb is at {SERVICE}, /openapi.json lists all"
+    )
 
 
 def _segments(path: str) -> list[str]:

@@ -65,6 +65,9 @@ async def test_unknown_paths_are_404(http: httpx.AsyncClient, path: str) -> None
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["title"] == "Not Found"
+    assert answer.json()["detail"].startswith(
+        f"no resource has the path '{path}'; DICOMweb is at /dicom-web,"
+    )
 
 
 @pytest.mark.parametrize(
