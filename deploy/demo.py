@@ -6,6 +6,7 @@ The studies are test files that come with pydicom.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ FILES = (
     "test-SR.dcm",
     "waveform_ecg.dcm",
 )
+
+# Not loaded: for who tries the store service by hand.
+TO_STORE = "JPEG2000.dcm"
 
 
 def main() -> int:
@@ -70,12 +74,13 @@ def _ready(base: str, server: subprocess.Popen[bytes]) -> bool:
 
 def _words(base: str) -> str:
     root = f"{base}/dicom-web"
+    file = os.path.relpath(str(get_testdata_file(TO_STORE, download=False)))
     return f"""
 The gateway is at {base}/ and DICOMweb at {root}. Try:
 
   curl '{root}/studies?PatientName=*&includefield=StudyDescription'
   curl '{root}/studies?ModalitiesInStudy=CT'
-  curl -H 'Content-Type: application/dicom' --data-binary @FILE.dcm {root}/studies
+  curl -H 'Content-Type: application/dicom' --data-binary @{file} {root}/studies
 
 Stop it with Ctrl-C.
 """
