@@ -113,7 +113,7 @@ def _services(rows: Sequence[Row]) -> Iterator[str]:
 
 def _configuration(rows: Sequence[Row]) -> Iterator[str]:
     yield "Configuration"
-    yield "Each setting is an option of the command, an environment variable and a key of a TOML file.\n"
+    yield "Each setting is an environment variable and a key of a TOML file; `--help` lists those that are options too.\n"
     lines = [(f.name, PREFIX + f.name.upper(), _shown(f.default)) for f in fields(Settings)]
     yield from _table(("setting", "variable", "default"), lines)
 
