@@ -64,7 +64,7 @@ class ApiKeys:
 
 
 def _id(request: Request) -> int:
-    text = request.path_params["key"]
+    text = request.path_params["id"]
     if not _ID.match(text):
         raise NotFound("there is no such query key; want the number that GET /api/v1/keys shows")
     return int(text)

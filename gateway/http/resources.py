@@ -105,8 +105,8 @@ TABLE: tuple[Resource, ...] = (
         "/api/v1/keys",
         {"GET": Operation("list_keys", _API), "POST": Operation("declare_key", _API, _API)},
     ),
-    Resource("/api/v1/keys/{key}", {"GET": Operation("show_key", _API), "DELETE": Operation("drop_key")}),
-    Resource("/api/v1/keys/{key}/failures", {"GET": Operation("key_failures", _API)}),
+    Resource("/api/v1/keys/{id}", {"GET": Operation("show_key", _API), "DELETE": Operation("drop_key")}),
+    Resource("/api/v1/keys/{id}/failures", {"GET": Operation("key_failures", _API)}),
     Resource("/api/v1/deleted", {"GET": Operation("list_deleted", _API)}),
     *(
         Resource(f"/api/v1/deleted{path.removeprefix(SERVICE)}/restore", {"POST": Operation("restore", _API)})

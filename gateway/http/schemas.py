@@ -25,7 +25,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "sent as they are.",
         {"type": "string", "pattern": r"^([0-9A-F]{8}/[1-9][0-9]{0,8}/)*[0-9A-F]{8}$"},
     ),
-    "key": ("The number of a query key.", {"type": "string", "pattern": "^[0-9]{1,18}$"}),
+    "id": ("The number of a query key.", {"type": "string", "pattern": "^[0-9]{1,18}$"}),
 }
 
 SCHEMAS: Final[Mapping[str, Any]] = {

@@ -50,15 +50,15 @@ def archive(server: LiveServer) -> dict[str, list[str]]:
         "doomed study": [doomed.StudyInstanceUID, UNKNOWN],
         "doomed series": [doomed.SeriesInstanceUID, UNKNOWN],
         "doomed instance": [doomed.SOPInstanceUID, UNKNOWN],
-        "key": [str(key.json()["id"]), "999"],
+        "id": [str(key.json()["id"]), "999"],
     }
 
 
-def narrowed(description: dict[str, Any], known: dict[str, list[str]]) -> dict[str, Any]:
+def narrowed(description: dict[str, Any], known: dict[str, list[str]], *, optionless: bool) -> dict[str, Any]:
     """The description with the path parameters of what is there: else nearly all would be 404."""
     made = copy.deepcopy(description)
     for path, item in made["paths"].items():
-        if path.startswith("/api/"):
+        if optionless or path.startswith("/api/"):
             del item["options"]  # it speaks of the place, whether or not something is there
         if "delete" in item:
             item["delete"]["parameters"] = [_one_of(p, known, "doomed ") for p in item.get("parameters", ())]
@@ -74,11 +74,11 @@ def _one_of(parameter: dict[str, Any], known: dict[str, list[str]], prefix: str 
     return parameter if values is None else {**parameter, "schema": {"type": "string", "enum": values}}
 
 
-def hammer(server: LiveServer, folder: Path, *options: str, seconds: int) -> int:
+def hammer(server: LiveServer, folder: Path, *options: str, seconds: int, optionless: bool = False) -> int:
     """Run it; the number of cases. Fails where it found something, with what it says."""
     description = httpx.get(f"{server.base}/openapi.json").json()
     file = folder / "openapi.json"
-    file.write_bytes(orjson.dumps(narrowed(description, archive(server))))
+    file.write_bytes(orjson.dumps(narrowed(description, archive(server), optionless=optionless)))
     command = [str(COMMAND), "run", str(file), "--url", server.base, "--exclude-checks", EXCLUDED]
     command += ["--warnings", "off", "--no-color", "--continue-on-failure", *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
@@ -103,8 +103,14 @@ def test_a_round(tmp_path: Path, capsys: pytest.CaptureFixture[str], strict: boo
 @pytest.mark.timeout(3600)
 def test_many_rounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(tmp_path / "data") as server:
-        options = ["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "300"]
-        cases = hammer(server, tmp_path, *options, "--max-time", "1200", seconds=3500)
+        options = ["--max-examples", "300", "--max-time"]
+        cases = hammer(
+            server, tmp_path, "--phases", "examples,coverage,fuzzing", *options, "900", seconds=3500
+        )
+    with serving(tmp_path / "other") as server:
+        cases += hammer(
+            server, tmp_path, "--phases", "stateful", *options, "600", seconds=1500, optionless=True
+        )
     with capsys.disabled():
         print(f"\nschemathesis: {cases} cases")
     assert cases > 5000
