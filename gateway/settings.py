@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -170,6 +171,10 @@ def _flag(name: str, value: object) -> bool:
     raise BadParameter(f"{name} '{value}': want true or false", parameter=name)
 
 
+# As browsers write it: no path, no slash at the end, letters small (RFC 6454 6.1).
+_ORIGIN = re.compile(r"https?://[^/?#@\sA-Z]+\Z")
+
+
 def _check(settings: Settings) -> None:
     if not 0 <= settings.port <= 65535:
         raise BadParameter(f"port {settings.port}: want 0 to 65535", parameter="port")
@@ -194,6 +199,12 @@ def _check(settings: Settings) -> None:
             raise BadParameter(
                 f"trusted_proxy '{network}': want a network such as 10.0.0.0/8", parameter="trusted_proxy"
             ) from error
+    for origin in settings.cors_origin:
+        if origin != "*" and not _ORIGIN.match(origin):
+            raise BadParameter(
+                f"cors_origin '{origin}': want * or an origin such as https://viewer.example.org",
+                parameter="cors_origin",
+            )
     if settings.public_url and urlsplit(settings.public_url).scheme not in {"http", "https"}:
         raise BadParameter(
             f"public_url '{settings.public_url}': want http://… or https://…", parameter="public_url"

@@ -16,6 +16,8 @@ from gateway.settings import load
         (b'host = "caf\xe9"\n', "config file"),
         (b"prot = 1\n", "no setting is called 'prot'"),
         (b'port = "x"\n', "port 'x': want a whole number"),
+        (b'cors_origin = ["viewer.example.org"]\n', "want * or an origin such as https://viewer"),
+        (b'cors_origin = "https://viewer.example.org/"\n', "want * or an origin such as https://viewer"),
         (b"cors_origin = 5\n", "cors_origin '5': want a list of texts"),
         (b"trusted_proxy = [1]\n", "trusted_proxy '[1]': want a list of texts"),
         (b'host = ["a"]\n', "host '['a']': want a text"),

@@ -66,6 +66,8 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dicomweb-gateway", description="A DICOMweb (PS3.18) gateway.")
+    told = f"dicomweb-gateway {distribution_version('dicomweb-gateway')}"
+    parser.add_argument("--version", action="version", version=told)
     commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     shared = _shared_options()
     serve = commands_.add_parser("serve", parents=[shared], help="serve DICOMweb over HTTP")

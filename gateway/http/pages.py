@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>DICOMweb gateway</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}
-pre{{background:#f3f3f3;padding:1rem;overflow:auto}}</style>
+pre{{background:#f3f3f3;padding:1rem;white-space:pre-wrap;overflow-wrap:anywhere}}</style>
 <h1>DICOMweb gateway</h1>
 <p>This is a DICOMweb (PS3.18) server. Its service root is <a href="{base}/studies">{base}</a>.</p>
 <p>Find, read and store:</p>

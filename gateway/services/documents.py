@@ -55,6 +55,9 @@ class Documents:
         value = subject.located.layout.bulk.get(DOCUMENT)
         if value is None:
             data = attributes.raw(DOCUMENT) or b""
+            if not data:
+                uid = subject.path.instance
+                raise NotAcceptable(f"instance {uid} holds no document: (0042,0011) is empty", uid=uid)
             return Body(media, None, len(data), only(data))
         body = await self._retrieve.bulk(scope, subject.path, DOCUMENT)
         padded = attributes.integer(LENGTH) == value.length - 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from gateway.errors import BadParameter
 from gateway.model import Source
 from gateway.services.ingest import Ingest, Outcome
 
@@ -77,14 +78,19 @@ class Notes:
     """Which candidates are done, in an append-only file; a torn last line is as if it were not there."""
 
     def __init__(self, file: Path) -> None:
+        """Raises BadParameter where there cannot be such a file."""
         self._file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"{file.parent}: {error.strerror}; notes of what was imported are kept there"
+            raise BadParameter(why, parameter="data") from error
         self._done = set(file.read_text().splitlines()) if file.exists() else set()
 
     def has(self, candidate: Candidate) -> bool:
         return self._line(candidate) in self._done
 
     def add(self, candidates: Iterable[Candidate]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a") as handle:
             handle.writelines(f"{self._line(c)}\n" for c in candidates)
 

@@ -27,6 +27,23 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.Ca
     assert f"store folder {in_the_way}/objects: not a directory; want a folder that" in said
 
 
+def test_a_data_folder_that_takes_no_notes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_bytes(b"")
+    places = ["--store", f"file://{tmp_path}/objects", "--index", f"sqlite://{tmp_path}/index.sqlite"]
+    assert main(["import", "--data", str(in_the_way), *places, str(tmp_path)]) == 2
+    assert f"{in_the_way}/imports: Not a directory" in capsys.readouterr().err
+
+
+def test_the_version_is_an_option_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["--version"])
+    assert done.value.code == 0
+    assert capsys.readouterr().out.startswith("dicomweb-gateway ")
+
+
 @pytest.mark.parametrize("index", ["file/index.sqlite", "folder", "file"])
 def test_an_index_that_cannot_be_opened_is_named_with_its_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], index: str

@@ -287,7 +287,7 @@ CASES: dict[str, dict[str, Case]] = {
         "contradictory": (f"GET {BULK}?v=1&v=2", 400, "once"),
     },
     # -- our own API
-    "key": {
+    "id": {
         "absent": "it is the list of all keys then",
         "empty": "it is the list of all keys then",
         "repeated": (f"GET {KEYS}/1,2", 404, "number"),

@@ -84,3 +84,12 @@ def test_a_study_with_a_report(server: LiveServer, report: str) -> None:
     assert answer.status_code == 200, answer.text
     assert b"Content-Type: text/plain; charset=UTF-8" in answer.content
     assert report.encode() in answer.content
+
+
+def test_a_document_that_is_not_there_is_said(server: LiveServer) -> None:
+    ds = build.dataset(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.3", PixelData=None, Modality="M3D")
+    ds.MIMETypeOfEncapsulatedDocument = "model/stl"
+    headers = {"Content-Type": "application/dicom"}
+    assert httpx.post(f"{server.root}/studies", content=build.part10(ds), headers=headers).status_code == 200
+    answer = httpx.get(f"{server.root}/studies/{ds.StudyInstanceUID}/rendered")
+    assert (answer.status_code, "no document" in answer.text) == (406, True)
