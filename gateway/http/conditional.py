@@ -14,7 +14,7 @@ from gateway.model import Span
 # Part of every tag: raise it when the same version would be written in other bytes than before.
 WRITER = "1"
 
-_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\Z", re.IGNORECASE)
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\Z", re.IGNORECASE)
 
 
 class RangeNotSatisfiable(GatewayError):
@@ -49,9 +49,9 @@ def byte_range(header: str | None, if_range: str | None, tag: str, length: int) 
     if header is None or (if_range is not None and if_range.strip() != tag):
         return None
     found = _RANGE.match(header.strip())
-    if found is None or found[0].replace(" ", "") == "bytes=-":
+    first, last = found.groups() if found is not None else ("", "")
+    if not first and not last:
         return None
-    first, last = found[1], found[2]
     if not first:
         count = min(int(last), length)
         if count == 0:
