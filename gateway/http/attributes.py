@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from gateway.dicom.dictionary import tag_of
+from gateway.dicom.limits import LIMITS
 from gateway.dicom.private import CREATORS, PrivateTag, creator_of, is_creator, is_private
 from gateway.dicom.query import Path
 from gateway.errors import BadParameter
@@ -40,13 +41,20 @@ class Names:
                 self._creators[path] = decode(name, raw).strip()
 
     def path(self, name: str, parameter: str = "") -> Path | None:
-        """None where the name is unknown. Raises BadParameter where a private element has no creator (Q-26).
+        """None where the name is unknown. Raises BadParameter where a private element has no creator (Q-26), and
+        beyond the depth of what is stored.
 
         `parameter` is what holds the name, where it is not a parameter itself.
         """
         raw = plain_path(name)
         if raw is None:
             return None
+        if len(raw) > LIMITS.depth + 1:
+            raise BadParameter(
+                f"{name[:80]}…: {len(raw)} attributes on the way, deeper than any data set is taken",
+                parameter=parameter or name[:80],
+                expected=f"{LIMITS.depth} sequences at most",
+            )
         path: list[int] = []
         for depth, tag in enumerate(raw):
             if not is_private(tag) or is_creator(tag):

@@ -19,6 +19,9 @@ from gateway.http import times
 from gateway.http.params import decode
 
 MODALITIES_IN_STUDY = 0x00080061
+# A name has three groups of 64 characters, so no more words than these; and values, other than UIDs, of one key.
+MOST_WORDS = 96
+MOST_VALUES = 256
 
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 EMPTY_VRS = WILDCARD_VRS | {"DA", "DT", "TM"}
@@ -66,6 +69,8 @@ def match_of(key: Key, rules: Rules) -> Sequence[Match]:
         return (Universal(key.path),)
     if len(values) == 1:
         return (_single(key, values[0], rules),)
+    if len(values) > MOST_VALUES and key.vr != "UI":
+        raise bad_value(key, f"{MOST_VALUES} values at most")
     if rules.multiple and key.vr in MULTIPLE_VRS and is_multiple(key.path[-1]):
         return tuple(Equals(key.path, key.vr, _checked(key, value)) for value in values)
     if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY:
@@ -100,11 +105,18 @@ def _single(key: Key, value: str, rules: Rules) -> Match:
     if set(value) == {"*"}:
         return Universal(key.path)
     if key.vr == "PN" and rules.fuzzy and "?" not in value:
-        words = tuple(word for word in re.split(r"[\s^=,*]+", value) if word)
-        return Fuzzy(key.path, words) if words else Universal(key.path)
+        return _fuzzy(key, value)
     if "*" in value or "?" in value:
         return Wildcard(key.path, key.vr, value)
     return Equals(key.path, key.vr, value)
+
+
+def _fuzzy(key: Key, value: str) -> Match:
+    """Each word once: a word that is repeated asks nothing more. Raises BadParameter."""
+    words = tuple(dict.fromkeys(word for word in re.split(r"[\s^=,*]+", value) if word))
+    if len(words) > MOST_WORDS:
+        raise bad_value(key, f"{MOST_WORDS} words at most")
+    return Fuzzy(key.path, words) if words else Universal(key.path)
 
 
 def _temporal(key: Key, value: str, zone: str | None) -> Match:

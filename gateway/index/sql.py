@@ -97,6 +97,7 @@ _MANY, _ONE = Wild.MANY, Wild.ONE
 Condition: TypeAlias = tuple[str, Sequence[object]]
 Fits: TypeAlias = Callable[[str, str], Condition]
 _LARGEST = 1 << 62
+_GROUP = 100
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -122,8 +123,8 @@ class Compiled:
 
     def any_of(self, choices: Sequence[Condition]) -> None:
         """One of these conditions with their values."""
-        joined = " OR ".join(condition for condition, _ in choices)
-        self.add(f"({joined})" if choices else _NEVER, *(value for _, values in choices for value in values))
+        values = (value for _, values in choices for value in values)
+        self.add(_either([condition for condition, _ in choices]) if choices else _NEVER, *values)
 
 
 def first_tags(match: Match) -> tuple[int, ...]:
@@ -341,6 +342,14 @@ class Compiler:
         where = " AND ".join(inner.conditions)
         out.add(f"EXISTS (SELECT 1 FROM request_item r WHERE {where})", *inner.values)
         return True
+
+
+def _either(conditions: Sequence[str]) -> str:
+    """Joined by OR in groups of groups: SQLite takes no expression that is 1,000 deep."""
+    while len(conditions) > _GROUP:
+        groups = range(0, len(conditions), _GROUP)
+        conditions = [f"({' OR '.join(conditions[n : n + _GROUP])})" for n in groups]
+    return f"({' OR '.join(conditions)})"
 
 
 def _is_telling(gram: str) -> bool:

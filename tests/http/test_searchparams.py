@@ -228,6 +228,11 @@ def test_what_is_unknown_is_ignored_and_named(text: str, ignored: list[str]) -> 
         ("PatientID.StudyDate=20240131", "PatientID.StudyDate"),  # C-QP-11
         ("RequestAttributesSequence=x", "RequestAttributesSequence"),
         ("TimezoneOffsetFromUTC=0100", "TimezoneOffsetFromUTC"),
+        # more than any data set can hold
+        ("ModalitiesInStudy=" + ",".join(f"M{n}" for n in range(300)), "ModalitiesInStudy"),
+        (f"PatientName={'%20'.join(f'w{n}' for n in range(100))}&fuzzymatching=true", "PatientName"),
+        ("00081140." * 100 + "00081155=1", ("00081140." * 9)[:80]),
+        ("includefield=" + "00081140." * 100 + "00081155", "includefield"),
         # control parameters
         ("fuzzymatching=TRUE", "fuzzymatching"),  # Q-73
         ("fuzzymatching=", "fuzzymatching"),
@@ -248,6 +253,11 @@ def test_invalid_values_are_400_and_named(text: str, parameter: str) -> None:
         query(text)
     assert raised.value.parameter == parameter
     assert raised.value.expected
+
+
+def test_words_that_are_repeated_ask_nothing_more() -> None:
+    found = query(f"PatientName={'a%20' * 1500}b&fuzzymatching=true")
+    assert found.matches == (Fuzzy(PATIENT_NAME, ("a", "b")),)
 
 
 def test_values_do_not_get_into_messages() -> None:

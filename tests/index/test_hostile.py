@@ -54,6 +54,8 @@ QUERIES: tuple[Match, ...] = (
     Equals((0x00200011,), "IS", "²"),
     Wildcard((0x00200011,), "IS", "1*"),
     OneOf((0x0020000D,), "UI", tuple(f"1.{n}" for n in range(1000))),
+    OneOf((0x00080062,), "UI", tuple(f"1.{n}" for n in range(3000))),
+    Fuzzy((0x00100010,), tuple(f"word{n}" for n in range(96))),
     OneOf((0x00080061,), "CS", ("*", "[A-Z]", "%")),
     Wildcard((0x00100020,), "LO", "*" * 600),
     Wildcard((0x00100020,), "LO", "*a" * 200),
