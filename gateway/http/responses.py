@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from starlette.types import Receive, Send
 
 from gateway.dicom.multipart import PartHead, closing, content_length, encode_head, message_type
+from gateway.http.leaving import UNWATCHED_SECONDS, hang_up
 
 log = logging.getLogger("gateway.http")
 
-# A body this long is watched for a client that hangs up; shorter ones are sent before it would be noticed.
+# A body this long, or as slow as UNWATCHED_SECONDS, is watched for a client that hangs up; others are sent before it
+# would be noticed.
 WATCH_AFTER = 1 << 20
 
 # Chunks up to this size are joined with what goes before: copying them is cheaper than another write.
@@ -182,13 +184,14 @@ async def _begun(part: Part) -> list[bytes]:
 class _Writer:
     """Sends chunks, small ones joined with what was held back, and notices a client that hung up."""
 
-    __slots__ = ("_held", "_receive", "_send", "_sent", "_watch")
+    __slots__ = ("_begun", "_held", "_receive", "_send", "_sent", "_watch")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._held = b""
         self._sent = 0
+        self._begun = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
     def hold(self, data: bytes) -> None:
@@ -196,8 +199,10 @@ class _Writer:
 
     async def write(self, chunk: bytes) -> bool:
         """False when there is nobody left to read."""
-        if self._watch is None and self._sent > WATCH_AFTER:
-            self._watch = asyncio.create_task(_hang_up(self._receive))
+        if self._watch is None and (
+            self._sent > WATCH_AFTER or time.monotonic() - self._begun > UNWATCHED_SECONDS
+        ):
+            self._watch = asyncio.create_task(hang_up(self._receive))
         if self._watch is not None and self._watch.done():
             return False
         held, self._held = self._held, b""
@@ -221,10 +226,3 @@ class _Writer:
     def close(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-
-
-async def _hang_up(receive: Receive) -> None:
-    """Ends when the client is gone."""
-    with suppress(asyncio.CancelledError):
-        while (await receive())["type"] != "http.disconnect":
-            pass

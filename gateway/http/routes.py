@@ -4,6 +4,7 @@ resources.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +20,7 @@ from gateway.http.capabilities import Capabilities
 from gateway.http.errors import LengthRequired, MethodNotAllowed, TargetTooLong, failure
 from gateway.http.guard import Guard
 from gateway.http.httpsettings import HttpSettings
+from gateway.http.leaving import Leaving
 from gateway.http.metrics import Metrics
 from gateway.http.openapi import OpenApi
 from gateway.http.pages import Pages
@@ -56,6 +58,8 @@ __all__ = ["HttpSettings", "Services", "build"]
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+# What reads only may be given up at any point.
+WATCHED = frozenset({"GET", "HEAD"})
 # The parser of HTTP below us takes no URL of 64 KiB: it answers 400 and does not say why.
 MAX_TARGET = 60 << 10
 VARY = "Accept, Accept-Charset, Accept-Encoding, Origin"
@@ -145,7 +149,7 @@ class Gate:
         spent = timing.start()
         headers = headers_of(scope)
         try:
-            response = await self._answer(scope, headers, receive)
+            response = await self._watched(scope, headers, receive)
         except ClientGone:
             return
         except Exception as error:
@@ -157,6 +161,20 @@ class Gate:
         if "origin" in headers:
             response.headers.update(self._guard.cors(headers))
         await response.send(scope["method"], receive, send)
+
+    async def _watched(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
+        """The answer; of a request without a body, given up when nobody waits for it. Raises ClientGone."""
+        if scope["method"] not in WATCHED:
+            return await self._answer(scope, headers, receive)
+        leaving = Leaving(receive)
+        try:
+            return await self._answer(scope, headers, receive)
+        except asyncio.CancelledError as error:
+            if not leaving.gone:
+                raise
+            raise ClientGone from error
+        finally:
+            leaving.close()
 
     def _count(self, method: str, status: int) -> None:
         # A client may name any method it likes: that must not make a counter each.

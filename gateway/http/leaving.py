@@ -1,0 +1,51 @@
+"""A client that hangs up before its answer begins: what is worked on for it alone is given up.
+
+The server goes on with a request whatever becomes of the connection, and its pictures would be drawn for nobody
+while others wait. Short requests never get so far as to be watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from starlette.types import Receive
+
+# A request that takes longer is watched.
+UNWATCHED_SECONDS = 0.5
+
+
+class Leaving:
+    """Cancels the task that made it when the client goes; `gone` tells that from other reasons to be cancelled."""
+
+    __slots__ = ("_handle", "_receive", "_task", "_watch", "gone")
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._watch: asyncio.Task[None] | None = None
+        self._handle = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, self._begin)
+
+    def close(self) -> None:
+        """From here on the task is left alone."""
+        self._handle.cancel()
+        if self._watch is not None:
+            self._watch.remove_done_callback(self._left)
+            self._watch.cancel()
+
+    def _begin(self) -> None:
+        self._watch = asyncio.create_task(hang_up(self._receive))
+        self._watch.add_done_callback(self._left)
+
+    def _left(self, watch: asyncio.Task[None]) -> None:
+        if self._task is not None and not watch.cancelled():
+            self.gone = True
+            self._task.cancel()
+
+
+async def hang_up(receive: Receive) -> None:
+    """Ends when the client is gone."""
+    with suppress(asyncio.CancelledError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
