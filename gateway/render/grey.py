@@ -21,6 +21,8 @@ from gateway.render.stored import Shape, stored_values
 from gateway.render.voi import Span, Voi
 
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
+# Pixels that are looked up at once.
+BAND = 1 << 18
 _SHAPE, _PRESENTATION_LUT = "20500020", "20500010"
 # Without a VOI their stored values are P-Values (PS3.3 A.8.2.4, A.8.3.4, A.8.4.4).
 _P_VALUES = frozenset(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in ("1", "2", "3"))
@@ -76,8 +78,12 @@ def grey(
 
 
 def tabled(table: Callable[[], Array], cells: Array) -> Array:
-    """`table()[cells]`, the quick way."""
-    found: Array = np.take(table(), cells, mode="clip")
+    """`table()[cells]` of rows and columns, the quick way, in bands: an index takes eight bytes while it is used."""
+    entries = table()
+    found = np.empty(cells.shape, entries.dtype)
+    band = max(1, BAND // cells.shape[1])
+    for row in range(0, len(cells), band):
+        np.take(entries, cells[row : row + band], out=found[row : row + band], mode="clip")
     return found
 
 

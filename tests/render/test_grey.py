@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
+from gateway.render.grey import BAND, tabled
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Presentation, Rendering, VoiFunction, Window
 from tests.render.making import described, element, lut, rendered, row_of
@@ -242,3 +244,14 @@ BROKEN = [
 def test_what_is_no_picture_is_refused(changes: Any) -> None:
     with pytest.raises(CodecError):
         rendered(row_of(1, 2, 3), **changes)
+
+
+def test_a_table_is_looked_up_in_bands() -> None:
+    cells = np.arange(1500 * 1700, dtype="<u2").reshape(1500, 1700)
+    table = np.arange(1 << 16, dtype="u2")[::-1] >> 8
+    tracemalloc.start()
+    found = tabled(lambda: table.astype("u1"), cells)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(found, table.astype("u1")[cells])
+    assert most < 2 * cells.size + 8 * BAND
