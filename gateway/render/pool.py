@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Hashable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
@@ -13,10 +14,61 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# Native bytes of frames that are drawn or encoded at once: two of 4096 x 4096 in 16 bits.
+WORKED_ON_AT_MOST = 64 << 20
+
+
+class Budget:
+    """So many bytes are worked on at once; who wants more waits in order, before anything is read.
+
+    A job has what it read in memory while it waits for a worker, too: without this, memory grows with the number
+    of requests. What wants more than all there is goes alone; what wants next to nothing never waits.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+
+    @contextlib.asynccontextmanager
+    async def held(self, weight: int) -> AsyncIterator[None]:
+        """Must not be entered again within."""
+        weight = min(weight, self._most) if weight > self._most // 64 else 0
+        await self._take(weight)
+        try:
+            yield
+        finally:
+            self._give(weight)
+
+    async def _take(self, weight: int) -> None:
+        if not weight or (weight <= self._free and not self._waiting):
+            self._free -= weight
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, weight))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            # Its turn may have come at the same moment.
+            self._give(0 if turn.cancelled() else weight)
+            raise
+
+    def _give(self, weight: int) -> None:
+        self._free += weight
+        while self._waiting and (self._waiting[0][0].done() or self._waiting[0][1] <= self._free):
+            turn, wanted = self._waiting.popleft()
+            if not turn.done():
+                self._free -= wanted
+                turn.set_result(None)
+
+
 class CodecPool:
-    """At most `workers` jobs at once, the rest wait in order; codecs release the GIL, so threads do."""
+    """At most `workers` jobs at once, the rest wait in order; codecs release the GIL, so threads do.
+
+    `budget` is for who reads what jobs work on.
+    """
 
     def __init__(self, workers: int | None = None) -> None:
+        self.budget = Budget(WORKED_ON_AT_MOST)
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="codec")
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

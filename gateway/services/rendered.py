@@ -19,6 +19,7 @@ from gateway.model import FrameNumber
 from gateway.render import blending, icc, ordering, videostream
 from gateway.render.attributes import Attributes
 from gateway.render.cine import frame_time, frame_times
+from gateway.render.codecs import native_frame_length
 from gateway.render.imageformats import EMBEDS_ICC, MEDIA, encode, encode_animation, encode_video
 from gateway.render.pipeline import render_frame
 from gateway.render.pool import CodecPool, SingleFlight
@@ -102,9 +103,10 @@ class Rendered:
         return found
 
     async def _picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
-        image = await self.image(scope, shot, asked)
-        with measured("encode"):
-            return await self._pool.run(encode, image, media, asked.how.quality)
+        async with self._pool.budget.held(_weight(shot)):
+            image = await self.image(scope, shot, asked)
+            with measured("encode"):
+                return await self._pool.run(encode, image, media, asked.how.quality)
 
     async def image(self, scope: Scope, shot: Shot, asked: Asked) -> Image:
         """A frame, drawn."""
@@ -227,6 +229,12 @@ class Rendered:
 
     def close(self) -> None:
         self._films.close()
+
+
+def _weight(shot: Shot) -> int:
+    """Native bytes that are in memory while it is drawn."""
+    subjects = [shot.subject] + ([shot.under.subject] if shot.under else [])
+    return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))
 
 
 def _drawn(file: FragmentFile, attributes: Attributes, asked: Asked) -> Iterator[Image]:

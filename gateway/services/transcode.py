@@ -154,9 +154,10 @@ class Transcode:
             codestream = await self._objects.codestream(located, pixels, number)
             work = self._recompress if target == targets.JXL_JPEG else encoders.reconstructed
             return await self._pool.run(work, codestream)
-        data = await self._native(located, pixels, number)
-        before = replace(targets.native(pixels, source), encapsulated=False)
-        return await self._pool.run(self._encode, _Work(data, before, target))
+        async with self._pool.budget.held(native_frame_length(pixels)):
+            data = await self._native(located, pixels, number)
+            before = replace(targets.native(pixels, source), encapsulated=False)
+            return await self._pool.run(self._encode, _Work(data, before, target))
 
     def _encode(self, work: _Work) -> bytes:
         made = encoders.encode_frame(work.data, work.pixels, work.target)

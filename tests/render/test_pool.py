@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from gateway.errors import CodecError
-from gateway.render.pool import CodecPool, SingleFlight
+from gateway.render.pool import Budget, CodecPool, SingleFlight
 
 
 async def test_no_more_jobs_run_at_once_than_there_are_workers() -> None:
@@ -134,3 +134,44 @@ async def test_the_last_who_leaves_ends_the_job_and_the_next_begins_anew() -> No
     again.result.set_result(4)
     assert await flight.run("key", again) == 4
     assert (job.cancelled, len(flight)) == (True, 0)
+
+
+async def test_a_budget_lets_in_what_fits_in_order() -> None:
+    budget = Budget(64)
+    begun: list[str] = []
+    release = asyncio.Event()
+
+    async def works(name: str, weight: int) -> None:
+        async with budget.held(weight):
+            begun.append(name)
+            await release.wait()
+
+    tasks = [asyncio.create_task(works(f"{n}", 40)) for n in range(3)]
+    tasks.append(asyncio.create_task(works("small", 1)))
+    tasks.append(asyncio.create_task(works("beyond all", 1000)))
+    await asyncio.sleep(0)
+    assert begun == ["0", "small"]
+    tasks[1].cancel()
+    release.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert begun == ["0", "small", "2", "beyond all"]
+
+
+async def test_a_budget_gets_back_what_a_cancelled_job_was_given() -> None:
+    budget = Budget(64)
+    held = asyncio.Event()
+
+    async def works() -> None:
+        async with budget.held(64):
+            held.set()
+            await asyncio.sleep(60)
+
+    first, second = asyncio.create_task(works()), asyncio.create_task(works())
+    await held.wait()
+    # The turn of the second comes while it is cancelled.
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    async with asyncio.timeout(5), budget.held(64):
+        pass
