@@ -30,7 +30,10 @@ def read(query: Query, text: str) -> Position:
         body = data[_CHECK:]
         if text != _text(query, body):
             raise ValueError(text)
-        position: Position = tuple(orjson.loads(body))
+        held = orjson.loads(body)
+        if not isinstance(held, list):
+            raise ValueError(text)
+        position: Position = tuple(held)
     except ValueError as error:
         raise BadParameter(
             "cursor: it is not one that this search gave; begin without one, or follow the Link of an answer",
