@@ -20,8 +20,8 @@ from gateway.http.responses import MultipartResponse, Part, Response
 from gateway.http.single import single
 from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.asked import Asked
-from gateway.services.body import Body, only, primed
-from gateway.services.rendered import RENDERER, Shot, checked
+from gateway.services.body import MADE_FIRST_AT_MOST, Body, only, primed
+from gateway.services.rendered import RENDERER, Shot, checked, weight
 from gateway.services.subjects import Category, Subject
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class StudiesRendered:
     ) -> Response:
         """A part for each picture, animation, video or text, made when its turn comes."""
         parts = self._parts(request, pieces, asked)
-        parts, failed = await _begun(parts)
+        parts, failed = await _begun(parts, all_now=_is_short(pieces))
         if left_out + failed:
             warnings.append(
                 f"299 {request.base}: {left_out + failed} of what was asked for cannot be rendered"
@@ -325,17 +325,29 @@ def check_profile(asked: Asked, offer: Offer) -> None:
         )
 
 
-async def _begun(parts: list[Part]) -> tuple[list[Part], int]:
-    """The parts from the first that can be made, which is made now, and how many before it cannot be.
+def _is_short(pieces: Sequence[Piece]) -> bool:
+    """Whether they are pictures that are made quickly, all together."""
+    films = any(renderoffers.is_film(p.subject, p.offer, len(p.shots)) for p in pieces)
+    drawn = sum(weight(shot) for piece in pieces for shot in piece.shots)
+    return not films and drawn <= MADE_FIRST_AT_MOST
 
-    While nothing is sent, a failure can still be a status. Raises CodecError, NotAcceptable where none can be made.
+
+async def _begun(parts: list[Part], *, all_now: bool) -> tuple[list[Part], int]:
+    """The parts from the first that can be made, which is made now, and how many of those looked at cannot be.
+
+    While nothing is sent, a failure can still be a status: `all_now` looks at every one. Raises CodecError,
+    NotAcceptable where none can be made.
     """
     failure: GatewayError | None = None
+    made: list[Part] = []
     for index, part in enumerate(parts):
         try:
-            chunks = await primed(part.chunks)
+            made.append(replace(part, chunks=await primed(part.chunks)))
         except (CodecError, NotAcceptable) as error:
             failure = failure or error
             continue
-        return [replace(part, chunks=chunks), *parts[index + 1 :]], index
-    raise failure or NotAcceptable("there is nothing that can be rendered")
+        if not all_now:
+            return [*made, *parts[index + 1 :]], index
+    if not made:
+        raise failure or NotAcceptable("there is nothing that can be rendered")
+    return made, len(parts) - len(made)

@@ -102,15 +102,17 @@ class StudiesRetrieve:
     async def _instance_parts(
         self, request: Request, chosen: Sequence[tuple[StoredInstance, Offer]]
     ) -> list[Part]:
-        """The first that can be opened is opened now, while a failure can still be a status; the others when it is
-        their turn. Raises CodecError, NotAcceptable where none can be (10.4.3.1).
+        """The first that can be opened is opened now, while a failure can still be a status, and all of a short
+        answer; others when it is their turn. Raises CodecError, NotAcceptable where none can be (10.4.3.1).
         """
         parts: list[Part] = []
+        made = [stored for stored, offer in chosen if not _is_untouched(stored, offer)]
+        all_now = await self._services.retrieve.is_short(request.scope, made)
         failure: GatewayError | None = None
         for stored, offer in chosen:
             location = request.base + stored.identity.path.url()
-            if parts:
-                untouched = offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
+            untouched = _is_untouched(stored, offer)
+            if parts and (untouched or not all_now):
                 size = stored.locator.length if untouched else None
                 parts.append(Part(offer.content_type, self._later(request, stored, offer), size, location))
                 continue
@@ -206,6 +208,11 @@ class StudiesRetrieve:
         offers = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
         numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
         return await self._frames_as(request, located, numbers, request.accept.choose(offers))
+
+
+def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:
+    """Whether its bytes go out as they are."""
+    return offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
 
 
 def _bulk_response(request: Request, located: Located, where: str, body: Body, offer: Offer) -> Response:

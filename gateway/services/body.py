@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gateway.model import Span
 from gateway.services.timing import measured
 from gateway.store.base import ObjectStore
 
+T = TypeVar("T")
+
 # A span above this is streamed, however warm: copying it at once would hold up the event loop.
 NOW_AT_MOST = 4 << 20
+# An answer is made of so many native bytes, or fewer, before its status line: what fails is a status then.
+MADE_FIRST_AT_MOST = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,18 @@ async def primed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
         return _Primed(await anext(chunks, b""), chunks)
     except BaseException:
         await chunks.aclose()
+        raise
+
+
+async def all_made(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all, made side by side; the first that fails ends the others."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         raise
 
 

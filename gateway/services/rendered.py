@@ -103,7 +103,7 @@ class Rendered:
         return found
 
     async def _picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
-        async with self._pool.budget.held(_weight(shot)):
+        async with self._pool.budget.held(weight(shot)):
             image = await self.image(scope, shot, asked)
             with measured("encode"):
                 return await self._pool.run(encode, image, media, asked.how.quality)
@@ -231,7 +231,7 @@ class Rendered:
         self._films.close()
 
 
-def _weight(shot: Shot) -> int:
+def weight(shot: Shot) -> int:
     """Native bytes that are in memory while it is drawn."""
     subjects = [shot.subject] + ([shot.under.subject] if shot.under else [])
     return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
@@ -25,7 +26,7 @@ from gateway.model import (
 )
 from gateway.render.codecs import decodable, decode_frame, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.body import Body, joined, mapped, only, primed, read_span
+from gateway.services.body import MADE_FIRST_AT_MOST, Body, all_made, joined, mapped, only, primed, read_span
 from gateway.services.counters import Counters
 from gateway.services.deflate import deflated
 from gateway.services.freshness import Freshness, StudyCache
@@ -42,6 +43,8 @@ PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 DECODED_AT_MOST = 64 << 20
 METADATA_AT_MOST = 64 << 20
+# Instances of a short answer.
+LOOKED_AT = 16
 # Longer text is streamed, its length not known before the end.
 RECODED_AT_ONCE = 4 << 20
 
@@ -132,7 +135,8 @@ class Retrieve:
         target: str | None = None,
     ) -> list[Body]:
         """A body for each number, in order; the first is primed. `decoded` asks for native bytes, `target` for
-        another transfer syntax; with neither, frames come as they are stored.
+        another transfer syntax; with neither, frames come as they are stored. A short answer is made now: it fails
+        as a whole, or not at all.
 
         Raises NotFound, NotAcceptable where that cannot be done, CodecError, StoreError.
         """
@@ -141,17 +145,31 @@ class Retrieve:
         syntax = located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
         if target == EXPLICIT_VR_LE and pixels.encapsulated:
             self._transcode.check(located, target)
-            bodies = [self._decoded_frame(located, pixels, number) for number in numbers]
-        elif target in (None, syntax):
-            bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
-        else:
+            return await self._made(located, pixels, numbers, None)
+        if target not in (None, syntax):
             self._transcode.check(located, target)
-            bodies = [self._encoded_frame(located, pixels, number, target) for number in numbers]
-            made = await self._transcode.frame(located, pixels, numbers[0], target)
-            bodies[0] = Body(OCTETS, target, len(made), only(made))
+            return await self._made(located, pixels, numbers, target)
+        bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
         if bodies:
             bodies[0] = replace(bodies[0], chunks=await primed(bodies[0].chunks))
         return bodies
+
+    async def _made(
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str | None
+    ) -> list[Body]:
+        """Frames that are decoded, or encoded to `target`: the first now, and all where that is done quickly."""
+        every = list(dict.fromkeys(numbers))
+        count = len(every) if native_frame_length(pixels) * len(every) <= MADE_FIRST_AT_MOST else 1
+        make = self.decoded_frame if target is None else partial(self._transcode.frame, target=target)
+        later = self._decoded_frame if target is None else partial(self._encoded_frame, target=target)
+        jobs = [make(located, pixels, number) for number in every[:count]]
+        made = dict(zip(every, await all_made(jobs), strict=False))
+        return [
+            Body(OCTETS, target or EXPLICIT_VR_LE, len(made[number]), only(made[number]))
+            if number in made
+            else later(located, pixels, number)
+            for number in numbers
+        ]
 
     def targets(self, located: Located) -> tuple[str, ...]:
         """The transfer syntaxes that frames can be encoded to, told from attributes alone."""
@@ -295,6 +313,13 @@ class Retrieve:
         chunks = self._objects.span(located, await self._objects.dataset(located))
         rewriter = Rewriter(located.stored.identity, layout)
         return Body(PART10, EXPLICIT_VR_LE, None, await primed(mapped(chunks, rewriter)))
+
+    async def is_short(self, scope: Scope, made: Sequence[StoredInstance]) -> bool:
+        """Whether all of their frames are decoded quickly, so that an answer may wait for it. Raises NotFound."""
+        if len(made) > LOOKED_AT:
+            return False
+        found = [(await self.locate(scope, stored.identity.path)).layout.pixels for stored in made]
+        return sum(native_length(pixels) for pixels in found if pixels is not None) <= MADE_FIRST_AT_MOST
 
     # -- bulk data --------------------------------------------------------------------------------------
 

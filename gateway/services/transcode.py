@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from gateway.dicom.frames import BitJoin
 from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
@@ -31,7 +32,7 @@ from gateway.model import (
 from gateway.render import encoders, targets
 from gateway.render.codecs import decodable, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.body import Body, joined, mapped, only
+from gateway.services.body import MADE_FIRST_AT_MOST, Body, all_made, joined, mapped, only
 from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.layouts import Located
@@ -51,7 +52,7 @@ AHEAD = 2
 _ITEM = struct.Struct("<HHI").pack
 _DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
 
-Native = Callable[[Located, PixelLayout, FrameNumber], Awaitable[bytes]]
+Native = Callable[[Located, PixelLayout, FrameNumber], Coroutine[Any, Any, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,8 @@ class Transcode:
             codestream = await self._objects.codestream(located, pixels, number)
             work = self._recompress if target == targets.JXL_JPEG else encoders.reconstructed
             return await self._pool.run(work, codestream)
-        async with self._pool.budget.held(native_frame_length(pixels)):
+        # Codecs hold samples in 32 bits, whatever they were.
+        async with self._pool.budget.held(2 * native_frame_length(pixels)):
             data = await self._native(located, pixels, number)
             before = replace(targets.native(pixels, source), encapsulated=False)
             return await self._pool.run(self._encode, _Work(data, before, target))
@@ -181,12 +183,16 @@ class Transcode:
     # -- instances ----------------------------------------------------------------------------------------
 
     async def instance(self, located: Located, pixels: PixelLayout, target: str) -> Body:
-        """A PS3.10 file with its frames in `target`. Raises NotAcceptable, CodecError, DicomError, StoreError."""
+        """A PS3.10 file with its frames in `target`; all frames of a short one are made now.
+
+        Raises NotAcceptable, CodecError, DicomError, StoreError.
+        """
         self.check(located, target)
         native = target == EXPLICIT_VR_LE
         make = self._native if native else self._in(target)
-        first = await make(located, pixels, FrameNumber(1)) if pixels.frames else b""
-        head = await self._head(located, pixels, target, first)
+        count = pixels.frames if native_length(pixels) <= MADE_FIRST_AT_MOST else min(pixels.frames, 1)
+        first = await all_made([make(located, pixels, FrameNumber(n + 1)) for n in range(count)])
+        head = await self._head(located, pixels, target, first[0] if first else b"")
         frames = _in_turn(lambda number: make(located, pixels, number), first, pixels.frames)
         tail = self._objects.after_pixels(located, pixels)
         if native:
@@ -257,14 +263,14 @@ async def _fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
 
 
 async def _in_turn(
-    make: Callable[[FrameNumber], Awaitable[bytes]], first: bytes, count: int
+    make: Callable[[FrameNumber], Awaitable[bytes]], first: Sequence[bytes], count: int
 ) -> AsyncGenerator[bytes, None]:
-    """The first frame, then those after it, a few of which are worked on ahead of time."""
+    """The frames that are made, then those after them, a few of which are worked on ahead of time."""
     waiting: deque[asyncio.Future[bytes]] = deque()
     try:
-        if count:
-            yield first
-        for number in range(2, count + 1):
+        for frame in first:
+            yield frame
+        for number in range(len(first) + 1, count + 1):
             waiting.append(asyncio.ensure_future(make(FrameNumber(number))))
             if len(waiting) > AHEAD:
                 yield await waiting.popleft()

@@ -108,6 +108,9 @@ class MemoryRetrieve:
         every = [stored(n, syntax) for n, syntax in enumerate(self.syntaxes, 1)]
         return [one for one in every if path.instance in (None, one.identity.instance)]
 
+    async def is_short(self, scope: Scope, made: list[StoredInstance]) -> bool:
+        return False
+
     def convertible(self, transfer_syntax: str) -> bool:
         return transfer_syntax not in (MPEG, PRIVATE)
 

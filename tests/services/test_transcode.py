@@ -27,6 +27,7 @@ from gateway.model import (
 )
 from gateway.render import encoders, targets, wavelets
 from gateway.render.codecs import RLE, decode_frame
+from gateway.services import transcode
 from gateway.services.layouts import Located
 from gateway.services.transcode import AHEAD
 from gateway.settings import Settings
@@ -315,8 +316,11 @@ async def test_who_asks_the_same_at_once_shares_one_job_and_later_the_cache(gate
     assert gateway.counters["transcode_frames_total"] == 3
 
 
-async def test_frames_of_an_instance_are_made_as_they_are_taken(gateway: Gateway) -> None:
-    """Who stops reading stops the work, and no more than a few frames are ever held."""
+async def test_frames_of_an_instance_are_made_as_they_are_taken(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stops reading stops the work, and no more than a few frames of a long instance are ever held."""
+    monkeypatch.setattr(transcode, "MADE_FIRST_AT_MOST", 0)
     located = await stored(gateway, build.part10(image("16", frames=30)))
     body = await gateway.retrieve.instance_bytes(SCOPE, located.stored, targets.HT)
     for _ in range(5):
