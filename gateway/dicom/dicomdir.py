@@ -114,9 +114,19 @@ _DOCUMENT_TITLE = {
 }
 
 
+# Pixel data says which of two records it is.
+_PIXELS = frozenset({"7FE00010", "7FE00008", "7FE00009"})
+_READ = frozenset({_CHARSET, _CONCEPT, *_PIXELS, *(key[0] for keys in _KEYS.values() for key in keys)})
+
+
+def listed(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What a directory reads of an instance: a small part of what a multi-frame image has to say."""
+    return {tag: model[tag] for tag in _READ & model.keys()}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file: its components (A-Z, 0-9 and _, 8 characters at most), what it is, and its metadata."""
+    """One file: its components (A-Z, 0-9 and _, 8 characters at most), what it is, and its metadata as `listed`."""
 
     file_id: tuple[str, ...]
     identity: Identity
@@ -179,9 +189,7 @@ def record_type(sop_class: str, model: Mapping[str, Any]) -> str:
     """The type of the record of an instance; what is unknown is an image if it has pixels, else raw data."""
     best = max((prefix for prefix in _TYPES if _fits(sop_class, prefix)), key=len, default="")
     found = _TYPES.get(best, "IMAGE")
-    return (
-        "RAW DATA" if found == "IMAGE" and not {"7FE00010", "7FE00008", "7FE00009"} & model.keys() else found
-    )
+    return "RAW DATA" if found == "IMAGE" and not _PIXELS & model.keys() else found
 
 
 def _fits(sop_class: str, prefix: str) -> bool:

@@ -10,7 +10,7 @@ from itertools import groupby
 import orjson
 from stream_zip import ZIP_64, async_stream_zip
 
-from gateway.dicom.dicomdir import Entry, dicomdir
+from gateway.dicom.dicomdir import Entry, dicomdir, listed
 from gateway.index.base import Scope, StoredInstance
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE, ResourcePath
 from gateway.render.pool import CodecPool
@@ -37,7 +37,7 @@ class Archive:
         self, scope: Scope, path: ResourcePath, stored: Sequence[StoredInstance], uid: str
     ) -> AsyncGenerator[bytes, None]:
         """The bytes; `uid` is the File-set UID. Raises nothing before the first byte but what reading metadata does."""
-        entries = await self._entries(scope, path, stored)
+        entries = await self._pool.run(_entries, stored, await self._retrieve.metadata(scope, path))
         directory = await self._pool.run(dicomdir, entries, FILE_SET, uid)
         modified = datetime.fromtimestamp(max(one.received for one in stored) / 1e6, UTC)
 
@@ -61,19 +61,17 @@ class Archive:
         async for chunk in body.chunks:
             yield chunk
 
-    async def _entries(
-        self, scope: Scope, path: ResourcePath, stored: Sequence[StoredInstance]
-    ) -> list[Entry]:
-        """One for each instance, in order; names say nothing of the patient (F-17)."""
-        models = await self._retrieve.metadata(scope, path)
-        entries: list[Entry] = []
-        series = groupby(zip(stored, models, strict=True), key=lambda pair: pair[0].identity.series)
-        for number, (_, group) in enumerate(series):
-            for count, (one, row) in enumerate(group):
-                name = ("DICOM", f"SE{number:06d}", f"IM{count:06d}")
-                syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
-                entries.append(Entry(name, one.identity, syntax, orjson.loads(row.replace(b"\0", b""))))
-        return entries
+
+def _entries(stored: Sequence[StoredInstance], models: Sequence[bytes]) -> list[Entry]:
+    """One for each instance, in order; names say nothing of the patient (F-17)."""
+    entries: list[Entry] = []
+    series = groupby(zip(stored, models, strict=True), key=lambda pair: pair[0].identity.series)
+    for number, (_, group) in enumerate(series):
+        for count, (one, row) in enumerate(group):
+            name = ("DICOM", f"SE{number:06d}", f"IM{count:06d}")
+            syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
+            entries.append(Entry(name, one.identity, syntax, listed(orjson.loads(row.replace(b"\0", b"")))))
+    return entries
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

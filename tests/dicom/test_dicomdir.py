@@ -1,0 +1,25 @@
+"""A directory holds on to nothing but what it says of an instance."""
+
+from __future__ import annotations
+
+from gateway.dicom.dicomdir import Entry, dicomdir, listed
+from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+
+MODEL = {
+    "00080005": {"vr": "CS", "Value": ["ISO_IR 100"]},
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller"}]},
+    "00100020": {"vr": "LO", "Value": ["P1"]},
+    "00200013": {"vr": "IS", "Value": [7]},
+    "52009230": {"vr": "SQ", "Value": [{}] * 1000},
+    "7FE00010": {"vr": "OW", "BulkDataURI": "/x"},
+}
+
+
+def test_what_is_listed_makes_the_same_directory() -> None:
+    identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID("1.4"), "1.2.840.10008.5.1.4.1.1.7")
+    made = [
+        dicomdir([Entry(("DICOM", "A"), identity, EXPLICIT_VR_LE, model)], "DICOM", "1.5")
+        for model in (MODEL, listed(MODEL))
+    ]
+    assert made[0] == made[1]
+    assert listed(MODEL).keys() == MODEL.keys() - {"52009230"}
