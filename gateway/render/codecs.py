@@ -23,8 +23,8 @@ HTJ2K = frozenset(_PREFIX + n for n in ("201", "202", "203"))
 JPEG_XL = frozenset(_PREFIX + n for n in ("110", "111", "112"))
 DECODABLE = JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {RLE, DEFLATED_FRAME}
 
-# A frame that claims more is refused before a byte is allocated; 16384 x 16384 in 16 bits just fits.
-FRAME_AT_MOST = 512 << 20
+# A frame that claims more is refused before a byte is allocated; 16384 x 16384 in 8 bits just fits.
+FRAME_AT_MOST = 256 << 20
 
 # OpenJPEG refuses deeper ones of high throughput, OpenJPH does not.
 OPENJPEG_HT_BITS = 16

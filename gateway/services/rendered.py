@@ -103,7 +103,9 @@ class Rendered:
         return found
 
     async def _picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
-        async with self._pool.budget.held(weight(shot)):
+        box = asked.how.viewport
+        shown = 3 * box.vw * box.vh if box is not None else 0
+        async with self._pool.budget.held(weight(shot) + shown):
             image = await self.image(scope, shot, asked)
             with measured("encode"):
                 return await self._pool.run(encode, image, media, asked.how.quality)
