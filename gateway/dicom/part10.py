@@ -66,6 +66,7 @@ class ReadInstance:
     """All that ingest needs to know of one instance; the shapes are those of `index.base.NewVersion`.
 
     In `metadata` a NUL byte stands for the URL of the instance: `"BulkDataURI":"\\0/bulkdata/7FE00010?v=…"`.
+    `outline` is the metadata without its long attributes, empty where they are short altogether.
     """
 
     identity: Identity
@@ -74,6 +75,12 @@ class ReadInstance:
     layout: InstanceLayout
     content_digest: bytes
     warnings: tuple[ReadWarning, ...]
+    outline: bytes = b""
+
+    def placed(self) -> tuple[bytes, bytes]:
+        """Metadata and outline with the path of the instance behind each NUL, which stands for the service now."""
+        url = b"\0" + self.identity.path.url().encode()
+        return self.metadata.replace(b"\0", url), self.outline.replace(b"\0", url)
 
 
 class Part10Reader:
@@ -148,6 +155,7 @@ class Part10Reader:
             layout=layout,
             content_digest=self._tokens.digest.digest(),
             warnings=(*self._warnings, *found),
+            outline=self._tokens.outline(),
         )
 
     @property

@@ -48,6 +48,8 @@ from gateway.errors import DicomError, LimitExceeded, Truncated
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # End of what ends by a delimiter.
+# In characters of DICOM JSON: what is longer takes long to read again, while nothing else runs.
+SHORT_METADATA, SHORT_ATTRIBUTE = 256 << 10, 64 << 10
 OPEN = 1 << 62
 _PIECE = 1 << 20
 _NUMBERS = values.NUMBERS.fullmatch
@@ -168,6 +170,14 @@ class Tokenizer:
         if len(text) > self._limits.metadata:
             raise LimitExceeded(f"metadata of {len(text)} bytes is beyond {self._limits.metadata}")
         return text
+
+    def outline(self) -> bytes:
+        """The metadata without its long attributes, once `finish` gave them; empty where they are short altogether."""
+        parts, order = self._frame[0], self._frame[7]
+        if sum(map(len, parts)) <= SHORT_METADATA:
+            return b""
+        short = [part for part in parts if len(part) <= SHORT_ATTRIBUTE]
+        return json_object(short, order is not None).encode("utf-8", "replace")
 
     def _pass(self, data: bytes, at: int, size: int) -> int:
         take = min(self._skip, size - at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.dicom.jsonread import datasets
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.http.studies_store import Parts
     from gateway.services.ingest import IngestSession
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 # Of all instances of a request together: what is parsed is in memory.
@@ -68,15 +69,18 @@ class MetadataParts:
             self._json += 1
             if self._json > 1:
                 raise BadRequest("a second part of DICOM JSON: want one, with an array of all data sets")
-            found = await self._read(datasets, bytes(held))
+            found = await self._aside(datasets, bytes(held), len(held))
         else:
-            found = [await self._read(dataset, bytes(held))]
+            found = [await self._aside(dataset, bytes(held), len(held))]
         self._models += found
-        for model in found:
-            self._wanted.update(map(self._bulk.name, references(model)))
+        self._wanted |= await self._aside(self._named, found, len(held))
 
-    async def _read(self, parse: Callable[[bytes], T], document: bytes) -> T:
-        return parse(document) if len(document) < AT_ONCE else await asyncio.to_thread(parse, document)
+    def _named(self, models: Sequence[Mapping[str, Any]]) -> set[str]:
+        return {self._bulk.name(uri) for model in models for uri in references(model)}
+
+    async def _aside(self, work: Callable[[S], T], what: S, size: int) -> T:
+        """Off the event loop, unless there is little of it."""
+        return work(what) if size < AT_ONCE else await asyncio.to_thread(work, what)
 
     async def _bulk_part(self, media: MediaType, location: str, parts: Parts) -> None:
         if not self._models:

@@ -58,7 +58,8 @@ class NewVersion:
     `metadata` is the DICOM JSON object of the instance (PS3.18 F.2) as UTF-8 bytes without white space, keys
     ascending; a NUL byte stands wherever the service's base URL goes. `content_digest` is SHA-256 of the data
     set after group 0002, trailing padding left out; `file_digest` that of the stored object.
-    `received` is in microseconds since the epoch.
+    `received` is in microseconds since the epoch. `outline` is the metadata without its long attributes, empty where
+    they are short altogether.
     """
 
     version: VersionId
@@ -72,6 +73,7 @@ class NewVersion:
     layout: InstanceLayout
     source: Source
     policy: RepeatPolicy = RepeatPolicy.REFUSE
+    outline: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

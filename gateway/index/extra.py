@@ -152,6 +152,10 @@ class Values:
         self._values: list[tuple[object, ...]] = []
         self._failures: list[tuple[object, ...]] = []
 
+    def wants(self, level: Level) -> bool:
+        """Whether there is a key of this level."""
+        return any(key.definition.level is level for key in self._keys)
+
     def add(self, level: Level, owner: Owner, attributes: rows.Attributes) -> None:
         """Of the keys of this level."""
         for key in self._keys:

@@ -141,7 +141,7 @@ class Ledger:
         partition, identity = new.source.partition, new.identity
         if before is not None:
             self.retire(partition, identity.study, identity.instance, before, "superseded")
-        parts = rows.split(new.metadata)
+        parts = rows.split(new.outline or new.metadata)
         study, series = self._projection.place(partition, identity.study, identity.series)
         self._instance(partition, identity.instance, new.version).columns = {
             "study": study.id,
@@ -152,9 +152,10 @@ class Ledger:
         self._add_version(new, parts.mark)
         self._layouts.append((new.version, layoutbytes.encode(new.layout)))
         self._bodies.append((new.version, self._compressor.compress(new.metadata)))
-        if self._values is not None:
+        if self._values is not None and self._values.wants(Level.INSTANCE):
             uids = (identity.study, identity.series, identity.instance)
-            self._values.add(Level.INSTANCE, extra.Owner(uids, version=new.version), parts.instance)
+            whole = rows.loaded(new.metadata) if new.outline else parts.instance
+            self._values.add(Level.INSTANCE, extra.Owner(uids, version=new.version), whole)
         said = Said(new.version, identity.instance, identity.sop_class, parts)
         self._projection.merge(study, series, said)
 

@@ -123,7 +123,7 @@ class Split:
 
 
 def split(metadata: bytes) -> Split:
-    """An instance's attributes by level."""
+    """An instance's attributes by level; an outline will do, as what is searched and compared is short."""
     study: Attributes = {}
     series: Attributes = {}
     whole = loaded(metadata)

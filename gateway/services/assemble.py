@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from gateway.services.ingest import (
 from gateway.services.spool import Spool, Spooled
 
 OCTETS = "application/octet-stream"
+PIECE = 64 << 10
 PIXELS, DOCUMENT, MIME_TYPE = "7FE00010", "00420011", "00420012"
 _UIDS = (("0020000D", "Study"), ("0020000E", "Series"), ("00080018", "SOP"), ("00080016", "SOP Class"))
 _DESCRIBING = ("00280010", "00280011", "00280002", "00280100")
@@ -285,7 +287,9 @@ async def _placed(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Sp
 async def _chunks(encoded: Encoded) -> AsyncIterator[bytes]:
     for segment in encoded.segments:
         if isinstance(segment, bytes):
-            yield segment
+            for at in range(0, len(segment), PIECE):
+                yield segment[at : at + PIECE]
+                await asyncio.sleep(0)  # who takes it reads it at once, and others are to have their turn
             continue
         assert isinstance(segment.source, Spooled)
         async for chunk in segment.source.chunks():

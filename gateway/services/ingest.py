@@ -402,7 +402,7 @@ class _Arrival:
         assert self.key is not None
         await self._put
         read = self._read
-        url = read.identity.path.url().encode()
+        metadata, outline = read.placed()
         return NewVersion(
             version=self._version,
             identity=read.identity,
@@ -411,7 +411,8 @@ class _Arrival:
             file_digest=self._digest.digest(),
             content_digest=self._before.content_digest or read.content_digest,
             received=time.time_ns() // 1000,
-            metadata=read.metadata.replace(b"\0", b"\0" + url),
+            metadata=metadata,
+            outline=outline,
             layout=read.layout,
             source=self._source,
             policy=self.rule.repeat,

@@ -63,7 +63,7 @@ class InPlace:
         return self._version(id, found, read, digest.digest())
 
     def _version(self, id: str, found: Found, read: ReadInstance, digest: bytes) -> NewVersion:
-        url = read.identity.path.url().encode()
+        metadata, outline = read.placed()
         return NewVersion(
             version=VersionId(id),
             identity=read.identity,
@@ -72,7 +72,8 @@ class InPlace:
             file_digest=digest,
             content_digest=read.content_digest,
             received=time.time_ns() // 1000,
-            metadata=read.metadata.replace(b"\0", b"\0" + url),
+            metadata=metadata,
+            outline=outline,
             layout=read.layout,
             source=self._source,
             policy=self._policy,

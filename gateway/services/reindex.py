@@ -62,7 +62,7 @@ class Reindex:
         if digest.digest() != change.file_digest:
             raise StoreError(f"object {change.locator.key} is not what was stored: its digest differs")
         read = reader.finish()
-        url = read.identity.path.url().encode()
+        metadata, outline = read.placed()
         return NewVersion(
             version=version,
             identity=read.identity,
@@ -71,7 +71,8 @@ class Reindex:
             file_digest=change.file_digest,
             content_digest=change.content_digest,
             received=change.time,
-            metadata=read.metadata.replace(b"\0", b"\0" + url),
+            metadata=metadata,
+            outline=outline,
             layout=read.layout,
             source=change.source,
         )

@@ -240,3 +240,16 @@ def test_numbers_as_strings_by_setting() -> None:
     data = meta() + dataset(element(0x00280030, "DS", b"0.50\\1 "))
     assert b'"Value":[0.50,1]' in read(data).metadata
     assert b'"Value":["0.50","1"]' in read(data, numbers_as_strings=True).metadata
+
+
+def test_the_outline_of_long_metadata_leaves_long_attributes_out() -> None:
+    one = item(element(0x00081150, "UI", b"1.2.840\0"))
+    long = element(0x00081140, "SQ", one * 10_000 + SEQUENCE_END, 0xFFFFFFFF)
+    found = read(meta() + dataset(element(0x00080070, "LO", b"ACME"), long, LARGE))
+    whole, outline = parsed(found.metadata), parsed(found.outline)
+    assert len(whole["00081140"]["Value"]) == 10_000
+    assert whole.keys() - outline.keys() == {"00081140"}
+    assert outline["00080070"] == {"vr": "LO", "Value": ["ACME"]}
+    placed = [text.partition(b"\0")[2][:9] for text in found.placed()]
+    assert placed == [b"/studies/"] * 2
+    assert read(meta() + dataset(LARGE)).outline == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -318,3 +319,20 @@ def test_what_is_no_key(text: str, wanted: str) -> None:
 @pytest.mark.parametrize("text", [*KEYS, "00231001[A%2CB, %5Dx]:DS", "00400275.00231001[X]:PN"])
 def test_definitions_are_read_back(text: str) -> None:
     assert parsed(str(parsed(text))) == parsed(text)
+
+
+async def test_a_key_within_what_the_outline_leaves_out(index: SqlIndex) -> None:
+    """Only what is searched is read of metadata that is long; a key that is declared may be anywhere in it."""
+    maker = Maker()
+    members = {
+        "t00081140": attribute("SQ", {"00081150": attribute("UI", "1.2.99")}),
+        "t00181000": attribute("LO", "D1"),
+    }
+    whole, short = maker.version(**members), maker.version(t00181000=attribute("LO", "D1"))
+    long = replace(whole, outline=short.metadata)
+    await index.declare_key(parsed("00081140.00081150"), SOURCE)
+    await index.admit([long])
+    found = await index.search(
+        SCOPE, Query(Level.INSTANCE, matches=(Equals((0x00081140, 0x00081150), "UI", "1.2.99"),))
+    )
+    assert uids(found.rows, "00080018") == [whole.identity.instance]
