@@ -14,6 +14,7 @@ from gateway.errors import BadParameter, GatewayError, IndexUnavailable
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
+from gateway.services.anonymous import Anonymous, KeyFile
 from gateway.services.archive import Archive
 from gateway.services.assemble import Assemble
 from gateway.services.batcher import Batcher
@@ -84,6 +85,8 @@ class Gateway:
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
         self.rendered = Rendered(self.retrieve, self.freshness, self.pool)
+        key = KeyFile(settings.deidentification_key_file, make=settings.makes_deidentification_key)
+        self.anonymous = Anonymous(self.retrieve, self.freshness, self.pool, key)
         self.documents = Documents(self.retrieve, self.rendered, self.pool)
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
@@ -185,6 +188,7 @@ def application(settings: Settings) -> Starlette:
         services.states = gateway.states
         services.thumbnails = gateway.thumbnails
         services.archive = gateway.archive
+        services.anonymous = gateway.anonymous
         services.quarantine = gateway.quarantine
         try:
             yield

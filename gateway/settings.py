@@ -58,6 +58,8 @@ class Settings:
     """How long what was deleted can be restored, such as 12h or 7d; never reclaims nothing by itself."""
     verify_transcoding: bool = True
     """Whether every lossless codestream is decoded again and compared before it is kept or sent."""
+    deidentification_key: str = ""
+    """File with the key of pseudonyms, 32 random bytes or more; with SQLite made as `deidentification.key` in `data`."""
 
     @property
     def store_url(self) -> str:
@@ -66,6 +68,17 @@ class Settings:
     @property
     def index_url(self) -> str:
         return self.index or f"sqlite://{Path(self.data).resolve() / 'index.sqlite'}"
+
+    @property
+    def deidentification_key_file(self) -> Path | None:
+        """None: nothing is de-identified. An index of several machines wants one key for all, so none is made."""
+        if self.deidentification_key:
+            return Path(self.deidentification_key).resolve()
+        return Path(self.data).resolve() / "deidentification.key" if self.makes_deidentification_key else None
+
+    @property
+    def makes_deidentification_key(self) -> bool:
+        return not self.deidentification_key and self.index_url.startswith("sqlite://")
 
     @property
     def undo_seconds(self) -> float | None:

@@ -92,7 +92,12 @@ _URI = (
     Parameter("objectUID", "SOP Instance UID.", UID, required=True),
     Parameter("contentType", "Media types to choose from before those of the Accept field (9.1.2.2.1)."),
     CHARSET,
-    Parameter("anonymize", "yes is refused: nothing is de-identified here (9.4.1.2.1).", values=("yes",)),
+    Parameter(
+        "anonymize",
+        "yes: without who it is of, by the Basic Profile of PS3.15 with Clean Pixel Data; 403 where the pixels may show "
+        "it, or it is no image (9.4.1.2.1).",
+        values=("yes",),
+    ),
     Parameter("transferSyntax", "One UID, or * for as it is stored; of application/dicom (9.4.1.2.3)."),
     Parameter("annotation", "patient, technique, or both, written on the picture (9.5.1.2.2)."),
     Parameter("imageAnnotation", "The same by the name of Table 9.5.1-1."),

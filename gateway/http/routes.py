@@ -39,6 +39,7 @@ from gateway.services import timing
 from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
+    from gateway.services.anonymous import Anonymous
     from gateway.services.archive import Archive
     from gateway.services.assemble import Assemble
     from gateway.services.documents import Documents
@@ -74,6 +75,7 @@ class Services:
     remove: Remove
     assemble: Assemble
     archive: Archive
+    anonymous: Anonymous
     rendered: Rendered
     documents: Documents
     states: States

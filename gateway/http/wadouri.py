@@ -2,16 +2,17 @@
 
 Decisions: without `contentType` and Accept the default of the target's category (U-11), and of what has no rendered
 type the object itself; without `frameNumber` a picture
-is of the first frame (U-55), and image/gif and video/mp4 are of all; `anonymize=yes` is refused, as nothing is
-de-identified here, with 403 (U-40); what does not fit the transaction is overlooked unless strict (U-43, U-51).
+is of the first frame (U-55), and image/gif and video/mp4 are of all; what cannot be de-identified is refused for
+`anonymize=yes` with 403 whatever the media type (U-40), a picture then has no overlays, annotation or presentation
+state; what does not fit the transaction is overlooked unless strict (U-43, U-51).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.errors import Forbidden
 from gateway.http import renderoffers, wadoparams
 from gateway.http.accept import Accept, Offer, not_acceptable
 from gateway.http.caching import caching, not_modified
@@ -25,6 +26,7 @@ from gateway.http.responses import Response
 from gateway.http.single import single
 from gateway.http.studies_rendered import SANDBOX
 from gateway.model import FrameNumber, ResourcePath
+from gateway.services.anonymous import RULES
 from gateway.services.asked import Asked
 from gateway.services.body import Body, only
 from gateway.services.rendered import GIF, MP4, RENDERER, Shot
@@ -50,13 +52,11 @@ class WadoUri:
         anonymous = wadoparams.check_anonymize(request.params)
         asked = wadoparams.rendering(request.params)
         state = wadoparams.presentation(request.params, path.study)
-        if anonymous:
-            raise Forbidden(
-                "anonymize: nothing is de-identified here, so nothing is sent",
-                parameter="anonymize",
-                expected="no anonymize",
-            )
         subject = await self._services.rendered.subjects.find(request.scope, path)
+        if anonymous:
+            _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
+            await self._services.anonymous.check(request.scope, subject)
+            asked = replace(asked, anonymous=True)
         offers = await self._offers(request, subject, asked)
         original = Offer(DICOM)
         ranked = asked_type.accept.rank(offers if asked_type.rendered else [*offers, original])
@@ -112,12 +112,27 @@ class WadoUri:
         stored = subject.located.stored
         choice = Choice(self._services.retrieve, request, single=True)
         syntax = await choice.named(stored, request.params.one("transferSyntax"))
+        if asked.anonymous:
+            return await self._anonymous(request, subject, syntax)
         tag = _tag(request, subject, "uri", ENCODER, syntax)
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
         body = await self._services.retrieve.instance_bytes(request.scope, stored, syntax)
         headers["content-location"] = request.base + subject.path.url()
+        return single(request, body, DICOM, headers)
+
+    async def _anonymous(self, request: Request, subject: Subject, asked_syntax: str | None) -> Response:
+        """The object without who it is of (9.4.1.2.1). Raises Forbidden, NotAcceptable."""
+        anonymous = self._services.anonymous
+        syntax = anonymous.target(subject, asked_syntax)
+        key = (await anonymous.pseudonyms()).fingerprint
+        tag = _tag(request, subject, "uri anonymous", RULES, key, ENCODER, syntax)
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await anonymous.instance(request.scope, subject, syntax)
+        headers["content-location"] = _location(request, subject)
         return single(request, body, DICOM, headers)
 
     # -- rendered ---------------------------------------------------------------------------------------
@@ -129,7 +144,7 @@ class WadoUri:
             request.params, subject.frames, several=several, strict=request.strict
         )
         asked_for = [FrameNumber(number or 1)]
-        (shot,) = await self._services.rendered.shots(request.scope, subject, asked_for)
+        (shot,) = await self._shots(request, subject, asked, asked_for)
         film = offer.media.startswith("video/") or (offer.media == GIF and not number and several)
         tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, film, asked.key())
         headers = caching(request, tag)
@@ -137,9 +152,20 @@ class WadoUri:
             return unchanged
         _say(request, headers, asked)
         suffix = f"/frames/{shot.number}" if several and not film else ""
-        headers["content-location"] = request.base + subject.path.url() + suffix
+        url = request.base + subject.path.url() + suffix
+        headers["content-location"] = _location(request, subject) if asked.anonymous else url
         body = await self._film(request, subject, offer, asked) if film else None
         return single(request, body or await self._shot(request, shot, offer, asked), offer.media, headers)
+
+    async def _shots(
+        self, request: Request, subject: Subject, asked: Asked, numbers: list[FrameNumber] | None = None
+    ) -> list[Shot]:
+        """These frames or all; what is shown beneath them is judged as they are. Raises Forbidden."""
+        shots = await self._services.rendered.shots(request.scope, subject, numbers)
+        for shot in shots if asked.anonymous else ():
+            if shot.under is not None:
+                await self._services.anonymous.check(request.scope, shot.under.subject)
+        return shots
 
     async def _shot(self, request: Request, shot: Shot, offer: Offer, asked: Asked) -> Body:
         data = await self._services.rendered.picture(request.scope, shot, asked, offer.media)
@@ -150,7 +176,7 @@ class WadoUri:
         if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
             size, chunks = await rendered.stored_video(request.scope, subject, offer.media)
         else:
-            every = [] if video else await rendered.shots(request.scope, subject)
+            every = [] if video else await self._shots(request, subject, asked)
             shots = await rendered.order(request.scope, every)
             size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
         return Body(offer.media, None, size, chunks)
@@ -182,6 +208,13 @@ def _refuse(request: Request, asked: Asked, names: Iterable[str], where: str) ->
     """Raises BadParameter for the first of `names` that is there."""
     for name in sorted(asked.given.intersection(names)):
         raise bad(name, request.params.all(name)[0], f"no {name} {where}")
+
+
+def _location(request: Request, subject: Subject) -> str:
+    """Of what is anonymous: the resource that was asked for is another one."""
+    path = subject.path
+    named = f"studyUID={path.study}&seriesUID={path.series}&objectUID={path.instance}"
+    return f"{request.base}/wado?requestType=WADO&{named}&anonymize=yes"
 
 
 def _say(request: Request, headers: dict[str, str], asked: Asked) -> None:

@@ -32,13 +32,15 @@ __all__ = [
 class Asked:
     """`unsupported` are annotation keywords that are not known here, `given` the parameters that are there.
 
-    Without `overlays`, those of the object are left out: they may say who the patient is.
+    Without `overlays`, those of the object are left out: they may say who the patient is. What is `anonymous` has
+    none either.
     """
 
     how: Rendering = field(default_factory=Rendering)
     unsupported: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
     overlays: bool = True
+    anonymous: bool = False
 
     @property
     def profile(self) -> bool:
@@ -49,7 +51,7 @@ class Asked:
         """What the bytes depend on, the same in every process; `quality` counts where the media type is lossy."""
         how = self.how
         plain = replace(how, annotation=frozenset(), quality=how.quality if lossy else 0, presentation=None)
-        return f"{sorted(how.annotation)} {self.overlays} {plain!r}"
+        return f"{sorted(how.annotation)} {self.overlays} {self.anonymous} {plain!r}"
 
     def warning(self, service: str) -> str:
         """The value of a Warning field (PS3.18 8.3.5.1.1); empty where all is supported."""

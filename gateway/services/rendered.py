@@ -114,7 +114,7 @@ class Rendered:
         """A frame, drawn."""
         attributes = await self.subjects.attributes(scope, shot.subject)
         how = asked.how
-        if not asked.overlays:
+        if asked.anonymous or not asked.overlays:
             attributes = attributes.without(OVERLAYS)
         if shot.state is not None:
             how = replace(how, presentation=await shot.state.of(attributes, shot.number))

@@ -33,7 +33,7 @@ from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.layouts import Layouts, Located
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
-from gateway.services.transcode import NEVER_SENT, Transcode, unpadded
+from gateway.services.transcode import NEVER_SENT, Instead, Transcode, unpadded
 from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
@@ -276,6 +276,22 @@ class Retrieve:
         if pixels is not None and (pixels.encapsulated or target != EXPLICIT_VR_LE):
             return await self._transcode.instance(located, pixels, target)
         return await self._rewritten(located)
+
+    async def changed(self, located: Located, target: str, instead: Instead) -> Body:
+        """A PS3.10 file of the frames as they are and other attributes, wholly written anew.
+
+        Raises NotAcceptable where the pixel data cannot be had so, CodecError, StoreError.
+        """
+        self._transcode.check(located, target)
+        if target == DEFLATED_EXPLICIT_VR_LE:
+            inner = await self.changed(located, EXPLICIT_VR_LE, instead)
+            meta, skip = file_meta(instead.identity, target), len(file_meta(instead.identity, EXPLICIT_VR_LE))
+            made = deflated(await primed(inner.chunks), skip, self._pool, self._counters, verify=self._verify)
+            return Body(PART10, target, None, joined([only(meta), made]))
+        if located.layout.pixels is not None:
+            return await self._transcode.instance(located, located.layout.pixels, target, instead)
+        data = file_meta(instead.identity, target) + instead.head
+        return Body(PART10, target, len(data), only(data))
 
     async def _deflated(self, scope: Scope, located: Located) -> Body:
         """The data set deflated behind the same group 0002."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from gateway.dicom.deidentify.codestreams import cleaned
 from gateway.dicom.frames import BitJoin
 from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
 from gateway.dicom.layout import PixelLayout
@@ -28,6 +29,7 @@ from gateway.model import (
     EXPLICIT_VR_LE,
     IMPLICIT_VR_LE,
     FrameNumber,
+    Identity,
 )
 from gateway.render import encoders, targets
 from gateway.render.codecs import decodable, native_frame_length, native_length
@@ -53,6 +55,14 @@ _ITEM = struct.Struct("<HHI").pack
 _DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
 
 Native = Callable[[Located, PixelLayout, FrameNumber], Coroutine[Any, Any, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What is sent in the place of what is stored around the pixels: all elements but Pixel Data, before it."""
+
+    identity: Identity
+    head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,35 +192,46 @@ class Transcode:
 
     # -- instances ----------------------------------------------------------------------------------------
 
-    async def instance(self, located: Located, pixels: PixelLayout, target: str) -> Body:
+    async def instance(
+        self, located: Located, pixels: PixelLayout, target: str, instead: Instead | None = None
+    ) -> Body:
         """A PS3.10 file with its frames in `target`; all frames of a short one are made now.
 
         Raises NotAcceptable, CodecError, DicomError, StoreError.
         """
         self.check(located, target)
-        native = target == EXPLICIT_VR_LE
-        make = self._native if native else self._in(target)
+        make = self._native if target == EXPLICIT_VR_LE else self._in(located, pixels, target, instead)
         count = pixels.frames if native_length(pixels) <= MADE_FIRST_AT_MOST else min(pixels.frames, 1)
         first = await all_made([make(located, pixels, FrameNumber(n + 1)) for n in range(count)])
-        head = await self._head(located, pixels, target, first[0] if first else b"")
+        head = await self._head(located, pixels, target, first[0] if first else b"", instead)
         frames = _in_turn(lambda number: make(located, pixels, number), first, pixels.frames)
-        tail = self._objects.after_pixels(located, pixels)
-        if native:
-            size = native_length(pixels)
-            frames = unpadded(frames, pixels)
-            pad = b"\0" * (size % 2)
-            head += header(pixels.tag, "OW" if pixels.bits_allocated > 8 else "OB", size + len(pad))
-            length = len(head) + size + len(pad) + await self._objects.length_after(located, pixels)
-            return Body(PART10, target, length, joined([only(head), frames, only(pad), tail]))
+        tail = only(b"") if instead else self._objects.after_pixels(located, pixels)
+        if target == EXPLICIT_VR_LE:
+            after = 0 if instead else await self._objects.length_after(located, pixels)
+            return _native_body(head, pixels, frames, tail, after)
         head += header(pixels.tag, "OB", 0xFFFFFFFF) + _offset_table(pixels)
         parts = [only(head), _fragments(frames), only(_DELIMITER), tail]
         return Body(PART10, target, None, joined(parts))
 
-    def _in(self, target: str) -> Native:
+    def _in(self, located: Located, pixels: PixelLayout, target: str, instead: Instead | None) -> Native:
+        source = _source(located, pixels)
+        if instead and (source == target or (source, target) in targets.SAME_CODESTREAM):
+            return self._stored
         return lambda located, pixels, number: self.frame(located, pixels, number, target)
 
-    async def _head(self, located: Located, pixels: PixelLayout, target: str, first: bytes) -> bytes:
-        source, identity = _source(located, pixels), located.stored.identity
+    async def _stored(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
+        """A frame as it is stored, without comments. Raises CodecError."""
+        codestream = await self._objects.codestream(located, pixels, number)
+        return await self._pool.run(cleaned, codestream, located.layout.transfer_syntax)
+
+    async def _head(
+        self, located: Located, pixels: PixelLayout, target: str, first: bytes, instead: Instead | None
+    ) -> bytes:
+        source = _source(located, pixels)
+        identity = instead.identity if instead else located.stored.identity
+        head = instead.head if instead else await self._objects.before_pixels(located, pixels)
+        if source == target:
+            return edited_head(head, identity, target, {})
         edits = replacing(targets.header_changes(pixels, source, target))
         if source in targets.LOST:
             edits |= lossy_once()
@@ -218,7 +239,7 @@ class Transcode:
             loss = Loss(targets.METHODS[target], native_frame_length(pixels) / max(len(first), 1))
             identity, steps = derived(identity, located.stored.version, target, loss)
             edits |= steps
-        return edited_head(await self._objects.before_pixels(located, pixels), identity, target, edits)
+        return edited_head(head, identity, target, edits)
 
 
 @lru_cache(maxsize=100)
@@ -231,6 +252,28 @@ def _possible(transfer_syntax: str) -> tuple[str, ...]:
 def _source(located: Located, pixels: PixelLayout) -> str:
     """What the frames are encoded in, whatever is around them."""
     return located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
+
+
+def _native_body(
+    head: bytes,
+    pixels: PixelLayout,
+    frames: AsyncGenerator[bytes, None],
+    tail: AsyncGenerator[bytes, None],
+    after: int,
+) -> Body:
+    """A file of native frames; `after` is the length of `tail`."""
+    size = native_length(pixels)
+    pad = b"\0" * (size % 2)
+    head += header(pixels.tag, _native_vr(pixels), size + len(pad))
+    parts = [only(head), unpadded(frames, pixels), only(pad), tail]
+    return Body(PART10, EXPLICIT_VR_LE, len(head) + size + len(pad) + after, joined(parts))
+
+
+def _native_vr(pixels: PixelLayout) -> str:
+    """PS3.5 A.2: OB where a byte holds a sample or several; float pixels keep theirs."""
+    if pixels.vr in ("OF", "OD"):
+        return pixels.vr
+    return "OW" if pixels.bits_allocated > 8 else "OB"
 
 
 def _too_long(pixels: PixelLayout) -> str:

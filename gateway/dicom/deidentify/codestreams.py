@@ -1,0 +1,101 @@
+"""Comments and application data taken out of compressed frames: they are no pixels, and hold any text.
+
+JPEG and JPEG-LS (ITU-T T.81 B.1.1, T.87): COM and APPn but the colour transform of Adobe. JPEG 2000 (T.800 A): COM of
+the main header. RLE has neither. What follows the end goes as well. A transfer syntax that is not known here cannot be
+sent as it is stored.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.errors import CodecError
+
+_RLE = "1.2.840.10008.1.2.5"
+_JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81))
+_JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
+_SOI, _EOI, _SOS, _ADOBE, _JPEG_COM = 0xD8, 0xD9, 0xDA, 0xEE, 0xFE
+_SOC, _EOC, _SOT, _SOD, _J2K_COM = 0x4F, 0xD9, 0x90, 0x93, 0x64
+_ADOBE_LENGTH = 14
+# Within coded data FF is followed by less than 80 (JPEG-LS) or by 00 (JPEG), else it is a restart or a fill byte.
+_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+
+
+def cleanable(transfer_syntax: str) -> bool:
+    """Whether frames can be sent as they are stored."""
+    return transfer_syntax in _JPEG | _JPEG_2000 | {_RLE}
+
+
+def cleaned(codestream: bytes, transfer_syntax: str) -> bytes:
+    """The frame without text. Raises CodecError where its markers are not understood."""
+    if transfer_syntax == _RLE:
+        return codestream
+    return _jpeg(codestream) if transfer_syntax in _JPEG else _jpeg_2000(codestream)
+
+
+def _segment(data: bytes, at: int) -> tuple[int, int]:
+    """A marker and where the segment after it ends."""
+    length = int.from_bytes(data[at + 2 : at + 4], "big")
+    if data[at : at + 1] != b"\xff" or length < 2 or at + 2 + length > len(data):
+        raise CodecError("a frame has a header that is not understood")
+    return data[at + 1], at + 2 + length
+
+
+def _begin(data: bytes, marker: int) -> None:
+    if data[:2] != bytes((0xFF, marker)):
+        raise CodecError("a frame does not begin as a codestream of its transfer syntax does")
+
+
+def _jpeg(data: bytes) -> bytes:
+    _begin(data, _SOI)
+    out, at = [data[:2]], 2
+    while data[at + 1 : at + 2] != bytes((_EOI,)):
+        if data[at : at + 2] == b"\xff\xff":
+            at += 1  # a fill byte
+            continue
+        marker, stop = _segment(data, at)
+        if marker == _SOS:
+            coded = _MARKER.search(data, stop)
+            stop = coded.start() if coded else len(data)
+        if not _is_text(marker, stop - at):
+            out.append(data[at:stop])
+        at = stop
+        if at == len(data):
+            break  # without an end, as some are
+    return b"".join([*out, bytes((0xFF, _EOI))])
+
+
+def _is_text(marker: int, length: int) -> bool:
+    application = 0xE0 <= marker <= 0xEF and (marker, length) != (_ADOBE, _ADOBE_LENGTH + 2)
+    return marker == _JPEG_COM or application
+
+
+def _jpeg_2000(data: bytes) -> bytes:
+    _begin(data, _SOC)
+    out, at = [data[:2]], 2
+    while True:
+        marker, stop = _segment(data, at)
+        if marker == _SOT:
+            break
+        if marker != _J2K_COM:
+            out.append(data[at:stop])
+        at = stop
+    while data[at : at + 2] == bytes((0xFF, _SOT)):
+        stop = _tile_part(data, at)
+        out.append(data[at:stop])
+        at = stop
+    return b"".join([*out, bytes((0xFF, _EOC))])
+
+
+def _tile_part(data: bytes, at: int) -> int:
+    """Where it ends. A comment in its header cannot be taken out without moving what others point at."""
+    length = int.from_bytes(data[at + 6 : at + 10], "big")
+    end = at + length if length else len(data)
+    while data[at : at + 2] != bytes((0xFF, _SOD)):
+        marker, at = _segment(data, at)
+        if marker == _J2K_COM:
+            raise CodecError("a frame has a comment that cannot be taken out")
+    if end > len(data):
+        raise CodecError("a frame ends early")
+    ends = data.endswith(bytes((0xFF, _EOC))) and not length
+    return end - 2 if ends else end

@@ -1,0 +1,47 @@
+"""Dummy values (PS3.15 E.1.1, action D): valid for the VR, and the same for everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.dicom.dictionary import keyword_of, vr_of
+
+WORD = "ANONYMIZED"
+_VALUES: dict[str, Any] = {
+    **dict.fromkeys(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"), WORD),
+    **dict.fromkeys(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"), 0),
+    "AS": "000Y",
+    "AT": "00000000",
+    "DA": "19000101",
+    "DT": "19000101000000",
+    "PN": {"Alphabetic": "Anonymized"},
+    "TM": "000000",
+    "UI": "2.25.0",
+    "UR": "about:blank",
+}
+_CODE = {
+    "00080100": {"vr": "SH", "Value": [WORD]},
+    "00080102": {"vr": "SH", "Value": ["99ANONYMIZED"]},
+    "00080104": {"vr": "LO", "Value": [WORD]},
+}
+
+
+def settled_vr(tag: str, vr: str) -> str:
+    """The VR that PS3.6 gives a tag; `vr` where that is not one, or not known."""
+    known = vr_of(int(tag, 16))
+    return known if len(known) == 2 else vr
+
+
+def dummy(tag: str, vr: str) -> dict[str, Any] | None:
+    """The member that replaces an attribute; None where there can be none but to leave it out.
+
+    Sequences that are not of codes are documents and annotations, which images have not: outside of the IOD that
+    the table means they may be removed (E.1.1).
+    """
+    vr = settled_vr(tag, vr)
+    if vr == "SQ":
+        coded = keyword_of(int(tag, 16)).endswith("CodeSequence")
+        return {"vr": "SQ", "Value": [_CODE]} if coded else None
+    if vr in _VALUES:
+        return {"vr": vr, "Value": [_VALUES[vr]]}
+    return {"vr": vr, "InlineBinary": "AAAAAAAAAAA="}

@@ -1,0 +1,176 @@
+"""The header patch that de-identifies a data set: Basic Profile with Clean Pixel Data (PS3.15 E.2, E.3.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.dicom.deidentify.dummies import dummy, settled_vr
+from gateway.dicom.deidentify.identifiers import Identifiers, holds
+from gateway.dicom.deidentify.rules import OWN, Action, Place, action
+from gateway.dicom.deidentify.tables import EDITION
+from gateway.dicom.patch import Change, Patch
+
+BASIC, CLEAN_PIXELS, _FEATURES = "113100", "113101", "113102"
+# Of CID 7050, what was done or, where it was done before, still holds: others retain what is not retained here.
+_MEANINGS = {
+    BASIC: "Basic Application Confidentiality Profile",
+    CLEAN_PIXELS: "Clean Pixel Data Option",
+    _FEATURES: "Clean Recognizable Visual Features Option",
+}
+METHODS = (
+    f"PS3.15 {EDITION} Basic Profile, Clean Pixel Data Option",
+    "Only images that have no text burned in are let through",
+    "Recognizable visual features are not removed",
+)
+_METHOD, _CODES, _REMOVED = "00120063", "00120064", "00120062"
+# Registered UIDs are the same for everybody: classes, well-known frames of reference. These are never registered.
+_REGISTERED = "1.2.840.10008."
+_NEVER = frozenset({"00080018", "00081155", "0020000D", "0020000E"})
+_SCANNED = frozenset({"AE", "IS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
+_IMAGE = "0028"  # where numbers describe the pixels
+_CONFORMING = {
+    "CS": re.compile(r"[A-Za-z0-9_ \0./+-]{0,20}"),
+    "DS": re.compile(r"[0-9eE+. \0-]{0,40}"),
+    "IS": re.compile(r"[0-9+ \0.-]{0,40}"),
+}
+
+Replace = Callable[[str], str]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass over a data set; `replace` gives the new UID for an old one."""
+
+    sop_class: str
+    replace: Replace
+    known: Identifiers = field(default_factory=Identifiers)
+    kept: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def level(self, model: Mapping[str, Any], prefix: str, within: str) -> Iterator[Change]:
+        place = Place(self.sop_class, within)
+        for tag, member in model.items():
+            if tag == "00080005" or (not prefix and (tag in OWN or not "0008" <= tag < "7FE0")):
+                continue  # character set and pixel data are their writers'
+            yield from self._member(tag, member, f"{prefix}{tag}", place)
+
+    def _member(self, tag: str, member: Mapping[str, Any], path: str, place: Place) -> Iterator[Change]:
+        vr = str(member.get("vr", "UN"))
+        due = action(tag, vr, place)
+        if due is Action.KEEP:
+            yield from self._kept(tag, member, path)
+            return
+        self._learn(tag, member)
+        if due is Action.UID:
+            replaced = self._uids(tag, member)
+            if replaced != member:
+                yield Change(path, replaced)
+        else:
+            yield Change(path, _instead(due, tag, vr))
+
+    def _kept(self, tag: str, member: Mapping[str, Any], path: str) -> Iterator[Change]:
+        if member.get("vr") == "SQ":
+            for number, item in enumerate(member.get("Value") or (), 1):
+                yield from self.level(item or {}, f"{path}/{number}/", tag)
+        elif "BulkDataURI" in member and member.get("vr") in (*_SCANNED, "UN"):
+            yield Change(path, None)  # so much text describes no pixels
+        elif _odd(member):
+            yield Change(path, _emptied(member))
+        elif member.get("vr") in _SCANNED and (tag[:4], member.get("vr")) != (_IMAGE, "IS"):
+            self.kept.append((path, member))
+
+    def _learn(self, tag: str, member: Mapping[str, Any]) -> None:
+        if member.get("vr") != "SQ":
+            self.known.learn(tag, member)
+            return
+        for item in member.get("Value") or ():
+            for inner, one in (item or {}).items():
+                self._learn(inner, one)
+
+    def _uids(self, tag: str, member: Mapping[str, Any]) -> dict[str, Any] | None:
+        if member.keys() & {"BulkDataURI", "InlineBinary"}:
+            return None
+        values = [str(one or "").strip(" \0") for one in member.get("Value") or ()]
+        kept = "" if tag in _NEVER else _REGISTERED
+        new = [self.replace(one) if one and not (kept and one.startswith(kept)) else one for one in values]
+        return {"vr": "UI", "Value": [one or None for one in new]} if new else {"vr": "UI"}
+
+
+def _instead(due: Action, tag: str, vr: str) -> Mapping[str, Any] | None:
+    if due is Action.DUMMY:
+        return dummy(tag, vr)
+    return {"vr": settled_vr(tag, vr)} if due is Action.EMPTY else None
+
+
+def deidentifying(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -> Patch:
+    """What makes a data set anonymous; `pixels` says that there are some, and that they were found clean.
+
+    `replace` maps UIDs: the same one to the same one always, so that references hold. Raises DicomError.
+    """
+    sop_class = _text(model, "00080016")
+    walk = _Walk(sop_class, replace)
+    changes = list(walk.level(model, "", ""))
+    pattern = walk.known.pattern()
+    changes += [Change(path, _emptied(member)) for path, member in walk.kept if holds(pattern, member)]
+    changes += [change for change in _own(model, pattern, pixels=pixels) if not _same(model, change)]
+    return Patch(tuple(changes))
+
+
+def _odd(member: Mapping[str, Any]) -> bool:
+    """Whether a code or a number is text that no such VR may hold."""
+    conforming = _CONFORMING.get(str(member.get("vr")))
+    values = [one for one in member.get("Value") or () if isinstance(one, str)]
+    return conforming is not None and not all(conforming.fullmatch(one) for one in values)
+
+
+def _emptied(member: Mapping[str, Any]) -> dict[str, Any]:
+    return {"vr": member["vr"]}
+
+
+def _same(model: Mapping[str, Any], change: Change) -> bool:
+    return change.member is not None and model.get(change.path) == change.member
+
+
+def _own(model: Mapping[str, Any], pattern: re.Pattern[str] | None, *, pixels: bool) -> Iterator[Change]:
+    """What says that and how it was done (PS3.15 E.1.1, PS3.3 C.7.1.1)."""
+    again = _text(model, _REMOVED) == "YES"
+    yield Change(_REMOVED, {"vr": "CS", "Value": ["YES"]})
+    said = model.get(_METHOD, {})
+    before = list(said.get("Value") or ()) if again and not holds(pattern, said) else []
+    methods = dict.fromkeys([one for one in before if isinstance(one, str) and one] + list(METHODS))
+    yield Change(_METHOD, {"vr": "LO", "Value": list(methods)})
+    codes = [BASIC, CLEAN_PIXELS] if pixels else [BASIC]
+    earlier = _earlier(model) if again else []
+    items = [_code(code, _MEANINGS[code]) for code in dict.fromkeys([*earlier, *codes]) if code in _MEANINGS]
+    yield Change(_CODES, {"vr": "SQ", "Value": items})
+    yield Change("00280303", {"vr": "CS", "Value": ["REMOVED"]})
+    if pixels:
+        yield Change("00280301", {"vr": "CS", "Value": ["NO"]})
+    yield Change("0018A001", {"vr": "SQ", "Value": [_EQUIPMENT]})
+
+
+def _earlier(model: Mapping[str, Any]) -> list[str]:
+    """Codes of what was done before, as far as they are of CID 7050."""
+    items = model.get(_CODES, {}).get("Value") or ()
+    return [_text(item or {}, "00080100") for item in items if _text(item or {}, "00080102") == "DCM"]
+
+
+def _code(value: str, meaning: str) -> dict[str, Any]:
+    return {
+        "00080100": {"vr": "SH", "Value": [value]},
+        "00080102": {"vr": "SH", "Value": ["DCM"]},
+        "00080104": {"vr": "LO", "Value": [meaning]},
+    }
+
+
+_EQUIPMENT: dict[str, Any] = {
+    "00080070": {"vr": "LO", "Value": ["dicomweb-gateway"]},
+    "0040A170": {"vr": "SQ", "Value": [_code("109104", "De-identifying Equipment")]},
+}
+
+
+def _text(model: Mapping[str, Any], tag: str) -> str:
+    values = model.get(tag, {}).get("Value") or [""]
+    return str(values[0] or "").strip(" \0")

@@ -1,0 +1,56 @@
+"""Table E.1-1 of PS3.15 (edition 2026c, column Basic Profile) and the Types that its combined codes ask for.
+
+`basic.csv` has its 655 rows, taken from the tables of the package dicom-anonymizer 2.1.0. `types.csv` says of the
+attributes with combined codes where PS3.3 has them as Type 1 (also 1C) or 2 (also 2C): `within` is the sequence that
+they are an item of, empty for the data set itself; `classes` are SOP classes without their common root, `*` for all.
+It comes from the module tables of highdicom 0.28.2. Where it says nothing the attribute is Type 3, or not in the IOD.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+EDITION = "2026c"
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+_GROUP_OF_50, _GROUP_OF_60 = "50XXXXXX", ("60XX3000", "60XX4000")
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    text = files(__package__).joinpath(name).read_text("ascii")
+    yield from csv.DictReader(text.splitlines())
+
+
+@cache
+def basic() -> dict[str, str]:
+    """Action codes by tag; repeating groups as they are written in the table."""
+    return {row["tag"]: row["action"] for row in _rows("basic.csv")}
+
+
+@cache
+def _types() -> dict[tuple[str, str], list[tuple[str, frozenset[str]]]]:
+    found: dict[tuple[str, str], list[tuple[str, frozenset[str]]]] = {}
+    for row in _rows("types.csv"):
+        classes = frozenset(row["classes"].split())
+        found.setdefault((row["tag"], row["within"]), []).append((row["type"], classes))
+    return found
+
+
+def listed(tag: str) -> str:
+    """The code of a tag, '' where the table has no row for it."""
+    if tag[:2] == "50" and int(tag[2:4], 16) % 2 == 0:
+        return basic()[_GROUP_OF_50]
+    if tag[:2] == "60":
+        tag = f"60XX{tag[4:]}" if f"60XX{tag[4:]}" in _GROUP_OF_60 else tag
+    return basic().get(tag, "")
+
+
+def type_of(tag: str, within: str, sop_class: str) -> int:
+    """1, 2 or 3 of an attribute with a combined code, in an item of `within` (empty: in the data set itself)."""
+    short = sop_class.removeprefix(STORAGE)
+    for kind, classes in _types().get((tag, within), ()):
+        if "*" in classes or short in classes:
+            return int(kind)
+    return 3
