@@ -99,16 +99,23 @@ def patched(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
     Raises DicomError naming the path where an item is not there, or a private block has no creator.
     """
     found = dict(model)
+    made: dict[int, Any] = {}
     for change in patch.changes:
-        apply_to(found, change.parts, change)
+        apply_to(found, change.parts, change, made)
     return dict(sorted(found.items()))
 
 
-def apply_to(level: dict[str, Any], parts: Sequence[str], change: Change) -> None:
-    """One change made in a data set, `parts` being what of its path is still below."""
+def apply_to(
+    level: dict[str, Any], parts: Sequence[str], change: Change, made: dict[int, Any] | None = None
+) -> None:
+    """One change made in a data set, `parts` being what of its path is still below.
+
+    `made` are the sequences that changes before this one copied already, by identity: thousands of items are not
+    copied for each of them.
+    """
     tag = parts[0]
     if len(parts) > 1:
-        _apply_within(level, parts, change)
+        _apply_within(level, parts, change, made)
     elif change.member is None:
         level.pop(tag, None)
     else:
@@ -116,12 +123,15 @@ def apply_to(level: dict[str, Any], parts: Sequence[str], change: Change) -> Non
         level[tag] = change.member
 
 
-def _apply_within(level: dict[str, Any], parts: Sequence[str], change: Change) -> None:
+def _apply_within(
+    level: dict[str, Any], parts: Sequence[str], change: Change, made: dict[int, Any] | None
+) -> None:
     tag, number = parts[0], int(parts[1])
     held = level.get(tag, {"vr": "SQ"})
     if held["vr"] != "SQ":
         raise DicomError(f"{change.path}: {tag} is no sequence", tag=change.path)
-    items = list(held.get("Value", ()))
+    copied = made is not None and id(held) in made
+    items = held["Value"] if copied else list(held.get("Value", ()))
     if number > len(items) + 1:
         raise DicomError(f"{change.path}: {tag} has {len(items)} items", tag=change.path)
     if number > len(items):
@@ -129,9 +139,12 @@ def _apply_within(level: dict[str, Any], parts: Sequence[str], change: Change) -
             return
         items.append({})
     item = dict(items[number - 1] or {})
-    apply_to(item, parts[2:], change)
+    apply_to(item, parts[2:], change, made)
     items[number - 1] = dict(sorted(item.items()))
-    level[tag] = {"vr": "SQ", "Value": items}
+    if not copied:
+        level[tag] = {"vr": "SQ", "Value": items}
+    if made is not None:
+        made[id(level[tag])] = level[tag]
 
 
 def _check_creator(level: Mapping[str, Any], tag: str, change: Change) -> None:
