@@ -74,6 +74,12 @@ def is_multiple(tag: int) -> bool:
     return entry is not None and str(entry[1]) != "1"
 
 
+def is_retired(tag: int) -> bool:
+    """Whether PS3.6 says that it is not used any more."""
+    entry = DicomDictionary.get(tag)
+    return entry is not None and str(entry[3]) == "Retired"
+
+
 def name_of(tag: int) -> str:
     """The keyword, or `(gggg,eeee)` where there is none: how an attribute is called in messages."""
     return keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -7,6 +7,7 @@ the model does not know, such as a second element with a tag, preamble or paddin
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ HEAD_AT_MOST = 64 << 20
 OBSTACLES_AT_MOST = 10_000
 # JPEG recompressed as JPEG XL is the whole JPEG file again, comments and all.
 _WHOLE_FILES = ({BASELINE, JXL_JPEG}, {JXL_JPEG})
+_NUMBERS = re.compile(rb"[0-9eE+. \0\\-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,19 @@ class Anonymous:
         parts: list[bytes] = []
         for segment in encoded.segments:
             if isinstance(segment, Octets):
-                body = await self._retrieve.bulk(scope, subject.path, str(segment.source))
-                parts += [chunk async for chunk in body.chunks]
+                parts.append(await self._bulk(scope, subject, str(segment.source)))
             else:
                 parts.append(segment)
         return b"".join(parts)
+
+    async def _bulk(self, scope: Scope, subject: Subject, where: str) -> bytes:
+        """A long value. Raises Forbidden where numbers are none."""
+        body = await self._retrieve.bulk(scope, subject.path, where)
+        data = b"".join([chunk async for chunk in body.chunks])
+        vr = subject.located.layout.bulk[where].vr
+        if vr in ("DS", "IS") and not _NUMBERS.fullmatch(data):
+            raise _refused(f"{where} holds text where numbers were due", subject.path.instance)
+        return data
 
 
 def _refused(why: str, instance: str | None = None) -> Forbidden:

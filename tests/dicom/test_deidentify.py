@@ -97,6 +97,14 @@ def test_the_table_is_that_of_2026c() -> None:
         ("00080108", "LT", CT, "X"),
         ("0018FFFE", "LO", CT, "X"),
         ("0008041F", "DT", CT, "Z"),
+        ("00402006", "SH", CT, "X"),
+        ("00401006", "SH", CT, "X"),
+        ("00181803", "SH", CT, "X"),
+        ("0008041B", "OB", CT, "X"),
+        ("00282000", "OB", CT, "K"),
+        ("00283006", "OW", CT, "K"),
+        ("00283006", "LT", CT, "X"),
+        ("00080070", "SH", CT, "K"),
     ],
 )
 def test_actions(tag: str, vr: str, sop_class: str, wanted: str) -> None:
@@ -247,6 +255,58 @@ def test_nothing_survives_at_any_depth(model: Model) -> None:
     assert replaced == {mapped("1.3.6.1.4.1.99999.7")}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "stays"),
+    [
+        ("Roe^Al", "two letters are in too many words: al", True),
+        ("Roe^Alan", "a row of alabaster", True),
+        ("Roe^Alan", "for ALAN only", False),
+        ("Roe^Alan", "Monroeville", True),
+        ("Roesler^A", "see RÖSLER or roeslers notes", False),
+        ("山田^太郎=", "山田さんの", False),
+        ("X^Y", "X and Y", True),
+    ],
+)
+def test_names_in_text_that_stays(name: str, text: str, stays: bool) -> None:
+    model = {
+        "00080070": {"vr": "LO", "Value": [text]},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]},
+    }
+    assert ("Value" in anonymous(model)["00080070"]) is stays
+
+
+def test_more_names_than_can_be_looked_for() -> None:
+    model = {
+        "00080070": {"vr": "LO", "Value": ["nobody"]},
+        "00081070": {"vr": "PN", "Value": [{"Alphabetic": f"name{n}"} for n in range(5000)]},
+    }
+    assert anonymous(model)["00080070"] == {"vr": "LO"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "stays"),
+    [
+        ("00180050", "DS", "John Doe", False),
+        ("00180050", "DS", "1.5", True),
+        ("00200011", "IS", "Doe", False),
+        ("00200011", "IS", 4711, True),
+        ("00200011", "IS", 471147, False),
+        ("00280008", "IS", 471147, True),
+        ("00185100", "CS", "HFS", True),
+        ("00185100", "CS", "O'Doe, John", False),
+        ("00181210", "SH", "UID 1.2.3.4.5", False),
+        ("00181210", "SH", "UID 1.2.3.4.55", True),
+    ],
+)
+def test_numbers_codes_and_uids(tag: str, vr: str, value: object, stays: bool) -> None:
+    model = {
+        "00080018": {"vr": "UI", "Value": ["1.2.3.4.5"]},
+        "00100020": {"vr": "LO", "Value": ["471147"]},
+        tag: {"vr": vr, "Value": [value]},
+    }
+    assert ("Value" in anonymous(model)[tag]) is stays
+
+
 # -- what is said of it --------------------------------------------------------------------------------------
 
 
@@ -328,7 +388,7 @@ def test_who_may_have_text_burned_in(model: Model, why: str) -> None:
 
 def test_overlays_in_pixels_and_video() -> None:
     model = image(CT, "CT", kind=PRIMARY)
-    inside = {**model, "60000100": {"vr": "US", "Value": [16]}}
+    inside = {**model, "60000102": {"vr": "US", "Value": [12]}}
     assert "overlay" in pixels.obstacle(inside, EXPLICIT_VR_LE)
     beside = {**inside, "60003000": {"vr": "OW", "BulkDataURI": "x"}}
     assert pixels.obstacle(beside, EXPLICIT_VR_LE) == ""

@@ -12,14 +12,31 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image as Pillow
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import generate_uid
 from tests import build
 from tests.corpus import rows as corpus_rows
+from tests.dicom.oracle import element
 from tests.dicom.test_deidentify import IMAGES, identifying, model_of, survives
 from tests.live import LiveServer, multipart, serving
 from tests.wire.gallery import SC, Gallery, filled, grey, opened, picture
+from tests.wire.test_beneath import segments, slice_at
 from tests.wire.test_wadouri import OBJECT, PNG, wado
-from tests.wire.transfer import DEFLATED, ELE, HT, RLE
+from tests.wire.transfer import (
+    BASELINE,
+    BE,
+    DEFLATED,
+    ELE,
+    HT,
+    HT_ANY,
+    IMPLICIT,
+    J2K_ANY,
+    JXL_JPEG,
+    NEAR,
+    RLE,
+)
 
 STUDY = "1.3.6.1.4.1.99999.20"
 MARK = "Qwertzui"
@@ -50,14 +67,28 @@ def identified(number: int, **more: Any) -> Dataset:
     ds.ReferencedInstanceSequence = [inner]
     block = ds.private_block(0x0029, f"{MARK} 1.0", create=True)
     block.add_new(0x01, "LO", MARK)
-    ds.add_new(0x60000010, "US", 8)
-    ds.add_new(0x60000022, "LO", MARK)
-    ds.add_new(0x60003000, "OW", b"\xff" * 8)
+    for which, vr, value in (
+        *((0x10, "US", 16), (0x11, "US", 24), (0x22, "LO", MARK), (0x40, "CS", "G"), (0x50, "SS", [1, 1])),
+        *((0x100, "US", 1), (0x102, "US", 0), (0x3000, "OW", b"\xff" * 48)),
+    ):
+        ds.add_new(0x60000000 | which, vr, value)
     return ds
 
 
-def stored(ds: Dataset) -> bytes:
-    data = build.part10(ds)
+def commented() -> Dataset:
+    """JPEG frames with a comment in them."""
+    out = io.BytesIO()
+    Pillow.fromarray(grey().astype("u1")).save(out, "JPEG", comment=MARK.encode())
+    ds = identified(6)
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    ds.PixelData = encapsulate([out.getvalue()])
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    return ds
+
+
+def stored(ds: Dataset, syntax: str = ELE) -> bytes:
+    data = build.part10(ds, BASELINE if ds["PixelData"].is_undefined_length else syntax)
     return MARK.encode().ljust(128, b"\0") + data[128:]  # in the preamble, too
 
 
@@ -67,6 +98,13 @@ def archive(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         made = filled(http, tmp_path_factory.mktemp("gallery"))
         made.store("first", stored(identified(1)))
         made.store("second", stored(identified(2, InstanceNumber=2)))
+        bare = identified(4)
+        for tag in [found.tag for found in bare if found.tag.group == 0x6000]:
+            del bare[tag]
+        made.store("bare", stored(bare))
+        hidden = element(0x00100010, "PN", MARK.encode()) + element(0xFFFCFFFC, "OB", MARK.encode())
+        made.store("twice", stored(identified(5)) + hidden)
+        made.store("commented", stored(commented()))
         made.store("marked", stored(identified(3, PatientIdentityRemoved="YES")))
         colours = np.zeros((16, 24, 3), "u1")
         made.store("captured", build.part10(picture(colours, StudyInstanceUID="1.2.70", SOPClassUID=SC)))
@@ -99,9 +137,44 @@ def test_an_object_without_who_it_is_of(archive: Gallery, syntax: str) -> None:
     assert (ds.PatientName, ds.PatientID, ds.PatientIdentityRemoved) == ("", "", "YES")
     assert ds.BurnedInAnnotation == "NO"
     assert [item.CodeValue for item in ds.DeidentificationMethodCodeSequence] == ["113100", "113101"]
-    assert not any(element.tag.is_private or element.tag.group == 0x6000 for element in ds)
+    assert not any(found.tag.is_private or found.tag.group == 0x6000 for found in ds)
     if syntax != HT:
         assert np.array_equal(ds.pixel_array, grey())
+
+
+@pytest.mark.row("U-38")
+@pytest.mark.parametrize("syntax", [J2K_ANY, NEAR, HT_ANY])
+def test_a_lossy_object_is_one_more(archive: Gallery, syntax: str) -> None:
+    """It says what it was derived from, by its pseudonym."""
+    ds = opened_anonymous(archive, "first", f"{OBJECT}&transferSyntax={syntax}")
+    whole = opened_anonymous(archive, "first")
+    assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID != whole.SOPInstanceUID
+    assert ds.SourceImageSequence[0].ReferencedSOPInstanceUID == whole.SOPInstanceUID
+
+
+@pytest.mark.parametrize(("number", "syntax"), [(7, IMPLICIT), (8, BE), (9, DEFLATED)])
+def test_however_it_is_stored(archive: Gallery, number: int, syntax: str) -> None:
+    archive.store(syntax, stored(identified(number), syntax))
+    for asked, sent in (("", ELE), ("&transferSyntax=*", DEFLATED if syntax == DEFLATED else ELE)):
+        ds = opened_anonymous(archive, syntax, OBJECT + asked)
+        assert ds.file_meta.TransferSyntaxUID == sent
+        assert ds.Rows == 16
+
+
+def test_what_the_metadata_does_not_say_is_not_sent(archive: Gallery) -> None:
+    """A second name, padding, the preamble."""
+    assert MARK.encode() in wado(archive, "twice", OBJECT).content[-60:]
+    assert opened_anonymous(archive, "twice").PatientName == ""
+
+
+def test_comments_in_frames(archive: Gallery) -> None:
+    query = f"{OBJECT}&transferSyntax="
+    assert wado(archive, "commented", f"{query}*").content.count(MARK.encode()) > 5
+    for syntax in ("*", BASELINE, ELE, RLE):
+        ds = opened_anonymous(archive, "commented", query + syntax)
+        assert np.abs(ds.pixel_array.astype(int) - grey().astype("u1")).max() < 60
+    assert wado(archive, "commented", query + JXL_JPEG).status_code == 200
+    assert anonymous(archive, "commented", query + JXL_JPEG).status_code == 403
 
 
 @pytest.mark.row("U-36", "U-38")
@@ -137,13 +210,26 @@ def test_a_picture_without_overlays_and_annotation(archive: Gallery) -> None:
     shown = anonymous(archive, "first", PNG)
     assert shown.status_code == 200
     assert shown.headers["etag"] != wado(archive, "first", PNG).headers["etag"]
-    identified_picture = opened(wado(archive, "first", PNG).content)
-    assert opened(shown.content).shape == identified_picture.shape
+    assert opened(wado(archive, "first", PNG).content).min() == 255  # all of it is overlay
+    assert np.array_equal(opened(shown.content), opened(wado(archive, "bare", PNG).content))
     for query in ("annotation=patient", "imageAnnotation=technique", "annotation=foo"):
         answer = anonymous(archive, "first", f"{PNG}&{query}")
         assert (answer.status_code, answer.json()["parameter"]) == (400, query.partition("=")[0])
     answer = anonymous(archive, "first", f"{PNG}&presentationUID=1.2&presentationSeriesUID=1.2")
     assert (answer.status_code, answer.json()["parameter"]) == (400, "presentationSeriesUID")
+
+
+@pytest.mark.row("U-40")
+@pytest.mark.parametrize(("burned", "status"), [("YES", 403), ("NO", 200)])
+def test_what_lies_beneath_is_judged_too(archive: Gallery, burned: str, status: int) -> None:
+    study = generate_uid()
+    beneath = slice_at(study, 0, 100)
+    beneath.BurnedInAnnotation = burned
+    archive.store("beneath", build.part10(beneath))
+    archive.store("segments", build.part10(segments(study, beneath)))
+    assert anonymous(archive, "segments", PNG).status_code == status
+    assert anonymous(archive, "segments", OBJECT).status_code == 200
+    assert anonymous(archive, "beneath", OBJECT).status_code == status
 
 
 @pytest.mark.row("U-36")

@@ -1,6 +1,6 @@
 """Comments and application data taken out of compressed frames: they are no pixels, and hold any text.
 
-JPEG and JPEG-LS (ITU-T T.81 B.1.1, T.87): COM and APPn but the colour transform of Adobe. JPEG 2000 (T.800 A): COM of
+JPEG and JPEG-LS (ITU-T T.81 B.1.1, T.87): COM, and APPn but colour transforms and density. JPEG 2000 (T.800 A): COM of
 the main header. RLE has neither. What follows the end goes as well. A transfer syntax that is not known here cannot be
 sent as it is stored.
 """
@@ -14,9 +14,14 @@ from gateway.errors import CodecError
 _RLE = "1.2.840.10008.1.2.5"
 _JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81))
 _JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
-_SOI, _EOI, _SOS, _ADOBE, _JPEG_COM = 0xD8, 0xD9, 0xDA, 0xEE, 0xFE
+_SOI, _EOI, _SOS, _JPEG_COM = 0xD8, 0xD9, 0xDA, 0xFE
 _SOC, _EOC, _SOT, _SOD, _J2K_COM = 0x4F, 0xD9, 0x90, 0x93, 0x64
-_ADOBE_LENGTH = 14
+# Application data that says what the samples are, and nothing else: density, colour transforms.
+_NEEDED = (
+    re.compile(rb"\xff\xe0\x00\x10JFIF\x00.{7}\x00\x00", re.DOTALL),
+    re.compile(rb"\xff\xee\x00\x0eAdobe.{7}", re.DOTALL),
+    re.compile(rb"\xff\xe8\x00\x07mrfx.", re.DOTALL),
+)
 # Within coded data FF is followed by less than 80 (JPEG-LS) or by 00 (JPEG), else it is a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
@@ -57,7 +62,7 @@ def _jpeg(data: bytes) -> bytes:
         if marker == _SOS:
             coded = _MARKER.search(data, stop)
             stop = coded.start() if coded else len(data)
-        if not _is_text(marker, stop - at):
+        if not _is_text(marker, data[at : min(stop, at + 20)]):
             out.append(data[at:stop])
         at = stop
         if at == len(data):
@@ -65,8 +70,8 @@ def _jpeg(data: bytes) -> bytes:
     return b"".join([*out, bytes((0xFF, _EOI))])
 
 
-def _is_text(marker: int, length: int) -> bool:
-    application = 0xE0 <= marker <= 0xEF and (marker, length) != (_ADOBE, _ADOBE_LENGTH + 2)
+def _is_text(marker: int, segment: bytes) -> bool:
+    application = 0xE0 <= marker <= 0xEF and not any(needed.fullmatch(segment) for needed in _NEEDED)
     return marker == _JPEG_COM or application
 
 

@@ -11,7 +11,10 @@ from typing import Any
 _IDENTIFIERS = frozenset({"00100020", "00101000", "00101001", "00102154", "00080050", "00200010", "00401001"})
 _BIRTH = "00100030"
 _PIECES = re.compile(r"[\^=\s,;]+")
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+){3,}")
 _SHORTEST, _WORD = 3, 5
+# Beyond so many nobody can say what a text holds: all of it goes.
+MANY = 2000
 
 
 def _texts(member: Mapping[str, Any]) -> Iterator[str]:
@@ -27,15 +30,16 @@ class Identifiers:
     """Texts that must not be found again."""
 
     found: set[str] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
 
     def learn(self, tag: str, member: Mapping[str, Any]) -> None:
         """Take note of a value that is removed or replaced."""
         vr = member.get("vr")
         if vr == "PN":
             for text in _texts(member):
-                self._add(piece for piece in _PIECES.split(text))
+                self._add(_PIECES.split(text))
         elif vr == "UI":
-            self._add(text for text in _texts(member) if len(text) > 2 * _WORD)
+            self.uids.update(text.strip(" \0") for text in _texts(member))
         elif tag in _IDENTIFIERS:
             self._add(text.strip() for text in _texts(member))
         elif tag == _BIRTH:
@@ -44,24 +48,42 @@ class Identifiers:
                 self._add((day, f"{day[:4]}-{day[4:6]}-{day[6:]}", f"{day[6:]}.{day[4:6]}.{day[:4]}"))
 
     def _add(self, texts: Iterable[str]) -> None:
-        self.found.update(text.casefold() for text in texts if len(text) >= _SHORTEST)
+        """Two letters are a name where they are no Latin ones."""
+        self.found.update(
+            text.casefold()
+            for text in texts
+            if len(text) >= _SHORTEST - (not text.isascii()) and text.strip(".-")
+        )
 
-    def pattern(self) -> re.Pattern[str] | None:
+    def finder(self) -> Finder:
         """Finds any of them; short ones as words of their own."""
-        if not self.found:
-            return None
+        if len(self.found) > MANY:
+            return Finder(re.compile(""), self.uids)
         pieces = [
-            re.escape(text) if len(text) >= _WORD else rf"(?<!\w){re.escape(text)}(?!\w)"
+            re.escape(text)
+            if len(text) >= _WORD or not text.isascii()
+            else rf"(?<!\w){re.escape(text)}(?!\w)"
             for text in sorted(self.found, key=lambda text: (-len(text), text))
         ]
-        return re.compile("|".join(pieces))
+        return Finder(re.compile("|".join(pieces)) if pieces else None, self.uids)
 
 
-def holds(pattern: re.Pattern[str] | None, member: Mapping[str, Any]) -> bool:
-    """Whether a member has text with an identifier in it, or a number that is one."""
-    if pattern is None:
-        return False
-    if member.get("vr") == "IS":
-        numbers = (str(value) for value in member.get("Value") or ())
-        return any(len(number) >= _WORD and pattern.fullmatch(number) for number in numbers)
-    return any(pattern.search(text.casefold()) for text in _texts(member))
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Looks for identifiers in what stays."""
+
+    pattern: re.Pattern[str] | None
+    uids: set[str]
+
+    def holds(self, member: Mapping[str, Any]) -> bool:
+        """Whether a member has text with an identifier in it, or a number that is one."""
+        if member.get("vr") == "IS":
+            numbers = (str(value) for value in member.get("Value") or ())
+            return self.pattern is not None and any(
+                len(number) >= _WORD and self.pattern.fullmatch(number) for number in numbers
+            )
+        return any(self._within(text) for text in _texts(member))
+
+    def _within(self, text: str) -> bool:
+        named = self.pattern is not None and self.pattern.search(text.casefold())
+        return bool(named) or any(uid in self.uids for uid in _UID.findall(text))

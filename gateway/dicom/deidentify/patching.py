@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dicom.deidentify.dummies import dummy, settled_vr
-from gateway.dicom.deidentify.identifiers import Identifiers, holds
+from gateway.dicom.deidentify.identifiers import Finder, Identifiers
 from gateway.dicom.deidentify.rules import OWN, Action, Place, action
 from gateway.dicom.deidentify.tables import EDITION
 from gateway.dicom.patch import Change, Patch
@@ -112,9 +112,9 @@ def deidentifying(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -
     sop_class = _text(model, "00080016")
     walk = _Walk(sop_class, replace)
     changes = list(walk.level(model, "", ""))
-    pattern = walk.known.pattern()
-    changes += [Change(path, _emptied(member)) for path, member in walk.kept if holds(pattern, member)]
-    changes += [change for change in _own(model, pattern, pixels=pixels) if not _same(model, change)]
+    finder = walk.known.finder()
+    changes += [Change(path, _emptied(member)) for path, member in walk.kept if finder.holds(member)]
+    changes += [change for change in _own(model, finder, pixels=pixels) if not _same(model, change)]
     return Patch(tuple(changes))
 
 
@@ -133,12 +133,12 @@ def _same(model: Mapping[str, Any], change: Change) -> bool:
     return change.member is not None and model.get(change.path) == change.member
 
 
-def _own(model: Mapping[str, Any], pattern: re.Pattern[str] | None, *, pixels: bool) -> Iterator[Change]:
+def _own(model: Mapping[str, Any], finder: Finder, *, pixels: bool) -> Iterator[Change]:
     """What says that and how it was done (PS3.15 E.1.1, PS3.3 C.7.1.1)."""
     again = _text(model, _REMOVED) == "YES"
     yield Change(_REMOVED, {"vr": "CS", "Value": ["YES"]})
     said = model.get(_METHOD, {})
-    before = list(said.get("Value") or ()) if again and not holds(pattern, said) else []
+    before = list(said.get("Value") or ()) if again and not finder.holds(said) else []
     methods = dict.fromkeys([one for one in before if isinstance(one, str) and one] + list(METHODS))
     yield Change(_METHOD, {"vr": "LO", "Value": list(methods)})
     codes = [BASIC, CLEAN_PIXELS] if pixels else [BASIC]

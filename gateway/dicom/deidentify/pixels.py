@@ -59,7 +59,7 @@ _COMPUTED = frozenset(STORAGE + name for name in ("66.4", "481.2"))
 _MODALITIES = frozenset({"CT", "MR", "PT", "NM", "SEG", "RTDOSE"})
 _CAPTURED = frozenset({"DV", "SD", "DF", "DRW", "SI", "WSD"})
 _LABELS = frozenset({"LABEL", "OVERVIEW"})
-_SCREENS = ("SCREEN", "SAVE", "DOSE_INFO", "LOCALIZER_TEXT")
+_SCREENS = ("SCREEN", "SAVE", "DOSE_INFO")
 
 
 def obstacle(model: Mapping[str, Any], transfer_syntax: str) -> str:
@@ -78,8 +78,8 @@ def obstacle(model: Mapping[str, Any], transfer_syntax: str) -> str:
 def _embedded(model: Mapping[str, Any]) -> str:
     """Overlays in unused bits of the pixels (retired), which are not taken out of them."""
     for tag in model:
-        if tag[:2] == "60" and tag[4:] == "0100" and f"{tag[:4]}3000" not in model:
-            return f"an overlay lies in its pixels ({tag[:4]},{tag[4:]})"
+        if tag[:2] == "60" and f"{tag[:4]}3000" not in model:
+            return f"an overlay may lie in its pixels ({tag[:4]},{tag[4:]})"
     return ""
 
 

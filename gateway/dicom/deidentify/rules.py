@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.dicom.deidentify.tables import listed, type_of
-from gateway.dicom.dictionary import vr_of
+from gateway.dicom.dictionary import is_retired, vr_of
 
 
 class Action(StrEnum):
@@ -33,6 +33,7 @@ _COMBINED = {
     "X/Z/U*": {1: Action.KEEP, 2: Action.EMPTY, 3: Action.REMOVE},
 }
 _EMPTIED = frozenset({"AE", "AS", "DA", "DT", "PN", "TM"})
+_SHORT = frozenset({"CS", "LO", "SH"})
 _FREE = frozenset({"LT", "ST", "UC", "UR", "UT"})
 # Long codes and what says whose codes they are (PS3.3 8.8): their meaning is public.
 _CODED = frozenset({"00080114", "00080115", "00080116", "00080119", "00080120", "0008010E"})
@@ -48,6 +49,10 @@ _CLASSES = frozenset(
         "30100053",
     }
 )
+# Identifiers of devices, addresses, and codes of confidentiality that the table leaves.
+_MORE = frozenset({"00181003", "00181006", "00181803", "00401008"})
+_PROFILE = "00282000"  # of colours
+_OCTETS = ("OB", "OV", "UN")
 _TEXTS = _EMPTIED | _FREE | {"CS", "LO", "SH", "UI", "UN"}
 
 
@@ -75,17 +80,24 @@ def action(tag: str, vr: str, place: Place) -> Action:
 
 def _unlisted(tag: str, vr: str) -> Action:
     known = vr_of(int(tag, 16))
-    if not known or tag[:4] in _PERSONAL or tag[:4] >= "7FE0":
+    if not known or tag[:4] in _PERSONAL or tag[:4] >= "7FE0" or tag in _MORE:
         return Action.REMOVE
     if tag in _CODED:
         return Action.KEEP
-    # A VR other than that of PS3.6 can hold anything: text in a number, a name in a code.
-    if vr not in known and (vr in _TEXTS or vr == "SQ" or known == "SQ"):
-        return Action.KEEP if vr in ("LO", "SH", "CS") and known in ("LO", "SH", "CS") else Action.REMOVE
-    if known in _FREE:
+    if _may_hold_anything(tag, vr, known):
         return Action.REMOVE
     if known in _EMPTIED:
         return Action.EMPTY
     if known == "UI" and tag not in _CLASSES:
         return Action.UID
     return Action.KEEP
+
+
+def _may_hold_anything(tag: str, vr: str, known: str) -> bool:
+    """Free text, octets, what nobody looks after any more, and a VR that is not that of PS3.6, such as text in a number."""
+    if known in _FREE or (known.startswith(_OCTETS) and tag != _PROFILE):
+        return True
+    if is_retired(int(tag, 16)) and known in _SHORT:
+        return True
+    other = vr not in known and (vr in _TEXTS or "SQ" in (vr, known))
+    return other and not (vr in _SHORT and known in _SHORT)
