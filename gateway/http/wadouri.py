@@ -54,9 +54,7 @@ class WadoUri:
         state = wadoparams.presentation(request.params, path.study)
         subject = await self._services.rendered.subjects.find(request.scope, path)
         if anonymous:
-            _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
-            await self._services.anonymous.check(request.scope, subject)
-            asked = replace(asked, anonymous=True)
+            asked = await self._judged(request, subject, asked)
         offers = await self._offers(request, subject, asked)
         original = Offer(DICOM)
         ranked = asked_type.accept.rank(offers if asked_type.rendered else [*offers, original])
@@ -69,6 +67,12 @@ class WadoUri:
         if subject.category is Category.TEXT:
             return await self._text(request, subject, ranked[0], asked, asked_type.accept)
         return await self._picture(request, subject, ranked[0], asked)
+
+    async def _judged(self, request: Request, subject: Subject, asked: Asked) -> Asked:
+        """What is asked of an instance that can be sent without who it is of. Raises BadParameter, Forbidden."""
+        _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
+        await self._services.anonymous.check(request.scope, subject)
+        return replace(asked, anonymous=True)
 
     async def _presented(
         self, request: Request, subject: Subject, state: ResourcePath, offer: Offer, asked: Asked
