@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from gateway.services.ingest import IngestSession
 
 TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM, *(f'{MULTIPART}; type="{m}"' for m in (JSON, XML)), JSON, XML)
+# Outcomes that are not reported on the event loop.
+MANY = 1000
 OFFERS = (Offer(JSON), Offer(XML), Offer(XML, multipart=True))
 
 
@@ -198,6 +201,14 @@ def _written(document: bytes, charset: str) -> tuple[bytes, str]:
 
 
 async def _answer(request: Request, offer: Offer, outcomes: list[Outcome], charset: str) -> Response:
+    what = (request, offer, outcomes, charset)
+    many = len(outcomes) > MANY
+    return await encoded_response(request, *(await asyncio.to_thread(_told, *what) if many else _told(*what)))
+
+
+def _told(
+    request: Request, offer: Offer, outcomes: list[Outcome], charset: str
+) -> tuple[int, dict[str, str], bytes]:
     dataset = store_response(outcomes, request.base)
     headers = {"cache-control": "no-store", "content-type": offer.media}
     if location := created_url(outcomes, request.base):
@@ -217,4 +228,4 @@ async def _answer(request: Request, offer: Offer, outcomes: list[Outcome], chars
         head = encode_head(boundary, PartHead(headers["content-type"], len(body)), first=True)
         headers["content-type"] = message_type(boundary, XML)
         body = head + body + closing(boundary)
-    return await encoded_response(request, status, headers, body)
+    return status, headers, body
