@@ -12,7 +12,7 @@ from gateway.http.paths import resource_path
 from gateway.http.request import Request
 from gateway.http.responses import Response
 from gateway.model import Source
-from gateway.services.ingest import Outcome
+from gateway.services.outcomes import Outcome
 
 if TYPE_CHECKING:
     from gateway.http.routes import Services

@@ -11,7 +11,7 @@ from gateway.dicom.nativexmlread import dataset
 from gateway.errors import BadRequest, CodecError, DicomError, GatewayError, TooLarge
 from gateway.http.media import JSON, OCTETS, XML, MediaType, parse_media_type
 from gateway.services.assemble import Assemble, Bulk, identity_of, references
-from gateway.services.ingest import CANNOT_UNDERSTAND, Outcome, Rejected
+from gateway.services.outcomes import CANNOT_UNDERSTAND, Outcome, Rejected
 from gateway.services.spool import Spooled
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from gateway.services.ingest import Outcome
+    from gateway.services.outcomes import Outcome
 
 Dataset: TypeAlias = dict[str, dict[str, object]]
 

@@ -33,7 +33,7 @@ from gateway.http.paths import uid
 from gateway.http.request import ClientGone, Request
 from gateway.http.responses import Response
 from gateway.http.storeresponse import created_url, store_response, store_status, store_warnings
-from gateway.services.ingest import CANNOT_UNDERSTAND, Outcome
+from gateway.services.outcomes import CANNOT_UNDERSTAND, Outcome
 
 if TYPE_CHECKING:
     from gateway.http.routes import Services

@@ -26,7 +26,7 @@ from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from gateway.render import received, receivedvideo
 from gateway.render.pool import CodecPool
-from gateway.services.ingest import (
+from gateway.services.outcomes import (
     CANNOT_UNDERSTAND,
     DATA_SET_MISMATCH,
     TRANSFER_SYNTAX_UNSUPPORTED,

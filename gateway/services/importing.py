@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from gateway.errors import BadParameter
 from gateway.model import Source
-from gateway.services.ingest import Ingest, Outcome
+from gateway.services.ingest import Ingest
+from gateway.services.outcomes import Outcome
 
 CHUNK = 1 << 20
 AT_ONCE = 8

@@ -10,8 +10,8 @@ from gateway.errors import GatewayError
 from gateway.index.base import NewVersion, ReceivedAgain, Refused
 from gateway.model import Locator, RepeatPolicy, Source, VersionId
 from gateway.services.batcher import Batcher
-from gateway.services.ingest import CANNOT_UNDERSTAND, Outcome, Rejected, refusal, rejection
 from gateway.services.naming import new_version
+from gateway.services.outcomes import CANNOT_UNDERSTAND, Outcome, Rejected, refusal, rejection
 from gateway.store.base import Found, ObjectStore
 
 # The store of locators whose keys name a place themselves.

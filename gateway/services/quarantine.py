@@ -13,7 +13,8 @@ from gateway.dicom.query import Query
 from gateway.errors import NotFound
 from gateway.index.base import Index, Page, Scope, StoredInstance
 from gateway.model import Level, ResourcePath, Source, quarantine_of
-from gateway.services.ingest import Ingest, Outcome
+from gateway.services.ingest import Ingest
+from gateway.services.outcomes import Outcome
 from gateway.services.policy import Rule
 from gateway.services.remove import Remove
 from gateway.store.base import ObjectStore

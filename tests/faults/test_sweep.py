@@ -12,7 +12,7 @@ from gateway.dicom.query import Query
 from gateway.errors import GatewayError, IndexUnavailable, StoreUnavailable
 from gateway.index.base import Scope
 from gateway.model import Level, Source
-from gateway.services.ingest import PROCESSING_FAILURE
+from gateway.services.outcomes import PROCESSING_FAILURE
 from gateway.services.verify import Verify
 from gateway.settings import Settings
 from gateway.store.filesystem import FilesystemStore

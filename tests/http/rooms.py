@@ -31,7 +31,7 @@ from gateway.model import (
     VersionId,
 )
 from gateway.services.body import Body
-from gateway.services.ingest import Outcome
+from gateway.services.outcomes import Outcome
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"

@@ -11,7 +11,7 @@ from gateway.http.storeresponse import (
     study_url,
 )
 from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
-from gateway.services.ingest import Outcome
+from gateway.services.outcomes import Outcome
 
 BASE = "http://h/dicom-web"
 
