@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import keyword_dict
 
 
@@ -78,6 +79,12 @@ def is_retired(tag: int) -> bool:
     """Whether PS3.6 says that it is not used any more."""
     entry = DicomDictionary.get(tag)
     return entry is not None and str(entry[3]) == "Retired"
+
+
+def uid_name(uid: str) -> str:
+    """The name that PS3.6 Annex A has for a UID, '' where it has none."""
+    entry = UID_dictionary.get(uid)
+    return str(entry[0]).removesuffix(" (Retired)") if entry is not None else ""
 
 
 def name_of(tag: int) -> str:

@@ -65,6 +65,19 @@ def seen(page: str) -> str:
     return " ".join(parser.found)
 
 
+def test_an_image_is_named_by_its_kind() -> None:
+    reference = {
+        "00081150": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
+        "00081155": {"vr": "UI", "Value": ["1.9"]},
+    }
+    found = read(
+        Attributes(
+            {"0040A730": {"vr": "SQ", "Value": [item("IMAGE", "Picture", t00081199=("SQ", reference))]}}
+        )
+    )
+    assert found.lines[0].values == ("1.9 (CT Image Storage)",)
+
+
 def words(text: str) -> set[str]:
     return set(re.findall(r"[^\W_]{3,}", text))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gateway.dicom.dictionary import uid_name
 from gateway.render.attributes import Attributes
 
 CONTENT, TYPE, NAME, RELATION = "0040A730", "0040A040", "0040A043", "0040A010"
@@ -150,7 +151,8 @@ def _reference(item: Attributes) -> str:
     shown = f" frames {', '.join(frames)}" if frames else ""
     state = item.item(_REFERENCED)
     through = f" shown through {state.text(_INSTANCE)}" if state is not None else ""
-    return f"{item.text(_INSTANCE)} ({item.text(_CLASS)}){shown}{through}"
+    kind = item.text(_CLASS)
+    return f"{item.text(_INSTANCE)} ({uid_name(kind) or kind}){shown}{through}"
 
 
 def _points(item: Attributes) -> Iterator[str]:
