@@ -22,7 +22,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 # Of all instances of a request together: what is parsed is in memory.
-MOST_METADATA = 64 << 20
+MOST_METADATA = 32 << 20
 # Longer documents are parsed in a thread.
 AT_ONCE = 64 << 10
 

@@ -117,3 +117,9 @@ def test_deep_documents(server: LiveServer) -> None:
         deep = item * depth + b"</Item></DicomAttribute>" * depth
         answer = sent(server, XML, b"<NativeDicomModel>" + deep + b"</NativeDicomModel>", multipart=False)
         assert answer.status_code in (400, 409)
+
+
+def test_more_metadata_than_is_parsed_at_once(server: LiveServer) -> None:
+    body = b"[" + b" " * (33 << 20) + b"]"
+    answer = httpx.post(f"{server.root}/studies", content=body, headers={"Content-Type": JSON}, timeout=60)
+    assert (answer.status_code, "32 MiB" in answer.json()["detail"]) == (413, True)
