@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import Lifespan, Receive, Send
 from starlette.types import Scope as AsgiScope
 
@@ -108,7 +107,10 @@ def build(
     services: Services, settings: HttpSettings, *, lifespan: Lifespan[Starlette] | None = None
 ) -> Starlette:
     """The ASGI application."""
-    return Starlette(routes=[Mount("/", app=Gate(services, settings))], lifespan=lifespan)
+    app = Starlette(lifespan=lifespan)
+    # Not by a Mount, whose pattern leaves paths with a line feed out.
+    app.router.default = Gate(services, settings)
+    return app
 
 
 def handlers(services: Services, settings: HttpSettings) -> dict[str, Handler]:

@@ -180,3 +180,20 @@ async def test_a_multipart_type_without_boundary_is_400(http: httpx.AsyncClient)
     answer = await http.post("/dicom-web/studies", content=b"x", headers=headers)
     assert answer.status_code == 400
     assert "boundary" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", 400), ("POST", 400), ("DELETE", 400), ("OPTIONS", 200)]
+)
+async def test_a_line_feed_in_a_path_is_a_character_like_any_other(
+    http: httpx.AsyncClient, method: str, status: int
+) -> None:
+    kind = {"Content-Type": "application/dicom"} if method == "POST" else {}
+    answer = await http.request(
+        method, "/dicom-web/studies/1.2%0A3", headers=kind, content=b"x" if kind else None
+    )
+    assert answer.status_code == status
+    if status == 400:
+        assert answer.json()["parameter"] == "study"
+    nowhere = await http.get("/nothing%0Aat/all")
+    assert (nowhere.status_code, nowhere.json()["status"]) == (404, 404)
