@@ -24,7 +24,7 @@ from gateway.services.freshness import Freshness
 from gateway.services.ingest import Ingest
 from gateway.services.journal import Journal
 from gateway.services.keys import Keys
-from gateway.services.policy import Policies, Rule
+from gateway.services.policy import Policies
 from gateway.services.quarantine import Quarantine
 from gateway.services.readiness import Readiness
 from gateway.services.reclaim import Reclaim
@@ -91,9 +91,7 @@ class Gateway:
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
-        self.quarantine = Quarantine(
-            *(store, index, self.ingest, self.remove), Rule(repeat=RepeatPolicy(settings.policy))
-        )
+        self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index)
         self.reclaim = Reclaim(store, index, self.journal)
         self.keys = Keys(index, self.journal)

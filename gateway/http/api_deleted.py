@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from gateway.errors import BadParameter
 from gateway.http.accept import Offer
 from gateway.http.paths import resource_path, uid
 from gateway.http.request import Request
-from gateway.http.responses import Response
+from gateway.http.responses import Response, json_answer
 from gateway.index.base import Deleted
 from gateway.model import Source
 
@@ -40,7 +38,7 @@ class ApiDeleted:
         body: dict[str, Any] = {"deleted": [self._shown(one) for one in found]}
         if len(found) == limit:
             body["next"] = f"{found[-1].study}/{found[-1].series}"
-        return _json(body)
+        return json_answer(body)
 
     async def restore(self, request: Request) -> Response:
         """Raises NotFound, Gone where the bytes were given up, Conflict where nothing is deleted."""
@@ -48,7 +46,7 @@ class ApiDeleted:
         path = resource_path(request.path_params)
         source = Source("api", peer=request.peer, partition=request.scope.partition)
         changes = await self._services.remove.restore(request.scope, path, source)
-        return _json({"restored": len(changes), "url": f"{request.base}{path.url()}"})
+        return json_answer({"restored": len(changes), "url": f"{request.base}{path.url()}"})
 
     def _shown(self, one: Deleted) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -77,7 +75,3 @@ def _after(request: Request) -> tuple[str, str]:
 
 def _time(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds")
-
-
-def _json(body: object) -> Response:
-    return Response(200, {"content-type": JSON, "cache-control": "no-store"}, [orjson.dumps(body)])

@@ -14,7 +14,7 @@ from gateway.dicom.extrakeys import Definition, name, parsed
 from gateway.errors import BadParameter, BadRequest, NotFound, UnsupportedMedia
 from gateway.http.accept import Offer
 from gateway.http.request import Request
-from gateway.http.responses import Response
+from gateway.http.responses import Response, json_answer
 from gateway.index.base import ExtraKey, KeyFailure
 
 if TYPE_CHECKING:
@@ -120,5 +120,4 @@ def _failed(failure: KeyFailure) -> dict[str, str]:
 
 def _json(request: Request, status: int, body: object) -> Response:
     request.accept.choose((Offer(JSON),))
-    headers = {"content-type": JSON, "cache-control": "no-store"}
-    return Response(status, headers, [orjson.dumps(body)])
+    return json_answer(body, status)

@@ -10,7 +10,7 @@ from gateway.errors import Conflict
 from gateway.http.accept import Offer
 from gateway.http.paths import resource_path
 from gateway.http.request import Request
-from gateway.http.responses import Response
+from gateway.http.responses import Response, json_answer
 from gateway.model import Source
 from gateway.services.outcomes import Outcome
 
@@ -35,7 +35,7 @@ class ApiQuarantine:
         offset = request.params.unsigned("offset") or 0
         page = await self._services.quarantine.listed(request.scope, limit, offset)
         shown = [_shown(orjson.loads(row.replace(b"\0", b""))) for row in page.rows]
-        return _json({"quarantined": shown, "remaining": page.remaining})
+        return json_answer({"quarantined": shown, "remaining": page.remaining})
 
     async def release(self, request: Request) -> Response:
         """What could not be released stays, with the reason. Raises NotFound, Gone, Conflict where nothing could."""
@@ -46,7 +46,7 @@ class ApiQuarantine:
         if not done.count and done.failed:
             raise Conflict(f"nothing could be released: {done.failed[0].detail}")
         failed = [_failed(outcome) for outcome in done.failed[:MOST_FAILED]]
-        return _json({"released": done.count, "failed": failed, "url": f"{request.base}{path.url()}"})
+        return json_answer({"released": done.count, "failed": failed, "url": f"{request.base}{path.url()}"})
 
     async def discard(self, request: Request) -> Response:
         """Raises NotFound, Gone."""
@@ -66,7 +66,3 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 def _failed(outcome: Outcome) -> dict[str, str]:
     instance = {"instance": outcome.identity.instance} if outcome.identity is not None else {}
     return {**instance, "reason": f"{outcome.failure:04X}H {outcome.detail}"}
-
-
-def _json(body: object) -> Response:
-    return Response(200, {"content-type": JSON, "cache-control": "no-store"}, [orjson.dumps(body)])

@@ -104,11 +104,11 @@ class Policies:
 
     def __init__(self, rules: Sequence[Rule] = (), repeat: RepeatPolicy = RepeatPolicy.REFUSE) -> None:
         self._rules = tuple(rules)
-        self._default = Rule(repeat=repeat)
+        self.default = Rule(repeat=repeat)
 
     def rule(self, source: Source) -> Rule:
         """The first that is for this source."""
-        return next((rule for rule in self._rules if rule.matches(source)), self._default)
+        return next((rule for rule in self._rules if rule.matches(source)), self.default)
 
     @staticmethod
     def of(text: str, repeat: RepeatPolicy) -> Policies:

@@ -10,26 +10,35 @@ import httpx
 import pytest
 from tests import build
 from tests.live import multipart, run, serving
-from tests.servers import ACCESS, BUCKET, SECRET, moto, rclone
+from tests.servers import ACCESS, BUCKET, SECRET, S3Server, moto, rclone
 
 JSON = {"Accept": "application/dicom+json"}
+
+
+def make_bucket(server: S3Server) -> None:
+    boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=ACCESS,
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    ).create_bucket(Bucket=BUCKET)
+
+
+def access(server: S3Server) -> dict[str, str]:
+    """What the gateway is told of it by the environment."""
+    return {
+        "AWS_ACCESS_KEY_ID": ACCESS,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "GATEWAY_S3_ENDPOINT": server.endpoint,
+    }
 
 
 @pytest.mark.parametrize("kind", ["moto", "rclone"])
 def test_in_and_out_through_a_bucket(tmp_path: Path, kind: str) -> None:
     with moto() if kind == "moto" else rclone(tmp_path / "rclone") as server:
-        boto3.client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=ACCESS,
-            aws_secret_access_key=SECRET,
-            region_name="us-east-1",
-        ).create_bucket(Bucket=BUCKET)
-        environment = {
-            "AWS_ACCESS_KEY_ID": ACCESS,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "GATEWAY_S3_ENDPOINT": server.endpoint,
-        }
+        make_bucket(server)
+        environment = access(server)
         data = tmp_path / "data"
         with serving(data, "--store", f"s3://{BUCKET}/archive", environment=environment) as live:
             _in_and_out(live.root)
@@ -37,11 +46,7 @@ def test_in_and_out_through_a_bucket(tmp_path: Path, kind: str) -> None:
 
 def test_a_bucket_that_is_not_there_is_said_at_start(tmp_path: Path) -> None:
     with moto() as server:
-        environment = {
-            "AWS_ACCESS_KEY_ID": ACCESS,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "GATEWAY_S3_ENDPOINT": server.endpoint,
-        }
+        environment = access(server)
         done = run(
             "serve", "--store", "s3://nowhere/x", "--port", "0", data=tmp_path, environment=environment
         )
@@ -52,18 +57,8 @@ def test_a_bucket_that_is_not_there_is_said_at_start(tmp_path: Path) -> None:
 def test_a_store_that_goes_away_is_not_ready(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(moto())
-        boto3.client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=ACCESS,
-            aws_secret_access_key=SECRET,
-            region_name="us-east-1",
-        ).create_bucket(Bucket=BUCKET)
-        environment = {
-            "AWS_ACCESS_KEY_ID": ACCESS,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "GATEWAY_S3_ENDPOINT": server.endpoint,
-        }
+        make_bucket(server)
+        environment = access(server)
         with serving(tmp_path / "data", "--store", f"s3://{BUCKET}/archive", environment=environment) as live:
             assert httpx.get(f"{live.base}/readyz").status_code == 200
             stack.close()
