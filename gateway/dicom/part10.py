@@ -334,6 +334,9 @@ class Part10Reader:
             raise DicomError(f"{name} has {len(value)} characters, more than 64", tag=key)
         if not _TAKEN.fullmatch(value):
             raise DicomError(f"{name} holds other characters than digits and dots", tag=key)
+        if value in (b".", b".."):
+            # Clients take them out of a path before they ask for it (RFC 3986 5.2.4).
+            raise DicomError(f"{name} is '{value.decode()}', which no URL can name", tag=key)
         if not _CONFORMING.fullmatch(value):
             self._found(key, f"{name} breaks the rules of PS3.5 9.1")
         else:

@@ -89,7 +89,7 @@ def _segment(words: list[int], at: int, out: list[int], count: int, bits: int, *
         if kind == 2 and indirect:
             wide = 2 if bits == 16 else 4
             low = words[at + 2 : at + 2 + wide]
-            target = sum(part << (16 if bits == 16 else 8) * n for n, part in enumerate(low))
+            target = _word_at(sum(part << (16 if bits == 16 else 8) * n for n, part in enumerate(low)), bits)
             for _ in range(min(length, _MOST_SEGMENTS)):
                 target = _segment(words, target, out, count, bits, indirect=False)
                 if len(out) >= count:
@@ -98,6 +98,13 @@ def _segment(words: list[int], at: int, out: list[int], count: int, bits: int, *
     except IndexError:
         raise CodecError("the segments of a palette end early") from None
     raise CodecError(f"a palette has a segment of type {kind}, wanted 0, 1 or 2")
+
+
+def _word_at(offset: int, bits: int) -> int:
+    """Where an indirect segment points, in entries: PS3.3 C.7.9.2.3 has a byte offset from the table's beginning."""
+    if bits == 16 and offset % 2:
+        raise CodecError(f"an indirect segment of a palette points at byte {offset}, within a word")
+    return offset // 2 if bits == 16 else offset
 
 
 def _linear(out: list[int], length: int, last: int) -> None:

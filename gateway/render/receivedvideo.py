@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
 import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from gateway.errors import CodecError
 
@@ -21,6 +25,9 @@ STREAMS_ALONE = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,mpegts,mpeg,mpegvideo,h264,hevc",
     "protocol_whitelist": "",
 }
+# Of one picture. The levels that DICOM takes end at 8912896 (H.265 level 5.1); a stream may change its size.
+MOST_PIXELS = 1 << 24
+_BOUNDED = {"max_pixels": str(MOST_PIXELS)}
 
 
 class Source(Protocol):
@@ -73,16 +80,33 @@ class Video:
         }
 
 
+@contextmanager
+def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The first video of a file, whose pictures are not decoded beyond `MOST_PIXELS`, not even to probe it.
+
+    Raises CodecError where there is none, where its codec is not known or its pictures are larger; what FFmpeg raises
+    is the caller's.
+    """
+    with av.open(source, "r", container_options=STREAMS_ALONE, options=_BOUNDED) as container:
+        if not container.streams.video:
+            raise CodecError("the pixel data holds no video")
+        stream = container.streams.video[0]
+        codec: Any = stream.codec_context  # None for a codec that is not known
+        if codec is None:
+            raise CodecError("the video is of an unknown codec")
+        if codec.width * codec.height > MOST_PIXELS:
+            raise CodecError(
+                f"pictures of {codec.width} by {codec.height} are beyond the {MOST_PIXELS} pixels of a video here"
+            )
+        codec.options = _BOUNDED
+        yield container, stream
+
+
 def described(source: Source) -> Video:
     """Blocking; nothing is decoded. Raises CodecError, also where DICOM has no transfer syntax for it."""
     try:
-        with av.open(source, "r", container_options=STREAMS_ALONE) as container:
-            if not container.streams.video:
-                raise CodecError("the file holds no video")
-            stream = container.streams.video[0]
-            codec: Any = stream.codec_context  # None for a codec that is not known
-            if codec is None:
-                raise CodecError("the video is of an unknown codec")
+        with opened(source) as (container, stream):
+            codec: Any = stream.codec_context
             syntax, bits = _syntax(codec)
             rows, columns, rate = codec.height, codec.width, stream.average_rate
             if not rows or not columns:

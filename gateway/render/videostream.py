@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
-from gateway.render.receivedvideo import STREAMS_ALONE
+from gateway.render.receivedvideo import opened
 
 # Up to here frames are counted from the first one on; beyond, the nearest key frame is looked for.
 COUNTED = 300
@@ -85,10 +85,7 @@ def remuxed(source: Source, path: Path) -> None:
 @contextmanager
 def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        with av.open(source, "r", container_options=STREAMS_ALONE) as container:
-            if not container.streams.video:
-                raise CodecError("the pixel data holds no video that can be decoded")
-            stream = container.streams.video[0]
+        with opened(source) as (container, stream):
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, ValueError, EOFError) as error:

@@ -137,7 +137,11 @@ def test_the_bytes_win_over_the_declaration(declared: str, implicit: bool, big: 
 
 @pytest.mark.parametrize("tag", sorted(UIDS | PLACE))
 @pytest.mark.parametrize(
-    "value", [None, b"", b"\0\0", b"1.2x", b"../../etc", b"1.2\\1.3 ", b"1." + b"2" * 64, "1.２".encode()]
+    "value",
+    [
+        *(None, b"", b"\0\0", b"1.2x", b"../../etc", b"1.2\\1.3 ", b"1." + b"2" * 64, "1.２".encode()),
+        *(b".", b"..", b".\0", b".. "),
+    ],
 )
 def test_a_uid_that_is_missing_or_wrong_is_named(tag: int, value: bytes | None) -> None:
     uids = {**UIDS, **PLACE}
@@ -151,7 +155,7 @@ def test_a_uid_that_is_missing_or_wrong_is_named(tag: int, value: bytes | None) 
     assert refused.value.tag == f"{tag:08X}"
 
 
-@pytest.mark.parametrize("value", [b"1.2.3 ", b"1.02", b"1..2", b".1"])
+@pytest.mark.parametrize("value", [b"1.2.3 ", b"1.02", b"1..2", b".1", b"...", b"1."])
 def test_uids_that_break_a_rule_are_taken_with_a_warning(value: bytes) -> None:
     found = read(
         meta()

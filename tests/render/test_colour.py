@@ -11,6 +11,7 @@ from gateway.render.attributes import Attributes
 from gateway.render.palette import segmented
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Presentation, Rendering
+from pydicom.pixels.processing import _expand_segmented_lut
 from tests.render.making import described, element, rendered, row_of
 
 # YBR_FULL of saturated colours by the equations of C.7.6.3.1.2.
@@ -104,6 +105,8 @@ SEGMENTS = [
     ("indirect", _words(0, 2, 1, 2, 1, 2, 10, 2, 2, 0, 0), 16, [1, 2, 6, 10, 1, 2, 6, 10]),
     ("bytes", bytes((0, 2, 5, 6, 1, 2, 8)), 8, [5, 6, 7, 8]),
     ("indirect bytes", bytes((0, 1, 5, 1, 1, 9, 2, 1, 0, 0, 0, 0)), 8, [5, 9, 5]),
+    ("indirect, further in", _words(0, 1, 3, 0, 2, 7, 8, 2, 1, 6, 0), 16, [3, 7, 8, 7, 8]),
+    ("indirect bytes, further in", bytes((0, 1, 3, 0, 2, 7, 8, 2, 1, 3, 0, 0, 0)), 8, [3, 7, 8, 7, 8]),
 ]
 
 
@@ -114,11 +117,37 @@ def test_segments_expand(what: str, data: bytes, bits: int, wanted: list[int]) -
 
 
 @pytest.mark.parametrize(
-    "data", [b"", _words(1, 3, 7), _words(9, 1, 1), _words(0, 9, 1), _words(2, 1, 0, 0), _words(0, 1)]
+    "data",
+    [
+        *(b"", _words(1, 3, 7), _words(9, 1, 1), _words(0, 9, 1), _words(2, 1, 0, 0), _words(0, 1)),
+        *(_words(0, 1, 3, 2, 1, 1, 0), _words(0, 1, 3, 2, 1, 0, 1)),
+    ],
 )
 def test_segments_that_lead_nowhere_are_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
         segmented(data, 16, 4)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_segments_expand_as_pydicom_expands_them(bits: int) -> None:
+    """But for the unit of an offset: C.7.9.2.3 has bytes, pydicom takes entries in tables of 16 bits too."""
+    width = 1 if bits == 8 else 2
+    top = (1 << bits) - 1
+    head = [0, 2, top // 3, top, 1, 50, 5, 0, 3, 1, 2, 3, 1, 9, top]
+    places = [(0, 1), (4, 2), (7, 1), (7, 2), (12, 1)]
+
+    def data(unit: int) -> list[int]:
+        found = list(head)
+        for at, count in places:
+            offset = at * unit
+            found += [2, count, *((offset, 0, 0, 0) if bits == 8 else (offset, 0))]
+        return found
+
+    theirs = _expand_segmented_lut(tuple(data(1)), f"<{len(data(1))}{'B' if bits == 8 else 'H'}")
+    ours = segmented(np.array(data(width), f"<u{width}").tobytes(), bits, len(theirs)).tolist()
+    steps = [abs(a - b) for a, b in zip(ours, theirs, strict=True)]
+    assert max(steps) <= 1  # of half a step the one rounds to even, the other by what its quotient is
+    assert len(ours) > 100
 
 
 def test_a_pseudo_colour_state_colours_what_the_grey_pipeline_gives() -> None:
