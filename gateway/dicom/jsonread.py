@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, TypeAlias
 
-from gateway.dicom.limits import LIMITS
+from gateway.dicom.limits import LIMITS, MODEL
 from gateway.errors import DicomError, LimitExceeded
 
 Dataset: TypeAlias = dict[str, Any]
 
 
 _GROUPS = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class Number(float):
     """A JSON number with its digits as they were written: `0.50` is not `0.5` in a DS."""
 
+    __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Number:
@@ -29,8 +32,10 @@ class Number(float):
 def datasets(data: bytes) -> list[Dataset]:
     """The data sets of a store request: an array of objects, or one object (PS3.18 F.2.1).
 
-    Raises DicomError where it is not DICOM JSON, LimitExceeded where it is nested too deeply.
+    Raises DicomError where it is not DICOM JSON, LimitExceeded where it is nested too deeply or of too many pieces:
+    they are counted before anything is built of them.
     """
+    _check_pieces(data)
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -49,6 +54,17 @@ def datasets(data: bytes) -> list[Dataset]:
     if not found or not all(isinstance(dataset, dict) for dataset in found):
         raise DicomError("want a JSON array of data sets, each an object (PS3.18 F.2.1)")
     return [_normal(dataset, 0) for dataset in found]
+
+
+def _check_pieces(data: bytes) -> None:
+    """Raises LimitExceeded. Brackets and commas within strings are counted only where it makes a difference."""
+    for marks, most, what in ((b"{[", MODEL.objects, "objects and arrays"), (b",", MODEL.values, "values")):
+        if _count(data, marks) > most and _count(_STRING.sub(b"", data), marks) > most:
+            raise LimitExceeded(f"the JSON has more than {most} {what}; send it in several requests")
+
+
+def _count(data: bytes, marks: bytes) -> int:
+    return sum(data.count(mark) for mark in marks)
 
 
 def _normal(dataset: Dataset, depth: int) -> Dataset:

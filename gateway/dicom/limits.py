@@ -7,16 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """`value` bounds one value in the metadata, `metadata` all JSON text, `inflated` a deflated data set.
+    """What is refused beyond, each for what it costs in memory: a header is to be read within 300 MB.
 
-    A deflated data set may grow to `inflation_floor` bytes whatever its size, and beyond that to
-    `inflation_ratio` times what has arrived.
+    `elements` counts elements and items: parsed, each is half a kilobyte. An enhanced multi-frame image has some
+    30 a frame. `value` bounds one value in the metadata that may not go out by reference (PS3.5 6.2 has 64 KiB,
+    Implicit VR more), which is split and quoted at once; `table` an offset table. `metadata` bounds all JSON text,
+    which is twice in memory when it is put together; text may be six times as long there as in the data set.
+
+    `inflated` is of a deflated data set, which may grow to `inflation_floor` bytes whatever its size, and beyond that
+    to `inflation_ratio` times what has arrived.
     """
 
     depth: int = 64
-    elements: int = 1_000_000
-    value: int = 16 << 20
-    metadata: int = 256 << 20
+    elements: int = 500_000
+    value: int = 128 << 10
+    table: int = 16 << 20
+    metadata: int = 64 << 20
     inflated: int = 16 << 30
     inflation_ratio: int = 200
     inflation_floor: int = 16 << 20
@@ -32,5 +38,18 @@ class BulkRules:
     numbers_as_strings: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """Of DICOM JSON and XML that are stored, parsed as a whole: counted before, or while, anything is built.
+
+    `objects` counts objects and arrays of JSON, elements of XML; an attribute takes two, of half a kilobyte together.
+    `values` counts what lies between commas, attributes of XML; a number takes a hundred bytes.
+    """
+
+    objects: int = 500_000
+    values: int = 1_500_000
+
+
 LIMITS = ReadLimits()
+MODEL = ModelLimits()
 BULK = BulkRules()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
-from gateway.dicom.limits import LIMITS
+from gateway.dicom.limits import LIMITS, MODEL
 from gateway.errors import DicomError, LimitExceeded
 
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
@@ -18,13 +18,15 @@ _REAL = frozenset({"FL", "FD"})
 
 
 def dataset(document: bytes) -> dict[str, Any]:
-    """Raises DicomError where it is no such document, LimitExceeded where it is nested too deeply.
+    """Raises DicomError where it is no such document, LimitExceeded where it is nested too deeply or has too much.
 
     Document type declarations and entities are refused. A missing namespace and other cases of attribute
     names (`Tag`, `VR`) are taken (X-24).
     """
     try:
-        root = fromstring(document, forbid_dtd=True)
+        parser = DefusedXMLParser(target=_Counted(), forbid_dtd=True)
+        parser.feed(document)
+        root = parser.close()
     except DefusedXmlException as error:
         raise DicomError("the XML declares a document type or entities, which is not taken") from error
     except (ParseError, ValueError, LookupError) as error:
@@ -32,6 +34,24 @@ def dataset(document: bytes) -> dict[str, Any]:
     if _name(root) != "NativeDicomModel":
         raise DicomError(f"the XML is no NativeDicomModel but '{_name(root)[:40]}'")
     return _attributes(root, 0)
+
+
+class _Counted(TreeBuilder):
+    """Builds so much and no more: what is counted beforehand depends on how the document is encoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements, self._attributes = MODEL.objects, MODEL.values
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:  # type: ignore[override]
+        self._elements -= 1
+        self._attributes -= len(attrs)
+        if self._elements < 0 or self._attributes < 0:
+            raise LimitExceeded(
+                f"the XML has more than {MODEL.objects} elements or {MODEL.values} attributes; "
+                "send it in several requests"
+            )
+        return super().start(tag, attrs)
 
 
 def _name(element: Element) -> str:

@@ -168,6 +168,21 @@ class Part10Reader:
         """What (0002,0010) or the part's Content-Type says, '' before it is settled."""
         return self._transfer_syntax
 
+    @property
+    def passing(self) -> bool:
+        """Whether the next bytes are of a long value, such as pixels, and cost nothing to read."""
+        return self._tokens is not None and self._inflater is None and self._tokens.passing
+
+    @property
+    def inflates(self) -> bool:
+        """Whether a few bytes may be very many once they are inflated."""
+        return self._inflater is not None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether `finish` takes so long that it does not belong on an event loop."""
+        return self._tokens is not None and self._tokens.is_long
+
     # -- before the data set
 
     def _begin(self, ended: bool) -> bool:

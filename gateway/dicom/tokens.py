@@ -42,15 +42,20 @@ from gateway.dicom.elements import (
 )
 from gateway.dicom.fragments import FragmentScanner
 from gateway.dicom.jsonmodel import Order, bulk_member, json_object, opening
+from gateway.dicom.packed import Packed
 from gateway.dicom.layout import BulkValue
 from gateway.dicom.limits import ReadLimits
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-# End of what ends by a delimiter.
 # In characters of DICOM JSON: what is longer takes long to read again, while nothing else runs.
-SHORT_METADATA, SHORT_ATTRIBUTE = 256 << 10, 64 << 10
+SHORT_METADATA = 256 << 10
+# End of what ends by a delimiter.
 OPEN = 1 << 62
+# So many items are joined without a further copy.
+_MANY = 1000
+# What a value by reference takes beside its path: its URL and its place in the layout.
+_REFERENCE = 400
 _PIECE = 1 << 20
 _NUMBERS = values.NUMBERS.fullmatch
 
@@ -123,12 +128,25 @@ class Tokenizer:
         self._stack: list[tuple[Any, ...]] = []
         self._elements = 0
         self._held = 0
+        self._made = 0
+        self._packed = Packed()
+        self._outline = b""
         self._passed_by = 0
         self._discard = 0
         # parts, last tag, end, mode, charset, signed, creators, order of the object being read
         self._frame: tuple[Any, ...] = ([], -1, OPEN, mode, DEFAULT, False, None, None)
         # in an item?, tag, text so far, items, end, mode of the items
         self._sequence: tuple[Any, ...] = (True, 0, "", [], OPEN, mode)
+
+    @property
+    def passing(self) -> bool:
+        """Whether the next bytes are of a long value, and cost nothing to read."""
+        return self._skip > 0 or self._scanner is not None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes long to put the metadata together."""
+        return self._held + self._made > SHORT_METADATA
 
     # -- bytes in
 
@@ -165,19 +183,18 @@ class Tokenizer:
                 )
             self._hash(left, len(left))
             self.remark(0, "zero bytes after the last element")
-        parts, order = self._frame[0], self._frame[7]
-        text = json_object(parts, order is not None).encode("utf-8", "replace")
-        if len(text) > self._limits.metadata:
-            raise LimitExceeded(f"metadata of {len(text)} bytes is beyond {self._limits.metadata}")
-        return text
+        self._bound(len(self._frame[0]))
+        parts, disordered = self._frame[0], self._frame[7] is not None
+        size = self._packed.size + sum(map(len, parts))
+        if size > self._limits.metadata:
+            raise LimitExceeded(f"metadata of {size} bytes is beyond {self._limits.metadata}")
+        if size > SHORT_METADATA:
+            self._outline = self._packed.outline(parts, disordered)
+        return self._packed.finish(parts, disordered)
 
     def outline(self) -> bytes:
         """The metadata without its long attributes, once `finish` gave them; empty where they are short altogether."""
-        parts, order = self._frame[0], self._frame[7]
-        if sum(map(len, parts)) <= SHORT_METADATA:
-            return b""
-        short = [part for part in parts if len(part) <= SHORT_ATTRIBUTE]
-        return json_object(short, order is not None).encode("utf-8", "replace")
+        return self._outline
 
     def _pass(self, data: bytes, at: int, size: int) -> int:
         take = min(self._skip, size - at)
@@ -221,6 +238,9 @@ class Tokenizer:
         self._base += used
         self._held += used - self._passed_by
         self._bound(len(self._frame[0]))
+        if not self._stack and self._held + self._made >= self._packed.due and self._frame[7] is None:
+            self._elements += len(self._frame[0])
+            self._packed.add(self._frame[0], self._held + self._made)
         rest = piece[used:]
         if self._scanner is not None or not rest:
             return rest
@@ -239,8 +259,10 @@ class Tokenizer:
     def _bound(self, pending: int) -> None:
         if self._elements + pending > self._limits.elements:
             raise LimitExceeded(f"more than {self._limits.elements} elements, at byte {self._base}")
-        if self._held > self._limits.metadata:
-            raise LimitExceeded(f"more than {self._limits.metadata} bytes of header, at byte {self._base}")
+        if self._held + self._made > self._limits.metadata:
+            raise LimitExceeded(
+                f"more than {self._limits.metadata} bytes of header, as DICOM JSON has it, at byte {self._base}"
+            )
 
     # -- the hot loop
 
@@ -296,7 +318,12 @@ class Tokenizer:
                             tag=f"{seq_tag:08X}",
                         )
                 # The sequence is over.
-                member = f'{seq_open},"Value":[{",".join(items)}]}}' if items else seq_open + "}"
+                if len(items) < _MANY:
+                    member = f'{seq_open},"Value":[{",".join(items)}]}}' if items else seq_open + "}"
+                else:  # not once more as a whole
+                    items[0] = f'{seq_open},"Value":[{items[0]}'
+                    items[-1] += "]}"
+                    member = ",".join(items)
                 parts, last, end, mode, text_set, signed, creators, order, *outer_sequence = stack.pop()
                 in_item, seq_tag, seq_open, items, seq_end, item_mode = outer_sequence
                 end -= base
@@ -410,6 +437,8 @@ class Tokenizer:
                 else:
                     if order is None:
                         order = Order()
+                        if not stack:
+                            self._elements -= self._packed.restore(parts)
                     admitted = order.admits(tag, parts)
                     self._remark_at(
                         base + pos, tag, "out of order" if admitted else "a second element with the same tag"
@@ -459,7 +488,7 @@ class Tokenizer:
                         above = -1
                 if length > above:
                     # By reference: the value passes by.
-                    if tag in OFFSET_TABLES and not stack and length <= self._limits.value:
+                    if tag in OFFSET_TABLES and not stack and length <= self._limits.table:
                         if start + length > n:
                             need = start + length - pos
                             break
@@ -470,6 +499,7 @@ class Tokenizer:
                     stored_vr = "UN" if coded_un and big else vr
                     if admitted and not self._discard:
                         parts.append(bulk_member(bare, path, self._version))
+                        self._made += len(path) + _REFERENCE
                         self.bulk[path] = BulkValue(
                             stored_vr, base + start, 0 if length == UNDEFINED else length
                         )
@@ -518,6 +548,8 @@ class Tokenizer:
             else:
                 if order is None:
                     order = Order()
+                    if not stack:
+                        self._elements -= self._packed.restore(parts)
                 if order.admits(tag, parts):
                     self._remark_at(base + pos, tag, "out of order")
                 else:
@@ -532,7 +564,9 @@ class Tokenizer:
                     if "\\" not in text:
                         parts.append(f'{bare},"Value":["{text}"]}}' if text else bare + "}")
                     else:
-                        parts.append(f'{bare},"Value":[{values.split_plain(text)}]}}')
+                        text = values.split_plain(text)
+                        self._made += len(text) - length
+                        parts.append(f'{bare},"Value":[{text}]}}')
                 else:
                     parts.append(self._text(tag, vr, bare, raw, text_set))
             elif kind == DECIMAL:
@@ -600,18 +634,22 @@ class Tokenizer:
         self.remark(tag, message)
 
     def _text(self, tag: int, vr: str, bare: str, raw: bytes, text_set: Charset) -> str:
+        if len(raw) > self._limits.value:
+            raise LimitExceeded(f"{self._where(tag)} of {len(raw)} bytes is beyond {self._limits.value}")
         if vr == "PN":
             members, good = values.names(raw, text_set)
         else:
             members, good = values.strings(vr, raw, text_set)
         if not good:
             self.remark(tag, "bytes that the character set does not define")
+        self._made += len(members) - len(raw)
         return f'{bare},"Value":[{members}]}}' if members else bare + "}"
 
     def _decimal(self, tag: int, bare: str, raw: bytes) -> str:
         members, good = values.decimals(raw, self._strings)
         if not good:
             self.remark(tag, "bytes that are no digits")
+        self._made += len(members) - len(raw)
         return f'{bare},"Value":[{members}]}}' if members else bare + "}"
 
     def _numbers(self, tag: int, vr: str, bare: str, raw: bytes, big: bool, path: str, offset: int) -> str:
@@ -621,8 +659,10 @@ class Tokenizer:
             return bare + "}"
         members = values.numbers(vr, raw, big)
         if members is not None:
+            self._made += len(members) - len(raw)
             return f'{bare},"Value":[{members}]}}'
         if not self._discard:
+            self._made += len(path) + _REFERENCE
             self.bulk[path] = BulkValue(vr, offset, len(raw))
         return bulk_member(bare, path, self._version)
 

@@ -86,6 +86,9 @@ def names(raw: bytes, charset: Charset) -> tuple[str, bool]:
 
 
 def _person(value: str) -> str:
+    if "=" not in value:
+        text = value.rstrip(" \0")
+        return f'{{"Alphabetic":{quoted(text)}}}' if text else "null"
     groups = [group.rstrip(" \0") for group in value.split("=", 2)]
     found = [
         f'"{name}":{quoted(group)}'

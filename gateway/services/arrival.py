@@ -34,6 +34,9 @@ _STORABLE_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[123458](\.[0-9.]+)?)?\
 # Objects that are no composite instances: directories, worklist and query models have nothing to retrieve.
 NOT_STORABLE = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.32.1"})
 
+# Of a header so much is parsed before others have their turn: its elements may be tiny, and each takes its time.
+PIECE = 16 << 10
+
 # An instance whose UIDs do not come within this many bytes is refused: until then it is kept in memory.
 MOST_BEFORE_IDENTITY = 32 << 20
 
@@ -83,7 +86,8 @@ class Arrival:
                 await self._attempt(chunk)
         if self._failure is None:
             try:
-                self._read = self._reader.finish()
+                finish = self._reader.finish
+                self._read = await asyncio.to_thread(finish) if self._reader.is_long else finish()
                 if self._pipe is None:
                     self._hold(b"")
             except (DicomError, Rejected) as error:
@@ -95,7 +99,7 @@ class Arrival:
 
     async def _attempt(self, chunk: bytes) -> None:
         try:
-            self._reader.feed(chunk)
+            await self._parse(chunk)
             if self._pipe is None:
                 self._hold(chunk)
             else:
@@ -103,6 +107,20 @@ class Arrival:
         except (GatewayError, Rejected) as error:
             self._fail(error)
             await self.abandon()
+
+    async def _parse(self, chunk: bytes) -> None:
+        at, size = 0, len(chunk)
+        while size - at > PIECE and not self._reader.passing:
+            self._reader.feed(chunk[at : at + PIECE])
+            at += PIECE
+            await asyncio.sleep(0)
+            if self._reader.inflates:
+                break
+        rest = chunk[at:] if at else chunk
+        if self._reader.inflates:
+            await asyncio.to_thread(self._reader.feed, rest)
+        else:
+            self._reader.feed(rest)
 
     def _hold(self, chunk: bytes) -> None:
         self._held.append(chunk)
@@ -175,7 +193,7 @@ class Arrival:
         assert self.key is not None
         await self._put
         read = self._read
-        metadata, outline = read.placed()
+        metadata, outline = await asyncio.to_thread(read.placed) if self._reader.is_long else read.placed()
         return NewVersion(
             version=self._version,
             identity=read.identity,
