@@ -42,12 +42,15 @@ class BulkRules:
 class ModelLimits:
     """Of DICOM JSON and XML that are stored, parsed as a whole: counted before, or while, anything is built.
 
-    `objects` counts objects and arrays of JSON, elements of XML; an attribute takes two, of half a kilobyte together.
-    `values` counts what lies between commas, attributes of XML; a number takes a hundred bytes.
+    `objects` counts objects and arrays of JSON, of which an attribute takes two and half a kilobyte; `values` what lies
+    between its commas, a number of a hundred bytes. `elements` counts elements of XML, also two for an attribute, of
+    half a kilobyte each. `head` bounds the bytes of one element's name and attributes, which are parsed at once.
     """
 
     objects: int = 500_000
     values: int = 1_500_000
+    elements: int = 400_000
+    head: int = 64 << 10
 
 
 LIMITS = ReadLimits()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
@@ -15,6 +16,8 @@ _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffi
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _WHOLE = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
 _REAL = frozenset({"FL", "FD"})
+# A tag, in which quoted values may hold what would end it; possessive, so that nothing is remembered on the way.
+_HEAD = re.compile(rb"""<(?![!?])[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+""")
 
 
 def dataset(document: bytes) -> dict[str, Any]:
@@ -23,6 +26,7 @@ def dataset(document: bytes) -> dict[str, Any]:
     Document type declarations and entities are refused. A missing namespace and other cases of attribute
     names (`Tag`, `VR`) are taken (X-24).
     """
+    _check_heads(document)
     try:
         parser = DefusedXMLParser(target=_Counted(), forbid_dtd=True)
         parser.feed(document)
@@ -36,19 +40,32 @@ def dataset(document: bytes) -> dict[str, Any]:
     return _attributes(root, 0)
 
 
+def _check_heads(document: bytes) -> None:
+    """Raises LimitExceeded where an element has so many attributes that all else waits while they are parsed."""
+    if len(document) <= MODEL.head:
+        return
+    if document.count(b"<") > 3 * MODEL.elements:  # each begins and ends, and some have comments between them
+        raise LimitExceeded(f"the XML has more than {3 * MODEL.elements} tags; send it in several requests")
+    if b"\0" in document[:4] or document[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        big = document[:1] in (b"\0", b"\xfe")
+        document = document.decode("utf-16-be" if big else "utf-16-le", "replace").encode()
+    if any(found.end() - found.start() > MODEL.head for found in _HEAD.finditer(document)):
+        raise LimitExceeded(f"the XML has an element whose attributes are longer than {MODEL.head} bytes")
+
+
 class _Counted(TreeBuilder):
     """Builds so much and no more: what is counted beforehand depends on how the document is encoded."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._elements, self._attributes = MODEL.objects, MODEL.values
+        self._elements, self._attributes = MODEL.elements, MODEL.values
 
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:  # type: ignore[override]
         self._elements -= 1
         self._attributes -= len(attrs)
         if self._elements < 0 or self._attributes < 0:
             raise LimitExceeded(
-                f"the XML has more than {MODEL.objects} elements or {MODEL.values} attributes; "
+                f"the XML has more than {MODEL.elements} elements or {MODEL.values} attributes; "
                 "send it in several requests"
             )
         return super().start(tag, attrs)

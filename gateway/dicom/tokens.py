@@ -42,9 +42,9 @@ from gateway.dicom.elements import (
 )
 from gateway.dicom.fragments import FragmentScanner
 from gateway.dicom.jsonmodel import Order, bulk_member, json_object, opening
-from gateway.dicom.packed import Packed
 from gateway.dicom.layout import BulkValue
 from gateway.dicom.limits import ReadLimits
+from gateway.dicom.packed import Packed
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD

@@ -147,9 +147,8 @@ class Assemble:
         original = digest = None
         if encoded.coerced:
             digest = await _digest(encoded)
-            original = _original(whole, encoded.coerced)
-            changes = Patch(tuple(remembered(whole, original)))
-            encoded = await self._pool.run(encode, patched(whole, changes), resolve)
+            original, changed = await self._pool.run(_remembering, whole, encoded.coerced)
+            encoded = await self._pool.run(encode, changed, resolve)
         syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
         return Assembled(identity, syntax, encoded, Before(tuple(warnings), original, digest))
 
@@ -309,6 +308,14 @@ def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dic
     changes = Patch(tuple(Change(one.path, {"vr": one.vr}) for one in coerced))
     how = Modification(datetime.now(UTC), IMPLEMENTATION_VERSION_NAME, "CORRECT")
     return original_attributes(patched(model, changes), changes, how, coerced)
+
+
+def _remembering(
+    model: Mapping[str, Any], coerced: Sequence[Nonconforming]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was given, and the model that says so."""
+    original = _original(model, coerced)
+    return original, patched(model, Patch(tuple(remembered(model, original))))
 
 
 def _native(parts: Sequence[Spooled]) -> _Pixels:

@@ -252,7 +252,10 @@ def test_the_outline_of_long_metadata_leaves_long_attributes_out() -> None:
     found = read(meta() + dataset(element(0x00080070, "LO", b"ACME"), long, LARGE))
     whole, outline = parsed(found.metadata), parsed(found.outline)
     assert len(whole["00081140"]["Value"]) == 10_000
-    assert whole.keys() - outline.keys() == {"00081140", "00991001"}  # what is private is not searched for here
+    assert whole.keys() - outline.keys() == {
+        "00081140",
+        "00991001",
+    }  # what is private is not searched for here
     assert outline["00080070"] == {"vr": "LO", "Value": ["ACME"]}
     placed = [text.partition(b"\0")[2][:9] for text in found.placed()]
     assert placed == [b"/studies/", b""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -134,7 +133,10 @@ def hostile(kind: str) -> list[bytes] | object:
     }[kind]
     yield meta() + dataset()
     for start in range(0, count, 500):
-        tags = (0x00310000 + 0x20000 * (n // 0xE000) + 0x1000 + n % 0xE000 for n in range(start, min(start + 500, count)))
+        tags = (
+            0x00310000 + 0x20000 * (n // 0xE000) + 0x1000 + n % 0xE000
+            for n in range(start, min(start + 500, count))
+        )
         yield b"".join(element(tag, vr, value) for tag in tags)
 
 
