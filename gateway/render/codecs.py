@@ -26,6 +26,10 @@ DECODABLE = JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {RLE, DEFLATED_FRAME}
 # A frame that claims more is refused before a byte is allocated; 16384 x 16384 in 8 bits just fits.
 FRAME_AT_MOST = 256 << 20
 
+# What decoding it may take in memory: the frame twice, and of wavelets and JPEG XL 4 bytes a sample, whatever it has.
+WORKING_AT_MOST = 768 << 20
+_IN_WORDS = JPEG_2000 | HTJ2K | JPEG_XL
+
 # OpenJPEG refuses deeper ones of high throughput, OpenJPH does not.
 OPENJPEG_HT_BITS = 16
 
@@ -133,6 +137,9 @@ def _check_described(pixels: PixelLayout, transfer_syntax: str) -> None:
     length = native_frame_length(pixels)
     if length > FRAME_AT_MOST:
         raise CodecError(f"a frame of {length} bytes is beyond the limit of {FRAME_AT_MOST}")
+    words = 4 * pixels.rows * pixels.columns * pixels.samples if transfer_syntax in _IN_WORDS else 0
+    if 2 * length + words > WORKING_AT_MOST:
+        raise CodecError(f"to decode the frame takes {2 * length + words} bytes, beyond {WORKING_AT_MOST}")
 
 
 def _rle(codestream: bytes, pixels: PixelLayout) -> bytes:

@@ -177,7 +177,17 @@ def jpegxl(stream: bytes) -> Header:
         bits.take(1)
         if bits.choice((0, 0), (1, 0), (2, 4), (1, 12)):
             raise CodecError("the JPEG XL codestream has extra channels")
-    return Header(columns, rows, 0, precision)
+        return Header(columns, rows, _jxl_samples(bits), precision)
+    return Header(columns, rows, 3, precision)
+
+
+def _jxl_samples(bits: Bits) -> int:
+    """By the colour encoding (ISO 18181-1 Table E.1), which is behind the flag of XYB."""
+    bits.take(1)
+    if bits.take(1):  # sRGB
+        return 3
+    bits.take(1)
+    return 1 if bits.choice((0, 0), (1, 0), (2, 4), (18, 6)) == 1 else 3
 
 
 def _jxl_size(bits: Bits) -> tuple[int, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from struct import error as StructError
+from struct import unpack_from
 from typing import Any
 
 import imagecodecs
@@ -16,8 +18,13 @@ from gateway.model import EXPLICIT_VR_LE
 from gateway.render import headers
 
 _PREFIX = "1.2.840.10008.1.2.4."
-# What a decoded picture may have: a small file must not become a huge one.
-MOST_PIXELS = 1 << 26
+# In bytes of a picture, or of all pictures of a file, once decoded: a photograph of 44 million pixels in 8 bits of
+# colour. It is in memory three times for a moment.
+DECODED_AT_MOST = 128 << 20
+# In samples: whether a JPEG XL of no more is whole is tried.
+PROVED_AT_MOST = 1 << 25
+# Of a codestream or picture that is read as a whole; more than this no decoder here takes (codecs.FRAME_AT_MOST).
+CODED_AT_MOST = 256 << 20
 
 # Where a description comes with the metadata, a video need not be one that can be read here.
 VIDEOS = {"video/mpeg": _PREFIX + "101", "video/mp4": _PREFIX + "102", "video/H265": _PREFIX + "107"}
@@ -165,17 +172,18 @@ def _coding(data: bytes) -> tuple[bool, bool, bool]:
 
 
 def _jpegxl(data: bytes) -> tuple[bytes, Described]:
-    """What JPEG XL does not say in its header, loss, is assumed; a recompressed JPEG says so by a box."""
+    """What JPEG XL does not say in its header, loss, is assumed; a recompressed JPEG says so by a box.
+
+    A large picture is taken by its header, as JPEG and JPEG 2000 are: to prove it would cost 4 bytes a sample.
+    """
     header = headers.jpegxl(data)
     again = b"jbrd" in data[:4096] and data.startswith(headers.JXL_BOXES)
-    if header.rows * header.columns > MOST_PIXELS:
-        raise CodecError(f"a picture of {header.columns} by {header.rows} is too large")
-    try:
-        array = imagecodecs.jpegxl_decode(data)
-    except (RuntimeError, ValueError) as error:
-        raise CodecError(f"the JPEG XL picture cannot be decoded: {error}") from error
-    samples = 1 if array.ndim == 2 else array.shape[2]
-    _check_samples(samples)
+    samples = header.components
+    if header.rows * header.columns * samples <= PROVED_AT_MOST:
+        try:
+            imagecodecs.jpegxl_decode(data, numthreads=1)
+        except (RuntimeError, ValueError) as error:
+            raise CodecError(f"the JPEG XL picture cannot be decoded: {error}") from error
     syntax = _PREFIX + ("111" if again else "112")
     photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
     stream = data if again else headers.bare_jpegxl(data)
@@ -186,25 +194,68 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     return stream, found
 
 
+def decoded_length(data: bytes, media: str) -> int:
+    """Bytes that a PNG or GIF takes once decoded, told from its header. Raises CodecError beyond `DECODED_AT_MOST`."""
+    try:
+        size = sum(_gif_sizes(data)) if media == "image/gif" else _png_size(data)
+    except (IndexError, StructError) as error:
+        raise CodecError(f"the {media} ends within its header") from error
+    if size > DECODED_AT_MOST:
+        raise CodecError(f"a picture of {size} bytes, decoded, is beyond {DECODED_AT_MOST}")
+    return size
+
+
+def _png_size(data: bytes) -> int:
+    """By IHDR, which is always the first chunk (ISO 15948 11.2.2)."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
+        raise CodecError("no PNG: it does not begin with a signature and IHDR")
+    columns, rows, depth, kind = unpack_from(">IIBB", data, 16)
+    channels = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}.get(
+        kind, 4
+    )  # of a palette the indices, and the colours they become
+    return int(columns * rows * channels * (2 if depth == 16 else 1))
+
+
+def _gif_sizes(data: bytes) -> Iterator[int]:
+    """Of each picture: it covers the screen, and what lies beyond that makes the screen larger for Pillow."""
+    columns, rows = unpack_from("<HH", data, 6)
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    while at < len(data) and data[at] in (0x21, 0x2C):
+        if data[at] == 0x21:
+            at = _behind_blocks(data, at + 2)
+            continue
+        left, top, wide, high, flags = unpack_from("<4HB", data, at + 1)
+        columns, rows = max(columns, left + wide), max(rows, top + high)
+        yield columns * rows * 3
+        at = _behind_blocks(data, at + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
+
+
+def _behind_blocks(data: bytes, at: int) -> int:
+    """Where a row of blocks ends, of which each begins with its length and the last is empty."""
+    while at < len(data) and data[at]:
+        at += data[at] + 1
+    return at + 1
+
+
 def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
     """Native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66). Raises CodecError."""
+    decoded_length(data, media)
     try:
-        frames = _gif(data) if media == "image/gif" else [_png(data)]
+        if media == "image/gif":
+            return _gif(data)
+        picture = _png(data)
     except _FAILURES as error:
         raise CodecError(f"the {media} cannot be decoded: {error}") from error
-    first = frames[0]
-    samples = 1 if first.ndim == 2 else first.shape[2]
+    samples = 1 if picture.ndim == 2 else picture.shape[2]
     found = Described(
-        *(EXPLICIT_VR_LE, first.shape[0], first.shape[1], samples, first.dtype.itemsize * 8),
+        *(EXPLICIT_VR_LE, picture.shape[0], picture.shape[1], samples, picture.dtype.itemsize * 8),
         photometric="MONOCHROME2" if samples == 1 else "RGB",
     )
-    return [frame.astype(frame.dtype.newbyteorder("<")).tobytes() for frame in frames], found
+    return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], found
 
 
 def _png(data: bytes) -> Any:
     with Pillow.open(BytesIO(data), formats=["PNG"]) as picture:
-        if picture.width * picture.height > MOST_PIXELS:
-            raise CodecError(f"a picture of {picture.width} by {picture.height} is too large")
         indexed = picture.mode == "P"
         if indexed or picture.mode == "1":
             return np.asarray(picture.convert("RGB" if indexed else "L"))
@@ -214,15 +265,13 @@ def _png(data: bytes) -> Any:
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
-def _gif(data: bytes) -> list[Any]:
+def _gif(data: bytes) -> tuple[list[bytes], Described]:
     frames = []
     with Pillow.open(BytesIO(data), formats=["GIF"]) as picture:
-        if picture.width * picture.height > MOST_PIXELS:  # before frames are counted, which reads them all
-            raise CodecError(f"a picture of {picture.width} by {picture.height} is too large")
-        count = getattr(picture, "n_frames", 1)
-        if picture.width * picture.height * count > MOST_PIXELS:
-            raise CodecError(f"{count} pictures of {picture.width} by {picture.height} are too large")
-        for number in range(count):
+        for number in range(getattr(picture, "n_frames", 1)):
             picture.seek(number)
-            frames.append(np.asarray(picture.convert("RGB")))
-    return frames
+            frames.append(picture.convert("RGB").tobytes())
+        rows, columns = picture.height, picture.width
+    if any(len(frame) != rows * columns * 3 for frame in frames):
+        raise CodecError("the pictures of the GIF are of different sizes")
+    return frames, Described(EXPLICIT_VR_LE, rows, columns, 3, 8, photometric="RGB")

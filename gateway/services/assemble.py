@@ -201,7 +201,7 @@ class Assemble:
         frames: list[Octets] = []
         found: received.Described | None = None
         for part in parts:
-            data = await part.whole()
+            data = await _whole(part)
             stream, described = await self._pool.run(received.codestream, data, media)
             found = _alike(found, described, len(frames))
             frames.append(Octets(await _placed(part, data, stream, spool), len(stream)))
@@ -224,11 +224,14 @@ class Assemble:
         frames, native = 0, Spooled(spool)
         found: received.Described | None = None
         for part in parts:
-            decoded, described = await self._pool.run(received.pixels, await part.whole(), media)
-            found = _alike(found, described, frames)
-            frames += len(decoded)
-            for frame in decoded:
-                await native.add(frame)
+            data = await _whole(part)
+            # One large picture at a time, whoever sends it.
+            async with self._pool.budget.held(2 * received.decoded_length(data, media)):
+                decoded, described = await self._pool.run(received.pixels, data, media)
+                found = _alike(found, described, frames)
+                frames += len(decoded)
+                while decoded:
+                    await native.add(decoded.pop(0))
         assert found is not None
         sop_class = text_of(model, "00080016")
         if found.bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
@@ -271,6 +274,13 @@ def _alike(first: received.Described | None, other: received.Described, number: 
             DATA_SET_MISMATCH, f"part {number + 1} of Pixel Data is another kind of picture than the first"
         )
     return replace(first, lossy=lossy)
+
+
+async def _whole(part: Spooled) -> bytes:
+    """A part in memory. Raises CodecError where it is longer than any picture that could be read."""
+    if part.length > received.CODED_AT_MOST:
+        raise CodecError(f"a picture of {part.length} bytes is beyond {received.CODED_AT_MOST}")
+    return await part.whole()
 
 
 async def _placed(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Spooled:

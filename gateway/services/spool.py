@@ -33,6 +33,11 @@ class Spool:
 
     async def append(self, data: bytes) -> None:
         """Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise."""
+        if len(data) >= IN_MEMORY:  # not copied to be written
+            pending, self._pending = bytes(self._pending), bytearray()
+            await asyncio.to_thread(self._write, pending)
+            await asyncio.to_thread(self._write, data)
+            return
         self._pending += data
         if len(self._pending) >= IN_MEMORY:
             pending, self._pending = bytes(self._pending), bytearray()
