@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway.dicom.multipart import boundary_of
+from gateway.dicom.multipart import PartHead, boundary_of, content_length
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.http.accept import Offer, json_offers, not_acceptable
 from gateway.http.caching import caching, not_modified
@@ -14,7 +14,9 @@ from gateway.http.choice import Choice
 from gateway.http.conditional import entity_tag
 from gateway.http.documents import documents
 from gateway.http.encoding import choose_coding
+from gateway.http.multiparts import multipart
 from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, ranked_frames
+from gateway.http.paged import paged
 from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
 from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.index.base import StoredInstance
     from gateway.services.body import Body
     from gateway.services.layouts import Located
+    from gateway.services.retrieve import Frames
 
 
 class StudiesRetrieve:
@@ -45,13 +48,21 @@ class StudiesRetrieve:
         charset = request.charset(offer)
         versions = await self._services.retrieve.version_set(request.scope, path)
         coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
-        tag = _tag(request, versions, "metadata", path.url(), str(offer), charset, coding, request.bulk_base)
-        headers = caching(request, tag, versions)
+        about = ("metadata", path.url(), str(offer), charset, coding, request.bulk_base)
+        headers = caching(request, _tag(request, versions, *about), versions)
         if unchanged := not_modified(request, headers):
             return unchanged
-        rows = await self._services.retrieve.metadata(request.scope, path)
+        described = await self._services.retrieve.described(request.scope, path, versions)
+        if described.version_set != versions:
+            # Something was committed since: the tag is that of what is sent.
+            versions = described.version_set
+            headers = caching(request, _tag(request, versions, *about), versions)
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
-        return await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
+        tag = headers["etag"]
+        if described.rows is None:
+            pages = self._services.retrieve.pages(request.scope, described)
+            return await paged(request, offer, pages, headers, charset, coding)
+        return await documents(request, offer, described.rows, tag, headers, charset, request.bulk_base)
 
     # -- instances --------------------------------------------------------------------------------------
 
@@ -166,16 +177,21 @@ class StudiesRetrieve:
         if unchanged := not_modified(request, headers):
             return unchanged
         target = None if offer.stored else offer.transfer_syntax
-        bodies = await self._services.retrieve.frames(located, numbers, target=target)
+        frames = await self._services.retrieve.frames(located, numbers, target=target)
         base = f"{request.base}{path.url()}/frames/"
         if not offer.multipart:
             headers["content-location"] = f"{base}{numbers[0]}"
-            return single(request, bodies[0], offer.content_type, headers)
-        parts = [
-            Part(offer.content_type, body.chunks, body.length, f"{base}{number}")
-            for body, number in zip(bodies, numbers, strict=True)
-        ]
-        return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
+            return single(request, await frames.one(), offer.content_type, headers)
+        boundary = boundary_of(tag)
+        size = None
+        if frames.sizes is not None:
+            heads = (
+                PartHead(offer.content_type, s, f"{base}{n}")
+                for s, n in zip(frames.sizes, numbers, strict=True)
+            )
+            size = content_length(boundary, zip(heads, frames.sizes, strict=True))
+        parts = _frame_parts(frames, numbers, offer, base)
+        return await multipart(200, headers, parts, boundary, offer.media, size)
 
     # -- bulk data --------------------------------------------------------------------------------------
 
@@ -208,6 +224,15 @@ class StudiesRetrieve:
         offers = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
         numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
         return await self._frames_as(request, located, numbers, request.accept.choose(offers))
+
+
+async def _frame_parts(
+    frames: Frames, numbers: Sequence[FrameNumber], offer: Offer, base: str
+) -> AsyncGenerator[Part, None]:
+    async with aclosing(frames.bodies):
+        turn = iter(numbers)
+        async for body in frames.bodies:
+            yield Part(offer.content_type, body.chunks, body.length, f"{base}{next(turn)}")
 
 
 def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:
