@@ -67,5 +67,21 @@ def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
     return _and_single(offers)
 
 
+def value_offers(
+    kind: tuple[str, str | None], frames: list[Offer] | None, *, decodable: bool = True
+) -> list[Offer]:
+    """Of one bulk data value; `frames` are the offers of its frames where it is pixel data that has any.
+
+    All native frames one after another come first (R-B-5), where they can be had, then a part for each (8.7.3.3).
+    """
+    offers = bulk_offers(*kind) if decodable else []
+    return offers + [offer for offer in frames or () if not is_octets(offer)]
+
+
+def is_octets(offer: Offer) -> bool:
+    """Whether it stands for the value as a whole, and not for a frame."""
+    return offer.media == OCTETS and offer.transfer_syntax == EXPLICIT_VR_LE
+
+
 def _and_single(offers: list[Offer]) -> list[Offer]:
     return offers + [replace(offer, multipart=False) for offer in offers]

@@ -15,14 +15,15 @@ from gateway.http.conditional import entity_tag
 from gateway.http.documents import documents
 from gateway.http.encoding import choose_coding
 from gateway.http.multiparts import multipart
-from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, ranked_frames
+from gateway.http.offers import REWRITTEN, frame_offers, is_octets, ranked_frames, value_offers
 from gateway.http.paged import paged
 from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
-from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
+from gateway.http.responses import MultipartResponse, Part, Response
 from gateway.http.single import single
 from gateway.http.zipped import is_wanted, zipped
-from gateway.model import FrameNumber, Level, ResourcePath
+from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
+from gateway.services.retrieve import numbered
 from gateway.services.transcode import ENCODER
 
 if TYPE_CHECKING:
@@ -196,34 +197,52 @@ class StudiesRetrieve:
     # -- bulk data --------------------------------------------------------------------------------------
 
     async def bulk(self, request: Request) -> Response:
-        """The value that a BulkDataURI stands for (10.4.3.3.5)."""
+        """The value that a BulkDataURI stands for (10.4.3.3.5).
+
+        Pixel Data is decoded, or, a part for each frame, compressed (8.7.3.3): what cannot be decoded is still to be
+        had as it is stored.
+        """
         path = resource_path(request.path_params)
         where = bulk_path(request.path_params["path"])
         accept = request.accept
         located = await self._services.retrieve.locate(request.scope, path)
-        body = await self._services.retrieve.bulk(request.scope, path, where)
-        offers = bulk_offers(body.content_type, body.transfer_syntax)
-        try:
-            if ranked := accept.rank(offers):
-                return _bulk_response(request, located, where, body, ranked[0])
-        except BaseException:
-            await body.chunks.aclose()
-            raise
-        await body.chunks.aclose()
-        return await self._compressed(request, located, where, offers)
+        offers = self._bulk_offers(located, where)
+        failure: GatewayError | None = None
+        for offer in accept.rank(offers):
+            try:
+                return await self._bulk_as(request, located, where, offer)
+            except (NotAcceptable, CodecError) as error:  # the next best may do
+                failure = failure or error
+        raise failure or not_acceptable(offers)
 
-    async def _compressed(
-        self, request: Request, located: Located, where: str, offers: list[Offer]
-    ) -> Response:
-        """Pixel Data as compressed bulk data, a part for each frame (8.7.3.3). Raises NotAcceptable."""
-        pixels = located.layout.pixels
-        if pixels is None or where != f"{pixels.tag:08X}" or pixels.problem:
-            raise not_acceptable(offers)
+    def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
+        retrieve = self._services.retrieve
+        kind, pixels = retrieve.kind(located, where), located.layout.pixels
+        if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
+            return value_offers(kind, None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        targets = self._services.retrieve.targets(located)
-        offers = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
-        numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
-        return await self._frames_as(request, located, numbers, request.accept.choose(offers))
+        targets = retrieve.targets(located)
+        frames = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
+        decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
+        return value_offers(kind, frames, decodable=decodable)
+
+    async def _bulk_as(self, request: Request, located: Located, where: str, offer: Offer) -> Response:
+        pixels = located.layout.pixels
+        if pixels is not None and where == f"{pixels.tag:08X}" and pixels.frames and not is_octets(offer):
+            return await self._frames_as(request, located, numbered(pixels), offer)
+        path: ResourcePath = located.stored.identity.path
+        tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
+        headers = caching(request, tag, located.stored.version)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.retrieve.value(request.scope, located, where)
+        version = request.version
+        location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
+        if not offer.multipart:
+            headers["content-location"] = location
+            return single(request, body, offer.content_type, headers)
+        part = Part(offer.content_type, body.chunks, body.length, location)
+        return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
 
 
 async def _frame_parts(
@@ -238,21 +257,6 @@ async def _frame_parts(
 def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:
     """Whether its bytes go out as they are."""
     return offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
-
-
-def _bulk_response(request: Request, located: Located, where: str, body: Body, offer: Offer) -> Response:
-    path: ResourcePath = located.stored.identity.path
-    tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
-    headers = caching(request, tag, located.stored.version)
-    if not_modified(request, headers) is not None:
-        return StreamResponse(304, headers, chunks=body.chunks)  # closes what was opened
-    version = request.version
-    location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
-    if not offer.multipart:
-        headers["content-location"] = location
-        return single(request, body, offer.content_type, headers)
-    part = Part(offer.content_type, body.chunks, body.length, location)
-    return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
 
 
 def _tag(request: Request, *parts: object) -> str:

@@ -481,16 +481,28 @@ class Retrieve:
         """
         return await self.value(scope, await self.locate(scope, path), bulk_path)
 
-    async def value(self, scope: Scope, located: Located, bulk_path: str) -> Body:
-        """`bulk` of an instance that was looked up before. Raises NotFound, CodecError, StoreError."""
+    def kind(self, located: Located, bulk_path: str) -> tuple[str, str | None]:
+        """The media type and transfer syntax that `value` gives, told before anything is read. Raises NotFound."""
         pixels = located.layout.pixels
         if pixels is not None and bulk_path == f"{pixels.tag:08X}":
-            return await self._pixel_value(located, pixels)
+            if not pixels.encapsulated or not pixels.problem:
+                return OCTETS, EXPLICIT_VR_LE
+            syntax = located.layout.transfer_syntax
+            return VIDEO_TYPE if is_video(syntax) else OCTETS, syntax
         value = located.layout.bulk.get(bulk_path)
         if value is None:
             raise NotFound(
                 f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata"
             )
+        return (OCTETS if value.vr in TEXT else value.content_type or OCTETS), None
+
+    async def value(self, scope: Scope, located: Located, bulk_path: str) -> Body:
+        """`bulk` of an instance that was looked up before. Raises NotFound, CodecError, StoreError."""
+        pixels = located.layout.pixels
+        if pixels is not None and bulk_path == f"{pixels.tag:08X}":
+            return await self._pixel_value(located, pixels)
+        self.kind(located, bulk_path)
+        value = located.layout.bulk[bulk_path]
         if value.vr in TEXT:
             return await self._text_value(scope, located, bulk_path, value)
         return await self._bulk_value(located, value)
@@ -528,10 +540,14 @@ class Retrieve:
             media = VIDEO_TYPE if is_video(syntax) else OCTETS
             chunks = coalesced(self._objects.fragments(located, spans))
             return Body(media, syntax, sum(pixels.lengths), await primed(chunks))
-        every = cast(Sequence[FrameNumber], range(1, pixels.frames + 1))
-        frames = await self.frames(located, every, target=EXPLICIT_VR_LE)
+        frames = await self.frames(located, numbered(pixels), target=EXPLICIT_VR_LE)
         chunks = coalesced(unpadded(_one_by_one(frames.bodies), pixels))
         return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), await primed(chunks))
+
+
+def numbered(pixels: PixelLayout) -> Sequence[FrameNumber]:
+    """All frames; there may be millions."""
+    return cast(Sequence[FrameNumber], range(1, pixels.frames + 1))
 
 
 async def begun(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[Body, None]:

@@ -178,7 +178,10 @@ class MemoryRetrieve:
 
         return Frames("", [7] * len(numbers), bodies())
 
-    async def bulk(self, scope: Scope, path: ResourcePath, bulk_path: str) -> Body:
+    def kind(self, located: Any, bulk_path: str) -> tuple[str, str | None]:
+        return self.bulk_type, None
+
+    async def value(self, scope: Scope, located: Any, bulk_path: str) -> Body:
         data = b"bulk " + bulk_path.encode()
         return Body(self.bulk_type, None, len(data), chunked(data))
 
