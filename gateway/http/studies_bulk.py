@@ -18,17 +18,16 @@ from gateway.http.paths import resource_path
 from gateway.http.request import Request
 from gateway.http.responses import Part, Response
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render.codecs import native_length
 from gateway.services.body import MADE_FIRST_AT_MOST
-from gateway.services.retrieve import numbered
+from gateway.services.framing import numbered
 from gateway.services.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.dicom.layout import PixelLayout
     from gateway.http.routes import Services
     from gateway.index.base import StoredInstance
+    from gateway.services.framing import Frames
     from gateway.services.layouts import Located
-    from gateway.services.retrieve import Frames
 
 # Values of a short answer.
 OPENED_AT_MOST = 16
@@ -101,7 +100,7 @@ class StudiesBulk:
                     offers = value_offers(self._services.retrieve.kind(located, where), None)
                     yield _value(located, where, offers, accept, value.length)
         if pixels is not None:
-            size = native_length(pixels) if pixels.encapsulated and pixels.frames else pixels.length
+            size = self._services.retrieve.pixel_length(pixels)
             yield _value(located, own, self._pixel_offers(located, pixels, own), accept, size)
 
     def _pixel_offers(self, located: Located, pixels: PixelLayout, own: str) -> list[Offer]:

@@ -23,15 +23,15 @@ from gateway.http.responses import MultipartResponse, Part, Response
 from gateway.http.single import single
 from gateway.http.zipped import is_wanted, zipped
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
-from gateway.services.retrieve import numbered
+from gateway.services.framing import numbered
 from gateway.services.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.http.routes import Services
     from gateway.index.base import StoredInstance
     from gateway.services.body import Body
+    from gateway.services.framing import Frames
     from gateway.services.layouts import Located
-    from gateway.services.retrieve import Frames
 
 
 class StudiesRetrieve:
@@ -61,7 +61,7 @@ class StudiesRetrieve:
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
         tag = headers["etag"]
         if described.rows is None:
-            pages = self._services.retrieve.pages(request.scope, described)
+            pages = self._services.retrieve.pages(request.scope, described.versions)
             return await paged(request, offer, pages, headers, charset, coding)
         return await documents(request, offer, described.rows, tag, headers, charset, request.bulk_base)
 

@@ -156,13 +156,12 @@ class StoredInstance:
 class Described:
     """The metadata below a path as one moment had it: what is deleted or replaced meanwhile stays readable by version.
 
-    `version_set` is the fingerprint of just these `versions`, in default order; `sizes` are the bytes that each
-    takes as it is kept. `rows` are the metadata themselves, None where they are long altogether.
+    `version_set` is the fingerprint of just these `versions`, in default order. `rows` are the metadata themselves,
+    None where they are long altogether.
     """
 
     version_set: str
     versions: Sequence[VersionId]
-    sizes: Sequence[int]
     rows: Sequence[bytes] | None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import zstandard
 
@@ -117,22 +119,28 @@ async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: i
     more = "JOIN instance_metadata m ON m.version = v.id"
     found = await _rows(db, scope, path, "v.id, LENGTH(m.body) AS size", more)
     versions = [VersionId(row["id"]) for row in found]
-    sizes = [int(row["size"]) for row in found]
     mark = 0
     for version in versions:
         mark ^= rows.version_mark(version)
     kept: list[bytes] | None = None
-    if sum(sizes) <= at_once:
+    if sum(int(row["size"]) for row in found) <= at_once:
         packed = await _packed(db, scope, versions)
         if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
             inflate = zstandard.ZstdDecompressor().decompress
             kept = [inflate(packed[version]) for version in versions]
-    return Described(f"{mark:032x}", versions, sizes, kept)
+    return Described(f"{mark:032x}", versions, kept)
 
 
 async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
     """Metadata of the first of these versions, as many as `at_once` bytes hold, at least one. Raises NotFound."""
-    packed = await _packed(db, scope, versions)
+    sizes = await db.fetch(
+        f"SELECT m.version, LENGTH(m.body) AS size FROM instance_metadata m WHERE {db.dialect.among('m.version')}",
+        db.dialect.listed(versions),
+    )
+    size = {row["version"]: int(row["size"]) for row in sizes}
+    # What is dense hardly shrinks: no more is fetched than would fit.
+    totals = accumulate(size.get(version, 0) for version in versions)
+    packed = await _packed(db, scope, versions[: max(1, bisect_right(list(totals), at_once))])
     inflate = zstandard.ZstdDecompressor().decompress
     found: list[bytes] = []
     for version in versions:

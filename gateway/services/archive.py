@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 
 import orjson
 from stream_zip import ZIP_64, async_stream_zip
 
 from gateway.dicom.dicomdir import Entry, dicomdir, listed
 from gateway.index.base import Scope, StoredInstance
-from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE, ResourcePath
+from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 from gateway.render.pool import CodecPool
 from gateway.services.body import Body
 from gateway.services.retrieve import Retrieve
@@ -34,10 +35,10 @@ class Archive:
         self._pool = pool
 
     async def zipped(
-        self, scope: Scope, path: ResourcePath, stored: Sequence[StoredInstance], uid: str
+        self, scope: Scope, stored: Sequence[StoredInstance], uid: str
     ) -> AsyncGenerator[bytes, None]:
         """The bytes; `uid` is the File-set UID. Raises nothing before the first byte but what reading metadata does."""
-        entries = await self._pool.run(_entries, stored, await self._retrieve.metadata(scope, path))
+        entries = await self._entries(scope, stored)
         directory = await self._pool.run(dicomdir, entries, FILE_SET, uid)
         modified = datetime.fromtimestamp(max(one.received for one in stored) / 1e6, UTC)
 
@@ -56,22 +57,37 @@ class Archive:
         ):
             yield chunk
 
+    async def _entries(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[Entry]:
+        """What the directory says of each instance that was listed, read in pages."""
+        left = zip(_names(stored), stored, strict=True)
+        entries: list[Entry] = []
+        async with aclosing(self._retrieve.pages(scope, [one.version for one in stored])) as pages:
+            async for rows in pages:
+                few = list(islice(left, len(rows)))
+                entries += await self._pool.run(
+                    lambda rows=rows, few=few: [  # type: ignore[misc]
+                        _entry(name, one, row) for (name, one), row in zip(few, rows, strict=True)
+                    ]
+                )
+        return entries
+
     async def _bytes(self, scope: Scope, one: StoredInstance) -> AsyncIterator[bytes]:
         body: Body = await self._retrieve.instance_bytes(scope, one, None)
         async for chunk in body.chunks:
             yield chunk
 
 
-def _entries(stored: Sequence[StoredInstance], models: Sequence[bytes]) -> list[Entry]:
-    """One for each instance, in order; names say nothing of the patient (F-17)."""
-    entries: list[Entry] = []
-    series = groupby(zip(stored, models, strict=True), key=lambda pair: pair[0].identity.series)
+def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
+    """One for each instance, in order; they say nothing of the patient (F-17)."""
+    series = groupby(stored, key=lambda one: one.identity.series)
     for number, (_, group) in enumerate(series):
-        for count, (one, row) in enumerate(group):
-            name = ("DICOM", f"SE{number:06d}", f"IM{count:06d}")
-            syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
-            entries.append(Entry(name, one.identity, syntax, listed(orjson.loads(row.replace(b"\0", b"")))))
-    return entries
+        for count, _ in enumerate(group):
+            yield "DICOM", f"SE{number:06d}", f"IM{count:06d}"
+
+
+def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
+    syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
+    return Entry(name, one.identity, syntax, listed(orjson.loads(row.replace(b"\0", b""))))
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

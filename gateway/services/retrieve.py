@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import cast
 
 import orjson
 
 from gateway.dicom.filemeta import file_meta
-from gateway.dicom.frames import WINDOW, each_span, is_video, realigned, runs, stored_length, swap, swap_width
+from gateway.dicom.frames import WINDOW, each_span, is_video, runs, stored_length, swap, swap_width
 from gateway.dicom.layout import BulkValue, PixelLayout
 from gateway.dicom.recode import TEXT, ToUtf8, charset_at
 from gateway.dicom.rewrite import Rewriter
-from gateway.errors import CodecError, NotFound
+from gateway.errors import NotFound
 from gateway.index.base import Described, Index, Scope, StoredInstance
 from gateway.model import (
     DEFLATED_EXPLICIT_VR_LE,
@@ -25,12 +22,12 @@ from gateway.model import (
     FrameNumber,
     ResourcePath,
     Span,
+    VersionId,
 )
-from gateway.render.codecs import decodable, decode_frame, native_frame_length, native_length
+from gateway.render.codecs import decodable, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.services.body import (
     MADE_FIRST_AT_MOST,
-    Begun,
     Body,
     all_made,
     coalesced,
@@ -41,9 +38,11 @@ from gateway.services.body import (
 )
 from gateway.services.counters import Counters
 from gateway.services.deflate import deflated
+from gateway.services.framing import Frames, begun, decoded, is_upright, numbered, one_by_one, upright
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import InFlight
 from gateway.services.layouts import Layouts, Located
+from gateway.services.metadata import Metadata
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
 from gateway.services.transcode import NEVER_SENT, Instead, Transcode, unpadded
@@ -55,50 +54,12 @@ VIDEO_TYPE = "video/*"
 PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 DECODED_AT_MOST = 64 << 20
-METADATA_AT_MOST = 64 << 20
 # Instances of a short answer.
 LOOKED_AT = 16
 # Longer text is streamed, its length not known before the end.
 RECODED_AT_ONCE = 4 << 20
 # Frames whose lengths are told before the first is sent, and that may be made before that.
 COUNTED_AT_MOST = 1000
-# Metadata that is read and answered at once; beyond that it is read in pages of such a size, as it is sent.
-METADATA_AT_ONCE = 8 << 20
-PAGE_BYTES, PAGE_PACKED = 4 << 20, 1 << 20
-# JSON, the answer made of it, and what it is compressed to.
-PAGE_WEIGHT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """Frames of one instance, a body for each, in order; each is to be read before the next is taken.
-
-    `sizes` are their lengths where these are known, and there are not too many. `bodies` is to be closed.
-    """
-
-    transfer_syntax: str
-    sizes: Sequence[int] | None
-    bodies: AsyncGenerator[Body, None]
-
-    async def one(self) -> Body:
-        """The first and only one, which closes the rest when it is closed."""
-        body = await anext(self.bodies)
-        return Body(body.content_type, body.transfer_syntax, body.length, _Last(body.chunks, self.bodies))
-
-
-class _Last(Begun[bytes]):
-    """Chunks that let go of what they came from."""
-
-    def __init__(self, chunks: AsyncGenerator[bytes, None], bodies: AsyncGenerator[Body, None]) -> None:
-        self._chunks = chunks
-        self._bodies = bodies
-
-    async def asend(self, value: None) -> bytes:
-        return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        await self._chunks.aclose()
-        await self._bodies.aclose()
 
 
 class Retrieve:
@@ -128,7 +89,7 @@ class Retrieve:
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._layouts = Layouts(index, freshness)
         self._decoded: StudyCache[bytes] = freshness.watch(StudyCache(DECODED_AT_MOST))
-        self._metadata: StudyCache[Described] = freshness.watch(StudyCache(METADATA_AT_MOST))
+        self._metadata = Metadata(index, freshness, self.inflight)
 
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
         """Changes whenever what is under `path` does. Raises NotFound, Gone."""
@@ -141,52 +102,19 @@ class Retrieve:
             return await self._index.instances(scope, path)
 
     async def described(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
-        """The metadata below a path with the fingerprint of just these, whatever `version_set` was a moment ago.
+        """See `Metadata.described`. Raises NotFound, Gone."""
+        return await self._metadata.described(scope, path, version_set)
 
-        Long ones come without rows: `pages` has them. Raises NotFound, Gone.
-        """
-        with measured("index"):
-            known = version_set or await self._index.version_set(scope, path)
-            cached = self._metadata.get((scope.fingerprint, path, known))
-            if cached is None:
-                cached = await self._index.described(scope, path, METADATA_AT_ONCE)
-                if cached.rows is not None:
-                    key = (scope.fingerprint, path, cached.version_set)
-                    weight = sum(map(len, cached.rows)) + 256 * len(cached.rows)
-                    self._metadata.put(key, cached, study=path.study, weight=weight)
-        return cached
-
-    async def pages(self, scope: Scope, described: Described) -> AsyncGenerator[list[bytes], None]:
-        """Its rows, a few at a time: the next are read when these are done with. Raises Busy, NotFound."""
-        left, sizes = list(reversed(described.versions)), list(reversed(described.sizes))
-        within = False
-        while left:
-            count, packed = 0, 0
-            while count < len(left) and (not count or packed + sizes[-1 - count] <= PAGE_PACKED):
-                packed += sizes[-1 - count]
-                count += 1
-            held = await self.inflight.take(PAGE_WEIGHT * max(PAGE_BYTES, packed), within=within)
-            within = True
-            try:
-                with measured("index"):
-                    rows = await self._index.bodies(scope, left[: -count - 1 : -1], PAGE_BYTES)
-                yield rows
-            finally:
-                held.release()
-            del left[-len(rows) :], sizes[-len(rows) :]
+    def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
+        """See `Metadata.pages`."""
+        return self._metadata.pages(scope, versions)
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         """DICOM JSON objects in default order, a NUL byte where the base URL goes: of one instance, or a few.
 
         Raises NotFound, Gone.
         """
-        return await self.rows(scope, await self.described(scope, path))
-
-    async def rows(self, scope: Scope, described: Described) -> list[bytes]:
-        """All of its rows, in memory."""
-        if described.rows is not None:
-            return list(described.rows)
-        return [row async for page in self.pages(scope, described) for row in page]
+        return await self._metadata.rows(scope, await self.described(scope, path))
 
     async def of(self, scope: Scope, stored: StoredInstance) -> Located:
         """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed."""
@@ -247,7 +175,7 @@ class Retrieve:
                 yield await self._stored_frame(located, pixels, run[0], syntax)
                 continue
             for number, data in zip(run, await self._objects.run(located, pixels, run), strict=True):
-                data = _upright(located, pixels, number, data)
+                data = upright(located, pixels, number, data)
                 yield Body(OCTETS, syntax, len(data), only(data))
             await asyncio.sleep(0)  # what is at hand does not wait, and there may be thousands of runs
 
@@ -255,7 +183,7 @@ class Retrieve:
         self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str
     ) -> Body:
         length = stored_length(pixels, number)
-        if not _is_upright(located, pixels):
+        if not is_upright(located, pixels):
             return Body(OCTETS, syntax, length, await primed(self._native_frame(located, pixels, number)))
         chunks = self._objects.fragments(located, each_span(pixels, number))
         return Body(OCTETS, syntax, length, await primed(chunks))
@@ -265,7 +193,7 @@ class Retrieve:
     ) -> AsyncGenerator[bytes, None]:
         held = await self.inflight.take(native_frame_length(pixels), (located.stored.version, number))
         try:
-            yield _upright(located, pixels, number, *await self._objects.run(located, pixels, [number]))
+            yield upright(located, pixels, number, *await self._objects.run(located, pixels, [number]))
         finally:
             held.release()
 
@@ -358,12 +286,12 @@ class Retrieve:
         """Likewise of frames that follow one another: short ones, or a single one. Raises CodecError, StoreError."""
         if not pixels.encapsulated:
             found = await self._objects.run(located, pixels, run)
-            return [_upright(located, pixels, n, data) for n, data in zip(run, found, strict=True)]
+            return [upright(located, pixels, n, data) for n, data in zip(run, found, strict=True)]
         if len(run) == 1:
             return [await self.decoded_frame(located, pixels, run[0])]
         with measured("decode"):
             codestreams = await self._objects.run(located, pixels, run)
-            return await self._pool.run(_decoded, codestreams, pixels, located.layout.transfer_syntax, run[0])
+            return await self._pool.run(decoded, codestreams, pixels, located.layout.transfer_syntax, run[0])
 
     async def decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         """Native bytes of an encapsulated frame; who asks for the same at once shares one job."""
@@ -378,7 +306,7 @@ class Retrieve:
     async def _decode(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         codestream = await self._objects.codestream(located, pixels, number)
         syntax = located.layout.transfer_syntax
-        (frame,) = await self._pool.run(_decoded, [codestream], pixels, syntax, number)
+        (frame,) = await self._pool.run(decoded, [codestream], pixels, syntax, number)
         return frame
 
     # -- instances --------------------------------------------------------------------------------------
@@ -496,6 +424,10 @@ class Retrieve:
             )
         return (OCTETS if value.vr in TEXT else value.content_type or OCTETS), None
 
+    def pixel_length(self, pixels: PixelLayout) -> int:
+        """Bytes of the pixel data where all of it is made native; of what has no frames, as it is stored."""
+        return native_length(pixels) if pixels.frames else pixels.length
+
     async def value(self, scope: Scope, located: Located, bulk_path: str) -> Body:
         """`bulk` of an instance that was looked up before. Raises NotFound, CodecError, StoreError."""
         pixels = located.layout.pixels
@@ -541,62 +473,8 @@ class Retrieve:
             chunks = coalesced(self._objects.fragments(located, spans))
             return Body(media, syntax, sum(pixels.lengths), await primed(chunks))
         frames = await self.frames(located, numbered(pixels), target=EXPLICIT_VR_LE)
-        chunks = coalesced(unpadded(_one_by_one(frames.bodies), pixels))
+        chunks = coalesced(unpadded(one_by_one(frames.bodies), pixels))
         return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), await primed(chunks))
-
-
-def numbered(pixels: PixelLayout) -> Sequence[FrameNumber]:
-    """All frames; there may be millions."""
-    return cast(Sequence[FrameNumber], range(1, pixels.frames + 1))
-
-
-async def begun(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[Body, None]:
-    """Pull the first now, while a failure can still become a status code; where there is none, nothing."""
-    try:
-        return Begun(await anext(bodies), bodies)
-    except StopAsyncIteration:
-        return bodies
-    except BaseException:
-        await bodies.aclose()
-        raise
-
-
-async def _one_by_one(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[bytes, None]:
-    """The chunks of all bodies."""
-    async with aclosing(bodies):
-        async for body in bodies:
-            async with aclosing(body.chunks):
-                async for chunk in body.chunks:
-                    yield chunk
-
-
-def _is_upright(located: Located, pixels: PixelLayout) -> bool:
-    """Whether a frame is stored as it is sent."""
-    return pixels.encapsulated or not (pixels.bits_allocated == 1 or located.layout.big_endian)
-
-
-def _upright(located: Located, pixels: PixelLayout, number: FrameNumber, data: bytes) -> bytes:
-    """A frame as it is sent: single bits from the first of a byte on, bytes in little endian order."""
-    if _is_upright(located, pixels):
-        return data
-    if pixels.bits_allocated == 1:
-        return realigned(data, pixels, number)
-    return swap(data, swap_width(pixels.vr, pixels.bits_allocated))
-
-
-def _decoded(
-    codestreams: Sequence[bytes], pixels: PixelLayout, transfer_syntax: str, first: FrameNumber
-) -> list[bytes]:
-    """Native bytes of frames that follow one another. Raises CodecError naming the frame."""
-    found: list[bytes] = []
-    for number, codestream in enumerate(codestreams, first):
-        frame = decode_frame(codestream, pixels, transfer_syntax)
-        if len(frame.data) != native_frame_length(pixels):
-            raise CodecError(
-                f"frame {number} decodes to {len(frame.data)} bytes, not what its attributes say"
-            )
-        found.append(frame.data)
-    return found
 
 
 async def _swapped(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:

@@ -31,8 +31,8 @@ from gateway.model import (
     VersionId,
 )
 from gateway.services.body import Body
+from gateway.services.framing import Frames
 from gateway.services.outcomes import Outcome
-from gateway.services.retrieve import Frames
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"
@@ -141,7 +141,7 @@ class MemoryRetrieve:
         return self.rows
 
     async def described(self, scope: Scope, path: ResourcePath, version_set: str) -> Described:
-        return Described(version_set, [], [], self.rows)
+        return Described(version_set, [], self.rows)
 
     async def of(self, scope: Scope, one: StoredInstance) -> Any:
         return await self.locate(scope, one.identity.path)
