@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import groupby, islice
+from typing import TypeAlias, TypeVar
 
 import orjson
-from stream_zip import ZIP_64, async_stream_zip
+from stream_zip import ZIP_64, Method, stream_zip
 
 from gateway.dicom.dicomdir import Entry, dicomdir, listed
 from gateway.index.base import Scope, StoredInstance
@@ -18,8 +21,13 @@ from gateway.render.pool import CodecPool
 from gateway.services.body import Body
 from gateway.services.retrieve import Retrieve
 
+T = TypeVar("T")
+AsyncMember: TypeAlias = tuple[str, datetime, int, Method, AsyncIterator[bytes]]
+
 FILE_SET = "DICOM"
 CHUNK = 1 << 18
+# Archives that are worked on at the same moment.
+AT_ONCE = 2
 _REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 README = (
     "This is a DICOM file-set (PS3.10). The file DICOMDIR lists what is in it;\r\n"
@@ -33,6 +41,8 @@ class Archive:
     def __init__(self, retrieve: Retrieve, pool: CodecPool) -> None:
         self._retrieve = retrieve
         self._pool = pool
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="zip")
 
     async def zipped(
         self, scope: Scope, stored: Sequence[StoredInstance], uid: str
@@ -42,20 +52,46 @@ class Archive:
         directory = await self._pool.run(dicomdir, entries, FILE_SET, uid)
         modified = datetime.fromtimestamp(max(one.received for one in stored) / 1e6, UTC)
 
-        async def members() -> AsyncIterator[tuple[str, datetime, int, object, AsyncIterator[bytes]]]:
+        async def members() -> AsyncGenerator[AsyncMember, None]:
             yield "README.TXT", modified, 0o644, ZIP_64, _once(README.encode())
             yield "DICOMDIR", modified, 0o644, ZIP_64, _once(directory)
             for entry, one in zip(entries, stored, strict=True):
                 name = "/".join(entry.file_id)
                 yield name, modified, 0o644, ZIP_64, self._bytes(scope, one)
 
-        # Stored, not compressed: pixel data hardly gives way, and a viewer waits for it.
-        async for chunk in async_stream_zip(
-            members(),  # type: ignore[arg-type]
+        async with aclosing(self._packed(members())) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _packed(self, members: AsyncGenerator[AsyncMember, None]) -> AsyncGenerator[bytes, None]:
+        """The archive, piece by piece. Threads of our own: those of everybody read what goes in."""
+        loop = asyncio.get_running_loop()
+        pieces = stream_zip(
+            ((*about, _waited(body, loop)) for *about, body in _waited(members, loop)),  # type: ignore[misc]
             chunk_size=CHUNK,
+            # Stored, not compressed: pixel data hardly gives way, and a viewer waits for it.
             get_compressobj=lambda: zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS),
-        ):
-            yield chunk
+        )
+        steps = iter(pieces)
+        try:
+            while True:
+                # Many archives take turns, so that all else does not wait for each of them.
+                async with self._turns:
+                    step = loop.run_in_executor(self._threads, next, steps, None)
+                    try:
+                        piece = await asyncio.shield(step)
+                    except asyncio.CancelledError:
+                        await asyncio.wait([step])  # it is within what is closed below
+                        raise
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            await members.aclose()
+
+    def close(self) -> None:
+        """Let go of threads; what is under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _entries(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[Entry]:
         """What the directory says of each instance that was listed, read in pages."""
@@ -88,6 +124,19 @@ def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
 def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
     syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
     return Entry(name, one.identity, syntax, listed(orjson.loads(row.replace(b"\0", b""))))
+
+
+def _waited(things: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
+    """For a thread: what an async iterator has, each waited for."""
+
+    async def step() -> tuple[T] | None:
+        try:
+            return (await anext(things),)
+        except StopAsyncIteration:
+            return None
+
+    while (found := asyncio.run_coroutine_threadsafe(step(), loop).result()) is not None:
+        yield found[0]
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
