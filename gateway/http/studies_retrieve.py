@@ -208,12 +208,18 @@ class StudiesRetrieve:
         located = await self._services.retrieve.locate(request.scope, path)
         offers = self._bulk_offers(located, where)
         failure: GatewayError | None = None
-        for offer in accept.rank(offers):
+        ranked = accept.rank(offers)
+        for offer in ranked:
             try:
                 return await self._bulk_as(request, located, where, offer)
             except (NotAcceptable, CodecError) as error:  # the next best may do
                 failure = failure or error
-        raise failure or not_acceptable(offers)
+        if failure is None:
+            raise not_acceptable(offers)
+        others = [str(offer) for offer in offers if offer not in ranked]
+        raise NotAcceptable(
+            failure.detail, available=others, uid=located.stored.identity.instance
+        ) from failure
 
     def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
         retrieve = self._services.retrieve
