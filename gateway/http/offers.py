@@ -57,11 +57,12 @@ def ranked_instances(
 
 
 def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
-    """Of one bulk data value: octets, and for an encapsulated document or a video its own type as well."""
-    video = content_type.startswith("video/")
-    offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=video)]
-    if video and transfer_syntax is not None:
-        offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
+    """Of one bulk data value: octets, and for an encapsulated document, a video or an icon its own type as well."""
+    coded = content_type.endswith("/*")
+    offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=coded)]
+    if coded and transfer_syntax is not None:
+        if compressed_type(transfer_syntax) != OCTETS:
+            offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
     elif content_type != OCTETS:
         offers.append(Offer(content_type, True, stored=True))
     return _and_single(offers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,7 +70,7 @@ class StudiesBulk:
         values: list[Value] = []
         for one in stored:
             located = await self._services.retrieve.of(request.scope, one)
-            values += self._values(located, accept, pixels_only=what == "pixeldata")
+            values += await self._values(located, accept, pixels_only=what == "pixeldata")
         if not values:
             raise NotFound(
                 f"there is no {'pixel' if what == 'pixeldata' else 'bulk'} data below this resource"
@@ -90,23 +90,25 @@ class StudiesBulk:
         media = chosen[0].ranked[0].media
         return await multipart(206 if missing else 200, headers, parts, boundary_of(tag), media)
 
-    def _values(self, located: Located, accept: Accept, *, pixels_only: bool) -> Iterator[Value]:
+    async def _values(self, located: Located, accept: Accept, *, pixels_only: bool) -> list[Value]:
+        values: list[Value] = []
         layout = located.layout
         pixels = layout.pixels
         own = f"{pixels.tag:08X}" if pixels is not None else ""
         if not pixels_only:
             for where, value in layout.bulk.items():
                 if where != own:
-                    offers = value_offers(self._services.retrieve.kind(located, where), None)
-                    yield _value(located, where, offers, accept, value.length)
+                    offers = value_offers(await self._services.retrieve.kind(located, where), None)
+                    values.append(_value(located, where, offers, accept, value.length))
         if pixels is not None:
             size = self._services.retrieve.pixel_length(pixels)
-            yield _value(located, own, self._pixel_offers(located, pixels, own), accept, size)
+            values.append(_value(located, own, await self._pixel_offers(located, pixels, own), accept, size))
+        return values
 
-    def _pixel_offers(self, located: Located, pixels: PixelLayout, own: str) -> list[Offer]:
+    async def _pixel_offers(self, located: Located, pixels: PixelLayout, own: str) -> list[Offer]:
         retrieve = self._services.retrieve
         if not pixels.frames:
-            return value_offers(retrieve.kind(located, own), None)
+            return value_offers(await retrieve.kind(located, own), None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
         frames = frame_offers(syntax, single=False, targets=retrieve.targets(located))
         decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)

@@ -206,7 +206,7 @@ class StudiesRetrieve:
         where = bulk_path(request.path_params["path"])
         accept = request.accept
         located = await self._services.retrieve.locate(request.scope, path)
-        offers = self._bulk_offers(located, where)
+        offers = await self._bulk_offers(located, where)
         failure: GatewayError | None = None
         ranked = accept.rank(offers)
         for offer in ranked:
@@ -221,9 +221,9 @@ class StudiesRetrieve:
             failure.detail, available=others, uid=located.stored.identity.instance
         ) from failure
 
-    def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
+    async def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
         retrieve = self._services.retrieve
-        kind, pixels = retrieve.kind(located, where), located.layout.pixels
+        kind, pixels = await retrieve.kind(located, where), located.layout.pixels
         if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
             return value_offers(kind, None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None

@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator, Sequence
 import orjson
 
 from gateway.dicom.filemeta import file_meta
+from gateway.dicom.fragments import Unwrapped
 from gateway.dicom.frames import WINDOW, each_span, is_video, runs, stored_length, swap, swap_width
 from gateway.dicom.layout import BulkValue, PixelLayout
+from gateway.dicom.nested import PIXELS
 from gateway.dicom.recode import TEXT, ToUtf8, charset_at
 from gateway.dicom.rewrite import Rewriter
 from gateway.errors import NotFound
@@ -50,7 +52,7 @@ from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
 # Which of them, the transfer syntax tells.
-VIDEO_TYPE = "video/*"
+VIDEO_TYPE, CODED_TYPE = "video/*", "image/*"
 PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 DECODED_AT_MOST = 64 << 20
@@ -409,8 +411,8 @@ class Retrieve:
         """
         return await self.value(scope, await self.locate(scope, path), bulk_path)
 
-    def kind(self, located: Located, bulk_path: str) -> tuple[str, str | None]:
-        """The media type and transfer syntax that `value` gives, told before anything is read. Raises NotFound."""
+    async def kind(self, located: Located, bulk_path: str) -> tuple[str, str | None]:
+        """The media type and transfer syntax that `value` gives, told before it is read. Raises NotFound."""
         pixels = located.layout.pixels
         if pixels is not None and bulk_path == f"{pixels.tag:08X}":
             if not pixels.encapsulated or not pixels.problem:
@@ -422,7 +424,17 @@ class Retrieve:
             raise NotFound(
                 f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata"
             )
+        if await self._is_fragments(located, bulk_path, value):
+            return CODED_TYPE, located.layout.transfer_syntax
         return (OCTETS if value.vr in TEXT else value.content_type or OCTETS), None
+
+    async def _is_fragments(self, located: Located, bulk_path: str, value: BulkValue) -> bool:
+        """Whether it is encapsulated pixel data within a sequence, as icons are: its header says no length."""
+        if "/" not in bulk_path or not bulk_path.endswith(f"/{PIXELS:08X}"):
+            return False
+        if located.layout.transfer_syntax in UNCOMPRESSED:
+            return False
+        return await self._objects.whole(located, Span(value.offset - 4, value.offset)) == b"\xff" * 4
 
     def pixel_length(self, pixels: PixelLayout) -> int:
         """Bytes of the pixel data where all of it is made native; of what has no frames, as it is stored."""
@@ -433,8 +445,12 @@ class Retrieve:
         pixels = located.layout.pixels
         if pixels is not None and bulk_path == f"{pixels.tag:08X}":
             return await self._pixel_value(located, pixels)
-        self.kind(located, bulk_path)
+        media, syntax = await self.kind(located, bulk_path)
         value = located.layout.bulk[bulk_path]
+        if media == CODED_TYPE:
+            span = Span(value.offset, value.offset + value.length)
+            chunks = coalesced(mapped(self._objects.span(located, span), Unwrapped()))
+            return Body(media, syntax, None, await primed(chunks))
         if value.vr in TEXT:
             return await self._text_value(scope, located, bulk_path, value)
         return await self._bulk_value(located, value)

@@ -21,6 +21,7 @@ from gateway.dicom.deidentify.codestreams import cleaned
 from gateway.dicom.frames import WINDOW, BitJoin, runs
 from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
 from gateway.dicom.layout import PixelLayout
+from gateway.dicom.nested import PIXELS, Native, native_within
 from gateway.dicom.rewrite import header
 from gateway.errors import CodecError, NotAcceptable
 from gateway.model import (
@@ -32,7 +33,7 @@ from gateway.model import (
     Identity,
 )
 from gateway.render import encoders, targets
-from gateway.render.codecs import decodable, native_frame_length, native_length
+from gateway.render.codecs import decodable, decode_frame, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.services.body import MADE_FIRST_AT_MOST, Body, all_made, joined, mapped, only
 from gateway.services.counters import Counters
@@ -54,6 +55,7 @@ AHEAD = 2
 # Frames that are made before anything is sent, however short they are.
 FIRST_AT_MOST = 1000
 
+_NESTED = f"/{PIXELS:08X}"
 _ITEM = struct.Struct("<HHI").pack
 _DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
 
@@ -294,6 +296,9 @@ class Transcode:
         source = _source(located, pixels)
         identity = instead.identity if instead else located.stored.identity
         head = instead.head if instead else await self._objects.before_pixels(located, pixels)
+        if source != target and any(path.endswith(_NESTED) for path in located.layout.bulk):
+            # Fragments are of the transfer syntax of the whole: nothing else may be within (PS3.5 A.4).
+            head = await self._pool.run(native_within, head, source, partial(_icon, source))
         if source == target:
             return edited_head(head, identity, target, {})
         edits = replacing(targets.header_changes(pixels, source, target))
@@ -304,6 +309,15 @@ class Transcode:
             identity, steps = derived(identity, located.stored.version, target, loss)
             edits |= steps
         return edited_head(head, identity, target, edits)
+
+
+def _icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> Native:
+    """An image within a sequence, decoded. Raises CodecError."""
+    frames = [decode_frame(one, pixels, source).data for one in codestreams]
+    if any(len(frame) != native_frame_length(pixels) for frame in frames):
+        raise CodecError("an icon decodes to other bytes than its attributes say")
+    data = b"".join(frames)
+    return Native(data, targets.header_changes(pixels, source, EXPLICIT_VR_LE))
 
 
 @lru_cache(maxsize=100)

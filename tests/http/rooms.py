@@ -178,7 +178,7 @@ class MemoryRetrieve:
 
         return Frames("", [7] * len(numbers), bodies())
 
-    def kind(self, located: Any, bulk_path: str) -> tuple[str, str | None]:
+    async def kind(self, located: Any, bulk_path: str) -> tuple[str, str | None]:
         return self.bulk_type, None
 
     async def value(self, scope: Scope, located: Any, bulk_path: str) -> Body:
