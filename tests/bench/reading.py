@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-from gateway.render import encoders, targets
+from gateway.render import encoders
 from pydicom.encaps import encapsulate
 from tests import build
 from tests.live import LiveServer, multipart, serving
@@ -113,7 +114,7 @@ def compressed(count: int, edge: int) -> bytes:
     made = []
     for level in range(count):
         data = np.full((edge, edge), level * 100, "<u2").tobytes()
-        made.append(encoders.encode_frame(data, layout_of(ds), J2K))
+        made.append(encoders.encode_frame(data, replace(layout_of(ds), encapsulated=False), J2K))
     ds.PixelData = encapsulate(made)
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = True
