@@ -152,6 +152,7 @@ class Gateway:
         await self.freshness.close()
         await self.retrieve.close()
         self.rendered.close()
+        self.archive.close()
         self.pool.close()
         await self.index.close()
         await self.store.close()

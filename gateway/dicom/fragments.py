@@ -118,3 +118,33 @@ class FragmentScanner:
     def _finish(self) -> None:
         self.done = True
         self.end = self._at
+
+
+class Unwrapped:
+    """Push translator: the value of encapsulated pixel data → its fragments one behind another, without item headers
+    and Basic Offset Table, as frames are sent (PS3.5 A.4).
+    """
+
+    def __init__(self) -> None:
+        self._scanner = FragmentScanner(0)
+        self._at = 0
+        self._seen = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        scanner, out = self._scanner, []
+        scanner.feed(chunk)
+        end = self._at + len(chunk)
+        while self._seen < len(scanner.starts):
+            start = scanner.starts[self._seen]
+            stop = start + scanner.lengths[self._seen]
+            out.append(chunk[max(start - self._at, 0) : stop - self._at])
+            if stop > end:
+                break
+            self._seen += 1
+        self._at = end
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """Raises Truncated."""
+        self._scanner.close()
+        return b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.dicom.fragments import FragmentScanner
@@ -13,6 +13,13 @@ from gateway.dicom.layout import PixelLayout
 from gateway.model import FrameNumber, Span
 
 VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
+
+# Bytes that are read at once for what is short, and what may lie between: item headers, a few empty fragments.
+WINDOW = 256 << 10
+GAP = 64
+IN_A_WINDOW = 4096
+# Frames that are worked on at once where they are short.
+IN_A_RUN = 512
 
 # How a frame's codestream begins: JPEG and JPEG-LS, JPEG 2000, its JP2 box, JPEG XL bare and boxed.
 _STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
@@ -149,16 +156,74 @@ def frame_spans(pixels: PixelLayout, number: FrameNumber) -> list[Span]:
 
     A native 1-bit frame may begin and end within a byte: `realigned` mends that.
     """
+    return list(each_span(pixels, number))
+
+
+def each_span(pixels: PixelLayout, number: FrameNumber) -> Iterator[Span]:
+    """`frame_spans`, one at a time: a frame may have millions of fragments."""
     index = number - 1
     if not 0 <= index < pixels.frames:
         raise IndexError(number)
     if not pixels.encapsulated:
         begin, end = index * pixels.frame_bits, (index + 1) * pixels.frame_bits
-        return [Span(pixels.offset + begin // 8, pixels.offset + (end + 7) // 8)]
+        return iter([Span(pixels.offset + begin // 8, pixels.offset + (end + 7) // 8)])
+    first, stop = _fragments_of(pixels, index)
+    return (Span(pixels.starts[i], pixels.starts[i] + pixels.lengths[i]) for i in range(first, stop))
+
+
+def stored_length(pixels: PixelLayout, number: FrameNumber) -> int:
+    """The bytes of a frame as it is stored: an encapsulated one without item headers, a native one whole."""
+    if not pixels.encapsulated:
+        return (pixels.frame_bits + 7) // 8
+    first, stop = _fragments_of(pixels, number - 1)
+    return sum(pixels.lengths[first:stop])
+
+
+def _fragments_of(pixels: PixelLayout, index: int) -> tuple[int, int]:
     stop = pixels.first[index + 1] if index + 1 < pixels.frames else len(pixels.starts)
-    return [
-        Span(pixels.starts[i], pixels.starts[i] + pixels.lengths[i]) for i in range(pixels.first[index], stop)
-    ]
+    return pixels.first[index], stop
+
+
+def windows(spans: Iterable[Span]) -> Iterator[tuple[Span, list[Span]]]:
+    """Short spans that lie close together as one window each; what is long stays alone."""
+    held: list[Span] = []
+    for span in spans:
+        near = held and 0 <= span.start - held[-1].stop <= GAP and span.stop - held[0].start <= WINDOW
+        if held and not (near and len(held) < IN_A_WINDOW):
+            yield Span(held[0].start, held[-1].stop), held
+            held = []
+        held.append(span)
+    if held:
+        yield Span(held[0].start, held[-1].stop), held
+
+
+def runs(pixels: PixelLayout, numbers: Sequence[FrameNumber], each: int) -> Iterator[list[FrameNumber]]:
+    """Frames that follow one another and are short, together; `each` is what one takes in memory besides.
+
+    What has to be done for each frame alone is so done a few thousand times, not a million.
+    """
+    held: list[FrameNumber] = []
+    start = 0
+    for number in numbers:
+        first, last = _outside(pixels, number)
+        long = each * (len(held) + 1) > WINDOW or last - start > WINDOW or len(held) == IN_A_RUN
+        if held and (long or number != held[-1] + 1):
+            yield held
+            held = []
+        if not held:
+            start = first
+        held.append(number)
+    if held:
+        yield held
+
+
+def _outside(pixels: PixelLayout, number: FrameNumber) -> tuple[int, int]:
+    """Where the first byte of a frame lies, and where it ends; between them may be item headers."""
+    if not pixels.encapsulated:
+        spans = frame_spans(pixels, number)
+        return spans[0].start, spans[0].stop
+    first, stop = _fragments_of(pixels, number - 1)
+    return pixels.starts[first], pixels.starts[stop - 1] + pixels.lengths[stop - 1]
 
 
 def realigned(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
@@ -188,20 +253,6 @@ class BitJoin:
 
     def finish(self) -> bytes:
         return self._rest.to_bytes(1, "little") if self._held else b""
-
-
-def plan(pixels: PixelLayout, numbers: Sequence[FrameNumber]) -> list[tuple[Span, list[FrameNumber]]]:
-    """Native frames that lie side by side as one read each; each span covers its frames whole."""
-    reads: list[tuple[Span, list[FrameNumber]]] = []
-    for number in numbers:
-        spans = frame_spans(pixels, number)
-        whole = Span(spans[0].start, spans[-1].stop)
-        if reads and reads[-1][0].stop == whole.start and not pixels.encapsulated:
-            last, frames = reads[-1]
-            reads[-1] = (Span(last.start, whole.stop), [*frames, number])
-        else:
-            reads.append((whole, [number]))
-    return reads
 
 
 def swap_width(vr: str, bits_allocated: int) -> int:

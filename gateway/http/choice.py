@@ -106,4 +106,4 @@ class Choice:
         return instance_offers(syntax, single=self._single, targets=targets, native=native)
 
     async def _located(self, stored: StoredInstance) -> Located:
-        return await self._retrieve.locate(self._request.scope, stored.identity.path)
+        return await self._retrieve.of(self._request.scope, stored)

@@ -35,7 +35,7 @@ async def documents(
         body = b"".join((b"[", b",".join(rows).replace(b"\0", base), b"]"))
         return await encoded_response(request, 200, {**headers, "content-type": JSON}, body)
     written = await asyncio.to_thread(
-        lambda: [recoded_xml(_xml(row.replace(b"\0", base)), charset) for row in rows]
+        lambda: [recoded_xml(xml_row(row.replace(b"\0", base)), charset) for row in rows]
     )
     media = text_type(offer, charset)
     if not offer.multipart:
@@ -58,7 +58,8 @@ async def encoded_response(request: Request, status: int, headers: dict[str, str
     return Response(status, headers, [body])
 
 
-def _xml(row: bytes) -> bytes:
+def xml_row(row: bytes) -> bytes:
+    """One DICOM JSON object as a Native DICOM Model document."""
     from gateway.dicom.nativexml import to_xml
 
     return to_xml(orjson.loads(row))
@@ -66,7 +67,7 @@ def _xml(row: bytes) -> bytes:
 
 def xml_of(dataset: dict[str, dict[str, object]]) -> bytes:
     """One data set as a Native DICOM Model document."""
-    return _xml(orjson.dumps(dataset))
+    return xml_row(orjson.dumps(dataset))
 
 
 async def _once(document: bytes) -> AsyncGenerator[bytes, None]:

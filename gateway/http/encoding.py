@@ -5,9 +5,11 @@ again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import zstandard
-from isal import igzip
+from isal import igzip, isal_zlib
 
 # Below this a coding costs more than it saves; above the second one it leaves the event loop.
 WORTH_IT = 1400
@@ -61,3 +63,28 @@ def _gzip(body: bytes) -> bytes:
 
 def _zstd(body: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=1).compress(body)
+
+
+async def streamed(chunks: AsyncGenerator[bytes, None], coding: str) -> AsyncGenerator[bytes, None]:
+    """A body whose length is not known, coded as it streams by, off the event loop."""
+    coder = _Gzip() if coding == "gzip" else zstandard.ZstdCompressor(level=1).compressobj()
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if made := await asyncio.to_thread(coder.compress, chunk):
+                yield made
+    yield await asyncio.to_thread(coder.flush)
+
+
+class _Gzip:
+    """One member, whose header says nothing of the time."""
+
+    def __init__(self) -> None:
+        self._coder = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)
+
+    def compress(self, data: bytes) -> bytes:
+        made: bytes = self._coder.compress(data)
+        return made
+
+    def flush(self) -> bytes:
+        made: bytes = self._coder.flush()
+        return made

@@ -57,14 +57,31 @@ def ranked_instances(
 
 
 def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
-    """Of one bulk data value: octets, and for an encapsulated document or a video its own type as well."""
-    video = content_type.startswith("video/")
-    offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=video)]
-    if video and transfer_syntax is not None:
-        offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
+    """Of one bulk data value: octets, and for an encapsulated document, a video or an icon its own type as well."""
+    coded = content_type.endswith("/*")
+    offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=coded)]
+    if coded and transfer_syntax is not None:
+        if compressed_type(transfer_syntax) != OCTETS:
+            offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
     elif content_type != OCTETS:
         offers.append(Offer(content_type, True, stored=True))
     return _and_single(offers)
+
+
+def value_offers(
+    kind: tuple[str, str | None], frames: list[Offer] | None, *, decodable: bool = True
+) -> list[Offer]:
+    """Of one bulk data value; `frames` are the offers of its frames where it is pixel data that has any.
+
+    All native frames one after another come first (R-B-5), where they can be had, then a part for each (8.7.3.3).
+    """
+    offers = bulk_offers(*kind) if decodable else []
+    return offers + [offer for offer in frames or () if not is_octets(offer)]
+
+
+def is_octets(offer: Offer) -> bool:
+    """Whether it stands for the value as a whole, and not for a frame."""
+    return offer.media == OCTETS and offer.transfer_syntax == EXPLICIT_VR_LE
 
 
 def _and_single(offers: list[Offer]) -> list[Offer]:

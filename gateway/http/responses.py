@@ -28,6 +28,10 @@ WATCH_AFTER = 1 << 20
 # Chunks up to this size are joined with what goes before: copying them is cheaper than another write.
 JOIN_BELOW = 16 << 10
 
+# Longer chunks are written in pieces, each once the one before is out: what a slow client has not taken lies in memory
+# twice, here and in the socket's buffer.
+PIECE = 512 << 10
+
 
 @dataclass
 class Response:
@@ -156,7 +160,7 @@ class MultipartResponse(Response):
         writer = _Writer(receive, send)
         try:
             for index, part in enumerate(self.parts):
-                begun = await _begun(part) if part.size is None else ()
+                begun = await part_begun(part) if part.size is None else ()
                 head = replace(part.head, length=len(begun[0])) if len(begun) == 1 else part.head
                 writer.hold(encode_head(self.boundary, head, first=index == 0))
                 for chunk in begun:
@@ -178,7 +182,7 @@ class MultipartResponse(Response):
             await part.chunks.aclose()
 
 
-async def _begun(part: Part) -> list[bytes]:
+async def part_begun(part: Part) -> list[bytes]:
     """The first two chunks; only one where it is all, as of a frame, so that its length can be said."""
     begun: list[bytes] = []
     async for chunk in part.chunks:
@@ -216,10 +220,21 @@ class _Writer:
         if held and len(chunk) > JOIN_BELOW:
             await self._send({"type": "http.response.body", "body": held, "more_body": True})
             held = b""
+        if len(chunk) > PIECE:
+            return await self._in_pieces(chunk)
         await self._send(
             {"type": "http.response.body", "body": held + chunk if held else chunk, "more_body": True}
         )
         self._sent += len(chunk)
+        return True
+
+    async def _in_pieces(self, chunk: bytes) -> bool:
+        for start in range(0, len(chunk), PIECE):
+            if self._watch is not None and self._watch.done():
+                return False
+            piece = chunk[start : start + PIECE]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            self._sent += len(piece)
         return True
 
     async def end(self, last: bytes) -> None:

@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.dicom.multipart import boundary_of
 from gateway.errors import CodecError, GatewayError, NotAcceptable, NotFound
-from gateway.http.accept import Offer, not_acceptable
+from gateway.http.accept import Accept, Offer, not_acceptable
 from gateway.http.caching import caching, not_modified
 from gateway.http.conditional import entity_tag
-from gateway.http.offers import bulk_offers, frame_offers
+from gateway.http.multiparts import multipart
+from gateway.http.offers import frame_offers, is_octets, value_offers
 from gateway.http.paths import resource_path
 from gateway.http.request import Request
-from gateway.http.responses import MultipartResponse, Part, Response
-from gateway.model import FrameNumber
+from gateway.http.responses import Part, Response
+from gateway.model import EXPLICIT_VR_LE
+from gateway.services.body import MADE_FIRST_AT_MOST
+from gateway.services.framing import numbered
 from gateway.services.transcode import ENCODER
 
 if TYPE_CHECKING:
+    from gateway.dicom.layout import PixelLayout
     from gateway.http.routes import Services
-    from gateway.services.body import Body
+    from gateway.index.base import StoredInstance
+    from gateway.services.framing import Frames
     from gateway.services.layouts import Located
 
-OCTETS = "application/octet-stream"
+# Values of a short answer.
+OPENED_AT_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value by reference of one instance; `frames` where it is Pixel Data that has any."""
+    """One value by reference of one instance. `ranked` are the representations that it is wanted in, best first."""
 
-    located: Located
+    stored: StoredInstance
     where: str
-    content_type: str
-    frames: int = 0
+    offers: tuple[Offer, ...]
+    ranked: tuple[Offer, ...]
+    size: int
 
     @property
     def location(self) -> str:
         """The BulkDataURI of the metadata, without the base (C-MP-6)."""
-        stored = self.located.stored
-        return f"{stored.identity.path.url()}/bulkdata/{self.where}?v={stored.version}"
+        return f"{self.stored.identity.path.url()}/bulkdata/{self.where}?v={self.stored.version}"
 
 
 class StudiesBulk:
@@ -59,112 +65,131 @@ class StudiesBulk:
 
     async def _answer(self, request: Request, what: str) -> Response:
         path = resource_path(request.path_params)
-        _ = request.accept
+        accept = request.accept
         stored = await self._services.retrieve.instances(request.scope, path)
         values: list[Value] = []
         for one in stored:
-            located = await self._services.retrieve.locate(request.scope, one.identity.path)
-            values += _values(located, pixels_only=what == "pixeldata")
+            located = await self._services.retrieve.of(request.scope, one)
+            values += await self._values(located, accept, pixels_only=what == "pixeldata")
         if not values:
             raise NotFound(
                 f"there is no {'pixel' if what == 'pixeldata' else 'bulk'} data below this resource"
             )
-        chosen = [(value, offer) for value in values if (offer := self._choose(request, value)) is not None]
+        chosen = [value for value in values if value.ranked]
         if not chosen:
-            raise not_acceptable([offer for value in values[:20] for offer in self._offers(value)])
-        seen = [(value.located.stored.version, value.where, str(offer)) for value, offer in chosen]
+            raise not_acceptable([offer for value in values[:20] for offer in value.offers])
+        seen = [(value.stored.version, value.where, str(value.ranked[0])) for value in chosen]
         tag = entity_tag(request.scope.fingerprint, request.base, what, ENCODER, seen)
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
-        parts, failed = await _first_opened([p for v, o in chosen for p in self._parts(request, v, o)])
+        parts, failed = await self._opened(request, chosen)
         missing = len(values) - len(chosen) + failed
         if missing:
             headers["warning"] = f"299 {request.base}: {missing} values cannot be sent as was asked"
-        return MultipartResponse(
-            *(206 if missing else 200, headers),
-            parts=parts,
-            boundary=boundary_of(tag),
-            part_type=chosen[0][1].media,
-        )
+        media = chosen[0].ranked[0].media
+        return await multipart(206 if missing else 200, headers, parts, boundary_of(tag), media)
 
-    def _choose(self, request: Request, value: Value) -> Offer | None:
-        ranked = request.accept.rank(self._offers(value))
-        return ranked[0] if ranked else None
+    async def _values(self, located: Located, accept: Accept, *, pixels_only: bool) -> list[Value]:
+        values: list[Value] = []
+        layout = located.layout
+        pixels = layout.pixels
+        own = f"{pixels.tag:08X}" if pixels is not None else ""
+        if not pixels_only:
+            for where, value in layout.bulk.items():
+                if where != own:
+                    offers = value_offers(await self._services.retrieve.kind(located, where), None)
+                    values.append(_value(located, where, offers, accept, value.length))
+        if pixels is not None:
+            size = self._services.retrieve.pixel_length(pixels)
+            values.append(_value(located, own, await self._pixel_offers(located, pixels, own), accept, size))
+        return values
 
-    def _offers(self, value: Value) -> list[Offer]:
-        """Always parts: there may be several values (R-MT-1)."""
-        if not value.frames:
-            offers = bulk_offers(value.content_type, None)
-        else:
-            layout = value.located.layout
-            pixels = layout.pixels
-            assert pixels is not None
-            syntax = layout.transfer_syntax if pixels.encapsulated else None
-            targets = self._services.retrieve.targets(value.located)
-            offers = frame_offers(syntax, single=False, targets=targets)
-        return [offer for offer in offers if offer.multipart]
+    async def _pixel_offers(self, located: Located, pixels: PixelLayout, own: str) -> list[Offer]:
+        retrieve = self._services.retrieve
+        if not pixels.frames:
+            return value_offers(await retrieve.kind(located, own), None)
+        syntax = located.layout.transfer_syntax if pixels.encapsulated else None
+        frames = frame_offers(syntax, single=False, targets=retrieve.targets(located))
+        decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
+        return [offer for offer in frames if decodable or not is_octets(offer)]
 
-    def _parts(self, request: Request, value: Value, offer: Offer) -> Iterator[Part]:
-        """One part; compressed Pixel Data is one for each frame (8.7.3.3)."""
-        location = request.base + value.location
-        if not value.frames or offer.media == OCTETS:
-            yield Part(offer.content_type, self._value(request, value), None, location)
-            return
-        target = None if offer.stored else offer.transfer_syntax
-        for number in range(1, value.frames + 1):
-            chunks = self._frame(value, FrameNumber(number), target)
-            yield Part(offer.content_type, chunks, None, location)
+    async def _opened(
+        self, request: Request, chosen: Sequence[Value]
+    ) -> tuple[AsyncGenerator[Part, None], int]:
+        """The parts, from the first value that can be begun on, and how many before it could not: a failure is still
+        a status then. All values of a short answer are begun on. Raises CodecError, NotAcceptable where none can be.
+        """
+        short = len(chosen) <= OPENED_AT_MOST and sum(value.size for value in chosen) <= MADE_FIRST_AT_MOST
+        failure: GatewayError | None = None
+        opened: list[AsyncGenerator[Part, None]] = []
+        failed = 0
+        for index, value in enumerate(chosen):
+            try:
+                opened.append(await self._begun(request, value))
+            except (CodecError, NotAcceptable) as error:
+                failure, failed = failure or error, failed + 1
+                continue
+            if not short:
+                return self._parts(request, opened, chosen[index + 1 :]), failed
+        if not opened:
+            raise failure or NotFound("there is nothing to send")
+        return self._parts(request, opened, ()), failed
 
-    async def _value(self, request: Request, value: Value) -> AsyncGenerator[bytes, None]:
-        path = value.located.stored.identity.path
-        body = await self._services.retrieve.bulk(request.scope, path, value.where)
-        async for chunk in _chunks(body):
-            yield chunk
-
-    async def _frame(
-        self, value: Value, number: FrameNumber, target: str | None
-    ) -> AsyncGenerator[bytes, None]:
-        (body,) = await self._services.retrieve.frames(value.located, [number], target=target)
-        async for chunk in _chunks(body):
-            yield chunk
-
-
-def _values(located: Located, *, pixels_only: bool) -> Iterator[Value]:
-    layout = located.layout
-    pixels = layout.pixels
-    own = f"{pixels.tag:08X}" if pixels is not None else ""
-    if not pixels_only:
-        for where, value in layout.bulk.items():
-            if where != own:
-                yield Value(located, where, value.content_type or OCTETS)
-    if pixels is not None:
-        frames = pixels.frames if not pixels.problem else 0
-        yield Value(located, own, OCTETS, frames if pixels.encapsulated or frames else 0)
-
-
-async def _chunks(body: Body) -> AsyncGenerator[bytes, None]:
-    async with aclosing(body.chunks):
-        async for chunk in body.chunks:
-            yield chunk
-
-
-async def _first_opened(parts: Sequence[Part]) -> tuple[list[Part], int]:
-    """From the first part that can be begun on, and how many before it could not: a failure is still a status."""
-    failure: GatewayError | None = None
-    for index, part in enumerate(parts):
+    async def _parts(
+        self, request: Request, opened: list[AsyncGenerator[Part, None]], rest: Sequence[Value]
+    ) -> AsyncGenerator[Part, None]:
+        """Where one of the `rest` cannot be had in any way, the answer ends: its status has said that it can."""
         try:
-            first = await anext(part.chunks, b"")
-        except (CodecError, NotAcceptable) as error:
-            failure = failure or error
-            continue
-        return [replace(part, chunks=_with(first, part.chunks)), *parts[index + 1 :]], index
-    raise failure or NotFound("there is nothing to send")
+            for parts in opened:
+                async for part in parts:
+                    yield part
+        finally:
+            for parts in opened:
+                await parts.aclose()
+        for value in rest:
+            async with aclosing(await self._begun(request, value)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _begun(self, request: Request, value: Value) -> AsyncGenerator[Part, None]:
+        """In the best representation that it can be had in. Raises CodecError, NotAcceptable where in none."""
+        failure: GatewayError | None = None
+        for offer in value.ranked:
+            try:
+                return await self._as(request, value, offer)
+            except (CodecError, NotAcceptable) as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
+    async def _as(self, request: Request, value: Value, offer: Offer) -> AsyncGenerator[Part, None]:
+        """One part; compressed Pixel Data is one for each frame (8.7.3.3)."""
+        retrieve = self._services.retrieve
+        located = await retrieve.of(request.scope, value.stored)
+        pixels = located.layout.pixels
+        location = request.base + value.location
+        own = pixels is not None and value.where == f"{pixels.tag:08X}"
+        if pixels is None or not own or not pixels.frames or is_octets(offer):
+            body = await retrieve.value(request.scope, located, value.where)
+            return _only(Part(offer.content_type, body.chunks, body.length, location))
+        target = None if offer.stored else offer.transfer_syntax
+        frames = await retrieve.frames(located, numbered(pixels), target=target)
+        return _each(frames, offer, location)
 
 
-async def _with(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        if first:
-            yield first
-        async for chunk in rest:
-            yield chunk
+def _value(located: Located, where: str, offers: list[Offer], accept: Accept, size: int) -> Value:
+    """Always in parts: there may be several values (R-MT-1)."""
+    parts = tuple(offer for offer in offers if offer.multipart)
+    return Value(located.stored, where, parts, tuple(accept.rank(parts)), size)
+
+
+async def _only(part: Part) -> AsyncGenerator[Part, None]:
+    async with aclosing(part.chunks):
+        yield part
+
+
+async def _each(frames: Frames, offer: Offer, location: str) -> AsyncGenerator[Part, None]:
+    async with aclosing(frames.bodies):
+        async for body in frames.bodies:
+            yield Part(offer.content_type, body.chunks, body.length, location)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from gateway.dicom.multipart import boundary_of
+from gateway.dicom.multipart import PartHead, boundary_of, content_length
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.http.accept import Offer, json_offers, not_acceptable
 from gateway.http.caching import caching, not_modified
@@ -14,19 +14,23 @@ from gateway.http.choice import Choice
 from gateway.http.conditional import entity_tag
 from gateway.http.documents import documents
 from gateway.http.encoding import choose_coding
-from gateway.http.offers import REWRITTEN, bulk_offers, frame_offers, ranked_frames
+from gateway.http.multiparts import multipart
+from gateway.http.offers import REWRITTEN, frame_offers, is_octets, ranked_frames, value_offers
+from gateway.http.paged import paged
 from gateway.http.paths import bulk_path, frame_list, resource_path
 from gateway.http.request import Request
-from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
+from gateway.http.responses import MultipartResponse, Part, Response
 from gateway.http.single import single
 from gateway.http.zipped import is_wanted, zipped
-from gateway.model import FrameNumber, Level, ResourcePath
+from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
+from gateway.services.framing import numbered
 from gateway.services.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.http.routes import Services
     from gateway.index.base import StoredInstance
     from gateway.services.body import Body
+    from gateway.services.framing import Frames
     from gateway.services.layouts import Located
 
 
@@ -45,13 +49,21 @@ class StudiesRetrieve:
         charset = request.charset(offer)
         versions = await self._services.retrieve.version_set(request.scope, path)
         coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
-        tag = _tag(request, versions, "metadata", path.url(), str(offer), charset, coding, request.bulk_base)
-        headers = caching(request, tag, versions)
+        about = ("metadata", path.url(), str(offer), charset, coding, request.bulk_base)
+        headers = caching(request, _tag(request, versions, *about), versions)
         if unchanged := not_modified(request, headers):
             return unchanged
-        rows = await self._services.retrieve.metadata(request.scope, path)
+        described = await self._services.retrieve.described(request.scope, path, versions)
+        if described.version_set != versions:
+            # Something was committed since: the tag is that of what is sent.
+            versions = described.version_set
+            headers = caching(request, _tag(request, versions, *about), versions)
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
-        return await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
+        tag = headers["etag"]
+        if described.rows is None:
+            pages = self._services.retrieve.pages(request.scope, described.versions)
+            return await paged(request, offer, pages, headers, charset, coding)
+        return await documents(request, offer, described.rows, tag, headers, charset, request.bulk_base)
 
     # -- instances --------------------------------------------------------------------------------------
 
@@ -166,68 +178,91 @@ class StudiesRetrieve:
         if unchanged := not_modified(request, headers):
             return unchanged
         target = None if offer.stored else offer.transfer_syntax
-        bodies = await self._services.retrieve.frames(located, numbers, target=target)
+        frames = await self._services.retrieve.frames(located, numbers, target=target)
         base = f"{request.base}{path.url()}/frames/"
         if not offer.multipart:
             headers["content-location"] = f"{base}{numbers[0]}"
-            return single(request, bodies[0], offer.content_type, headers)
-        parts = [
-            Part(offer.content_type, body.chunks, body.length, f"{base}{number}")
-            for body, number in zip(bodies, numbers, strict=True)
-        ]
-        return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
+            return single(request, await frames.one(), offer.content_type, headers)
+        boundary = boundary_of(tag)
+        size = None
+        if frames.sizes is not None:
+            heads = (
+                PartHead(offer.content_type, s, f"{base}{n}")
+                for s, n in zip(frames.sizes, numbers, strict=True)
+            )
+            size = content_length(boundary, zip(heads, frames.sizes, strict=True))
+        parts = _frame_parts(frames, numbers, offer, base)
+        return await multipart(200, headers, parts, boundary, offer.media, size)
 
     # -- bulk data --------------------------------------------------------------------------------------
 
     async def bulk(self, request: Request) -> Response:
-        """The value that a BulkDataURI stands for (10.4.3.3.5)."""
+        """The value that a BulkDataURI stands for (10.4.3.3.5).
+
+        Pixel Data is decoded, or, a part for each frame, compressed (8.7.3.3): what cannot be decoded is still to be
+        had as it is stored.
+        """
         path = resource_path(request.path_params)
         where = bulk_path(request.path_params["path"])
         accept = request.accept
         located = await self._services.retrieve.locate(request.scope, path)
-        body = await self._services.retrieve.bulk(request.scope, path, where)
-        offers = bulk_offers(body.content_type, body.transfer_syntax)
-        try:
-            if ranked := accept.rank(offers):
-                return _bulk_response(request, located, where, body, ranked[0])
-        except BaseException:
-            await body.chunks.aclose()
-            raise
-        await body.chunks.aclose()
-        return await self._compressed(request, located, where, offers)
-
-    async def _compressed(
-        self, request: Request, located: Located, where: str, offers: list[Offer]
-    ) -> Response:
-        """Pixel Data as compressed bulk data, a part for each frame (8.7.3.3). Raises NotAcceptable."""
-        pixels = located.layout.pixels
-        if pixels is None or where != f"{pixels.tag:08X}" or pixels.problem:
+        offers = await self._bulk_offers(located, where)
+        failure: GatewayError | None = None
+        ranked = accept.rank(offers)
+        for offer in ranked:
+            try:
+                return await self._bulk_as(request, located, where, offer)
+            except (NotAcceptable, CodecError) as error:  # the next best may do
+                failure = failure or error
+        if failure is None:
             raise not_acceptable(offers)
+        others = [str(offer) for offer in offers if offer not in ranked]
+        raise NotAcceptable(
+            failure.detail, available=others, uid=located.stored.identity.instance
+        ) from failure
+
+    async def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
+        retrieve = self._services.retrieve
+        kind, pixels = await retrieve.kind(located, where), located.layout.pixels
+        if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
+            return value_offers(kind, None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        targets = self._services.retrieve.targets(located)
-        offers = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
-        numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
-        return await self._frames_as(request, located, numbers, request.accept.choose(offers))
+        targets = retrieve.targets(located)
+        frames = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
+        decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
+        return value_offers(kind, frames, decodable=decodable)
+
+    async def _bulk_as(self, request: Request, located: Located, where: str, offer: Offer) -> Response:
+        pixels = located.layout.pixels
+        if pixels is not None and where == f"{pixels.tag:08X}" and pixels.frames and not is_octets(offer):
+            return await self._frames_as(request, located, numbered(pixels), offer)
+        path: ResourcePath = located.stored.identity.path
+        tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
+        headers = caching(request, tag, located.stored.version)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.retrieve.value(request.scope, located, where)
+        version = request.version
+        location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
+        if not offer.multipart:
+            headers["content-location"] = location
+            return single(request, body, offer.content_type, headers)
+        part = Part(offer.content_type, body.chunks, body.length, location)
+        return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
+
+
+async def _frame_parts(
+    frames: Frames, numbers: Sequence[FrameNumber], offer: Offer, base: str
+) -> AsyncGenerator[Part, None]:
+    async with aclosing(frames.bodies):
+        turn = iter(numbers)
+        async for body in frames.bodies:
+            yield Part(offer.content_type, body.chunks, body.length, f"{base}{next(turn)}")
 
 
 def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:
     """Whether its bytes go out as they are."""
     return offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
-
-
-def _bulk_response(request: Request, located: Located, where: str, body: Body, offer: Offer) -> Response:
-    path: ResourcePath = located.stored.identity.path
-    tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
-    headers = caching(request, tag, located.stored.version)
-    if not_modified(request, headers) is not None:
-        return StreamResponse(304, headers, chunks=body.chunks)  # closes what was opened
-    version = request.version
-    location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
-    if not offer.multipart:
-        headers["content-location"] = location
-        return single(request, body, offer.content_type, headers)
-    part = Part(offer.content_type, body.chunks, body.length, location)
-    return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
 
 
 def _tag(request: Request, *parts: object) -> str:

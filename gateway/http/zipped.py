@@ -50,4 +50,4 @@ async def zipped(services: Services, request: Request, path: ResourcePath) -> Re
         "content-location": request.base + path.url(),
         "content-disposition": f'attachment; filename="{name}.zip"',
     }
-    return StreamResponse(200, headers, chunks=services.archive.zipped(request.scope, path, stored, uid))
+    return StreamResponse(200, headers, chunks=services.archive.zipped(request.scope, stored, uid))

@@ -153,6 +153,19 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """The metadata below a path as one moment had it: what is deleted or replaced meanwhile stays readable by version.
+
+    `version_set` is the fingerprint of just these `versions`, in default order. `rows` are the metadata themselves,
+    None where they are long altogether.
+    """
+
+    version_set: str
+    versions: Sequence[VersionId]
+    rows: Sequence[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Answer to a search: ready DICOM JSON objects (a NUL byte where the base URL goes), in order.
 
@@ -320,6 +333,21 @@ class Index(Protocol):
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         """`NewVersion.metadata` of every current version under `path`, in the order of `instances`."""
+
+    async def described(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+        """What `metadata` gives, read in one snapshot with its fingerprint; without rows where they have more than
+        `at_once` bytes. Raises NotFound, Gone.
+        """
+
+    async def bodies(self, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
+        """`NewVersion.metadata` of the first of these versions, current or not: one, and more while they have no
+        more than `at_once` bytes together. Raises NotFound where the first was reclaimed.
+        """
+
+    async def layouts_of(
+        self, scope: Scope, versions: Sequence[VersionId]
+    ) -> dict[VersionId, InstanceLayout]:
+        """By version, current or not; those that were reclaimed are left out."""
 
     async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
         """The series of a study in default order. Raises NotFound, Gone."""

@@ -16,6 +16,7 @@ from gateway.index.base import (
     Change,
     Conflicting,
     Deleted,
+    Described,
     ExtraKey,
     KeyFailure,
     NewVersion,
@@ -154,6 +155,17 @@ class SqlIndex(ABC):
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         return await self._query(lambda db: reading.metadata(db, scope, path))
+
+    async def described(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+        return await self._query(lambda db: reading.described(db, scope, path, at_once))
+
+    async def bodies(self, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
+        return await self._glance(lambda db: reading.bodies(db, scope, versions, at_once))
+
+    async def layouts_of(
+        self, scope: Scope, versions: Sequence[VersionId]
+    ) -> dict[VersionId, InstanceLayout]:
+        return await self._glance(lambda db: reading.layouts_of(db, scope, versions))
 
     async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
         return await self._query(lambda db: reading.series_of(db, scope, study))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import zstandard
 
@@ -10,7 +12,7 @@ from gateway.dicom import layoutbytes
 from gateway.dicom.layout import InstanceLayout
 from gateway.errors import Gone, NotFound
 from gateway.index import rows
-from gateway.index.base import Conflicting, Scope, StoredInstance
+from gateway.index.base import Conflicting, Described, Scope, StoredInstance
 from gateway.index.changelog import identity_of, locator_of
 from gateway.index.connection import Connection, Row
 from gateway.index.scoping import Cut, cut_of, visible
@@ -107,6 +109,71 @@ async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[byt
     inflate = zstandard.ZstdDecompressor().decompress
     more = "JOIN instance_metadata m ON m.version = v.id"
     return [inflate(row["body"]) for row in await _rows(db, scope, path, "v.id, m.body", more)]
+
+
+async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+    """What is there, its fingerprint, and all metadata where that is no more than `at_once` bytes.
+
+    Raises NotFound, Gone.
+    """
+    more = "JOIN instance_metadata m ON m.version = v.id"
+    found = await _rows(db, scope, path, "v.id, LENGTH(m.body) AS size", more)
+    versions = [VersionId(row["id"]) for row in found]
+    mark = 0
+    for version in versions:
+        mark ^= rows.version_mark(version)
+    kept: list[bytes] | None = None
+    if sum(int(row["size"]) for row in found) <= at_once:
+        packed = await _packed(db, scope, versions)
+        if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
+            inflate = zstandard.ZstdDecompressor().decompress
+            kept = [inflate(packed[version]) for version in versions]
+    return Described(f"{mark:032x}", versions, kept)
+
+
+async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
+    """Metadata of the first of these versions, as many as `at_once` bytes hold, at least one. Raises NotFound."""
+    sizes = await db.fetch(
+        f"SELECT m.version, LENGTH(m.body) AS size FROM instance_metadata m WHERE {db.dialect.among('m.version')}",
+        db.dialect.listed(versions),
+    )
+    size = {row["version"]: int(row["size"]) for row in sizes}
+    # What is dense hardly shrinks: no more is fetched than would fit.
+    totals = accumulate(size.get(version, 0) for version in versions)
+    packed = await _packed(db, scope, versions[: max(1, bisect_right(list(totals), at_once))])
+    inflate = zstandard.ZstdDecompressor().decompress
+    found: list[bytes] = []
+    for version in versions:
+        body = packed.get(version)
+        if body is None and not found:
+            raise NotFound(f"version {version} is not kept any more")
+        at_once -= 0 if body is None else zstandard.frame_content_size(body)
+        if body is None or (found and at_once < 0):
+            break
+        found.append(inflate(body))
+    return found
+
+
+async def _packed(db: Connection, scope: Scope, versions: Sequence[VersionId]) -> dict[VersionId, bytes]:
+    """Metadata as it is kept, by version, whatever became of the version."""
+    sql = (
+        "SELECT m.version, m.body FROM instance_metadata m JOIN version v ON v.id = m.version "
+        f"WHERE v.partition = ? AND {db.dialect.among('m.version')}"
+    )
+    found = await db.fetch(sql, scope.partition, db.dialect.listed(versions))
+    return {VersionId(row["version"]): row["body"] for row in found}
+
+
+async def layouts_of(
+    db: Connection, scope: Scope, versions: Sequence[VersionId]
+) -> dict[VersionId, InstanceLayout]:
+    """By version, whatever became of it; what was reclaimed has none."""
+    sql = (
+        "SELECT l.version, l.layout FROM instance_layout l JOIN version v ON v.id = l.version "
+        f"WHERE v.partition = ? AND {db.dialect.among('l.version')}"
+    )
+    found = await db.fetch(sql, scope.partition, db.dialect.listed(versions))
+    return {VersionId(row["version"]): layoutbytes.decode(row["layout"]) for row in found}
 
 
 async def series_of(db: Connection, scope: Scope, study: ResourcePath) -> list[ResourcePath]:

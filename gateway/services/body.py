@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # A span above this is streamed, however warm: copying it at once would hold up the event loop.
 NOW_AT_MOST = 4 << 20
+# Chunks are joined until they are as long.
+JOINED = 64 << 10
 # An answer is made of so many native bytes, or fewer, before its status line: what fails is a status then.
 MADE_FIRST_AT_MOST = 4 << 20
 
@@ -33,18 +35,18 @@ class Body:
     chunks: AsyncGenerator[bytes, None]
 
 
-class _Primed(AsyncGenerator[bytes, None]):
-    """A generator whose first chunk was pulled; closing it closes what it came from, begun or not."""
+class Begun(AsyncGenerator[T, None]):
+    """A generator whose first item was pulled; closing it closes what it came from, begun or not."""
 
-    def __init__(self, first: bytes, chunks: AsyncGenerator[bytes, None]) -> None:
-        self._first: bytes | None = first
+    def __init__(self, first: T, chunks: AsyncGenerator[T, None]) -> None:
+        self._first: T | None = first
         self._chunks = chunks
 
-    async def asend(self, value: None) -> bytes:
+    async def asend(self, value: None) -> T:
         first, self._first = self._first, None
         return await anext(self._chunks) if first is None else first
 
-    async def athrow(self, *error: Any) -> bytes:
+    async def athrow(self, *error: Any) -> T:
         return await self._chunks.athrow(*error)
 
     async def aclose(self) -> None:
@@ -54,10 +56,32 @@ class _Primed(AsyncGenerator[bytes, None]):
 async def primed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Pull the first chunk now, while a failure can still become a status code."""
     try:
-        return _Primed(await anext(chunks, b""), chunks)
+        return Begun(await anext(chunks, b""), chunks)
     except BaseException:
         await chunks.aclose()
         raise
+
+
+async def coalesced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Small chunks joined: each costs a write."""
+    held: list[bytes] = []
+    size = 0
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if size + len(chunk) < JOINED:
+                held.append(chunk)
+                size += len(chunk)
+                continue
+            # A large one goes as it is, uncopied.
+            if held and len(chunk) >= JOINED:
+                yield b"".join(held)
+                yield chunk
+                held, size = [], 0
+            else:
+                yield b"".join((*held, chunk))
+                held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 async def all_made(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -88,11 +112,13 @@ async def joined(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[byt
             await part.aclose()
 
 
-async def read_span(store: ObjectStore, key: str, span: Span) -> AsyncGenerator[bytes, None]:
-    """The bytes of a span: at once where the page cache has them, else streamed."""
-    now = store.read_now(key, span) if len(span) <= NOW_AT_MOST else None
-    if now is not None:
-        yield now
+async def read_span(
+    store: ObjectStore, key: str, span: Span, *, now: bool = True
+) -> AsyncGenerator[bytes, None]:
+    """The bytes of a span: at once where the page cache has them and `now` allows it, else streamed."""
+    found = store.read_now(key, span) if now and len(span) <= NOW_AT_MOST else None
+    if found is not None:
+        yield found
         return
     with measured("store"):
         opened = store.read(key, span)

@@ -8,13 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.dicom.layout import InstanceLayout
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Gone
 from gateway.index.base import Index, Scope, StoredInstance
 from gateway.model import ResourcePath
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.timing import measured
 
-LAYOUTS_AT_MOST = 20_000
+# Bytes; a layout of a million fragments has 24 MB.
+LAYOUTS_AT_MOST = 48 << 20
+# What a layout takes in memory besides its tables, about.
+LAYOUT_WEIGHT, BULK_WEIGHT = 2048, 256
 # A page of neighbours costs what ten single look-ups do.
 AHEAD = 128
 SERIES_REMEMBERED = 1000
@@ -31,6 +34,13 @@ class Located:
     def native(self) -> bool:
         """Whether the pixel data, if any, is not encapsulated."""
         return self.layout.pixels is None or not self.layout.pixels.encapsulated
+
+
+def weight_of(layout: InstanceLayout) -> int:
+    """The bytes that a layout takes in memory, about."""
+    pixels = layout.pixels
+    tables = (pixels.starts, pixels.lengths, pixels.first) if pixels is not None else ()
+    return LAYOUT_WEIGHT + BULK_WEIGHT * len(layout.bulk) + sum(len(t) * t.itemsize for t in tables)
 
 
 class Layouts:
@@ -56,6 +66,25 @@ class Layouts:
             self._read_ahead(scope, path)
         return found
 
+    async def of(self, scope: Scope, stored: StoredInstance) -> Located:
+        """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed."""
+        path = stored.identity.path
+        found = self._cache.get((scope.fingerprint, path))
+        # A version never changes: however old the entry, it is right.
+        if found is None or found.stored.version != stored.version:
+            found = self._cache.get(stored.version)
+        if found is not None:
+            return found
+        with measured("index"):
+            layout = (await self._index.layouts_of(scope, [stored.version])).get(stored.version)
+        if layout is None:
+            uid = stored.identity.instance
+            raise Gone(f"instance {uid} was deleted, and its bytes given up", uid=uid)
+        found = Located(stored, layout)
+        self._cache.put(stored.version, found, study=path.study, weight=weight_of(layout))
+        self._read_ahead(scope, path)
+        return found
+
     async def close(self) -> None:
         """Wait for what is being read ahead."""
         if self._ahead:
@@ -64,7 +93,8 @@ class Layouts:
     def _keep(self, scope: Scope, found: Located, generation: int) -> None:
         if generation == self._freshness.generation:
             path = found.stored.identity.path
-            self._cache.put((scope.fingerprint, path), found, study=path.study)
+            weight = weight_of(found.layout)
+            self._cache.put((scope.fingerprint, path), found, study=path.study, weight=weight)
 
     def _read_ahead(self, scope: Scope, path: ResourcePath) -> None:
         series = (scope.fingerprint, path.study, path.series)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 
 from gateway.dicom.filemeta import file_meta
-from gateway.dicom.frames import frame_spans
+from gateway.dicom.frames import each_span, frame_spans, windows
 from gateway.dicom.layout import PixelLayout
 from gateway.dicom.rewrite import Rewriter
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, Span
-from gateway.services.body import mapped, read_span, read_whole
+from gateway.services.body import NOW_AT_MOST, mapped, read_span, read_whole
 from gateway.services.inflate import Inflated
+from gateway.services.inflight import InFlight
 from gateway.services.layouts import Located
 from gateway.store.base import ObjectStore
 
@@ -18,14 +21,41 @@ from gateway.store.base import ObjectStore
 class ObjectBytes:
     """Reads the stored object, or what a deflated data set was inflated to."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, inflight: InFlight | None = None) -> None:
         self._store = store
+        self._inflight = inflight or InFlight()
         self._inflated = Inflated(store)
 
     async def span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
+        """Bytes by the offsets of the layout."""
         key, base = await self._key(located)
-        async for chunk in read_span(self._store, key, Span(base + span.start, base + span.stop)):
-            yield chunk
+        where = Span(base + span.start, base + span.stop)
+        async with aclosing(self.stored(key, where)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def stored(self, key: str, span: Span) -> AsyncGenerator[bytes, None]:
+        """Bytes of an object: at once where there is room for them, else in the pieces that the store gives."""
+        held = self._inflight.attempt(min(len(span), NOW_AT_MOST))
+        try:
+            async with aclosing(read_span(self._store, key, span, now=held is not None)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            if held is not None:
+                held.release()
+
+    async def fragments(self, located: Located, spans: Iterable[Span]) -> AsyncGenerator[bytes, None]:
+        """The bytes of these spans, one after another: short ones that lie close together are one read."""
+        for window, inside in windows(spans):
+            if len(inside) == 1:
+                async with aclosing(self.span(located, window)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                continue
+            data = await self.whole(located, window)
+            yield b"".join([data[s.start - window.start : s.stop - window.start] for s in inside])
+            await asyncio.sleep(0)  # there may be millions
 
     async def whole(self, located: Located, span: Span) -> bytes:
         """In memory: for frames and headers, never for whole objects."""
@@ -41,7 +71,17 @@ class ObjectBytes:
 
     async def codestream(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         """An encapsulated frame, its fragments joined."""
-        return b"".join([await self.whole(located, span) for span in frame_spans(pixels, number)])
+        async with aclosing(self.fragments(located, each_span(pixels, number))) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    async def run(self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber]) -> list[bytes]:
+        """Frames that follow one another, as they are stored, by one read. For few bytes only."""
+        first, last = frame_spans(pixels, numbers[0])[0], frame_spans(pixels, numbers[-1])[-1]
+        data = await self.whole(located, Span(first.start, last.stop))
+        return [
+            b"".join([data[s.start - first.start : s.stop - first.start] for s in each_span(pixels, number)])
+            for number in numbers
+        ]
 
     async def before_pixels(self, located: Located, pixels: PixelLayout) -> bytes:
         """The elements before Pixel Data in Explicit VR Little Endian, without group 0002. Raises DicomError."""

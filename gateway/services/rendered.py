@@ -144,7 +144,7 @@ class Rendered:
         native = await self._retrieve.native_frame(subject.located, pixels, shot.number)
         profile = None
         if asked.profile and pixels.encapsulated:
-            (body,) = await self._retrieve.frames(subject.located, [shot.number])
+            body = await self._retrieve.frame(subject.located, shot.number)
             profile = icc.in_codestream(b"".join([chunk async for chunk in body.chunks]))
         return native, attributes, profile
 

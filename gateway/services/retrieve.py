@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
-from functools import partial
 
 import orjson
 
 from gateway.dicom.filemeta import file_meta
-from gateway.dicom.frames import frame_spans, is_video, realigned, swap, swap_width
+from gateway.dicom.fragments import Unwrapped
+from gateway.dicom.frames import WINDOW, each_span, is_video, runs, stored_length, swap, swap_width
 from gateway.dicom.layout import BulkValue, PixelLayout
+from gateway.dicom.nested import PIXELS
 from gateway.dicom.recode import TEXT, ToUtf8, charset_at
 from gateway.dicom.rewrite import Rewriter
-from gateway.errors import CodecError, NotFound
-from gateway.index.base import Index, Scope, StoredInstance
+from gateway.errors import NotFound
+from gateway.index.base import Described, Index, Scope, StoredInstance
 from gateway.model import (
     DEFLATED_EXPLICIT_VR_LE,
     EXPLICIT_VR_BE,
@@ -23,14 +24,27 @@ from gateway.model import (
     FrameNumber,
     ResourcePath,
     Span,
+    VersionId,
 )
-from gateway.render.codecs import decodable, decode_frame, native_frame_length, native_length
+from gateway.render.codecs import decodable, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.body import MADE_FIRST_AT_MOST, Body, all_made, joined, mapped, only, primed, read_span
+from gateway.services.body import (
+    MADE_FIRST_AT_MOST,
+    Body,
+    all_made,
+    coalesced,
+    joined,
+    mapped,
+    only,
+    primed,
+)
 from gateway.services.counters import Counters
 from gateway.services.deflate import deflated
+from gateway.services.framing import Frames, begun, decoded, is_upright, numbered, one_by_one, upright
 from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.inflight import InFlight
 from gateway.services.layouts import Layouts, Located
+from gateway.services.metadata import Metadata
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
 from gateway.services.transcode import NEVER_SENT, Instead, Transcode, unpadded
@@ -38,15 +52,16 @@ from gateway.store.base import ObjectStore
 
 OCTETS = "application/octet-stream"
 # Which of them, the transfer syntax tells.
-VIDEO_TYPE = "video/*"
+VIDEO_TYPE, CODED_TYPE = "video/*", "image/*"
 PART10 = "application/dicom"
 UNCOMPRESSED = frozenset({EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 DECODED_AT_MOST = 64 << 20
-METADATA_AT_MOST = 64 << 20
 # Instances of a short answer.
 LOOKED_AT = 16
 # Longer text is streamed, its length not known before the end.
 RECODED_AT_ONCE = 4 << 20
+# Frames whose lengths are told before the first is sent, and that may be made before that.
+COUNTED_AT_MOST = 1000
 
 
 class Retrieve:
@@ -61,21 +76,22 @@ class Retrieve:
         counters: Counters | None = None,
         *,
         verify: bool = True,
+        inflight: InFlight | None = None,
     ) -> None:
-        self._store = store
+        self.inflight = inflight or InFlight()
         self._index = index
         self._freshness = freshness
         self._pool = pool
         self._counters = counters or Counters()
         self._verify = verify
-        self._objects = ObjectBytes(store)
+        self._objects = ObjectBytes(store, self.inflight)
         self._transcode = Transcode(
-            self._objects, self.native_frame, freshness, pool, self._counters, verify=verify
+            *(self._objects, self.native_run, freshness, pool, self._counters, self.inflight), verify=verify
         )
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._layouts = Layouts(index, freshness)
         self._decoded: StudyCache[bytes] = freshness.watch(StudyCache(DECODED_AT_MOST))
-        self._metadata: StudyCache[list[bytes]] = freshness.watch(StudyCache(METADATA_AT_MOST))
+        self._metadata = Metadata(index, freshness, self.inflight)
 
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
         """Changes whenever what is under `path` does. Raises NotFound, Gone."""
@@ -87,17 +103,24 @@ class Retrieve:
         with measured("index"):
             return await self._index.instances(scope, path)
 
+    async def described(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
+        """See `Metadata.described`. Raises NotFound, Gone."""
+        return await self._metadata.described(scope, path, version_set)
+
+    def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
+        """See `Metadata.pages`."""
+        return self._metadata.pages(scope, versions)
+
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        """DICOM JSON objects in default order, a NUL byte where the base URL goes. Raises NotFound, Gone."""
-        with measured("index"):
-            key = (scope.fingerprint, path, await self._index.version_set(scope, path))
-            cached = self._metadata.get(key)
-            if cached is None:
-                generation = self._freshness.generation
-                cached = await self._index.metadata(scope, path)
-                if generation == self._freshness.generation:
-                    self._metadata.put(key, cached, study=path.study, weight=sum(map(len, cached)))
-        return cached
+        """DICOM JSON objects in default order, a NUL byte where the base URL goes: of one instance, or a few.
+
+        Raises NotFound, Gone.
+        """
+        return await self._metadata.rows(scope, await self.described(scope, path))
+
+    async def of(self, scope: Scope, stored: StoredInstance) -> Located:
+        """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed."""
+        return await self._layouts.of(scope, stored)
 
     async def locate(self, scope: Scope, path: ResourcePath) -> Located:
         """Of one instance. Raises NotFound, Gone."""
@@ -119,57 +142,120 @@ class Retrieve:
             raise NotFound(
                 f"instance {instance} has no single frames to offer: {pixels.problem}", uid=instance
             )
-        for number in numbers:
-            if number > pixels.frames:
-                raise NotFound(
-                    f"frame {number}: the instance has {pixels.frames}", parameter="frames", uid=instance
-                )
+        if numbers and (last := max(numbers)) > pixels.frames:
+            raise NotFound(
+                f"frame {last}: the instance has {pixels.frames}", parameter="frames", uid=instance
+            )
         return pixels
 
     async def frames(
-        self,
-        located: Located,
-        numbers: Sequence[FrameNumber],
-        *,
-        decoded: bool = False,
-        target: str | None = None,
-    ) -> list[Body]:
-        """A body for each number, in order; the first is primed. `decoded` asks for native bytes, `target` for
-        another transfer syntax; with neither, frames come as they are stored. A short answer is made now: it fails
-        as a whole, or not at all.
+        self, located: Located, numbers: Sequence[FrameNumber], *, target: str | None = None
+    ) -> Frames:
+        """Frames as they are stored, or in the transfer syntax `target`. The first is at hand; of what has to be
+        decoded or encoded, all of a short answer: it fails as a whole, or not at all.
 
-        Raises NotFound, NotAcceptable where that cannot be done, CodecError, StoreError.
+        Raises NotFound, NotAcceptable where that cannot be done, CodecError, StoreError, Busy.
         """
         pixels = self.checked_frames(located, numbers)
-        target = EXPLICIT_VR_LE if decoded else target
         syntax = located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
-        if target == EXPLICIT_VR_LE and pixels.encapsulated:
-            self._transcode.check(located, target)
-            return await self._made(located, pixels, numbers, None)
         if target not in (None, syntax):
             self._transcode.check(located, target)
             return await self._made(located, pixels, numbers, target)
-        bodies = [self._stored_frame(located, pixels, number, syntax) for number in numbers]
-        if bodies:
-            bodies[0] = replace(bodies[0], chunks=await primed(bodies[0].chunks))
-        return bodies
+        bodies = await begun(self._stored(located, pixels, numbers, syntax))
+        few = len(numbers) <= COUNTED_AT_MOST
+        return Frames(syntax, [stored_length(pixels, n) for n in numbers] if few else None, bodies)
+
+    async def frame(self, located: Located, number: FrameNumber, *, target: str | None = None) -> Body:
+        """One of them. Raises as `frames` does."""
+        return await (await self.frames(located, [number], target=target)).one()
+
+    async def _stored(
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], syntax: str
+    ) -> AsyncGenerator[Body, None]:
+        for run in runs(pixels, numbers, 0):
+            if len(run) == 1:
+                yield await self._stored_frame(located, pixels, run[0], syntax)
+                continue
+            for number, data in zip(run, await self._objects.run(located, pixels, run), strict=True):
+                data = upright(located, pixels, number, data)
+                yield Body(OCTETS, syntax, len(data), only(data))
+            await asyncio.sleep(0)  # what is at hand does not wait, and there may be thousands of runs
+
+    async def _stored_frame(
+        self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str
+    ) -> Body:
+        length = stored_length(pixels, number)
+        if not is_upright(located, pixels):
+            return Body(OCTETS, syntax, length, await primed(self._native_frame(located, pixels, number)))
+        chunks = self._objects.fragments(located, each_span(pixels, number))
+        return Body(OCTETS, syntax, length, await primed(chunks))
+
+    async def _native_frame(
+        self, located: Located, pixels: PixelLayout, number: FrameNumber
+    ) -> AsyncGenerator[bytes, None]:
+        held = await self.inflight.take(native_frame_length(pixels), (located.stored.version, number))
+        try:
+            yield upright(located, pixels, number, *await self._objects.run(located, pixels, [number]))
+        finally:
+            held.release()
 
     async def _made(
-        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str | None
-    ) -> list[Body]:
-        """Frames that are decoded, or encoded to `target`: the first now, and all where that is done quickly."""
-        every = list(dict.fromkeys(numbers))
-        count = len(every) if native_frame_length(pixels) * len(every) <= MADE_FIRST_AT_MOST else 1
-        make = self.decoded_frame if target is None else partial(self._transcode.frame, target=target)
-        later = self._decoded_frame if target is None else partial(self._encoded_frame, target=target)
-        jobs = [make(located, pixels, number) for number in every[:count]]
-        made = dict(zip(every, await all_made(jobs), strict=False))
-        return [
-            Body(OCTETS, target or EXPLICIT_VR_LE, len(made[number]), only(made[number]))
-            if number in made
-            else later(located, pixels, number)
-            for number in numbers
-        ]
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str
+    ) -> Frames:
+        """Frames that are decoded, or encoded: the first now, and all where that is done quickly."""
+        size = native_frame_length(pixels)
+        sizes = None
+        if len(numbers) <= COUNTED_AT_MOST:
+            every = sorted(set(numbers))
+            if size * len(every) <= MADE_FIRST_AT_MOST:
+                return await self._made_now(located, pixels, numbers, target)
+            sizes = [size] * len(numbers) if target == EXPLICIT_VR_LE else None
+        return Frames(target, sizes, await begun(self._made_later(located, pixels, numbers, target)))
+
+    async def _made_now(
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str
+    ) -> Frames:
+        size = native_frame_length(pixels)
+        every = list(runs(pixels, sorted(set(numbers)), size if target == EXPLICIT_VR_LE else WINDOW))
+        # Of one frame, everybody who asks for it has the same bytes.
+        key = (located.stored.version, numbers[0]) if len(numbers) == 1 else None
+        held = await self.inflight.take(size * sum(map(len, every)), key)
+        jobs = [self._made_run(located, pixels, run, target) for run in every]
+        made = {
+            number: data
+            for run, found in zip(every, await all_made(jobs), strict=True)
+            for number, data in zip(run, found, strict=True)
+        }
+
+        async def bodies() -> AsyncGenerator[Body, None]:
+            try:
+                for number in numbers:
+                    yield Body(OCTETS, target, len(made[number]), only(made[number]))
+            finally:
+                held.release()
+
+        return Frames(target, [len(made[number]) for number in numbers], await begun(bodies()))
+
+    async def _made_later(
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str
+    ) -> AsyncGenerator[Body, None]:
+        size, within = native_frame_length(pixels), False
+        for run in runs(pixels, numbers, size if target == EXPLICIT_VR_LE else WINDOW):
+            key = (located.stored.version, run[0], target) if len(run) == 1 else None
+            held = await self.inflight.take(size * len(run), key, within=within)
+            within = True
+            try:
+                for data in await self._made_run(located, pixels, run, target):
+                    yield Body(OCTETS, target, len(data), only(data))
+            finally:
+                held.release()
+
+    async def _made_run(
+        self, located: Located, pixels: PixelLayout, run: Sequence[FrameNumber], target: str
+    ) -> list[bytes]:
+        if target == EXPLICIT_VR_LE:
+            return await self.native_run(located, pixels, run)
+        return await self._transcode.run(located, pixels, run, target)
 
     def targets(self, located: Located) -> tuple[str, ...]:
         """The transfer syntaxes that frames can be encoded to, told from attributes alone."""
@@ -191,43 +277,23 @@ class Retrieve:
         """Bytes by the offsets of the layout, in memory: for pieces of long values that are read by position."""
         return await self._objects.whole(located, span)
 
-    def _stored_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, syntax: str) -> Body:
-        spans = frame_spans(pixels, number)
-        if not pixels.encapsulated and (pixels.bits_allocated == 1 or located.layout.big_endian):
-            length = (pixels.frame_bits + 7) // 8
-            return Body(OCTETS, syntax, length, self._native_frame(located, pixels, number))
-        parts = [self._objects.span(located, span) for span in spans]
-        chunks = parts[0] if len(parts) == 1 else joined(parts)
-        return Body(OCTETS, syntax, sum(map(len, spans)), chunks)
-
-    async def _native_frame(
-        self, located: Located, pixels: PixelLayout, number: FrameNumber
-    ) -> AsyncGenerator[bytes, None]:
-        data = b"".join([await self._objects.whole(located, span) for span in frame_spans(pixels, number)])
-        if pixels.bits_allocated == 1:
-            data = realigned(data, pixels, number)
-        elif located.layout.big_endian:
-            data = swap(data, swap_width(pixels.vr, pixels.bits_allocated))
-        yield data
-
-    def _encoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> Body:
-        async def chunks() -> AsyncGenerator[bytes, None]:
-            yield await self._transcode.frame(located, pixels, number, target)
-
-        return Body(OCTETS, target, None, chunks())
-
     async def native_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         """A frame as Explicit VR Little Endian holds it, single bits from the first of a byte on."""
-        if pixels.encapsulated:
-            return await self.decoded_frame(located, pixels, number)
-        body = self._stored_frame(located, pixels, number, EXPLICIT_VR_LE)
-        return b"".join([chunk async for chunk in body.chunks])
+        (data,) = await self.native_run(located, pixels, [number])
+        return data
 
-    def _decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> Body:
-        async def chunks() -> AsyncGenerator[bytes, None]:
-            yield await self.decoded_frame(located, pixels, number)
-
-        return Body(OCTETS, EXPLICIT_VR_LE, native_frame_length(pixels), chunks())
+    async def native_run(
+        self, located: Located, pixels: PixelLayout, run: Sequence[FrameNumber]
+    ) -> list[bytes]:
+        """Likewise of frames that follow one another: short ones, or a single one. Raises CodecError, StoreError."""
+        if not pixels.encapsulated:
+            found = await self._objects.run(located, pixels, run)
+            return [upright(located, pixels, n, data) for n, data in zip(run, found, strict=True)]
+        if len(run) == 1:
+            return [await self.decoded_frame(located, pixels, run[0])]
+        with measured("decode"):
+            codestreams = await self._objects.run(located, pixels, run)
+            return await self._pool.run(decoded, codestreams, pixels, located.layout.transfer_syntax, run[0])
 
     async def decoded_frame(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         """Native bytes of an encapsulated frame; who asks for the same at once shares one job."""
@@ -241,12 +307,9 @@ class Retrieve:
 
     async def _decode(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
         codestream = await self._objects.codestream(located, pixels, number)
-        frame = await self._pool.run(decode_frame, codestream, pixels, located.layout.transfer_syntax)
-        if len(frame.data) != native_frame_length(pixels):
-            raise CodecError(
-                f"frame {number} decodes to {len(frame.data)} bytes, not what its attributes say"
-            )
-        return frame.data
+        syntax = located.layout.transfer_syntax
+        (frame,) = await self._pool.run(decoded, [codestream], pixels, syntax, number)
+        return frame
 
     # -- instances --------------------------------------------------------------------------------------
 
@@ -264,14 +327,16 @@ class Retrieve:
         In a lossy `target` it is a new image with a UID of its own. Raises NotAcceptable where the pixel data
         cannot be had so, CodecError, StoreError.
         """
-        located = await self.locate(scope, stored.identity.path)
+        return await self._instance(await self.of(scope, stored), target)
+
+    async def _instance(self, located: Located, target: str | None) -> Body:
         layout = located.layout
         rewritten = layout.implicit or layout.big_endian or layout.transfer_syntax in NEVER_SENT
         if target is None or (target == layout.transfer_syntax and not rewritten):
             return await (self._rewritten(located) if rewritten else self._untouched(located))
         self._transcode.check(located, target)
         if target == DEFLATED_EXPLICIT_VR_LE:
-            return await self._deflated(scope, located)
+            return await self._deflated(located)
         pixels = layout.pixels
         if pixels is not None and (pixels.encapsulated or target != EXPLICIT_VR_LE):
             return await self._transcode.instance(located, pixels, target)
@@ -293,14 +358,14 @@ class Retrieve:
         data = file_meta(instead.identity, target) + instead.head
         return Body(PART10, target, len(data), only(data))
 
-    async def _deflated(self, scope: Scope, located: Located) -> Body:
+    async def _deflated(self, located: Located) -> Body:
         """The data set deflated behind the same group 0002."""
         meta = file_meta(located.stored.identity, DEFLATED_EXPLICIT_VR_LE)
         plain = located.layout.transfer_syntax == EXPLICIT_VR_LE and located.native
         if plain and not (located.layout.implicit or located.layout.big_endian):
             chunks, skip = self._objects.span(located, await self._objects.dataset(located)), 0
         else:
-            inner = await self.instance_bytes(scope, located.stored, EXPLICIT_VR_LE)
+            inner = await self._instance(located, EXPLICIT_VR_LE)
             chunks, skip = inner.chunks, len(file_meta(located.stored.identity, EXPLICIT_VR_LE))
         made = deflated(await primed(chunks), skip, self._pool, self._counters, verify=self._verify)
         return Body(PART10, DEFLATED_EXPLICIT_VR_LE, None, joined([only(meta), made]))
@@ -310,7 +375,7 @@ class Retrieve:
             return await self._with_new_meta(located)
         locator = located.stored.locator
         span = Span(locator.offset, locator.offset + locator.length)
-        chunks = await primed(read_span(self._store, locator.key, span))
+        chunks = await primed(self._objects.stored(locator.key, span))
         return Body(PART10, located.layout.transfer_syntax, locator.length, chunks)
 
     async def _with_new_meta(self, located: Located) -> Body:
@@ -319,7 +384,7 @@ class Retrieve:
         meta = file_meta(located.stored.identity, syntax)
         begin = locator.offset + located.layout.dataset_offset
         span = Span(begin, locator.offset + locator.length)
-        chunks = await primed(read_span(self._store, locator.key, span))
+        chunks = await primed(self._objects.stored(locator.key, span))
         return Body(PART10, syntax, len(meta) + len(span), joined([only(meta), chunks]))
 
     async def _rewritten(self, located: Located) -> Body:
@@ -334,7 +399,7 @@ class Retrieve:
         """Whether all of their frames are decoded quickly, so that an answer may wait for it. Raises NotFound."""
         if len(made) > LOOKED_AT:
             return False
-        found = [(await self.locate(scope, stored.identity.path)).layout.pixels for stored in made]
+        found = [(await self.of(scope, stored)).layout.pixels for stored in made]
         return sum(native_length(pixels) for pixels in found if pixels is not None) <= MADE_FIRST_AT_MOST
 
     # -- bulk data --------------------------------------------------------------------------------------
@@ -344,22 +409,55 @@ class Retrieve:
 
         Encapsulated pixel data comes decoded, all frames one after another (R-B-5).
         """
-        located = await self.locate(scope, path)
+        return await self.value(scope, await self.locate(scope, path), bulk_path)
+
+    async def kind(self, located: Located, bulk_path: str) -> tuple[str, str | None]:
+        """The media type and transfer syntax that `value` gives, told before it is read. Raises NotFound."""
         pixels = located.layout.pixels
         if pixels is not None and bulk_path == f"{pixels.tag:08X}":
-            return await self._pixel_value(located, pixels)
+            if not pixels.encapsulated or not pixels.problem:
+                return OCTETS, EXPLICIT_VR_LE
+            syntax = located.layout.transfer_syntax
+            return VIDEO_TYPE if is_video(syntax) else OCTETS, syntax
         value = located.layout.bulk.get(bulk_path)
         if value is None:
             raise NotFound(
                 f"bulk data '{bulk_path}': the instance has none by this path", parameter="bulkdata"
             )
+        if await self._is_fragments(located, bulk_path, value):
+            return CODED_TYPE, located.layout.transfer_syntax
+        return (OCTETS if value.vr in TEXT else value.content_type or OCTETS), None
+
+    async def _is_fragments(self, located: Located, bulk_path: str, value: BulkValue) -> bool:
+        """Whether it is encapsulated pixel data within a sequence, as icons are: its header says no length."""
+        if "/" not in bulk_path or not bulk_path.endswith(f"/{PIXELS:08X}"):
+            return False
+        if located.layout.transfer_syntax in UNCOMPRESSED:
+            return False
+        return await self._objects.whole(located, Span(value.offset - 4, value.offset)) == b"\xff" * 4
+
+    def pixel_length(self, pixels: PixelLayout) -> int:
+        """Bytes of the pixel data where all of it is made native; of what has no frames, as it is stored."""
+        return native_length(pixels) if pixels.frames else pixels.length
+
+    async def value(self, scope: Scope, located: Located, bulk_path: str) -> Body:
+        """`bulk` of an instance that was looked up before. Raises NotFound, CodecError, StoreError."""
+        pixels = located.layout.pixels
+        if pixels is not None and bulk_path == f"{pixels.tag:08X}":
+            return await self._pixel_value(located, pixels)
+        media, syntax = await self.kind(located, bulk_path)
+        value = located.layout.bulk[bulk_path]
+        if media == CODED_TYPE:
+            span = Span(value.offset, value.offset + value.length)
+            chunks = coalesced(mapped(self._objects.span(located, span), Unwrapped()))
+            return Body(media, syntax, None, await primed(chunks))
         if value.vr in TEXT:
             return await self._text_value(scope, located, bulk_path, value)
         return await self._bulk_value(located, value)
 
     async def _text_value(self, scope: Scope, located: Located, bulk_path: str, value: BulkValue) -> Body:
         """Text as UTF-8, whatever the object holds it in: so JSON and XML speak of it (R-B-11)."""
-        (row,) = await self.metadata(scope, located.stored.identity.path)
+        (row,) = await self._index.bodies(scope, [located.stored.version], 0)
         charset = charset_at(orjson.loads(row.replace(b"\0", b"")), bulk_path)
         span = Span(value.offset, value.offset + value.length)
         if value.length > RECODED_AT_ONCE:
@@ -386,14 +484,13 @@ class Retrieve:
             return Body(OCTETS, EXPLICIT_VR_LE, pixels.length, await primed(chunks))
         if pixels.problem:
             syntax = located.layout.transfer_syntax
-            spans = [Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True)]
-            parts = [self._objects.span(located, span) for span in spans]
+            spans = (Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True))
             media = VIDEO_TYPE if is_video(syntax) else OCTETS
-            return Body(media, syntax, sum(map(len, spans)), await primed(joined(parts)))
-        numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
-        bodies = await self.frames(located, numbers, decoded=True)
-        chunks = unpadded(joined([body.chunks for body in bodies]), pixels)
-        return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), chunks)
+            chunks = coalesced(self._objects.fragments(located, spans))
+            return Body(media, syntax, sum(pixels.lengths), await primed(chunks))
+        frames = await self.frames(located, numbered(pixels), target=EXPLICIT_VR_LE)
+        chunks = coalesced(unpadded(one_by_one(frames.bodies), pixels))
+        return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), await primed(chunks))
 
 
 async def _swapped(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:

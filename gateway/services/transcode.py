@@ -12,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, cast
 
 from gateway.dicom.deidentify.codestreams import cleaned
-from gateway.dicom.frames import BitJoin
+from gateway.dicom.frames import WINDOW, BitJoin, runs
 from gateway.dicom.heads import Loss, derived, edited_head, lossy_once, replacing
 from gateway.dicom.layout import PixelLayout
+from gateway.dicom.nested import PIXELS, Native, native_within
 from gateway.dicom.rewrite import header
 from gateway.errors import CodecError, NotAcceptable
 from gateway.model import (
@@ -32,11 +33,12 @@ from gateway.model import (
     Identity,
 )
 from gateway.render import encoders, targets
-from gateway.render.codecs import decodable, native_frame_length, native_length
+from gateway.render.codecs import decodable, decode_frame, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.services.body import MADE_FIRST_AT_MOST, Body, all_made, joined, mapped, only
 from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.inflight import Held, InFlight
 from gateway.services.layouts import Located
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
@@ -50,11 +52,15 @@ ENCODED_AT_MOST = 64 << 20
 MOST_NATIVE = 0xFFFFFFFE
 # Frames of an instance that are worked on while one is sent.
 AHEAD = 2
+# Frames that are made before anything is sent, however short they are.
+FIRST_AT_MOST = 1000
 
+_NESTED = f"/{PIXELS:08X}"
 _ITEM = struct.Struct("<HHI").pack
 _DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
 
-Native = Callable[[Located, PixelLayout, FrameNumber], Coroutine[Any, Any, bytes]]
+# Makes frames that follow one another: short ones, or a single one.
+Run = Callable[[Located, PixelLayout, Sequence[FrameNumber]], Coroutine[Any, Any, list[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +81,16 @@ class _Work:
 
 
 class Transcode:
-    """Encodes frames and instances; `native` gives the native bytes of a frame."""
+    """Encodes frames and instances; `native` gives the native bytes of frames."""
 
     def __init__(
         self,
         objects: ObjectBytes,
-        native: Native,
+        native: Run,
         freshness: Freshness,
         pool: CodecPool,
         counters: Counters,
+        inflight: InFlight,
         *,
         verify: bool,
     ) -> None:
@@ -91,6 +98,7 @@ class Transcode:
         self._native = native
         self._pool = pool
         self._counters = counters
+        self._inflight = inflight
         self._verify = verify
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._encoded: StudyCache[bytes] = freshness.watch(StudyCache(ENCODED_AT_MOST))
@@ -156,6 +164,12 @@ class Transcode:
         self._encoded.put(key, made, study=located.stored.identity.study, weight=len(made))
         return made
 
+    async def run(
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str
+    ) -> list[bytes]:
+        """The codestreams of frames, one made after another. Raises CodecError, StoreError."""
+        return [await self.frame(located, pixels, number, target) for number in numbers]
+
     async def _make(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> bytes:
         source = _source(located, pixels)
         self._counters.add("transcode_frames_total")
@@ -167,7 +181,7 @@ class Transcode:
             return await self._pool.run(work, codestream)
         # Codecs hold samples in 32 bits, whatever they were.
         async with self._pool.budget.held(2 * native_frame_length(pixels)):
-            data = await self._native(located, pixels, number)
+            (data,) = await self._native(located, pixels, [number])
             before = replace(targets.native(pixels, source), encapsulated=False)
             return await self._pool.run(self._encode, _Work(data, before, target))
 
@@ -200,11 +214,17 @@ class Transcode:
         Raises NotAcceptable, CodecError, DicomError, StoreError.
         """
         self.check(located, target)
-        make = self._native if target == EXPLICIT_VR_LE else self._in(located, pixels, target, instead)
-        count = pixels.frames if native_length(pixels) <= MADE_FIRST_AT_MOST else min(pixels.frames, 1)
-        first = await all_made([make(located, pixels, FrameNumber(n + 1)) for n in range(count)])
+        make = partial(self._making(pixels, target, located, instead), located, pixels)
+        size = native_frame_length(pixels)
+        # Encoding takes long: one at a time.
+        each = size if target == EXPLICIT_VR_LE else WINDOW
+        every = runs(pixels, cast(Sequence[FrameNumber], range(1, pixels.frames + 1)), each)
+        now = pixels.frames if native_length(pixels) <= MADE_FIRST_AT_MOST else 1
+        held = await self._inflight.take(size * min(now, pixels.frames))
+        begin = _as_many(every, min(now, FIRST_AT_MOST))
+        first = [frame for run in await all_made([make(run) for run in begin]) for frame in run]
         head = await self._head(located, pixels, target, first[0] if first else b"", instead)
-        frames = _in_turn(lambda number: make(located, pixels, number), first, pixels.frames)
+        frames = self._in_turn(make, first, held, every, size)
         tail = only(b"") if instead else self._objects.after_pixels(located, pixels)
         if target == EXPLICIT_VR_LE:
             after = 0 if instead else await self._objects.length_after(located, pixels)
@@ -213,16 +233,62 @@ class Transcode:
         parts = [only(head), _fragments(frames), only(_DELIMITER), tail]
         return Body(PART10, target, None, joined(parts))
 
-    def _in(self, located: Located, pixels: PixelLayout, target: str, instead: Instead | None) -> Native:
+    def _making(self, pixels: PixelLayout, target: str, located: Located, instead: Instead | None) -> Run:
+        if target == EXPLICIT_VR_LE:
+            return self._native
         source = _source(located, pixels)
         if instead and (source == target or (source, target) in targets.SAME_CODESTREAM):
             return self._stored
-        return lambda located, pixels, number: self.frame(located, pixels, number, target)
+        return partial(self.run, target=target)
 
-    async def _stored(self, located: Located, pixels: PixelLayout, number: FrameNumber) -> bytes:
-        """A frame as it is stored, without comments. Raises CodecError."""
-        codestream = await self._objects.codestream(located, pixels, number)
-        return await self._pool.run(cleaned, codestream, located.layout.transfer_syntax)
+    async def _stored(
+        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber]
+    ) -> list[bytes]:
+        """Frames as they are stored, without comments. Raises CodecError."""
+        codestreams = [await self._objects.codestream(located, pixels, number) for number in numbers]
+        syntax = located.layout.transfer_syntax
+        return await self._pool.run(lambda: [cleaned(one, syntax) for one in codestreams])
+
+    async def _in_turn(
+        self,
+        make: Callable[[Sequence[FrameNumber]], Coroutine[Any, Any, list[bytes]]],
+        first: Sequence[bytes],
+        held: Held,
+        rest: Iterator[Sequence[FrameNumber]],
+        size: int,
+    ) -> AsyncGenerator[bytes, None]:
+        """The frames that are made, which `held` counts, then those after them, a few of which are worked on ahead
+        of time where there is room for them; `size` is that of one. Nothing is held while the next is waited for.
+        """
+        waiting: deque[tuple[asyncio.Future[list[bytes]], Held]] = deque()
+        upcoming = next(rest, None)
+        try:
+            for frame in first:
+                yield frame
+            del first
+            held.release()
+            while upcoming or waiting:
+                while upcoming and len(waiting) <= AHEAD:
+                    weight = size * len(upcoming)
+                    room = self._inflight.attempt(weight)
+                    if room is None and waiting:
+                        break
+                    room = room or await self._inflight.take(weight, within=True)
+                    waiting.append((asyncio.ensure_future(make(upcoming)), room))
+                    upcoming = next(rest, None)
+                job, held = waiting[0]
+                frames = await job
+                waiting.popleft()
+                for frame in frames:
+                    yield frame
+                del frames
+                held.release()
+        finally:
+            held.release()
+            for job, room in waiting:
+                job.cancel()
+                room.release()
+            await asyncio.gather(*(job for job, _ in waiting), return_exceptions=True)
 
     async def _head(
         self, located: Located, pixels: PixelLayout, target: str, first: bytes, instead: Instead | None
@@ -230,6 +296,9 @@ class Transcode:
         source = _source(located, pixels)
         identity = instead.identity if instead else located.stored.identity
         head = instead.head if instead else await self._objects.before_pixels(located, pixels)
+        if source != target and any(path.endswith(_NESTED) for path in located.layout.bulk):
+            # Fragments are of the transfer syntax of the whole: nothing else may be within (PS3.5 A.4).
+            head = await self._pool.run(native_within, head, source, partial(_icon, source))
         if source == target:
             return edited_head(head, identity, target, {})
         edits = replacing(targets.header_changes(pixels, source, target))
@@ -240,6 +309,15 @@ class Transcode:
             identity, steps = derived(identity, located.stored.version, target, loss)
             edits |= steps
         return edited_head(head, identity, target, edits)
+
+
+def _icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> Native:
+    """An image within a sequence, decoded. Raises CodecError."""
+    frames = [decode_frame(one, pixels, source).data for one in codestreams]
+    if any(len(frame) != native_frame_length(pixels) for frame in frames):
+        raise CodecError("an icon decodes to other bytes than its attributes say")
+    data = b"".join(frames)
+    return Native(data, targets.header_changes(pixels, source, EXPLICIT_VR_LE))
 
 
 @lru_cache(maxsize=100)
@@ -305,21 +383,10 @@ async def _fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
         await frames.aclose()
 
 
-async def _in_turn(
-    make: Callable[[FrameNumber], Awaitable[bytes]], first: Sequence[bytes], count: int
-) -> AsyncGenerator[bytes, None]:
-    """The frames that are made, then those after them, a few of which are worked on ahead of time."""
-    waiting: deque[asyncio.Future[bytes]] = deque()
-    try:
-        for frame in first:
-            yield frame
-        for number in range(len(first) + 1, count + 1):
-            waiting.append(asyncio.ensure_future(make(FrameNumber(number))))
-            if len(waiting) > AHEAD:
-                yield await waiting.popleft()
-        while waiting:
-            yield await waiting.popleft()
-    finally:
-        for job in waiting:
-            job.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+def _as_many(every: Iterator[Sequence[FrameNumber]], count: int) -> list[Sequence[FrameNumber]]:
+    """Runs from the front, until they have so many frames."""
+    taken: list[Sequence[FrameNumber]] = []
+    while count > 0 and (run := next(every, None)) is not None:
+        taken.append(run)
+        count -= len(run)
+    return taken

@@ -16,7 +16,7 @@ from typing import Any
 from gateway.dicom.query import Query
 from gateway.errors import NotAcceptable, NotFound
 from gateway.http.routes import HttpSettings, Services, build
-from gateway.index.base import Page, Scope, StoredInstance
+from gateway.index.base import Described, Page, Scope, StoredInstance
 from gateway.model import (
     EXPLICIT_VR_LE,
     FrameNumber,
@@ -31,6 +31,7 @@ from gateway.model import (
     VersionId,
 )
 from gateway.services.body import Body
+from gateway.services.framing import Frames
 from gateway.services.outcomes import Outcome
 
 JLS = "1.2.840.10008.1.2.4.80"
@@ -139,6 +140,12 @@ class MemoryRetrieve:
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         return self.rows
 
+    async def described(self, scope: Scope, path: ResourcePath, version_set: str) -> Described:
+        return Described(version_set, [], self.rows)
+
+    async def of(self, scope: Scope, one: StoredInstance) -> Any:
+        return await self.locate(scope, one.identity.path)
+
     async def locate(self, scope: Scope, path: ResourcePath) -> Any:
         number = int((path.instance or "1.4.1").split(".")[-1])
         syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
@@ -156,18 +163,25 @@ class MemoryRetrieve:
         located: Any,
         numbers: Sequence[FrameNumber],
         *,
-        decoded: bool = False,
         target: str | None = None,
-    ) -> list[Body]:
-        decoded = decoded or (target == EXPLICIT_VR_LE and self.encapsulated)
+    ) -> Frames:
+        decoded = target == EXPLICIT_VR_LE and self.encapsulated
         if decoded and not self.decodable:
             raise NotAcceptable("cannot be decoded here")
         kind = b"native" if decoded or not self.encapsulated else b"stored"
         if target not in (None, EXPLICIT_VR_LE):
             kind = b"coding"
-        return [Body("", None, 7, chunked(b"%s%d" % (kind, number))) for number in numbers]
 
-    async def bulk(self, scope: Scope, path: ResourcePath, bulk_path: str) -> Body:
+        async def bodies() -> AsyncGenerator[Body, None]:
+            for number in numbers:
+                yield Body("", None, 7, chunked(b"%s%d" % (kind, number)))
+
+        return Frames("", [7] * len(numbers), bodies())
+
+    async def kind(self, located: Any, bulk_path: str) -> tuple[str, str | None]:
+        return self.bulk_type, None
+
+    async def value(self, scope: Scope, located: Any, bulk_path: str) -> Body:
         data = b"bulk " + bulk_path.encode()
         return Body(self.bulk_type, None, len(data), chunked(data))
 

@@ -265,7 +265,7 @@ async def test_what_cannot_be_had_is_406_and_names_what_can(gateway: Gateway) ->
 
 
 async def frame(gateway: Gateway, located: Located, number: int, target: str) -> bytes:
-    (body,) = await gateway.retrieve.frames(located, [FrameNumber(number)], target=target)
+    body = await gateway.retrieve.frame(located, FrameNumber(number), target=target)
     return b"".join([chunk async for chunk in body.chunks])
 
 

@@ -1,0 +1,103 @@
+"""Metadata too long to be held: written as it is read, a few data sets at a time (PS3.18 Annex F, PS3.19 A.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from gateway.dicom.multipart import boundary_of
+from gateway.http.accept import Offer
+from gateway.http.charset import UTF8, recoded_xml
+from gateway.http.documents import text_type, xml_row
+from gateway.http.encoding import streamed
+from gateway.http.media import JSON
+from gateway.http.multiparts import multipart
+from gateway.http.request import Request
+from gateway.http.responses import Part, Response, StreamResponse
+from gateway.services.body import primed
+
+Pages = AsyncGenerator[list[bytes], None]
+
+
+async def paged(
+    request: Request, offer: Offer, pages: Pages, headers: dict[str, str], charset: str, coding: str | None
+) -> Response:
+    """`documents`, of rows that come in pages; the first is at hand before the status line.
+
+    Raises what the first page does; text that `charset` cannot hold in a later one ends the answer.
+    """
+    base = request.bulk_base.encode()
+    if offer.media == JSON:
+        headers["content-type"] = JSON
+        return await _coded(_array(pages, base), headers, coding)
+    media = text_type(offer, charset)
+    if offer.multipart:
+        parts = _parts(pages, base, charset, media)
+        return await multipart(200, headers, parts, boundary_of(headers["etag"]), offer.media)
+    headers["content-type"] = media
+    return await _coded(_one_document(pages, base, charset), headers, coding)
+
+
+async def _coded(
+    chunks: AsyncGenerator[bytes, None], headers: dict[str, str], coding: str | None
+) -> Response:
+    if coding is not None:
+        headers["content-encoding"] = coding
+        chunks = streamed(chunks, coding)
+    return StreamResponse(200, headers, chunks=await primed(chunks))
+
+
+async def _array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
+    """A JSON array. Large data sets are written off the event loop, alone."""
+    before = b"["
+    async with aclosing(pages):
+        async for rows in pages:
+            for group in _groups(rows):
+                yield await asyncio.to_thread(_joined, before, group, base)
+                before = b","
+    yield b"]"
+
+
+def _groups(rows: list[bytes]) -> list[list[bytes]]:
+    """Rows of half a megabyte together."""
+    groups: list[list[bytes]] = [[]]
+    size = 0
+    for row in rows:
+        if groups[-1] and size + len(row) > 512 << 10:
+            groups.append([])
+            size = 0
+        groups[-1].append(row)
+        size += len(row)
+    return groups if groups[0] else []
+
+
+def _joined(before: bytes, rows: list[bytes], base: bytes) -> bytes:
+    return before + b",".join(rows).replace(b"\0", base)
+
+
+async def _parts(pages: Pages, base: bytes, charset: str, media: str) -> AsyncGenerator[Part, None]:
+    async with aclosing(_documents(pages, base, charset)) as documents:
+        async for document in documents:
+            yield Part(media, _once(document), len(document))
+
+
+async def _documents(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
+    async with aclosing(pages):
+        async for rows in pages:
+            for row in rows:
+                yield await asyncio.to_thread(_xml, row, base, charset)
+
+
+async def _one_document(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
+    async with aclosing(_documents(pages, base, charset)) as documents:
+        yield await anext(documents)
+
+
+def _xml(row: bytes, base: bytes, charset: str) -> bytes:
+    document = xml_row(row.replace(b"\0", base))
+    return document if charset == UTF8 else recoded_xml(document, charset)
+
+
+async def _once(document: bytes) -> AsyncGenerator[bytes, None]:
+    yield document
