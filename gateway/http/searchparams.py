@@ -16,6 +16,7 @@ from gateway.http.attributes import Names, plain_path
 from gateway.http.intervals import combined, in_zone
 from gateway.http.matching import MATCHABLE, Key, Rules, bad_value, match_of
 from gateway.http.params import Params, decode
+from gateway.http.searchbounds import check_cost, check_count, check_included, check_keys
 from gateway.model import Level, ResourcePath
 
 # `v` names a version in our URLs, `_` is what scripts add to get round caches.
@@ -86,6 +87,7 @@ def search_query(
 
     `vrs` are those of query keys that were declared.
     """
+    check_count([name for name, _ in params.pairs])
     ignored: list[str] = []
     warnings: list[str] = []
     names = Names(params)
@@ -94,11 +96,14 @@ def search_query(
     include, include_all = _included(params, names, limits, ignored)
     keys = [key for key in keys if key.path != (TIMEZONE_OFFSET,) and key.path not in names.used]
     keys = [key for key in keys if _is_permitted(key, target, limits, ignored)]
+    check_keys(keys)
+    matches = _matches(keys, rules)
+    check_cost(matches, keys)
     limit = params.unsigned("limit")
     query = Query(
         level=target.level,
         within=target.within,
-        matches=_matches(keys, rules),
+        matches=matches,
         include=include,
         include_all=include_all,
         limit=min(limits.default if limit is None else limit, limits.most),
@@ -262,4 +267,5 @@ def _included(
             parameter="includefield",
             expected="all alone",
         )
+    check_included(tuple(paths))
     return tuple(paths), everything
