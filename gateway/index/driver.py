@@ -20,6 +20,7 @@ from gateway.index.base import (
     KeyFailure,
     NewVersion,
     Page,
+    Place,
     Removal,
     Scope,
     StoredInstance,
@@ -59,6 +60,13 @@ class SqlIndex(ABC):
     @abstractmethod
     async def _query(self, work: Work[R]) -> R:
         """Run `work` on a connection, all of it on one snapshot."""
+
+    @abstractmethod
+    async def _search(self, work: Work[R]) -> R:
+        """Likewise, among those who may be made to wait, and no longer than a search may take. Raises Busy, Overdue."""
+
+    @abstractmethod
+    async def ping(self, scope: Scope) -> None: ...
 
     async def _glance(self, work: Work[R]) -> R:
         """Likewise, for work whose answer is one statement's."""
@@ -136,7 +144,10 @@ class SqlIndex(ABC):
     # -- reading ----------------------------------------------------------------------------------------
 
     async def search(self, scope: Scope, query: Query) -> Page:
-        return await self._query(lambda db: searching.search(db, scope, query))
+        return await self._search(lambda db: searching.search(db, scope, query))
+
+    async def read_on(self, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+        return await self._search(lambda db: searching.read_on(db, scope, query, rest))
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
         return await self._query(lambda db: reading.instances(db, scope, path))

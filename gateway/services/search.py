@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from gateway.dicom.query import Path, Query
 from gateway.index.base import Index, Page, Scope
@@ -20,6 +20,16 @@ class Search:
         """Raises BadParameter where a key is not indexed and too many candidates would have to be looked into."""
         with measured("index"):
             return await self._index.search(scope, query)
+
+    async def pages(self, scope: Scope, query: Query, page: Page) -> AsyncGenerator[Sequence[bytes], None]:
+        """The rows of a page, long ones read when it is their turn: no more are held than of two pieces."""
+        while True:
+            if page.rows:
+                yield page.rows
+            if not page.rest:
+                return
+            with measured("index"):
+                page = await self._index.read_on(scope, query, page.rest)
 
     async def counts(self) -> Mapping[Level, int]:
         """How many studies, series and instances the index holds, all partitions together."""
