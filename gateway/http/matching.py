@@ -107,7 +107,7 @@ def _values(key: Key, rules: Rules) -> list[str]:
 def _single(key: Key, value: str, rules: Rules) -> Match:
     if value == '""' and rules.empty and key.vr in EMPTY_VRS:
         return Empty(key.path, key.vr)
-    if len(value) > LONGEST_PLAIN and key.vr not in WILDCARD_VRS:
+    if len(value) > LONGEST_PLAIN and key.vr in ("DA", "TM", "DT"):
         raise bad_value(key, f"{LONGEST_PLAIN} characters at most")
     if key.vr in ("DA", "TM", "DT"):
         return _temporal(key, value, rules.zone)
