@@ -81,7 +81,7 @@ class Gateway:
         self.retrieve = Retrieve(
             store, index, self.freshness, self.pool, self.counters, verify=settings.verify_transcoding
         )
-        self.search = Search(index)
+        self.search = Search(index, self.retrieve.obstacle)
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
         self.rendered = Rendered(self.retrieve, self.freshness, self.pool)

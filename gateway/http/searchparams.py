@@ -30,6 +30,9 @@ SPECIFIC_CHARACTER_SET = 0x00080005
 TIMEZONE_OFFSET = 0x00080201
 STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 MAX_OFFSET = 1 << 53
+# Of the file meta, and no attribute to match on; clients ask for it by includefield.
+TRANSFER_SYNTAX = 0x00020010
+_FILE_META = frozenset({"00020010", "TransferSyntaxUID"})
 # VRs whose values may hold a `+` that is meant.
 _SIGNED = NUMERIC | {"DT"}
 
@@ -284,6 +287,8 @@ def _included(
                 everything = True
                 continue
             path = names.path(name, "includefield") if name else None
+            if name in _FILE_META:
+                path = (TRANSFER_SYNTAX,)
             if path is not None:
                 paths[path] = None
             elif name:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, extra, migrating, reading, searching, undo
+from gateway.index import admission, changelog, extra, filling, migrating, reading, searching, undo
 from gateway.index.base import (
     Change,
     Conflicting,
@@ -91,6 +91,8 @@ class SqlIndex(ABC):
         await self._commit(migrating.prepare)
         while await self._commit(lambda db: migrating.step(db, _now())):
             pass
+        while await self._commit(filling.studies):
+            pass
 
     async def check_schema(self) -> None:
         await self._query(migrating.check)
@@ -139,7 +141,9 @@ class SqlIndex(ABC):
         return await self._query(lambda db: extra.failures(db, id, after, limit))
 
     async def work_on_keys(self, limit: int = 200) -> bool:
-        return await self._commit(lambda db: extra.work(db, limit))
+        if await self._commit(lambda db: extra.work(db, limit)):
+            return True
+        return await self._commit(lambda db: filling.kinds(db, limit))
 
     # -- reading ----------------------------------------------------------------------------------------
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import zstandard
 
+from gateway.dicom import layoutbytes
 from gateway.index import rows
 from gateway.index.connection import Connection
 from gateway.index.scoping import Cut, Visible, chunks, visible
 from gateway.model import Level
+
+KIND = "(SELECT l.kind FROM instance_layout l WHERE l.version = i.version) AS kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Kept:
 
     answer: bytes
     body: bytes | None
+    kind: str = ""
 
     def entity(self) -> Entity:
         """`attributes` are complete only where there is a body."""
@@ -76,11 +80,25 @@ async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> 
     found: dict[str, Kept] = {}
     for some in chunks(versions):
         for row in await db.fetch(
-            "SELECT i.version, i.answer FROM version v JOIN instance i ON i.partition = v.partition "
+            f"SELECT i.version, i.answer, {KIND} FROM version v JOIN instance i ON i.partition = v.partition "
             f"AND i.uid = v.instance_uid AND i.version = v.id WHERE {db.dialect.among('v.id')}",
             db.dialect.listed(some),
         ):
-            found[row["version"]] = Kept(bytes(row["answer"]), bodies.get(row["version"]))
+            kept = Kept(bytes(row["answer"]), bodies.get(row["version"]), row["kind"] or "")
+            found[row["version"]] = kept
+    missing = await kinds(db, [version for version, kept in found.items() if not kept.kind])
+    return {version: replace(kept, kind=missing.get(version, kept.kind)) for version, kept in found.items()}
+
+
+async def kinds(db: Connection, versions: Sequence[str]) -> dict[str, str]:
+    """Of instances that were stored before these were kept, and are not yet filled in."""
+    found: dict[str, str] = {}
+    for some in chunks(versions):
+        for row in await db.fetch(
+            f"SELECT version, layout FROM instance_layout WHERE {db.dialect.among('version')}",
+            db.dialect.listed(some),
+        ):
+            found[row["version"]] = layoutbytes.kind_of(layoutbytes.decode(row["layout"]))
     return found
 
 

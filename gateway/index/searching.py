@@ -78,22 +78,21 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
         found, matching = await job.examined(asked)
     else:
         found, matching = await job.listed(asked)
-    rest: Sequence[Place] = ()
-    if job.is_plain and not (asked.left or job.cut.left):
-        ready = [bytes(row["answer"]) for row in found]
-    else:
-        ready, rest = await job.composed([_place(query.level, row) for row in found])
+    ready = None if asked.left or job.cut.left or not job.is_plain else await job.ready(found)
+    if ready is None:
+        ready = await job.composed([_place(query.level, row) for row in found])
     remaining = max(0, min(matching - query.offset - len(found), MOST_REMAINING))
     ignored = tuple(name_of(tag) for tag in asked.ignored)
     total = None if not query.count else await job.total(asked, matching)
-    return Page(ready, remaining, total, ignored, _position(query.level, found), rest)
+    return replace(
+        ready, remaining=remaining, total=total, ignored=ignored, last=_position(query.level, found)
+    )
 
 
 async def read_on(db: Connection, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
     """Some more rows of a page that `search` began."""
     job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
-    ready, left = await job.composed(rest)
-    return Page(ready, rest=left)
+    return await job.composed(rest)
 
 
 def _place(level: Level, row: Row) -> Place:
@@ -163,7 +162,11 @@ class _Search:
 
     @property
     def _columns(self) -> str:
-        own = f"{self.plan.own}.answer" if self.is_plain else self.plan.columns
+        own = self.plan.columns
+        if self.is_plain:
+            own = f"{own}, {self.plan.own}.answer"
+            own += ", st.shown_description" if self.shape.wants_description else ""
+            own += f", {entities.KIND}" if self.query.level is Level.INSTANCE else ""
         return f"{own}, {columns(self.query.level)}"
 
     # -- by columns -------------------------------------------------------------------------------------
@@ -250,41 +253,57 @@ class _Search:
         found: list[Row] = []
         for row in some:
             self.db.deadline.check()
-            entities = related.of(_place(self.query.level, row))
-            if entities is not None and satisfies(_described(entities), left):
+            one = related.of(_place(self.query.level, row))
+            if one is not None and satisfies(_described(one), left):
                 found.append(row)
         return found
 
     # -- answers ----------------------------------------------------------------------------------------
 
-    async def composed(self, found: Sequence[Place]) -> tuple[list[bytes], Sequence[Place]]:
+    async def ready(self, found: Sequence[Row]) -> Page | None:
+        """The answers as they are stored; None where something of them is not yet made."""
+        answers = [bytes(row["answer"]) for row in found]
+        if self.shape.wants_description:
+            beside = [row["shown_description"] for row in found]
+            if None in beside:
+                return None
+            return Page(list(map(rows.with_description, answers, map(bytes, beside))))
+        if self.query.level is not Level.INSTANCE:
+            return Page(answers)
+        missing = await entities.kinds(self.db, [row["version"] for row in found if row["kind"] is None])
+        return Page(answers, kinds=[row["kind"] or missing.get(row["version"], "") for row in found])
+
+    async def composed(self, found: Sequence[Place]) -> Page:
         """The answers for as many as are PIECE bytes together, at least one, and who is left."""
         whole = self.shape.wants_metadata
-        made: list[bytes] = []
+        made, kinds = list[bytes](), list[str]()
         size, done = 0, 0
         for some in groups(found, LONG_AT_ONCE if whole else AT_ONCE):
             related = await self._entities(some, whole=whole)
             ready, seen = await self.db.apart(partial(self._written, some, related, PIECE - size))
-            made += ready
-            size += sum(map(len, ready))
+            made += ready.rows
+            kinds += ready.kinds
+            size += sum(map(len, ready.rows))
             done += seen
             if size >= PIECE:
                 break
-        return made, found[done:]
+        return Page(made, rest=found[done:], kinds=kinds)
 
-    def _written(self, some: Sequence[Place], related: _Related, most: int) -> tuple[list[bytes], int]:
+    def _written(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
         """Answers until they are `most` bytes, and how many were looked at."""
-        made: list[bytes] = []
+        made, kinds = list[bytes](), list[str]()
         for number, place in enumerate(some, 1):
             self.db.deadline.check()
-            entities = related.of(place)
-            if entities is None:
+            one = related.of(place)
+            if one is None:
                 continue
-            made.append(rows.dumped(self.shape.composed(entities)))
+            made.append(rows.dumped(self.shape.composed(one)))
+            if place.version is not None:
+                kinds.append(related.instances[place.version].kind)
             most -= len(made[-1])
             if most <= 0:
-                return made, number
-        return made, len(some)
+                return Page(made, kinds=kinds), number
+        return Page(made, kinds=kinds), len(some)
 
     async def _entities(self, found: Sequence[Place], *, whole: bool) -> _Related:
         """What the rows belong to, each read once."""
