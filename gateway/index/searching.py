@@ -271,7 +271,8 @@ class _Search:
         if self.query.level is not Level.INSTANCE:
             return Page(answers)
         missing = await entities.kinds(self.db, [row["version"] for row in found if row["kind"] is None])
-        return Page(answers, kinds=[row["kind"] or missing.get(row["version"], "") for row in found])
+        kinds = tuple(row["kind"] or missing.get(row["version"], "") for row in found)
+        return Page(answers, kinds=kinds)
 
     async def composed(self, found: Sequence[Place]) -> Page:
         """The answers for as many as are PIECE bytes together, at least one, and who is left."""
@@ -287,7 +288,7 @@ class _Search:
             done += seen
             if size >= PIECE:
                 break
-        return Page(made, rest=found[done:], kinds=kinds)
+        return Page(made, rest=tuple(found[done:]), kinds=tuple(kinds))
 
     def _written(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
         """Answers until they are `most` bytes, and how many were looked at."""
