@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 
-async def open_index(url: str) -> Index:
+async def open_index(url: str, *, search_seconds: float = 10.0) -> Index:
     """The driver for this URL: sqlite:///file or postgresql://…."""
     if url.startswith("sqlite://"):
         from gateway.index.sqlite import SqliteIndex
@@ -54,11 +54,11 @@ async def open_index(url: str) -> Index:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise IndexUnavailable("the index's folder cannot be made") from error
-        return await SqliteIndex.open(path)
+        return await SqliteIndex.open(path, search_seconds=search_seconds)
     if url.startswith(("postgresql://", "postgres://")):
         from gateway.index.postgres import PostgresIndex
 
-        return await PostgresIndex.open(url)
+        return await PostgresIndex.open(url, search_seconds=search_seconds)
     raise BadParameter("index URL: want sqlite:///… or postgresql://…", parameter="index")
 
 
@@ -81,7 +81,7 @@ class Gateway:
         self.retrieve = Retrieve(
             store, index, self.freshness, self.pool, self.counters, verify=settings.verify_transcoding
         )
-        self.search = Search(index)
+        self.search = Search(index, self.retrieve.obstacle)
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
         self.rendered = Rendered(self.retrieve, self.freshness, self.pool)
@@ -109,7 +109,7 @@ class Gateway:
         store = WithPlaces(
             open_store(settings.store_url, endpoint=endpoint), partial(open_place, endpoint=endpoint)
         )
-        index = await open_index(settings.index_url)
+        index = await open_index(settings.index_url, search_seconds=settings.search_seconds)
         if settings.index_url.startswith("sqlite://"):
             await index.migrate()
         elif check:

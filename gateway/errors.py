@@ -26,6 +26,7 @@ GatewayError
 │   ├── IndexUnavailable
 │   └── MigrationNeeded   the schema is older (or newer) than this program
 └── Busy                  try again later
+    └── Overdue           it took longer than it may, and was given up
 
 A message says what was seen, what was wanted and the way out, in one sentence, lower case, no trailing
 stop. No patient data in messages: UIDs and tags may appear, values of other attributes may not.
@@ -162,3 +163,7 @@ class MigrationNeeded(IndexFailure):
 
 class Busy(GatewayError):
     """Too much at once; try again later."""
+
+
+class Overdue(Busy):
+    """The work took longer than it may and was given up."""

@@ -44,6 +44,8 @@ class Settings:
     max_limit: int = 5000
     max_matches: int = 0
     """Searches that match more are refused with 413; 0 is no such limit."""
+    search_timeout: str = "10s"
+    """How long a search may take, waiting included; then it is given up with 503."""
     strict: bool = False
     """What PS3.18 does not permit is refused, also where it could be overlooked."""
     unsupported_matching: tuple[str, ...] = ()
@@ -79,6 +81,10 @@ class Settings:
     @property
     def makes_deidentification_key(self) -> bool:
         return not self.deidentification_key and self.index_url.startswith("sqlite://")
+
+    @property
+    def search_seconds(self) -> float:
+        return seconds("search_timeout", self.search_timeout)
 
     @property
     def undo_seconds(self) -> float | None:
@@ -199,6 +205,8 @@ def _check(settings: Settings) -> None:
         )
     if settings.undo_window != "never":
         seconds("undo_window", settings.undo_window)
+    if not settings.search_seconds:
+        raise BadParameter("search_timeout '0s': want a second or more", parameter="search_timeout")
     for kind in settings.unsupported_matching:
         if kind not in {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}:
             raise BadParameter(

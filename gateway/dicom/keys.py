@@ -57,12 +57,29 @@ def folded_groups(name: str) -> tuple[str, ...]:
     return tuple(folded(group).rstrip("^ ") for group in name.split("="))
 
 
+_RUN = re.compile(r"[*?]+")
+
+
+def collapsed(pattern: str) -> str:
+    """The same pattern in its shortest form: of a run of wild characters all `?`, then one `*`."""
+    return _RUN.sub(lambda run: "?" * run[0].count("?") + "*" * ("*" in run[0]), pattern)
+
+
+@lru_cache(maxsize=1024)
 def name_patterns(group: str) -> tuple[str, ...]:
-    """A folded pattern for a group, and what it is without components that may be empty: `a^*` also means `a`."""
-    found = [group]
-    while found[-1].endswith("^*"):
-        found.append(found[-1][:-1].rstrip("^ "))
-    return tuple(pattern for pattern in found if pattern)
+    """A folded pattern for a group, and what it is without components that may be empty: `a^*` also means `a`.
+
+    However many components may be empty, two patterns say it all: `a^*^*` matches nothing that `a^*` does not.
+    """
+    last, end = len(group), len(group)
+    while group.endswith("^*", 0, end):
+        last, end = end, end - 1
+        while end and group[end - 1] in "^ ":
+            end -= 1
+    shortest = group[:end]
+    if shortest.endswith("*"):
+        return (shortest,)
+    return tuple(dict.fromkeys(pattern for pattern in (group[:last], shortest) if pattern))
 
 
 def stored_groups(value: object) -> tuple[str, str, str]:

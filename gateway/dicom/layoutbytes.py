@@ -16,6 +16,9 @@ _VERSION = 1
 _ARRAYS = (("starts", "Q"), ("lengths", "Q"), ("first", "L"))
 _PLAIN = tuple(f.name for f in fields(PixelLayout) if f.name not in {"starts", "lengths", "first"})
 
+# Of these a kind is made: where the pixels are, and how long, says nothing of what they can become.
+_TELLING = tuple(name for name in _PLAIN if name not in {"vr", "offset", "length", "frame_bits"})
+
 # What stands in where an instance is described without its bytes.
 NOTHING = InstanceLayout("", False, False, False, 0, 0, None, {})
 
@@ -79,3 +82,20 @@ def decode(data: bytes) -> InstanceLayout:
         bulk={path: BulkValue(*value) for path, value in head["bulk"].items()},
         odd_meta="odd" in head,
     )
+
+
+def kind_of(layout: InstanceLayout) -> str:
+    """A short text, the same for all instances that can be had in the same transfer syntaxes; see `of_kind`."""
+    pixels = layout.pixels
+    telling = [getattr(pixels, name) for name in _TELLING] if pixels else []
+    return orjson.dumps([layout.transfer_syntax, *telling]).decode()
+
+
+def of_kind(kind: str) -> InstanceLayout:
+    """A layout that says of pixels what they are, and not where."""
+    syntax, *telling = orjson.loads(kind)
+    pixels = None
+    if telling:
+        said = dict(zip(_TELLING, telling, strict=True))
+        pixels = PixelLayout(vr="", offset=0, length=0, **said)
+    return InstanceLayout(syntax, False, False, False, 0, 0, pixels, {})

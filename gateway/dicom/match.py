@@ -63,7 +63,7 @@ def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy, zone:
     if isinstance(match, Range):
         return _within(str(value), match, zone)
     if isinstance(match, OneOf):
-        return str(value) in match.values
+        return str(value) in match.members
     if isinstance(match, Wildcard):
         return _like(value, match)
     if isinstance(match, Equals):
@@ -110,26 +110,47 @@ def _named(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _pieces(pattern: str) -> tuple[re.Pattern[str], ...]:
-    """What is between the `*`, in order."""
-    return tuple(
+def _pieces(pattern: str) -> tuple[tuple[str | re.Pattern[str], ...], int]:
+    """What is between the `*`, in order, an expression where there is a `?`; and how long the last of it is."""
+    short = keys.collapsed(pattern)
+    pieces = tuple(
         re.compile("".join("." if c == "?" else re.escape(c) for c in piece), re.DOTALL)
-        for piece in pattern.split("*")
+        if "?" in piece
+        else piece
+        for piece in short.split("*")
     )
+    return pieces, len(short.rpartition("*")[2])
+
+
+def _found(piece: str | re.Pattern[str], text: str, start: int) -> int:
+    """Where the piece ends, as far left as can be; -1 where it is nowhere."""
+    if isinstance(piece, str):
+        at = text.find(piece, start)
+        return at if at < 0 else at + len(piece)
+    found = piece.search(text, start)
+    return found.end() if found else -1
+
+
+def _begins(piece: str | re.Pattern[str], text: str, start: int) -> int:
+    """Where the piece ends if it stands just there; -1 where it does not."""
+    if isinstance(piece, str):
+        return start + len(piece) if text.startswith(piece, start) else -1
+    found = piece.match(text, start)
+    return found.end() if found else -1
 
 
 def _is_like(text: str, pattern: str) -> bool:
     """Piece by piece, each as far left as can be: no pattern makes this try again and again."""
-    first, *rest = _pieces(pattern)
+    (first, *rest), last = _pieces(pattern)
+    end = _begins(first, text, 0)
     if not rest:
-        return first.fullmatch(text) is not None
-    found = first.match(text)
+        return end == len(text)
     for piece in rest[:-1]:
-        found = piece.search(text, found.end()) if found else None
-    if not found:
-        return False
-    shortest = len(pattern.rpartition("*")[2])
-    return len(text) - shortest >= found.end() and rest[-1].fullmatch(text, len(text) - shortest) is not None
+        if end < 0:
+            return False
+        end = _found(piece, text, end)
+    tail = len(text) - last
+    return 0 <= end <= tail and _begins(rest[-1], text, tail) == len(text)
 
 
 def _like(value: Any, match: Wildcard) -> bool:

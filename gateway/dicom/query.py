@@ -6,7 +6,7 @@ dates `YYYYMMDD`, times `HHMMSS.FFFFFF` with the precision that was given kept a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.model import Level, ResourcePath
@@ -50,6 +50,11 @@ class OneOf:
     path: Path
     vr: str
     values: tuple[str, ...]
+    members: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The values, for looking one up."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", frozenset(self.values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Choosing what to send: Accept and `accept=` (PS3.18 8.3.3, 8.7). Pure, tested as a table.
 
 Decisions: no Accept header counts as `*/*`, under `strict` it is 406 (D-1); nothing acceptable is 406 (D-2); DICOM
-and rendered media types beside one another are a 400 (8.7.5). Where a range names no transfer syntax,
+and rendered media types beside one another are a 400 under `strict` (8.7.5), else the target's own kind is sent, and
+`*/*` means Explicit VR Little Endian there and as stored else (8.7.7). Where a range names no transfer syntax,
 `application/dicom` and `application/octet-stream` mean Explicit VR Little Endian (8.7.3.4) and a compressed type means
 its default of Table 8.7.3-5, or the lossy one that is held where no other is (C-TS-3); `transfer-syntax=*` and a
 wildcard type mean as stored. A lossy step is taken only where its transfer syntax is named.
@@ -177,12 +178,13 @@ class Accept:
         return Accept(tuple(tiers), strict)
 
     def check_mixture(self, *, bulk: bool = False) -> None:
-        """Raises BadParameter where DICOM and rendered types stand beside one another (8.7.5).
+        """Raises BadParameter under `strict` where DICOM and rendered types stand beside one another (8.7.5); else the
+        target has offers of one kind only, and the best of these is sent.
 
         Types that are of both kinds, such as image/jpeg, are what the target makes of them (C-ACC-6). `bulk`: the
         target is bulk data, which may be a document of any type.
         """
-        for number, tier in enumerate(self.tiers):
+        for number, tier in enumerate(self.tiers if self.strict else ()):
             named = {item.named for item in tier if item.quality > 0}
             rendered = named & (IMAGES_RENDERED if bulk else RENDERED)
             if rendered and named & DICOM_TYPES:

@@ -13,7 +13,7 @@ from gateway.dicom.limits import LIMITS
 from gateway.dicom.private import CREATORS, PrivateTag, creator_of, is_creator, is_private
 from gateway.dicom.query import Path
 from gateway.errors import BadParameter
-from gateway.http.params import Params, decode
+from gateway.http.params import Params, decode, spaced
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8}\Z")
 
@@ -32,13 +32,14 @@ def plain_path(name: str) -> Path | None:
 class Names:
     """The attributes of one request; `used` are the creator elements that said what a private element is."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, *, plus: bool = True) -> None:
+        """`plus`: a `+` is one, else it stands for a space."""
         self.used: set[Path] = set()
         self._creators: dict[Path, str] = {}
         for name, raw in params.pairs:
             path = plain_path(name)
             if path is not None and is_creator(path[-1]):
-                self._creators[path] = decode(name, raw).strip()
+                self._creators[path] = decode(name, raw if plus else spaced(raw)).strip()
 
     def path(self, name: str, parameter: str = "") -> Path | None:
         """None where the name is unknown. Raises BadParameter where a private element has no creator (Q-26), and

@@ -13,15 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.dicom.dictionary import is_multiple
+from gateway.dicom.keys import collapsed
 from gateway.dicom.query import Empty, Equals, Fuzzy, Match, OneOf, Path, Range, Universal, Wildcard
 from gateway.errors import BadParameter
 from gateway.http import times
 from gateway.http.params import decode
 
-MODALITIES_IN_STUDY = 0x00080061
-# A name has three groups of 64 characters, so no more words than these; and values, other than UIDs, of one key.
+MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY = 0x00080061, 0x00080062
+# A name has three groups of 64 characters, so no more words than these, and none longer.
 MOST_WORDS = 96
+MOST_LETTERS = 64
+# Values of one key; of those that lead straight to a row, more.
 MOST_VALUES = 256
+MOST_UIDS = 4096
+# Characters of a name or pattern, and wild places in it; characters of what is no text.
+MOST_CHARACTERS = 1024
+MOST_PLACES = 64
+LONGEST_PLAIN = 64
 
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 EMPTY_VRS = WILDCARD_VRS | {"DA", "DT", "TM"}
@@ -69,8 +77,9 @@ def match_of(key: Key, rules: Rules) -> Sequence[Match]:
         return (Universal(key.path),)
     if len(values) == 1:
         return (_single(key, values[0], rules),)
-    if len(values) > MOST_VALUES and key.vr != "UI":
-        raise bad_value(key, f"{MOST_VALUES} values at most")
+    most = MOST_UIDS if key.vr == "UI" and key.path[-1] != SOP_CLASSES_IN_STUDY else MOST_VALUES
+    if len(values) > most:
+        raise bad_value(key, f"{most} values at most")
     if rules.multiple and key.vr in MULTIPLE_VRS and is_multiple(key.path[-1]):
         return tuple(Equals(key.path, key.vr, _checked(key, value)) for value in values)
     if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY:
@@ -98,17 +107,31 @@ def _values(key: Key, rules: Rules) -> list[str]:
 def _single(key: Key, value: str, rules: Rules) -> Match:
     if value == '""' and rules.empty and key.vr in EMPTY_VRS:
         return Empty(key.path, key.vr)
+    if len(value) > LONGEST_PLAIN and key.vr in ("DA", "TM", "DT"):
+        raise bad_value(key, f"{LONGEST_PLAIN} characters at most")
     if key.vr in ("DA", "TM", "DT"):
         return _temporal(key, value, rules.zone)
     if key.vr not in WILDCARD_VRS:
         return Equals(key.path, key.vr, _checked(key, value))
-    if set(value) == {"*"}:
+    if not value.strip("*"):
         return Universal(key.path)
     if key.vr == "PN" and rules.fuzzy and "?" not in value:
         return _fuzzy(key, value)
     if "*" in value or "?" in value:
-        return Wildcard(key.path, key.vr, value)
+        return Wildcard(key.path, key.vr, _pattern(key, value))
+    if key.vr == "PN" and len(value) > MOST_CHARACTERS:
+        raise bad_value(key, f"{MOST_CHARACTERS} characters at most")
     return Equals(key.path, key.vr, value)
+
+
+def _pattern(key: Key, value: str) -> str:
+    """In its shortest form. Raises BadParameter where it is longer than a value, or has too many places."""
+    pattern = collapsed(value)
+    if len(pattern) > MOST_CHARACTERS:
+        raise bad_value(key, f"a pattern of {MOST_CHARACTERS} characters at most")
+    if pattern.count("*") > MOST_PLACES:
+        raise bad_value(key, f"{MOST_PLACES} times '*' at most")
+    return pattern
 
 
 def _fuzzy(key: Key, value: str) -> Match:
@@ -116,6 +139,8 @@ def _fuzzy(key: Key, value: str) -> Match:
     words = tuple(dict.fromkeys(word for word in re.split(r"[\s^=,*]+", value) if word))
     if len(words) > MOST_WORDS:
         raise bad_value(key, f"{MOST_WORDS} words at most")
+    if any(len(word) > MOST_LETTERS for word in words):
+        raise bad_value(key, f"words of {MOST_LETTERS} letters at most")
     return Fuzzy(key.path, words) if words else Universal(key.path)
 
 
@@ -139,7 +164,7 @@ def _checked(key: Key, value: str) -> str:
     form = _FORMS.get(key.vr)
     if form is None:
         return value
-    if not form[0].match(value):
+    if len(value) > LONGEST_PLAIN or not form[0].match(value):
         raise bad_value(key, form[1])
     if form is _INTEGER or key.vr == "IS":
         return str(int(value))

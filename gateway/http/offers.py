@@ -52,8 +52,11 @@ def ranked_frames(
 def ranked_instances(
     accept: Accept, transfer_syntax: str, *, single: bool, targets: tuple[str, ...], native: bool
 ) -> tuple[Offer, ...]:
-    """The acceptable ones of `instance_offers`, best first."""
-    return tuple(accept.rank(instance_offers(transfer_syntax, single=single, targets=targets, native=native)))
+    """The acceptable ones of `instance_offers`, best first; under `strict` `*/*` means the default (8.7.7)."""
+    offers = instance_offers(transfer_syntax, single=single, targets=targets, native=native)
+    if accept.strict:
+        offers.sort(key=lambda offer: (not offer.multipart, offer.transfer_syntax != EXPLICIT_VR_LE))
+    return tuple(accept.rank(offers))
 
 
 def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:

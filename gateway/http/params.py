@@ -1,8 +1,7 @@
 """Query parameters as they are on the wire (PS3.18 8.3.1).
 
-Pieces are split on raw `&` and raw commas before anything is decoded; `+` and `;` are ordinary characters;
-each
-piece is percent-decoded once, as UTF-8. Names are case-sensitive.
+Pieces are split on raw `&` and raw commas before anything is decoded; `;` is an ordinary character, and so is `+`
+but in the values of a search (see `spaced`); each piece is percent-decoded once, as UTF-8. Names are case-sensitive.
 """
 
 from __future__ import annotations
@@ -29,6 +28,11 @@ def decode(name: str, raw: str) -> str:
         raise BadParameter(
             f"{name}: the value is not UTF-8", parameter=name, expected="percent-encoded UTF-8"
         ) from error
+
+
+def spaced(raw: str) -> str:
+    """With a space for each `+`, as the form encoders of most languages write it; one that is meant is `%2B`."""
+    return raw.replace("+", "%20")
 
 
 def _unquoted(value: str) -> str:

@@ -8,14 +8,16 @@ from types import MappingProxyType
 
 from gateway.dicom.dictionary import private_vr, vr_of
 from gateway.dicom.levels import RANK, level_of
-from gateway.dicom.private import PrivateTag, is_private
+from gateway.dicom.match import NUMERIC
+from gateway.dicom.private import PrivateTag, is_creator, is_private
 from gateway.dicom.query import DateTimeRange, InItem, Match, Path, Query, Range
 from gateway.errors import BadParameter
 from gateway.http import cursors, times
 from gateway.http.attributes import Names, plain_path
 from gateway.http.intervals import combined, in_zone
 from gateway.http.matching import MATCHABLE, Key, Rules, bad_value, match_of
-from gateway.http.params import Params, decode
+from gateway.http.params import Params, decode, spaced
+from gateway.http.searchbounds import check_cost, check_count, check_included, check_keys
 from gateway.model import Level, ResourcePath
 
 # `v` names a version in our URLs, `_` is what scripts add to get round caches.
@@ -28,6 +30,11 @@ SPECIFIC_CHARACTER_SET = 0x00080005
 TIMEZONE_OFFSET = 0x00080201
 STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 MAX_OFFSET = 1 << 53
+# Of the file meta, and no attribute to match on; clients ask for it by includefield.
+TRANSFER_SYNTAX = 0x00020010
+_FILE_META = frozenset({"00020010", "TransferSyntaxUID"})
+# VRs whose values may hold a `+` that is meant.
+_SIGNED = NUMERIC | {"DT"}
 
 # Kinds of matching, and what is said where one is not supported (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6).
 UNSUPPORTED = {
@@ -86,19 +93,26 @@ def search_query(
 
     `vrs` are those of query keys that were declared.
     """
+    check_count([name for name, _ in params.pairs])
     ignored: list[str] = []
     warnings: list[str] = []
-    names = Names(params)
+    names = Names(params, plus=limits.strict)
     keys = _keys(params, names, vrs, ignored)
+    if not limits.strict:
+        keys = [replace(key, raw=_spaced(key)) for key in keys]
     rules = _rules(params, keys, limits.unsupported, warnings)
     include, include_all = _included(params, names, limits, ignored)
     keys = [key for key in keys if key.path != (TIMEZONE_OFFSET,) and key.path not in names.used]
+    keys = [key for key in keys if _means_something(key, limits, ignored)]
     keys = [key for key in keys if _is_permitted(key, target, limits, ignored)]
+    check_keys(keys)
+    matches = _matches(keys, rules)
+    check_cost(matches, keys)
     limit = params.unsigned("limit")
     query = Query(
         level=target.level,
         within=target.within,
-        matches=_matches(keys, rules),
+        matches=matches,
         include=include,
         include_all=include_all,
         limit=min(limits.default if limit is None else limit, limits.most),
@@ -141,6 +155,27 @@ def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) 
             f"{key.name}: a key of {level.value} level is not permitted here",
             parameter=key.name,
             expected=f"a key of {wanted} level",
+        )
+    ignored.append(key.name)
+    return False
+
+
+def _spaced(key: Key) -> str:
+    """`+` as a space, but where a number or a time zone may begin with it."""
+    return key.raw if key.path == (TIMEZONE_OFFSET,) or key.vr in _SIGNED else spaced(key.raw)
+
+
+def _means_something(key: Key, limits: Limits, ignored: list[str]) -> bool:
+    """A private creator tells what a private element is that the request names. Alone it selects nothing: which block
+    a creator has is a matter of each data set (PS3.5 7.8.1).
+    """
+    if not key.raw or not is_creator(key.path[-1]):
+        return True
+    if limits.strict:
+        raise BadParameter(
+            f"{key.name}: a private creator is no key by itself; want a private attribute of it as well",
+            parameter=key.name,
+            expected=f"a private attribute of block {key.path[-1] & 0xFF:02X}",
         )
     ignored.append(key.name)
     return False
@@ -246,12 +281,14 @@ def _included(
     paths: dict[Path, None] = {}
     everything = False
     for raw in params.all("includefield"):
-        for name in decode("includefield", raw).strip('"').split(","):
+        for name in decode("includefield", raw if limits.strict else spaced(raw)).strip('"').split(","):
             name = name.strip(" ")
             if name == "all":
                 everything = True
                 continue
             path = names.path(name, "includefield") if name else None
+            if name in _FILE_META:
+                path = (TRANSFER_SYNTAX,)
             if path is not None:
                 paths[path] = None
             elif name:
@@ -262,4 +299,5 @@ def _included(
             parameter="includefield",
             expected="all alone",
         )
+    check_included(tuple(paths))
     return tuple(paths), everything

@@ -13,6 +13,7 @@ from gateway.http.accept import json_offers
 from gateway.http.caching import REVALIDATE
 from gateway.http.documents import documents
 from gateway.http.httpsettings import HttpSettings
+from gateway.http.longdocuments import long_documents
 from gateway.http.paths import resource_path
 from gateway.http.request import Request
 from gateway.http.resources import SERVICE
@@ -54,6 +55,9 @@ class StudiesSearch:
             return Response(204, headers)
         if page.remaining and page.last is not None:
             headers["link"] = f'<{_next(request, cursors.written(asked.query, page.last))}>; rel="next"'
+        if page.rest:
+            pieces = self._services.search.pages(request.scope, asked.query, page)
+            return long_documents(request, offer, pieces, request.path, headers, charset)
         return await documents(request, offer, page.rows, request.path, headers, charset)
 
     async def _found(self, request: Request, query: Query) -> Page:

@@ -25,8 +25,10 @@ _ALWAYS = {
     Level.INSTANCE: frozenset(int(tag, 16) for tag in rows.INSTANCE_REQUIRED)
     | {0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002},
 }
+_BESIDE = frozenset({int(rows.DESCRIPTION, 16)})
+_TRANSFER_SYNTAX, _AVAILABLE = 0x00020010, "00083002"
 _READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTANCE_IF_KNOWN)) | {
-    *(0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002)
+    *(0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002, _TRANSFER_SYNTAX)
 }
 
 
@@ -84,11 +86,17 @@ class Answers:
     @property
     def are_ready(self) -> bool:
         """Whether what is stored ready has all that is wanted."""
+        ready = _ALWAYS[self.query.level]
         return (
             len(shown_levels(self.query)) == 1
             and not (self.query.include_all or self.parts or self.items)
-            and _ALWAYS[self.query.level].issuperset(self.plain)
+            and (ready | _BESIDE if self.query.level is Level.STUDY else ready).issuperset(self.plain)
         )
+
+    @property
+    def wants_description(self) -> bool:
+        """Of a study; it is stored ready beside the answer."""
+        return self.query.level is Level.STUDY and not _BESIDE.isdisjoint(self.plain)
 
     @property
     def wants_metadata(self) -> bool:
@@ -114,6 +122,10 @@ class Answers:
         return answer
 
     def _add(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
+        if tag == _TRANSFER_SYNTAX:
+            # Of the file meta, which is no data set: what the stored answer says can be had as it is (PS3.10 7.1).
+            answer["00020010"] = found[Level.INSTANCE].answer[_AVAILABLE]
+            return
         key, attribute = _attribute(found, tag)
         if attribute is not None and (key not in answer or tag in self.whole):
             answer[key] = attribute

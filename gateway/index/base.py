@@ -166,12 +166,24 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Which rows an answer is made of; of levels below the one that is listed there is none."""
+
+    study: int
+    series: int | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Answer to a search: ready DICOM JSON objects (a NUL byte where the base URL goes), in order.
 
     `remaining` is how many more there are beyond this page, exact up to 10,000 (then 10,000).
     `total` is set when the query asked to count. `ignored` names keys that could not be matched on.
     `last` is the position of the last row, from which the next page goes on whatever is stored meanwhile.
+    `kinds` tell of each row of an instance in which transfer syntaxes it can be had (`layoutbytes.of_kind`), ''
+    where that is not known; Available Transfer Syntax UID of the rows is the stored one.
+    `rest` are places of rows of this page that are still to be read, by `Index.read_on`: they are long.
     """
 
     rows: Sequence[bytes]
@@ -179,6 +191,8 @@ class Page:
     total: int | None = None
     ignored: tuple[str, ...] = ()
     last: Position | None = None
+    rest: Sequence[Place] = ()
+    kinds: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +324,16 @@ class Index(Protocol):
 
     # -- reading --------------------------------------------------------------------------------------
 
-    async def search(self, scope: Scope, query: Query) -> Page: ...
+    async def ping(self, scope: Scope) -> None:
+        """A read that costs nothing, and waits for no search. Raises IndexUnavailable, IndexFailure."""
+
+    async def search(self, scope: Scope, query: Query) -> Page:
+        """Raises Busy where too many wait, Overdue where it takes too long, BadParameter where too much would have to be
+        looked into.
+        """
+
+    async def read_on(self, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+        """Some more rows of a page, and what is left of it; those that are gone meanwhile are left out."""
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
         """Current versions under `path` in default order (series by number then UID, instances likewise).

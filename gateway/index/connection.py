@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from gateway.index.deadline import Deadline
+
 R = TypeVar("R")
 
 
@@ -62,6 +64,13 @@ class Connection(Protocol):
 
     @property
     def dialect(self) -> Dialect: ...
+
+    @property
+    def deadline(self) -> Deadline:
+        """Of the work that this connection is lent for."""
+
+    async def apart(self, work: Callable[[], R]) -> R:
+        """The result of a computation that may take a while, away from where others wait."""
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]: ...
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, extra, migrating, reading, searching, undo
+from gateway.index import admission, changelog, extra, filling, migrating, reading, searching, undo
 from gateway.index.base import (
     Change,
     Conflicting,
@@ -21,6 +21,7 @@ from gateway.index.base import (
     KeyFailure,
     NewVersion,
     Page,
+    Place,
     Removal,
     Scope,
     StoredInstance,
@@ -61,6 +62,13 @@ class SqlIndex(ABC):
     async def _query(self, work: Work[R]) -> R:
         """Run `work` on a connection, all of it on one snapshot."""
 
+    @abstractmethod
+    async def _search(self, work: Work[R]) -> R:
+        """Likewise, among those who may be made to wait, and no longer than a search may take. Raises Busy, Overdue."""
+
+    @abstractmethod
+    async def ping(self, scope: Scope) -> None: ...
+
     async def _glance(self, work: Work[R]) -> R:
         """Likewise, for work whose answer is one statement's."""
         return await self._query(work)
@@ -83,6 +91,8 @@ class SqlIndex(ABC):
     async def migrate(self) -> None:
         await self._commit(migrating.prepare)
         while await self._commit(lambda db: migrating.step(db, _now())):
+            pass
+        while await self._commit(filling.studies):
             pass
 
     async def check_schema(self) -> None:
@@ -132,12 +142,17 @@ class SqlIndex(ABC):
         return await self._query(lambda db: extra.failures(db, id, after, limit))
 
     async def work_on_keys(self, limit: int = 200) -> bool:
-        return await self._commit(lambda db: extra.work(db, limit))
+        if await self._commit(lambda db: extra.work(db, limit)):
+            return True
+        return await self._commit(lambda db: filling.kinds(db, limit))
 
     # -- reading ----------------------------------------------------------------------------------------
 
     async def search(self, scope: Scope, query: Query) -> Page:
-        return await self._query(lambda db: searching.search(db, scope, query))
+        return await self._search(lambda db: searching.search(db, scope, query))
+
+    async def read_on(self, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+        return await self._search(lambda db: searching.read_on(db, scope, query, rest))
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
         return await self._query(lambda db: reading.instances(db, scope, path))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import zstandard
 
+from gateway.dicom import layoutbytes
 from gateway.index import rows
 from gateway.index.connection import Connection
 from gateway.index.scoping import Cut, Visible, chunks, visible
 from gateway.model import Level
+
+KIND = "(SELECT l.kind FROM instance_layout l WHERE l.version = i.version) AS kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,48 @@ async def series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Enti
     return found
 
 
-async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> dict[str, Entity]:
-    """By version; `attributes` are complete only if `whole`."""
-    bodies = await _bodies(db, versions) if whole else {}
-    found: dict[str, Entity] = {}
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An instance as it is kept: long ones are read one at a time."""
+
+    answer: bytes
+    body: bytes | None
+    kind: str = ""
+
+    def entity(self) -> Entity:
+        """`attributes` are complete only where there is a body."""
+        answer = rows.loaded(self.answer)
+        if self.body is None:
+            return Entity(answer, answer)
+        own = rows.loaded(zstandard.ZstdDecompressor().decompress(self.body))
+        return Entity(answer, own | _made(answer))
+
+
+async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> dict[str, Kept]:
+    """By version, those that are current; with their metadata if `whole`."""
+    bodies = await _packed(db, versions) if whole else {}
+    found: dict[str, Kept] = {}
     for some in chunks(versions):
         for row in await db.fetch(
-            "SELECT i.version, i.answer FROM version v JOIN instance i ON i.partition = v.partition "
-            f"AND i.uid = v.instance_uid WHERE {db.dialect.among('v.id')}",
+            f"SELECT i.version, i.answer, {KIND} FROM version v JOIN instance i ON i.partition = v.partition "
+            f"AND i.uid = v.instance_uid AND i.version = v.id WHERE {db.dialect.among('v.id')}",
             db.dialect.listed(some),
         ):
-            answer = rows.loaded(row["answer"])
-            own = rows.loaded(bodies[row["version"]]) if whole else answer
-            found[row["version"]] = Entity(answer, own | _made(answer))
+            kept = Kept(bytes(row["answer"]), bodies.get(row["version"]), row["kind"] or "")
+            found[row["version"]] = kept
+    missing = await kinds(db, [version for version, kept in found.items() if not kept.kind])
+    return {version: replace(kept, kind=missing.get(version, kept.kind)) for version, kept in found.items()}
+
+
+async def kinds(db: Connection, versions: Sequence[str]) -> dict[str, str]:
+    """Of instances that were stored before these were kept, and are not yet filled in."""
+    found: dict[str, str] = {}
+    for some in chunks(versions):
+        for row in await db.fetch(
+            f"SELECT version, layout FROM instance_layout WHERE {db.dialect.among('version')}",
+            db.dialect.listed(some),
+        ):
+            found[row["version"]] = layoutbytes.kind_of(layoutbytes.decode(row["layout"]))
     return found
 
 
@@ -77,13 +109,18 @@ def _made(answer: rows.Attributes) -> rows.Attributes:
 
 async def _bodies(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
     inflate = zstandard.ZstdDecompressor().decompress
+    return {version: inflate(body) for version, body in (await _packed(db, versions)).items()}
+
+
+async def _packed(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
+    """Metadata as it is kept."""
     found: dict[str, bytes] = {}
     for some in chunks(versions):
         for row in await db.fetch(
             f"SELECT version, body FROM instance_metadata WHERE {db.dialect.among('version')}",
             db.dialect.listed(some),
         ):
-            found[row["version"]] = inflate(row["body"])
+            found[row["version"]] = bytes(row["body"])
     return found
 
 

@@ -150,7 +150,7 @@ class Ledger:
             **rows.instance_keys(identity.sop_class, parts.instance),
         }
         self._add_version(new, parts.mark)
-        self._layouts.append((new.version, layoutbytes.encode(new.layout)))
+        self._layouts.append((new.version, layoutbytes.encode(new.layout), layoutbytes.kind_of(new.layout)))
         self._bodies.append((new.version, self._compressor.compress(new.metadata)))
         if self._values is not None and self._values.wants(Level.INSTANCE):
             uids = (identity.study, identity.series, identity.instance)
@@ -233,7 +233,9 @@ class Ledger:
     async def write(self) -> None:
         """All that needs no revision; it is most of the work."""
         await self._write_instances()
-        await self.db.many("INSERT INTO instance_layout (version, layout) VALUES (?, ?)", self._layouts)
+        await self.db.many(
+            "INSERT INTO instance_layout (version, layout, kind) VALUES (?, ?, ?)", self._layouts
+        )
         await self.db.many("INSERT INTO instance_metadata (version, body) VALUES (?, ?)", self._bodies)
         if self._values is not None:
             await self._values.write(self.db)

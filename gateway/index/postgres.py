@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import count
@@ -13,14 +13,19 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from gateway.errors import IndexFailure, IndexUnavailable
+from gateway.errors import Busy, IndexFailure, IndexUnavailable
 from gateway.index import changelog, migrating
-from gateway.index.base import Change
+from gateway.index.base import Change, Scope
 from gateway.index.connection import Connection, Dialect, Piece, Wild, Work
+from gateway.index.deadline import NEVER, Deadline
 from gateway.index.driver import SqlIndex
 
 R = TypeVar("R")
 CONNECTIONS = 8
+# Of these, so many are lent for searches at once; and so many searches wait for one.
+SEARCHERS = 4
+MOST_WAITING = 64
+SEARCH_SECONDS = 10.0
 CHANNEL = "gateway_change"
 POLL_SECONDS = 0.25
 PAGE = 1000
@@ -105,8 +110,13 @@ class PostgresConnection:
 
     dialect = DIALECT
 
-    def __init__(self, db: Any) -> None:
+    def __init__(self, db: Any, deadline: Deadline = NEVER) -> None:
         self._db = db
+        self.deadline = deadline
+
+    async def apart(self, work: Callable[[], R]) -> R:
+        """In a thread: here all others wait."""
+        return await asyncio.to_thread(work)
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
         found: list[Any] = await self._db.fetch(_numbered(sql), *values)
@@ -153,12 +163,15 @@ class PostgresConnection:
 class PostgresIndex(SqlIndex):
     """A pool of connections; reads of several statements see one snapshot."""
 
-    def __init__(self, dsn: str, pool: Any) -> None:
+    def __init__(self, dsn: str, pool: Any, search_seconds: float = SEARCH_SECONDS) -> None:
         self._dsn = dsn
         self._pool = pool
+        self._search_seconds = search_seconds
+        self._searchers = asyncio.Semaphore(SEARCHERS)
+        self._waiting = 0
 
     @classmethod
-    async def open(cls, dsn: str) -> PostgresIndex:
+    async def open(cls, dsn: str, *, search_seconds: float = SEARCH_SECONDS) -> PostgresIndex:
         """Raises IndexUnavailable when the server does not answer."""
         async with _answering():
             pool = await asyncpg.create_pool(
@@ -170,7 +183,7 @@ class PostgresIndex(SqlIndex):
                 reset=_as_it_is,
                 server_settings=_SETTINGS,
             )
-        return cls(dsn, pool)
+        return cls(dsn, pool, search_seconds)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -229,6 +242,43 @@ class PostgresIndex(SqlIndex):
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresConnection(db))
+
+    async def _search(self, work: Work[R]) -> R:
+        if self._waiting >= SEARCHERS + MOST_WAITING:
+            raise Busy("too many searches wait for the index; try again later")
+        deadline = Deadline(self._search_seconds)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(deadline.left), self._searchers:
+                return await self._searched(deadline, work)
+        except TimeoutError as error:
+            raise deadline.failure() from error
+        except asyncio.CancelledError:
+            deadline.cancel()  # what runs in a thread ends by it
+            raise
+        finally:
+            self._waiting -= 1
+
+    async def _searched(self, deadline: Deadline, work: Work[R]) -> R:
+        """The server gives up in time, too, whatever becomes of us."""
+        async with _answering(), self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+            milliseconds = max(1, round(deadline.left * 1000))
+            await db.execute(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                f"SET LOCAL statement_timeout = {milliseconds}"
+            )
+            try:
+                return await work(PostgresConnection(db, deadline))
+            except asyncpg.QueryCanceledError as error:
+                raise deadline.failure() from error
+            finally:
+                await db.execute("ROLLBACK")  # it only read
+
+    async def ping(self, scope: Scope) -> None:
+        async def look(db: Connection) -> None:
+            await db.first("SELECT id FROM study WHERE partition = ? LIMIT 1", scope.partition)
+
+        await self._glance(look)
 
     async def _glance(self, work: Work[R]) -> R:
         async with _answering(), self._pool.acquire(timeout=CONNECT_SECONDS) as db:

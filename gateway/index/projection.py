@@ -232,6 +232,7 @@ class Projection:
         if study.shown.changed:
             made = rows.study_keys(attributes)
             columns |= {"attributes": rows.dumped(attributes), **made}
+            columns["shown_description"] = rows.shown_description(attributes)
             before = rows.grams(rows.study_keys(study.before), rows.STUDY_GRAMS)
             after = rows.grams(made, rows.STUDY_GRAMS)
             columns |= await self._db.replace_grams("study", study.id, before, after)

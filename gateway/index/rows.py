@@ -203,6 +203,20 @@ def study_answer(uid: str, attributes: Attributes, counted: Attributes) -> Attri
     )
 
 
+DESCRIPTION = "00081030"
+
+
+def shown_description(attributes: Attributes) -> bytes:
+    """Study Description as an answer that asks for it shows it."""
+    shown = attributes.get(DESCRIPTION) or {"vr": vr_of(int(DESCRIPTION, 16))}
+    return orjson.dumps(shown).replace(_BASE_BYTES, b"\0")
+
+
+def with_description(answer: bytes, shown: bytes) -> bytes:
+    """A study's answer with its description; keys ascend, and Retrieve URL is the next."""
+    return answer.replace(b'"00081190":', b'"00081030":' + shown + b',"00081190":', 1)
+
+
 def series_counted(instances: int) -> Attributes:
     return {"00201209": _one("IS", instances)}
 

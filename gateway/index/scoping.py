@@ -58,9 +58,13 @@ def cut_of(dialect: Dialect, scope: Scope) -> Cut:
     return Cut(tuple(found.conditions), tuple(found.values), tuple(found.left), below or bool(found.left))
 
 
+def groups(values: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
+
+
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), AT_ONCE):
-        yield values[start : start + AT_ONCE]
+    return groups(values, AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway.dicom.dictionary import name_of
 from gateway.dicom.match import satisfies
@@ -11,17 +12,20 @@ from gateway.dicom.query import Match, Position, Query
 from gateway.errors import BadParameter
 from gateway.index import entities, extra, extrasql, rows
 from gateway.index.answers import Answers
-from gateway.index.base import Page, Scope
+from gateway.index.base import Page, Place, Scope
 from gateway.index.connection import Connection, Row
-from gateway.index.entities import Entity
+from gateway.index.entities import Entity, Kept
 from gateway.index.paging import TERMS, checked, columns, segments
-from gateway.index.scoping import Cut, chunks, cut_of, visible
+from gateway.index.scoping import AT_ONCE, Cut, chunks, cut_of, groups, visible
 from gateway.index.sql import Compiled, compiled, first_tags
 from gateway.model import Level
 
 MOST_REMAINING = 10_000
 MOST_CANDIDATES = 10_000
 _EVERYTHING = 1 << 62
+# Bytes of answers that are made at once, and instances whose metadata are held for it, as they are kept.
+PIECE = 8 << 20
+LONG_AT_ONCE = 50
 _PARTITION = "st.partition = ?"
 
 _STUDIES = "st.study_date DESC, st.study_time DESC, st.uid"
@@ -72,14 +76,29 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
     job.lead(asked, scope)
     if asked.left or job.cut.left:
         found, matching = await job.examined(asked)
-        ready = await job.composed(found)
     else:
         found, matching = await job.listed(asked)
-        ready = [bytes(row["answer"]) for row in found] if job.is_plain else await job.composed(found)
+    ready = None if asked.left or job.cut.left or not job.is_plain else await job.ready(found)
+    if ready is None:
+        ready = await job.composed([_place(query.level, row) for row in found])
     remaining = max(0, min(matching - query.offset - len(found), MOST_REMAINING))
     ignored = tuple(name_of(tag) for tag in asked.ignored)
     total = None if not query.count else await job.total(asked, matching)
-    return Page(ready, remaining, total, ignored, _position(query.level, found))
+    return replace(
+        ready, remaining=remaining, total=total, ignored=ignored, last=_position(query.level, found)
+    )
+
+
+async def read_on(db: Connection, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+    """Some more rows of a page that `search` began."""
+    job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
+    return await job.composed(rest)
+
+
+def _place(level: Level, row: Row) -> Place:
+    if level is Level.STUDY:
+        return Place(row["study"])
+    return Place(row["study"], row["series"], row["version"] if level is Level.INSTANCE else None)
 
 
 def _position(level: Level, found: Sequence[Row]) -> Position | None:
@@ -143,7 +162,11 @@ class _Search:
 
     @property
     def _columns(self) -> str:
-        own = f"{self.plan.own}.answer" if self.is_plain else self.plan.columns
+        own = self.plan.columns
+        if self.is_plain:
+            own = f"{own}, {self.plan.own}.answer"
+            own += ", st.shown_description" if self.shape.wants_description else ""
+            own += f", {entities.KIND}" if self.query.level is Level.INSTANCE else ""
         return f"{own}, {columns(self.query.level)}"
 
     # -- by columns -------------------------------------------------------------------------------------
@@ -219,25 +242,78 @@ class _Search:
             candidates = [row for row in candidates if row[_ID[level]] in passing]
         if not left:
             return list(candidates)
-        found = await self._entities(candidates, whole=True)
-        return [row for row in candidates if satisfies(_described(found.of(row)), left)]
+        level, fitting = self.query.level, list[Row]()
+        for some in groups(candidates, LONG_AT_ONCE):
+            related = await self._entities([_place(level, row) for row in some], whole=True)
+            fitting += await self.db.apart(partial(self._satisfying, some, related, left))
+        return fitting
+
+    def _satisfying(self, some: Sequence[Row], related: _Related, left: Sequence[Match]) -> list[Row]:
+        """Each is read when it is its turn: a hundred long ones at once would fill the memory."""
+        found: list[Row] = []
+        for row in some:
+            self.db.deadline.check()
+            one = related.of(_place(self.query.level, row))
+            if one is not None and satisfies(_described(one), left):
+                found.append(row)
+        return found
 
     # -- answers ----------------------------------------------------------------------------------------
 
-    async def composed(self, found: Sequence[Row]) -> list[bytes]:
-        related = await self._entities(found, whole=self.shape.wants_metadata)
-        return [rows.dumped(self.shape.composed(related.of(row))) for row in found]
+    async def ready(self, found: Sequence[Row]) -> Page | None:
+        """The answers as they are stored; None where something of them is not yet made."""
+        answers = [bytes(row["answer"]) for row in found]
+        if self.shape.wants_description:
+            beside = [row["shown_description"] for row in found]
+            if None in beside:
+                return None
+            return Page(list(map(rows.with_description, answers, map(bytes, beside))))
+        if self.query.level is not Level.INSTANCE:
+            return Page(answers)
+        missing = await entities.kinds(self.db, [row["version"] for row in found if row["kind"] is None])
+        kinds = tuple(row["kind"] or missing.get(row["version"], "") for row in found)
+        return Page(answers, kinds=kinds)
 
-    async def _entities(self, found: Sequence[Row], *, whole: bool) -> _Related:
+    async def composed(self, found: Sequence[Place]) -> Page:
+        """The answers for as many as are PIECE bytes together, at least one, and who is left."""
+        whole = self.shape.wants_metadata
+        made, kinds = list[bytes](), list[str]()
+        size, done = 0, 0
+        for some in groups(found, LONG_AT_ONCE if whole else AT_ONCE):
+            related = await self._entities(some, whole=whole)
+            ready, seen = await self.db.apart(partial(self._written, some, related, PIECE - size))
+            made += ready.rows
+            kinds += ready.kinds
+            size += sum(map(len, ready.rows))
+            done += seen
+            if size >= PIECE:
+                break
+        return Page(made, rest=tuple(found[done:]), kinds=tuple(kinds))
+
+    def _written(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
+        """Answers until they are `most` bytes, and how many were looked at."""
+        made, kinds = list[bytes](), list[str]()
+        for number, place in enumerate(some, 1):
+            self.db.deadline.check()
+            one = related.of(place)
+            if one is None:
+                continue
+            made.append(rows.dumped(self.shape.composed(one)))
+            if place.version is not None:
+                kinds.append(related.instances[place.version].kind)
+            most -= len(made[-1])
+            if most <= 0:
+                return Page(made, kinds=kinds), number
+        return Page(made, kinds=kinds), len(some)
+
+    async def _entities(self, found: Sequence[Place], *, whole: bool) -> _Related:
         """What the rows belong to, each read once."""
         level, db = self.query.level, self.db
-        studies = await entities.studies(db, self.cut, list({row["study"] for row in found}))
-        if level is Level.STUDY:
-            return _Related(studies, {}, {}, level)
-        series = await entities.series(db, self.cut, list({row["series"] for row in found}))
-        if level is Level.SERIES:
-            return _Related(studies, series, {}, level)
-        versions = [row["version"] for row in found]
+        studies = await entities.studies(db, self.cut, list({place.study for place in found}))
+        series = await entities.series(
+            db, self.cut, list({place.series for place in found if place.series is not None})
+        )
+        versions = [place.version for place in found if place.version is not None]
         return _Related(studies, series, await entities.instances(db, versions, whole=whole), level)
 
 
@@ -245,16 +321,25 @@ class _Search:
 class _Related:
     studies: dict[int, Entity]
     series: dict[int, Entity]
-    instances: dict[str, Entity]
+    instances: dict[str, Kept]
     level: Level
 
-    def of(self, row: Row) -> dict[Level, Entity]:
-        """From the study down to the row itself."""
-        found = {Level.STUDY: self.studies[row["study"]]}
-        if self.level is not Level.STUDY:
-            found[Level.SERIES] = self.series[row["series"]]
-        if self.level is Level.INSTANCE:
-            found[Level.INSTANCE] = self.instances[row["version"]]
+    def of(self, place: Place) -> dict[Level, Entity] | None:
+        """From the study down to the row itself; None where something of it is gone meanwhile."""
+        study = self.studies.get(place.study)
+        if study is None:
+            return None
+        found = {Level.STUDY: study}
+        if place.series is not None:
+            series = self.series.get(place.series)
+            if series is None:
+                return None
+            found[Level.SERIES] = series
+        if place.version is not None:
+            kept = self.instances.get(place.version)
+            if kept is None:
+                return None
+            found[Level.INSTANCE] = kept.entity()
         return found
 
 

@@ -13,14 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.errors import IndexFailure, IndexUnavailable, MigrationNeeded
+from gateway.errors import Busy, IndexFailure, IndexUnavailable, MigrationNeeded
 from gateway.index import changelog, migrating
-from gateway.index.base import Change
-from gateway.index.connection import Dialect, Piece, Wild, Work, run_now
+from gateway.index.base import Change, Scope
+from gateway.index.connection import Connection, Dialect, Piece, Wild, Work, run_now
+from gateway.index.deadline import NEVER, Deadline
 from gateway.index.driver import SqlIndex
 
 R = TypeVar("R")
 READERS = 3
+SEARCHERS = 3
+# Searches that wait for one of these.
+MOST_WAITING = 64
+# After so many steps of its virtual machine SQLite asks whether to go on: about a millisecond.
+STEPS = 20_000
+SEARCH_SECONDS = 10.0
+READ_SECONDS = 60.0
 POLL_SECONDS = 0.1
 BUSY_SECONDS = 30
 _GRAMS = {"st": ("st.id", "study_gram"), "se": ("se.id", "series_gram")}
@@ -62,8 +70,13 @@ class SqliteConnection:
 
     dialect = DIALECT
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, deadline: Deadline = NEVER) -> None:
         self._db = db
+        self.deadline = deadline
+
+    async def apart(self, work: Callable[[], R]) -> R:
+        """It is in a thread of its own already."""
+        return work()
 
     async def fetch(self, sql: str, *values: object) -> Sequence[sqlite3.Row]:
         return self._db.execute(sql, values).fetchall()
@@ -124,23 +137,33 @@ def _document(grams: set[str]) -> str:
 
 
 class SqliteIndex(SqlIndex):
-    """One writing thread, a few reading ones; nothing blocks the event loop."""
+    """One writing thread, a few reading ones; nothing blocks the event loop.
 
-    def __init__(self, path: Path) -> None:
+    Searches have readers of their own, and so has health: however long they take, instances are found.
+    """
+
+    def __init__(self, path: Path, search_seconds: float = SEARCH_SECONDS) -> None:
         self._path = path
+        self._search_seconds = search_seconds
+        self._waiting = 0
+        self._deadlines: set[Deadline] = set()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="index-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="index-read")
+        self._searchers = ThreadPoolExecutor(SEARCHERS, thread_name_prefix="index-search")
+        self._health = ThreadPoolExecutor(1, thread_name_prefix="index-health")
         self._watcher = ThreadPoolExecutor(1, thread_name_prefix="index-watch")
 
     @classmethod
-    async def open(cls, path: Path) -> SqliteIndex:
+    async def open(cls, path: Path, *, search_seconds: float = SEARCH_SECONDS) -> SqliteIndex:
         """The file is made if it is not there; `migrate` gives it tables."""
-        return cls(path)
+        return cls(path, search_seconds)
 
     async def close(self) -> None:
-        for pool in (self._writer, self._readers, self._watcher):
+        for deadline in list(self._deadlines):
+            deadline.cancel()  # nobody waits for what is read: only what is written comes to its end
+        for pool in (self._writer, self._readers, self._searchers, self._health, self._watcher):
             await asyncio.to_thread(pool.shutdown)
         for connection in self._connections:
             connection.close()
@@ -178,14 +201,48 @@ class SqliteIndex(SqlIndex):
     # -- threads ----------------------------------------------------------------------------------------
 
     async def _query(self, work: Work[R]) -> R:
+        return await self._within(Deadline(READ_SECONDS), self._readers, work)
+
+    async def _search(self, work: Work[R]) -> R:
+        if self._waiting >= SEARCHERS + MOST_WAITING:
+            raise Busy("too many searches wait for the index; try again later")
+        self._waiting += 1
+        try:
+            return await self._within(Deadline(self._search_seconds), self._searchers, work)
+        finally:
+            self._waiting -= 1
+
+    async def ping(self, scope: Scope) -> None:
+        async def look(db: Connection) -> None:
+            await db.first("SELECT id FROM study WHERE partition = ? LIMIT 1", scope.partition)
+
+        await self._within(Deadline(READ_SECONDS), self._health, look)
+
+    async def _within(self, deadline: Deadline, pool: ThreadPoolExecutor, work: Work[R]) -> R:
+        """Run `work` on one snapshot, until it is done, the time is over, or nobody waits for it any more."""
+
         def snapshot(db: sqlite3.Connection) -> R:
+            deadline.check()
+            db.set_progress_handler(deadline.is_over, STEPS)
             db.execute("BEGIN")
             try:
-                return run_now(work(SqliteConnection(db)))
+                return run_now(work(SqliteConnection(db, deadline)))
+            except sqlite3.OperationalError as error:
+                if deadline.is_over():
+                    raise deadline.failure() from error
+                raise
             finally:
+                db.set_progress_handler(None, 0)
                 db.execute("COMMIT")
 
-        return await self._read(snapshot)
+        self._deadlines.add(deadline)
+        try:
+            return await self._run(pool, snapshot)
+        except asyncio.CancelledError:
+            deadline.cancel()
+            raise
+        finally:
+            self._deadlines.discard(deadline)
 
     async def _commit(self, work: Work[R]) -> R:
         def transaction(db: sqlite3.Connection) -> R:
@@ -200,9 +257,6 @@ class SqliteIndex(SqlIndex):
             return result
 
         return await self._run(self._writer, transaction)
-
-    async def _read(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        return await self._run(self._readers, work)
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[sqlite3.Connection], R]) -> R:
         def job() -> R:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gateway.dicom.query import Query
 from gateway.errors import ObjectMissing
 from gateway.index.base import Index, Scope
-from gateway.model import Level
 from gateway.store.base import ObjectStore
 
 _NO_OBJECT = "readyz"
@@ -25,4 +23,4 @@ class Readiness:
         """Raises StoreUnavailable (no such bucket, credentials refused, no answer), IndexFailure."""
         with suppress(ObjectMissing):
             await self._store.stat(_NO_OBJECT)
-        await self._index.search(scope, Query(Level.STUDY, limit=1))
+        await self._index.ping(scope)

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.dicom.query import Path, Query
 from gateway.index.base import Index, Page, Scope
 from gateway.model import Level
+from gateway.services.available import Available, Obstacle
 from gateway.services.timing import measured
 
 
 class Search:
     """QIDO-RS without its HTTP."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, obstacle: Obstacle | None = None) -> None:
         self._index = index
+        self._available = None if obstacle is None else Available(obstacle)
 
     async def search(self, scope: Scope, query: Query) -> Page:
         """Raises BadParameter where a key is not indexed and too many candidates would have to be looked into."""
         with measured("index"):
-            return await self._index.search(scope, query)
+            return self._told(await self._index.search(scope, query))
+
+    def _told(self, page: Page) -> Page:
+        if self._available is None:
+            return page
+        return replace(page, rows=self._available.told(page.rows, page.kinds))
+
+    async def pages(self, scope: Scope, query: Query, page: Page) -> AsyncGenerator[Sequence[bytes], None]:
+        """The rows of a page, long ones read when it is their turn: no more are held than of two pieces."""
+        while True:
+            if page.rows:
+                yield page.rows
+            if not page.rest:
+                return
+            with measured("index"):
+                page = self._told(await self._index.read_on(scope, query, page.rest))
 
     async def counts(self) -> Mapping[Level, int]:
         """How many studies, series and instances the index holds, all partitions together."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 from gateway.dicom import keys
 from gateway.dicom.match import satisfies
@@ -136,3 +138,33 @@ def test_whatever_a_word_finds_has_its_ngrams(name: str, word: str) -> None:
     for prefix in keys.fuzzy_asked(word)[0]:
         if f" {prefix}" in tokens:
             assert keys.pattern_ngrams(f"{prefix}*") <= keys.word_ngrams(tokens)
+
+
+def _every_pattern(group: str) -> list[str]:
+    """Each component that may be empty left out, one after the other: as many patterns as there are."""
+    found = [group]
+    while found[-1].endswith("^*"):
+        found.append(found[-1][:-1].rstrip("^ "))
+    return [pattern for pattern in found if pattern]
+
+
+@given(st.text("a^* ?", max_size=9), st.text("ab^ ", min_size=1, max_size=7))
+def test_two_patterns_stand_for_all_that_a_name_may_leave_out(group: str, name: str) -> None:
+    patterns = keys.name_patterns(group)
+    assert len(patterns) <= 2
+    every = any(fnmatchcase(name, pattern) for pattern in _every_pattern(group))
+    assert any(fnmatchcase(name, pattern) for pattern in patterns) is every
+
+
+@given(st.text("a*?", max_size=9), st.text("ab", max_size=7))
+def test_a_collapsed_pattern_matches_the_same(pattern: str, text: str) -> None:
+    short = keys.collapsed(pattern)
+    assert fnmatchcase(text, short) is fnmatchcase(text, pattern)
+    assert len(short) <= len(pattern)
+    assert "**" not in short
+    assert "*?" not in short
+
+
+def test_no_name_makes_many_patterns() -> None:
+    assert keys.name_patterns("*" + "^*" * 30_000) == ("*",)
+    assert keys.name_patterns("a" + "^*" * 30_000) == ("a^*", "a")

@@ -53,8 +53,15 @@ def query(text: str) -> Query:
         ("00100020=1", (Equals(PATIENT_ID, "LO", "1"),)),
         ("0020000d=1.2", (Equals(STUDY_UID, "UI", "1.2"),)),
         ("&PatientID=1&&", (Equals(PATIENT_ID, "LO", "1"),)),
-        # decoding: once, plus is a plus, semicolon and equals are ordinary
-        ("PatientID=a+b", (Equals(PATIENT_ID, "LO", "a+b"),)),
+        # decoding: once, plus is a space but where a sign may stand, semicolon and equals are ordinary
+        ("PatientID=a+b", (Equals(PATIENT_ID, "LO", "a b"),)),
+        ("PatientName=Doe+van*", (Wildcard(PATIENT_NAME, "PN", "Doe van*"),)),
+        ("PatientName=Doe+Jane&fuzzymatching=true", (Fuzzy(PATIENT_NAME, ("Doe", "Jane")),)),
+        ("StudyDate=+20240131+", (Equals(STUDY_DATE, "DA", "20240131"),)),
+        ("InstanceNumber=+7", (Equals((0x00200013,), "IS", "7"),)),
+        ("RepetitionTime=1e+3", (Equals((0x00180080,), "DS", "1e+3"),)),
+        ("RequestAttributesSequence.00400009=a+b", (InItem((REQUEST,), (Equals((STEP_ID,), "SH", "a b"),)),)),
+        ("00231001=x+y&00230010=Ac+me", (Equals((PrivateTag(0x00231001, "Ac me"),), "LO", "x y"),)),
         ("PatientID=a%2Bb", (Equals(PATIENT_ID, "LO", "a+b"),)),
         ("PatientID=a%2541", (Equals(PATIENT_ID, "LO", "a%41"),)),
         ("PatientID=a;b=c", (Equals(PATIENT_ID, "LO", "a;b=c"),)),
@@ -147,7 +154,6 @@ def query(text: str) -> Query:
         # private elements by creator, whatever the block; at the top or beside them in items (Q-27)
         ("00230010=Acme&00231001=x", (Equals((ACME,), "LO", "x"),)),
         ("00231101=x&00230011=Acme", (Equals((ACME,), "LO", "x"),)),
-        ("00230010=Acme", (Equals((0x00230010,), "LO", "Acme"),)),
         (
             "00400275.00231001=x&00400275.00230010=Acme",
             (InItem((REQUEST,), (Equals((ACME,), "LO", "x"),)),),
@@ -290,6 +296,7 @@ def test_limit_and_offset(text: str, limit: int, offset: int) -> None:
         ("includefield=all", (), True),
         ("includefield=all,PatientSex", ((0x00100040,),), True),
         ("includefield=", (), False),
+        ("includefield=PatientSex,+00081030", ((0x00100040,), (0x00081030,)), False),
         ("includefield=RequestAttributesSequence", ((REQUEST,),), False),
         ("includefield=00400275.00400009", ((REQUEST, STEP_ID),), False),
     ],
@@ -316,3 +323,35 @@ def test_what_ohif_sends() -> None:
     assert found.query.matches == (Fuzzy(PATIENT_NAME, ("X",)),)
     assert found.query.include == ((0x00081030,), (0x00080060,))
     assert found.ignored == []
+
+
+def strict(text: str) -> Asked:
+    return search_query(Params(text.encode()), Target(Level.INSTANCE), Limits(200, 5000, strict=True))
+
+
+def test_under_strict_a_plus_is_a_plus() -> None:
+    assert strict("PatientID=a+b").query.matches == (Equals(PATIENT_ID, "LO", "a+b"),)
+    assert strict("includefield=PatientSex,+00081030").ignored == ["includefield +00081030"]
+
+
+@pytest.mark.parametrize("include", ["", "&includefield=00231001", "&includefield=00231001&00230010="])
+def test_a_creator_alone_selects_nothing(include: str) -> None:
+    """Whatever is asked for beside it, in this and that block."""
+    if include.endswith("="):
+        with pytest.raises(BadParameter):
+            asked("00230010=Acme" + include)
+        return
+    found = asked("00230010=Acme" + include)
+    assert found.query.matches == ()
+    assert found.ignored == ([] if include else ["00230010"])
+    # Asked for, not matched on: it is given.
+    assert asked("00230010=").query.matches == (Universal((0x00230010,)),)
+
+
+def test_under_strict_a_creator_alone_is_a_400() -> None:
+    with pytest.raises(BadParameter) as raised:
+        strict("00230010=Acme")
+    assert raised.value.parameter == "00230010"
+    assert strict("00230010=Acme&includefield=00231001").query.matches == ()
+    with pytest.raises(BadParameter):
+        strict("RequestAttributesSequence.00230010=Acme")

@@ -6,7 +6,7 @@ import gzip
 
 import httpx
 import pytest
-from gateway.index.base import Page
+from gateway.index.base import Page, Place
 from gateway.model import Level, ResourcePath, SeriesUID, StudyUID
 from tests.http.rooms import Rooms
 
@@ -78,3 +78,23 @@ async def test_large_answers_are_compressed(web: httpx.AsyncClient, rooms: Rooms
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["content-length"] == str(len(raw))
     assert gzip.decompress(raw).count(b"0020000D") == 100
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/dicom+json", 'multipart/related; type="application/dicom+xml"']
+)
+async def test_long_answers_come_in_pieces(web: httpx.AsyncClient, rooms: Rooms, accept: str) -> None:
+    rest = tuple(Place(n) for n in range(3, 6))
+    rooms.search.page = Page([ROW], remaining=2, rest=rest)
+    answer = await web.get("/studies", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert "additional results" in answer.headers["warning"]
+    assert "content-length" not in answer.headers
+    if "json" in accept:
+        assert [row["0020000D"]["Value"] for row in answer.json()] == [["1.2"], ["1.3"], ["1.4"], ["1.5"]]
+        assert answer.json()[3]["00081190"]["Value"] == [f"{BASE}/studies/1.2"]
+        return
+    boundary = answer.headers["content-type"].partition("boundary=")[2].strip('"').split(";")[0].strip('"')
+    assert answer.text.count(f"--{boundary}\r\n") == 4
+    assert answer.text.endswith(f"--{boundary}--\r\n")
+    assert "1.5</Value>" in answer.text

@@ -141,11 +141,12 @@ ENDS = table(
     ],
     C_ACC_4=[("GET", f"{INSTANCE}/metadata?accept={JSON}", {"Accept": "text/plain"}, 200)],
     C_ACC_5=[
-        ("GET", INSTANCE, {"Accept": f"{DICOM}, text/html"}, 400),
-        ("GET", INSTANCE, {"Accept": f"{DICOM}, image/png;q=0.1"}, 400),
-        ("GET", f"{INSTANCE}/metadata", {"Accept": f"{JSON}, application/pdf"}, 400),
-        ("GET", f"{INSTANCE}/metadata?accept={JSON},text/plain", {}, 400),
-        ("GET", f"{INSTANCE}/frames/1", {"Accept": f"{BULK}, image/gif"}, 400),
+        ("GET", INSTANCE, {"Accept": f"{DICOM};q=0.1, text/html"}, 200),
+        ("GET", INSTANCE, {"Accept": f"{DICOM}, image/png;q=0.1"}, 200),
+        ("GET", f"{INSTANCE}/metadata", {"Accept": f"{JSON}, application/pdf"}, 200),
+        ("GET", f"{INSTANCE}/metadata?accept={JSON},text/plain", {}, 200),
+        ("GET", f"{INSTANCE}/frames/1", {"Accept": f"{BULK}, image/gif"}, 200),
+        ("GET", INSTANCE, {"Accept": f"{JSON}, image/png"}, 406),
         ("GET", INSTANCE, {"Accept": f"{DICOM}, image/png;q=0"}, 200),  # what is excluded is not mixed in
         ("GET", f"{INSTANCE}/metadata", {"Accept": "application/json, text/plain, */*"}, 200),  # scripts
     ],
@@ -237,6 +238,14 @@ STRICT_ENDS = table(
     C_ACC_4=[
         ("GET", f"{INSTANCE}/metadata?accept={JSON}", {"Accept": "text/plain"}, 406),
         ("GET", f"{INSTANCE}/metadata?accept={JSON}", {"Accept": "text/plain, */*;q=0.1"}, 200),
+    ],
+    C_ACC_5=[
+        ("GET", INSTANCE, {"Accept": f"{DICOM}, text/html"}, 400),
+        ("GET", INSTANCE, {"Accept": f"{DICOM}, image/png;q=0.1"}, 400),
+        ("GET", f"{INSTANCE}/metadata", {"Accept": f"{JSON}, application/pdf"}, 400),
+        ("GET", f"{INSTANCE}/metadata?accept={JSON},text/plain", {"Accept": "*/*"}, 400),
+        ("GET", f"{INSTANCE}/frames/1", {"Accept": f"{BULK}, image/gif"}, 400),
+        ("GET", INSTANCE, {"Accept": f"{DICOM}, image/png;q=0"}, 200),
     ],
     C_ACC_7=[
         ("GET", f"{INSTANCE}/metadata", {}, 406),
@@ -916,3 +925,13 @@ def test_503_says_when_to_try_again(web: httpx.Client, data: Path) -> None:
 def test_single_series_is_read_whole(web: httpx.Client) -> None:
     answer = web.get(f"/studies/{STUDY}/series/{SERIES}", headers={"Accept": f"{MULTI}; transfer-syntax=*"})
     assert len(pieces(answer)) == 1
+
+
+@row("R-MT-7")
+@pytest.mark.parametrize("accept", ["*/*", "application/*;q=0.1, */*"])
+def test_anything_is_the_stored_or_under_strict_the_default(
+    web: httpx.Client, strict: httpx.Client, accept: str
+) -> None:
+    for http, syntax in ((web, LOSSLESS), (strict, ELE)):
+        (part,) = pieces(http.get(JLS, headers={"Accept": accept}))
+        assert f"transfer-syntax={syntax}" in str(part)

@@ -1,0 +1,33 @@
+"""What later versions of this program keep ready, made for rows that were there before: in steps that can be resumed."""
+
+from __future__ import annotations
+
+from gateway.dicom import layoutbytes
+from gateway.index import rows
+from gateway.index.connection import Connection
+
+
+async def studies(db: Connection, limit: int = 500) -> bool:
+    """Study Description as an answer shows it, of some studies; whether there were any."""
+    found = await db.fetch(
+        f"SELECT id, attributes FROM study WHERE shown_description IS NULL ORDER BY id LIMIT ?{db.dialect.lock}",
+        limit,
+    )
+    await db.many(
+        "UPDATE study SET shown_description = ? WHERE id = ?",
+        [(rows.shown_description(rows.loaded(row["attributes"])), row["id"]) for row in found],
+    )
+    return bool(found)
+
+
+async def kinds(db: Connection, limit: int = 500) -> bool:
+    """What tells the transfer syntaxes of some versions; whether there were any."""
+    found = await db.fetch(
+        f"SELECT version, layout FROM instance_layout WHERE kind IS NULL ORDER BY version LIMIT ?{db.dialect.lock}",
+        limit,
+    )
+    await db.many(
+        "UPDATE instance_layout SET kind = ? WHERE version = ?",
+        [(layoutbytes.kind_of(layoutbytes.decode(row["layout"])), row["version"]) for row in found],
+    )
+    return bool(found)
