@@ -254,7 +254,8 @@ def _check_length(text: str | None, name: str) -> None:
     """Each range is compared with each offer: a list of thousands would take its time for nobody's good."""
     if text is not None and (len(text) > MAX_LIST or text.count(",") >= MAX_RANGES):
         raise BadParameter(
-            f"{name}: the list is longer than {MAX_LIST} characters or {MAX_RANGES} media types", parameter=name
+            f"{name}: the list is longer than {MAX_LIST} characters or {MAX_RANGES} media types",
+            parameter=name,
         )
 
 

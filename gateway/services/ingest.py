@@ -6,12 +6,13 @@ STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from gateway.dicom.part10 import ReadWarning
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, IndexFailure, StoreError
 from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
 from gateway.model import Source, quarantine_of
 from gateway.services.arrival import Arrival
@@ -21,6 +22,8 @@ from gateway.services.outcomes import NOTHING_BEFORE, Before, Outcome, Rejected,
 from gateway.services.policy import Action, Policies, Rule
 from gateway.services.slots import Seat, Slots
 from gateway.store.base import ObjectStore
+
+log = logging.getLogger("gateway.services")
 
 
 class Ingest:
@@ -99,6 +102,8 @@ class Ingest:
                 # The object stays where it may be: an index that did not answer may have committed. What no
                 # version names is swept later.
                 await arrival.abandon()
+                if isinstance(error, StoreError | IndexFailure):
+                    log.warning("an instance could not be stored", exc_info=error)
                 raise rejection(error) from error
             return self._judged(arrival, version, verdict)
         except Rejected as rejected:

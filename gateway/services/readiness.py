@@ -39,11 +39,10 @@ class Readiness:
         self._looked: float | None = None
 
     async def check(self, scope: Scope = _WHOLE) -> None:
-        """Raises StoreUnavailable (no such bucket, credentials refused, no answer), IndexFailure, StoreFull."""
+        """Raises StoreUnavailable (no such bucket, credentials refused, no answer), IndexFailure."""
         with suppress(ObjectMissing):
             await self._store.stat(_NO_OBJECT)
         await self._index.search(scope, Query(Level.STUDY, limit=1))
-        await self.check_room()
 
     async def check_room(self, wanted: int = 0) -> None:
         """Raises StoreFull where `wanted` bytes would not leave the reserve free; what lies in S3 always has room."""

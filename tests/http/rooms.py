@@ -202,8 +202,7 @@ class MemoryReadiness:
 
     free: int = 1 << 40
 
-    async def check(self, scope: Scope) -> None:
-        await self.check_room()
+    async def check(self, scope: Scope) -> None: ...
 
     async def check_room(self, wanted: int = 0) -> None:
         if wanted > self.free:

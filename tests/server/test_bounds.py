@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +42,7 @@ HEADS = {
     "a value without end": (START + b"a: " + b"b" * 20_000_000, 431),
     "a name without end": (START + b"b" * 20_000_000, 431),
     "a target without end": (b"GET /" + b"a" * 20_000_000, 414),
-    "a target too long": (b"GET /" + b"a" * 64_000 + b" HTTP/1.1\r\n\r\n", 414),
+    "a target too long": (b"GET /" + b"a" * 65_000 + b" HTTP/1.1\r\n\r\n", 414),
     "no HTTP": (b"\x16\x03\x01\x00" * 100, 400),
 }
 
@@ -89,23 +88,19 @@ def test_a_header_that_is_never_complete_ends(server: LiveServer) -> None:
     assert ending(connected(server.base)).text == b""
 
 
+def drip(opened: socket.socket, data: bytes, size: int) -> None:
+    """Send so many bytes each fifth of a second. Raises ConnectionError once the server has closed."""
+    for start in range(0, len(data), size):
+        opened.sendall(data[start : start + size])
+        time.sleep(0.2)
+
+
 def test_a_header_that_drips_ends(server: LiveServer) -> None:
     opened = connected(server.base)
     opened.sendall(START)
-    dripping = threading.Event()
-
-    def drip() -> None:
-        while not dripping.wait(0.2):
-            try:
-                opened.send(b"a")
-            except OSError:
-                return
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    assert ending(opened).status in (408, 0)
-    dripping.set()
-    thread.join()
+    with pytest.raises(ConnectionError):
+        drip(opened, b"a" * 150, 1)
+    opened.close()
 
 
 def test_an_idle_connection_ends_also_if_it_sends_line_ends(server: LiveServer) -> None:
@@ -114,11 +109,8 @@ def test_an_idle_connection_ends_also_if_it_sends_line_ends(server: LiveServer) 
     assert ending(opened).text == b""
     opened = connected(server.base)
     answer(opened, LIVEZ)
-    deadline = time.monotonic() + 30
     with pytest.raises(ConnectionError):
-        while time.monotonic() < deadline:
-            opened.sendall(b"\r\n")
-            time.sleep(0.2)
+        drip(opened, b"\r\n" * 150, 2)
 
 
 def upload(server: LiveServer, size: int) -> socket.socket:
@@ -142,9 +134,7 @@ def test_a_slow_link_is_served(server: LiveServer) -> None:
     """3 KB/s for three times as long as a body may stall, above the floor of 1 KB/s."""
     data = build.instance(PixelData=bytes(30_000), Rows=100, Columns=150)
     opened = upload(server, len(data))
-    for start in range(0, len(data), 600):
-        opened.sendall(data[start : start + 600])
-        time.sleep(0.2)
+    drip(opened, data, 600)
     assert b" 200 OK" in answer(opened, b"")
 
 
@@ -152,9 +142,7 @@ def test_a_link_below_the_floor_is_let_go(server: LiveServer) -> None:
     data = build.instance(PixelData=bytes(30_000), Rows=100, Columns=150)
     opened = upload(server, len(data))
     with pytest.raises(ConnectionError):
-        for start in range(0, len(data), 50):
-            opened.sendall(data[start : start + 50])
-            time.sleep(0.2)
+        drip(opened, data, 50)
     opened.close()
 
 
@@ -232,7 +220,10 @@ def test_where_all_connections_work_a_further_one_is_told(tmp_path: Path) -> Non
         for opened in busy:
             opened.sendall(b"x")
         deadline = time.monotonic() + 10
-        while ending(connected(live.base), LIVEZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")).status != 200:
+        while (
+            ending(connected(live.base), LIVEZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")).status
+            != 200
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         for opened in busy:
@@ -266,7 +257,6 @@ def test_where_all_seats_are_taken_the_silent_give_way(tmp_path: Path) -> None:
             f"{live.root}/studies", content=body, headers={"Content-Type": media}, timeout=40
         )
         assert answered.status_code == 200
-        told = [ending(opened, data[200:]).text[:12] for opened in stalled[:1]]
-        assert told == [b"HTTP/1.1 503"]
+        assert answer(stalled[0], b"").startswith(b"HTTP/1.1 503")
         for opened in stalled:
             opened.close()

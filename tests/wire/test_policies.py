@@ -259,7 +259,10 @@ def test_what_cannot_be_released_stays_aside(server: LiveServer) -> None:
 
 def test_nothing_is_set_aside_by_an_unknown_name(server: LiveServer) -> None:
     aside = f"{server.base}/api/v1/quarantine/studies/1.2.3.999"
-    assert (httpx.post(f"{aside}/release", headers=MEANT).status_code, httpx.delete(aside, headers=MEANT).status_code) == (404, 404)
+    assert (
+        httpx.post(f"{aside}/release", headers=MEANT).status_code,
+        httpx.delete(aside, headers=MEANT).status_code,
+    ) == (404, 404)
 
 
 # -- reject
