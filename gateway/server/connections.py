@@ -17,6 +17,8 @@ class Connection(Protocol):
     """What is known of one here."""
 
     peer: str
+    served: bool
+    """Whether it has had an answer."""
 
     def check(self, now: float, elapsed: float) -> None:
         """End it if it waits longer than is granted."""
@@ -28,7 +30,8 @@ class Connection(Protocol):
 class Connections:
     """Takes connections in, up to a number for all and one for each peer.
 
-    Where there is no room, who has waited longest for its client gives way: an idle connection can be made again.
+    Where there is no room, who has waited longest for its client gives way, those that never had an answer first: an
+    idle connection can be made again.
     """
 
     def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop, *, every: float = 1.0) -> None:
@@ -39,7 +42,8 @@ class Connections:
         self._loop = loop
         self._every = min(every, bounds.head_seconds / 2, bounds.stall / 2, bounds.idle / 2)
         self._all: dict[Connection, None] = {}
-        self._waiting: dict[Connection, None] = {}
+        self._new: dict[Connection, None] = {}
+        self._idle: dict[Connection, None] = {}
         self._peers: Counter[str] = Counter()
         self._last = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -62,7 +66,7 @@ class Connections:
 
     def drop(self, connection: Connection) -> None:
         """It is closed. Does nothing where it was not taken."""
-        self._waiting.pop(connection, None)
+        self.works(connection)
         if connection in self._all:
             del self._all[connection]
             self._peers[connection.peer] -= 1
@@ -71,22 +75,24 @@ class Connections:
 
     def waits(self, connection: Connection) -> None:
         """It waits for a request of its client from now on."""
-        self._waiting.pop(connection, None)
+        self.works(connection)
         if connection in self._all:
-            self._waiting[connection] = None
+            (self._idle if connection.served else self._new)[connection] = None
 
     def works(self, connection: Connection) -> None:
         """A request of it has come."""
-        self._waiting.pop(connection, None)
+        self._new.pop(connection, None)
+        self._idle.pop(connection, None)
 
     def _greediest(self) -> str:
         return max(self._peers, key=self._peers.__getitem__)
 
     def _give_way(self, peer: str, *, only: bool) -> bool:
         """Whether one that waits was closed: of this peer, or where it has none of any, unless `only`."""
-        found = next((one for one in self._waiting if one.peer == peer), None)
+        waiting = [self._new, self._idle]
+        found = next((one for some in waiting for one in some if one.peer == peer), None)
         if found is None and not only:
-            found = next(iter(self._waiting), None)
+            found = next((one for some in waiting for one in some), None)
         if found is None:
             return False
         found.give_way()

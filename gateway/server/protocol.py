@@ -54,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.peer = ""
+        self.served = False
         self._bounds = config.bounds
         self._all = config.connections(self.loop)
         self._reading = Reading.HEAD
@@ -175,6 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_next()
 
     def _await_next(self) -> None:
+        self.served = True
         self._since = time.monotonic()
         self._all.waits(self)
 
