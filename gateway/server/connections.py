@@ -75,14 +75,11 @@ class Connections:
 
     def waits(self, connection: Connection) -> None:
         """It waits for a request of its client from now on."""
-        self.works(connection)
-        if connection in self._all:
-            (self._idle if connection.served else self._new)[connection] = None
+        (self._idle if connection.served else self._new)[connection] = None
 
     def works(self, connection: Connection) -> None:
         """A request of it has come."""
-        self._new.pop(connection, None)
-        self._idle.pop(connection, None)
+        (self._idle if connection.served else self._new).pop(connection, None)
 
     def _greediest(self) -> str:
         return max(self._peers, key=self._peers.__getitem__)

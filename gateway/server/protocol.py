@@ -60,8 +60,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading = Reading.HEAD
         self._since = time.monotonic()
         self._begun = False
-        self._fields = 0
         self._head = 0
+        self._most_field, self._most_head = self._bounds.field, self._bounds.head
+        self._most_fields = self._bounds.fields
         self._raw = 0
         self._complete = False
         self._refusal: tuple[int, str] | None = None
@@ -100,7 +101,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._over:
             self._discard(len(data))
             return
-        self._unset_keepalive_if_required()
         self._arrived += len(data)
         self._complete = False
         try:
@@ -126,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._since = time.monotonic()
         self._reading = Reading.HEAD
         self._begun = True
-        self._fields = self._head = 0
+        self._head = 0
 
     def on_url(self, url: bytes) -> None:
         if len(self.url) + len(url) > self._bounds.target:
@@ -134,17 +134,24 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # As uvicorn's, and counted: called some ten times a request.
         size = len(name) + len(value)
-        self._fields += 1
         self._head += size
+        headers = self.headers
+        if size > self._most_field or self._head > self._most_head or len(headers) >= self._most_fields:
+            raise self._beyond_headers(size)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        headers.append((name, value))
+
+    def _beyond_headers(self, size: int) -> TooMuch:
         bounds = self._bounds
-        if self._fields > bounds.fields:
-            raise self._beyond(431, f"the request has more than {bounds.fields} header fields")
         if size > bounds.field:
-            raise self._beyond(431, f"a header field is longer than {bounds.field} bytes")
+            return self._beyond(431, f"a header field is longer than {bounds.field} bytes")
         if self._head > bounds.head:
-            raise self._beyond(431, f"the header fields are longer than {bounds.head} bytes together")
-        super().on_header(name, value)
+            return self._beyond(431, f"the header fields are longer than {bounds.head} bytes together")
+        return self._beyond(431, f"the request has more than {bounds.fields} header fields")
 
     def _beyond(self, status: int, detail: str) -> TooMuch:
         self._refusal = (status, detail)
@@ -171,8 +178,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_next()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._reading is not Reading.BODY and self.cycle.response_complete:
+        # As uvicorn's, but for its timer for idle connections: `check` ends them.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._reading is not Reading.BODY:
             self._await_next()
 
     def _await_next(self) -> None:

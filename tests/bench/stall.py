@@ -140,7 +140,7 @@ def measured(scenario: Scenario, tree: Path, scale: float) -> Row:
         )
         try:
             target = Target(port, scale)
-            _until_ready(target)
+            until_ready(target)
             prepared = scenario.prepare(target)
             asyncio.run(_beside(scenario, target, prepared, row))
             row.memory = high_water(process.pid)
@@ -162,7 +162,8 @@ def _limit(descriptors: int) -> Callable[[], None] | None:
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
-def _until_ready(target: Target) -> None:
+def until_ready(target: Target) -> None:
+    """Wait for the server."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with suppress(httpx.TransportError):

@@ -19,7 +19,7 @@ def test_the_version_is_one_that_was_looked_at() -> None:
 def test_the_callbacks_are_there() -> None:
     for name in (
         "connection_made", "connection_lost", "data_received", "on_message_begin", "on_url", "on_header",
-        "on_headers_complete", "on_body", "on_message_complete", "on_response_complete", "_unset_keepalive_if_required",
+        "on_headers_complete", "on_body", "on_message_complete", "on_response_complete", "_start_asgi_task",
     ):  # fmt: skip
         assert inspect.isfunction(getattr(HttpToolsProtocol, name)), name
 
@@ -35,6 +35,10 @@ def test_the_attributes_are_there() -> None:
         "response_complete",
     ):  # fmt: skip
         assert f"self.{name} =" in cycle or f"self.{name}:" in cycle, name
+    for name in ("total_requests", "pipeline", "flow.resume_reading", "_start_asgi_task", "is_closing"):
+        assert name in inspect.getsource(HttpToolsProtocol.on_response_complete), name
+    for name in ("expect_100_continue", "self.headers.append((name, value))"):
+        assert name in inspect.getsource(HttpToolsProtocol.on_header), name
     flow = inspect.getsource(flow_control.FlowControl.__init__)
     assert "self.read_paused =" in flow
     assert "self.write_paused =" in flow
