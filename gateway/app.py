@@ -32,6 +32,7 @@ from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
+from gateway.services.slots import Slots
 from gateway.services.states import States
 from gateway.services.sweep import sweep
 from gateway.services.thumbnail import Thumbnails
@@ -75,7 +76,9 @@ class Gateway:
         self.freshness = Freshness(index)
         self.batcher = Batcher(index, self.journal, self.freshness)
         self.policies = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
-        self.ingest = Ingest(store, self.batcher, policies=self.policies)
+        self.ingest = Ingest(
+            store, self.batcher, policies=self.policies, slots=Slots(seats=settings.max_uploads)
+        )
         self.pool = CodecPool()
         self.counters = counters or Counters()
         self.retrieve = Retrieve(
@@ -92,7 +95,7 @@ class Gateway:
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
         self.remove = Remove(index, self.journal, self.freshness)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
-        self.readiness = Readiness(store, index)
+        self.readiness = Readiness(store, index, settings.folders, settings.min_free << 20)
         self.reclaim = Reclaim(store, index, self.journal)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gateway.errors import BadParameter
 
@@ -56,6 +56,24 @@ class Settings:
     """Whether BulkDataURIs in metadata are relative to its URL (`../../studies/…`), for gateways with many names."""
     max_body: int = 0
     """Bytes a request body may have; 0 is no limit."""
+    header_timeout: str = "30s"
+    """How long the header of a request may take to come."""
+    stall_timeout: str = "60s"
+    """How long a body may stay away, or an answer unread, before `min_rate` is asked for."""
+    min_rate: int = 1024
+    """Bytes a second that a body has to come with, and an answer has to be read with."""
+    idle_timeout: str = "75s"
+    """How long a connection is kept for another request."""
+    max_connections: int = 0
+    """Connections of a process; 0 is as many as its open files (`ulimit -n`) leave room for, 8192 at most."""
+    max_peer_connections: int = 0
+    """Connections of one address that is no trusted proxy; 0 is half of all."""
+    max_uploads: int = 128
+    """Instances of a process that may wait for the rest of their bytes at once."""
+    stop_timeout: str = "20s"
+    """How long requests may go on once the server is told to stop; 5 s later it has ended."""
+    min_free: int = 256
+    """MiB to be left free where objects and index lie in folders: below, nothing is stored and /readyz says so."""
     undo_window: str = "7d"
     """How long what was deleted can be restored, such as 12h or 7d; never reclaims nothing by itself."""
     verify_transcoding: bool = True
@@ -70,6 +88,16 @@ class Settings:
     @property
     def index_url(self) -> str:
         return self.index or f"sqlite://{Path(self.data).resolve() / 'index.sqlite'}"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those that objects and index lie in, where they are files."""
+        store, index = urlsplit(self.store_url), self.index_url
+        found = [Path(unquote(store.path))] if store.scheme == "file" else []
+        return (
+            *found,
+            *([Path(index.removeprefix("sqlite://")).parent] if index.startswith("sqlite://") else []),
+        )
 
     @property
     def deidentification_key_file(self) -> Path | None:
@@ -207,6 +235,7 @@ def _check(settings: Settings) -> None:
         seconds("undo_window", settings.undo_window)
     if not settings.search_seconds:
         raise BadParameter("search_timeout '0s': want a second or more", parameter="search_timeout")
+    _check_bounds(settings)
     for kind in settings.unsupported_matching:
         if kind not in {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}:
             raise BadParameter(
@@ -230,6 +259,16 @@ def _check(settings: Settings) -> None:
         raise BadParameter(
             f"public_url '{settings.public_url}': want http://… or https://…", parameter="public_url"
         )
+
+
+def _check_bounds(settings: Settings) -> None:
+    for name in ("header_timeout", "stall_timeout", "idle_timeout", "stop_timeout"):
+        if not seconds(name, getattr(settings, name)):
+            raise BadParameter(f"{name} '0s': want a second or more", parameter=name)
+    least = {"min_rate": 1, "max_uploads": 1, "max_connections": 0, "max_peer_connections": 0, "min_free": 0}
+    for name, low in least.items():
+        if getattr(settings, name) < low:
+            raise BadParameter(f"{name} {getattr(settings, name)}: want {low} or more", parameter=name)
 
 
 def _text(value: object) -> str:

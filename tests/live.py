@@ -33,8 +33,14 @@ class LiveServer:
         return self.process.wait(30)
 
 
-def start(data: Path, *options: str, environment: dict[str, str] | None = None, port: int = 0) -> LiveServer:
-    """Start `serve` on `data`; returns once it listens and answers."""
+def start(
+    data: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    port: int = 0,
+    ready: int = 200,
+) -> LiveServer:
+    """Start `serve` on `data`; returns once it listens and /readyz answers with `ready`."""
     process = subprocess.Popen(
         [*COMMAND, "serve", "--data", str(data), "--port", str(port), *options],
         stdout=subprocess.PIPE,
@@ -49,11 +55,11 @@ def start(data: Path, *options: str, environment: dict[str, str] | None = None, 
         process.wait(10)
         raise AssertionError(f"the server did not start: {line!r}, exit code {process.returncode}")
     server = LiveServer(process, line.split(": ", 1)[1].strip().removesuffix("/dicom-web"))
-    _until_ready(server)
+    _until_ready(server, ready)
     return server
 
 
-def _until_ready(server: LiveServer) -> None:
+def _until_ready(server: LiveServer, ready: int) -> None:
     import httpx
 
     deadline = time.monotonic() + 30
@@ -61,7 +67,7 @@ def _until_ready(server: LiveServer) -> None:
         if server.process.poll() is not None:
             raise AssertionError(f"the server ended with exit code {server.process.returncode}")
         try:
-            if httpx.get(f"{server.base}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{server.base}/readyz", timeout=5).status_code == ready:
                 return
         except httpx.TransportError:
             pass
@@ -70,9 +76,11 @@ def _until_ready(server: LiveServer) -> None:
 
 
 @contextmanager
-def serving(data: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[LiveServer]:
+def serving(
+    data: Path, *options: str, environment: dict[str, str] | None = None, ready: int = 200
+) -> Iterator[LiveServer]:
     """A server for the length of the block; whatever happens, its processes end."""
-    server = start(data, *options, environment=environment)
+    server = start(data, *options, environment=environment, ready=ready)
     try:
         yield server
     finally:

@@ -11,17 +11,19 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gateway"
 # Which rooms of the gateway a room may import.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "logs": set(),
     "model": {"errors"},
     "dicom": {"errors", "model"},
     "store": {"errors", "model"},
     "index": {"errors", "model", "dicom"},
     "render": {"errors", "model", "dicom"},
     "services": {"errors", "model", "dicom", "render", "store", "index"},
-    "http": {"errors", "model", "dicom", "services", "index", "settings"},
+    "http": {"errors", "model", "dicom", "services", "index", "settings", "logs"},
     "settings": {"errors"},
     "conformance": {"errors", "model", "http", "render", "dicom", "settings"},
     "app": {"errors", "model", "dicom", "store", "index", "render", "services", "http", "settings"},
-    "cli": {"errors", "model", "app", "services", "dicom", "settings", "conformance"},
+    "server": {"errors", "settings", "logs"},
+    "cli": {"errors", "model", "app", "services", "dicom", "settings", "conformance", "server"},
 }
 
 # Of other rooms only the port is known to these.
@@ -30,7 +32,8 @@ PORTS_ONLY = {"services": {"gateway.store.base", "gateway.index.base"}, "http": 
 # The only places where a third party may be imported.
 FENCED: dict[str, tuple[str, ...]] = {
     "starlette": ("gateway.http", "gateway.app"),
-    "uvicorn": ("gateway.cli",),
+    "uvicorn": ("gateway.server",),
+    "httptools": ("gateway.server",),
     "obstore": ("gateway.store",),
     "minio": ("gateway.store",),
     "asyncpg": ("gateway.index",),

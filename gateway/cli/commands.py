@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -13,14 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import uvicorn
 from tqdm import tqdm
-from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway
 from gateway.conformance import rows, statement
 from gateway.errors import BadParameter, GatewayError
 from gateway.model import Source
+from gateway.server import run
 from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
 from gateway.services.reindex import Reindex
@@ -38,20 +36,13 @@ def serve(settings: Settings) -> int:
         )
     # What is wrong with store or index is said here, in a line, before a worker starts.
     asyncio.run(_try(settings))
-    config = _configured(settings)
-    bound = _bound(config.host, settings.port)
+    bound = _bound(settings.host.strip("[]"), settings.port)
     port = int(bound.getsockname()[1])
     # Worker processes are started fresh and read their settings from the environment.
-    os.environ.update(replace(settings, port=port).environment())
+    settings = replace(settings, port=port)
+    os.environ.update(settings.environment())
     print(f"dicomweb-gateway: http://{settings.host}:{port}/dicom-web", flush=True)
-    # uvicorn shuts down on SIGTERM, then raises it again: being told to stop is not a failure.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    server = uvicorn.Server(config)
-    if settings.workers == 1:
-        server.run(sockets=[bound])
-        return 0 if server.started else 1
-    Multiprocess(config, sockets=[bound]).run()
-    return 0
+    return run.serve("gateway.app:create", settings, bound)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -66,25 +57,6 @@ def _bound(host: str, port: int) -> socket.socket:
         raise GatewayError(f"cannot bind {host} port {port}: {reason}; --port 0 picks a free one") from error
     bound.set_inheritable(True)
     return bound
-
-
-def _configured(settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        "gateway.app:create",
-        factory=True,
-        host=settings.host.strip("[]"),
-        port=settings.port,
-        workers=settings.workers,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,  # query strings hold patients' names
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=20,
-        proxy_headers=False,  # http/guard.py reads them, from trusted proxies only
-        log_level="warning",
-    )
 
 
 async def _try(settings: Settings) -> None:

@@ -151,6 +151,8 @@ class Range:
 DICOM_TYPES = frozenset({DICOM, JSON, XML, OCTETS, "image/jls", "image/jphc", "image/jpx", "image/dicom-rle"})
 IMAGES_RENDERED = frozenset({"image/gif", "image/png", "image/jph"})
 RENDERED = IMAGES_RENDERED | {"text/html", "text/plain", "text/xml", "text/rtf", "application/pdf"}
+MAX_LIST = 8 << 10
+MAX_RANGES = 256
 ANYTHING = Range("*/*", None, None, 1.0)
 
 
@@ -166,10 +168,12 @@ class Accept:
 
     @staticmethod
     def parse(header: str | None, parameter: str | None = None, *, strict: bool = False) -> Accept:
-        """Raises BadParameter where `accept=` holds a wildcard or nothing that can be read (C-ACC-2).
+        """Raises BadParameter where `accept=` holds a wildcard or nothing that can be read (C-ACC-2), or a list is absurd.
 
         Under `strict` nothing is acceptable to who sends no Accept header (8.7.7).
         """
+        _check_length(header, "Accept")
+        _check_length(parameter, "accept")
         tiers = [_parameter_ranges(parameter)] if parameter is not None else []
         missing = header is None or not header.strip()
         if missing and strict:
@@ -246,6 +250,15 @@ def _best(tier: Sequence[Range], offer: Offer) -> Range | None:
         if item.matches(offer) and (best is None or item.specificity > best.specificity):
             best = item
     return best
+
+
+def _check_length(text: str | None, name: str) -> None:
+    """Each range is compared with each offer: a list of thousands would take its time for nobody's good."""
+    if text is not None and (len(text) > MAX_LIST or text.count(",") >= MAX_RANGES):
+        raise BadParameter(
+            f"{name}: the list is longer than {MAX_LIST} characters or {MAX_RANGES} media types",
+            parameter=name,
+        )
 
 
 @lru_cache(maxsize=512)

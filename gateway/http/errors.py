@@ -16,6 +16,7 @@ from gateway import errors
 from gateway.http.accept import Accept, Offer
 from gateway.http.conditional import RangeNotSatisfiable
 from gateway.http.responses import Response
+from gateway.logs import about
 
 log = logging.getLogger("gateway.http")
 
@@ -89,14 +90,15 @@ def failure(error: Exception, accept_header: str | None, *, strict: bool = False
 
     Where nothing that it could be written in is acceptable, it is HTML under `strict` (PS3.18 8.6.3), else JSON.
     """
-    request_id = os.urandom(8).hex()
+    request = about.get()
+    request_id = request.id if request is not None else os.urandom(8).hex()
     if not isinstance(error, errors.GatewayError):
-        log.error("unexpected failure", extra={"request_id": request_id}, exc_info=error)
+        log.error("unexpected failure", extra={"status": 500}, exc_info=error)
         problem = {"status": 500, "detail": "the gateway failed unexpectedly; give the operator the id"}
     else:
         problem = _problem(error)
         if problem["status"] in (500, 502, 503, 507):
-            log.warning("failed", extra={"request_id": request_id, "reason": error.detail})
+            log.warning("failed", extra={"status": problem["status"]}, exc_info=error)
     status = int(str(problem["status"]))
     phrase = HTTPStatus(status).phrase
     problem = {"type": "about:blank", "title": phrase, **problem, "requestId": request_id}
@@ -137,7 +139,7 @@ def _sayable(value: object) -> object:
 def _rendered(problem: dict[str, object], accept_header: str | None, otherwise: Offer) -> Response:
     """As problem+json, unless text or HTML is preferred."""
     problem = {name: _sayable(value) for name, value in problem.items()}
-    ranked = Accept.parse(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
+    ranked = _accepted(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
     chosen = ranked[0] if ranked else otherwise
     status = int(str(problem["status"]))
     if chosen is HTML:
@@ -147,6 +149,14 @@ def _rendered(problem: dict[str, object], accept_header: str | None, otherwise: 
         return Response(status, {"content-type": "text/plain; charset=utf-8"}, [text.encode()])
     body = orjson.dumps(problem)
     return Response(status, {"content-type": "application/problem+json"}, [body])
+
+
+def _accepted(header: str | None) -> Accept:
+    """What is taken; anything where the list is what the problem is about."""
+    try:
+        return Accept.parse(header)
+    except errors.BadParameter:
+        return Accept.parse(None)
 
 
 def _available(problem: dict[str, object]) -> list[str]:

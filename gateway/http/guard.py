@@ -7,11 +7,12 @@ rebinding) is refused with 421, and no other origin may read answers unless `--c
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.errors import Forbidden, UnsupportedMedia
 from gateway.http.errors import Misdirected
 from gateway.http.forwarded import AUTHORITY, DEFAULT_PORTS, Forwarded, forwarded, senders
 from gateway.http.httpsettings import HttpSettings
@@ -87,6 +88,30 @@ class Guard:
         client = scope.get("client")
         return forwarded(headers) if client and self._is_proxy(client[0]) else None
 
+    # -- other sites ------------------------------------------------------------------------------------
+
+    def check_intent(self, headers: Mapping[str, str], base: str, takes: Sequence[str] = ()) -> None:
+        """Raises Forbidden where a page of another site may have made a browser send this, unasked (CSRF).
+
+        What a form or a simple request of Fetch can be made to send has neither a JSON type nor a header of its own;
+        with either, a browser asks first (preflight), and is told no. Raises UnsupportedMedia where a body is not of a
+        type that `takes` names.
+        """
+        origin = headers.get("origin")
+        if origin is not None and not self._is_allowed(origin) and not _is_same(origin, headers, base):
+            raise Forbidden("pages of this origin may not change anything here", parameter="Origin")
+        if headers.get("sec-fetch-site") == "cross-site" and (origin is None or not self._is_allowed(origin)):
+            raise Forbidden("pages of other sites may not change anything here", parameter="Sec-Fetch-Site")
+        media = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if takes and media and media not in takes:
+            raise UnsupportedMedia(f"the body is {media[:80]}", available=takes)
+        if media != "application/json" and not headers.get("x-requested-with"):
+            raise Forbidden(
+                "want Content-Type: application/json or an X-Requested-With header, which no other site can have sent",
+                parameter="X-Requested-With",
+                expected="X-Requested-With, of any value",
+            )
+
     # -- CORS -------------------------------------------------------------------------------------------
 
     def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -109,6 +134,16 @@ class Guard:
 
     def _is_allowed(self, origin: str) -> bool:
         return origin in self._settings.cors_origins or "*" in self._settings.cors_origins
+
+
+def _is_same(origin: str, headers: Mapping[str, str], base: str) -> bool:
+    """Whether it is our own: the public one, or the host that the request was sent to, whatever TLS ends where."""
+    if origin == base.removesuffix(ROOT):
+        return True
+    scheme, _, authority = origin.partition("://")
+    host = headers.get("host", "").lower()
+    default = f":{DEFAULT_PORTS.get(scheme)}"
+    return bool(host) and authority.removesuffix(default) == host.removesuffix(default)
 
 
 @lru_cache(maxsize=256)

@@ -50,8 +50,9 @@ class Pages:
         return _plain("ok\n")
 
     async def readyz(self, request: Request) -> Response:
-        """Store and index answer too; a failure is rendered as any other, 503."""
+        """Store and index answer too, and there is room; a failure is rendered as any other, 503 or 507."""
         await self._services.readiness.check(request.scope)
+        await self._services.readiness.check_room()
         return _plain("ready\n")
 
 

@@ -59,6 +59,13 @@ ENCODING = Parameter(
     where="header",
     values=("gzip", "zstd", "identity"),
 )
+INTENT = Parameter(
+    "X-Requested-With",
+    "Any text: it shows that no page of another site sent the request. Content-Type: application/json does as well.",
+    where="header",
+    ours=True,
+    required=True,
+)
 SETS = Parameter("Accept-Charset", "Character sets of text, with weights (8.8.4).", where="header")
 
 VIEWPORT = Parameter(
@@ -212,17 +219,17 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
             {"type": "string", "pattern": r"^[0-9.]{1,64}/[0-9.]{1,64}$"},
         ),
     ),
-    "restore": (),
+    "restore": (INTENT,),
     "list_quarantined": (
         Parameter("limit", "How many series at most.", COUNT),
         Parameter("offset", "How many series to leave out first.", COUNT),
     ),
-    "release": (),
-    "discard": (),
+    "release": (INTENT,),
+    "discard": (INTENT,),
     "list_keys": (),
     "declare_key": (),
     "show_key": (),
-    "drop_key": (),
+    "drop_key": (INTENT,),
     "key_failures": (
         Parameter("limit", "How many at most.", COUNT),
         Parameter("after", "The `next` of the page before."),

@@ -80,6 +80,12 @@ class Request:
     def source(self) -> Source:
         return Source("stow", peer=self.peer, partition=self.scope.partition)
 
+    @property
+    def announced(self) -> int:
+        """The Content-Length, 0 where the request says none."""
+        length = self.headers.get("content-length", "")
+        return int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
+
     def body(self, most: int = 0) -> AsyncIterator[bytes]:
         """The body as it arrives, its content coding undone.
 
@@ -90,8 +96,7 @@ class Request:
         return gunzipped(received, most) if coding == "gzip" else received
 
     async def _received(self, most: int) -> AsyncIterator[bytes]:
-        announced = self.headers.get("content-length", "")
-        if most and announced.isdecimal() and int(announced) > most:
+        if most and self.announced > most:
             raise too_large(most)
         received, more = 0, True
         while more:

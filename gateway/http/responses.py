@@ -241,9 +241,7 @@ class _Writer:
         await self._send({"type": "http.response.body", "body": self._held + last, "more_body": False})
 
     def torn(self, error: Exception) -> None:
-        log.error(
-            "answer cut short", extra={"reason": type(error).__name__, "sent": self._sent}, exc_info=error
-        )
+        log.error("answer cut short", extra={"sent": self._sent}, exc_info=error)
 
     def close(self) -> None:
         if self._watch is not None:

@@ -34,6 +34,7 @@ from gateway.http.studies_retrieve import StudiesRetrieve
 from gateway.http.studies_search import StudiesSearch
 from gateway.http.studies_store import StudiesStore
 from gateway.http.wadouri import WadoUri
+from gateway.logs import About, about
 from gateway.services import timing
 from gateway.services.counters import Counters
 
@@ -60,6 +61,8 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 # What reads only may be given up at any point.
 WATCHED = frozenset({"GET", "HEAD"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+API = "/api/"
 # The parser of HTTP below us takes no URL of 64 KiB: it answers 400 and does not say why.
 MAX_TARGET = 60 << 10
 VARY = "Accept, Accept-Charset, Accept-Encoding, Origin"
@@ -151,6 +154,7 @@ class Gate:
             await send({"type": "websocket.close", "code": 1000})
             return
         spent = timing.start()
+        about.set(About(scope["method"]))
         headers = headers_of(scope)
         try:
             response = await self._watched(scope, headers, receive)
@@ -189,6 +193,8 @@ class Gate:
         base = self._guard.base(scope, headers)
         method = scope["method"]
         resource, values = self._router.find(scope["path"])
+        if (request_ := about.get()) is not None:
+            request_.route = resource.template
         if method == "OPTIONS" and ("access-control-request-method" in headers or not _is_ours(resource)):
             allow = resource.allow
             return Response(204, {"allow": allow, **self._guard.preflight(headers, allow)})
@@ -208,6 +214,8 @@ class Gate:
             relative=self._relative,
         )
         self._check(scope, request, has_body=bool(operation and operation.takes))
+        if resource.template.startswith(API) and method not in SAFE:
+            self._guard.check_intent(headers, base, operation.takes if operation else ())
         if operation is None:
             return await self._capabilities.answer(request, resource)
         return await self._handlers[operation.handler](request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import orjson
@@ -59,6 +60,7 @@ class StudiesStore:
         offer = request.accept.choose(OFFERS)
         charset = request.charset(offer)
         media = _checked_type(request)
+        await self._services.readiness.check_room(request.announced)
         session = self._services.ingest.session(request.source, study=study)
         outcomes = await self._receive(request, media, session)
         return await _answer(request, offer, outcomes, charset)
@@ -95,10 +97,11 @@ class StudiesStore:
         """Metadata with or without bulk data; what failed before it could be taken in."""
         found = MetadataParts(self._services.assemble, f"{request.base}{request.path}")
         try:
-            if media.essence == MULTIPART:
-                await found.read(Parts(body, media.get("boundary") or ""), root)
-            else:
-                await found.metadata(root.essence, body)
+            async with aclosing(self._services.ingest.awaited(body, request.peer)) as chunks:
+                if media.essence == MULTIPART:
+                    await found.read(Parts(chunks, media.get("boundary") or ""), root)
+                else:
+                    await found.metadata(root.essence, chunks)
             await found.store(session)
         finally:
             found.close()

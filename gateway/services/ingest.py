@@ -6,12 +6,13 @@ STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from gateway.dicom.part10 import ReadWarning
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, IndexFailure, StoreError
 from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
 from gateway.model import Source, quarantine_of
 from gateway.services.arrival import Arrival
@@ -19,7 +20,10 @@ from gateway.services.batcher import Batcher
 from gateway.services.coercion import Coerced, coerced
 from gateway.services.outcomes import NOTHING_BEFORE, Before, Outcome, Rejected, refusal, rejection
 from gateway.services.policy import Action, Policies, Rule
+from gateway.services.slots import Seat, Slots
 from gateway.store.base import ObjectStore
+
+log = logging.getLogger("gateway.services")
 
 
 class Ingest:
@@ -31,12 +35,12 @@ class Ingest:
         batcher: Batcher,
         *,
         policies: Policies | None = None,
-        in_flight: int = 32,
+        slots: Slots | None = None,
     ) -> None:
         self._store = store
         self._batcher = batcher
         self._policies = policies or Policies()
-        self._slots = asyncio.Semaphore(in_flight)
+        self._slots = slots or Slots()
         self._leftovers: set[asyncio.Task[None]] = set()
 
     def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> IngestSession:
@@ -51,6 +55,16 @@ class Ingest:
         if self._leftovers:
             await asyncio.wait(self._leftovers)
 
+    async def awaited(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
+        """The chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
+        seat = await self._slots.seat(peer)
+        try:
+            async for chunk in seat.resting(body):
+                yield chunk
+        finally:
+            seat.rest()
+            await seat.leave()
+
     async def receive(
         self,
         body: AsyncIterator[bytes],
@@ -64,19 +78,21 @@ class Ingest:
 
         Raises only what `body` raises: then nothing of the instance is left.
         """
-        await self._slots.acquire()
+        seat = await self._slots.seat(source.peer)
         if rule.action is Action.QUARANTINE:
             source = replace(source, partition=quarantine_of(source.partition))
         arrival = Arrival(self._store, source, study, named, before, rule)
         try:
-            await arrival.consume(body)
+            await arrival.consume(_counted(seat.resting(body), seat, arrival))
         except BaseException:
-            self._slots.release()
+            seat.rest()
             await arrival.abandon()
             raise
-        return asyncio.create_task(self._conclude(arrival))
+        finally:
+            await seat.leave()
+        return asyncio.create_task(self._conclude(arrival, seat))
 
-    async def _conclude(self, arrival: Arrival) -> Outcome:
+    async def _conclude(self, arrival: Arrival, seat: Seat) -> Outcome:
         try:
             try:
                 version = await arrival.durable()
@@ -86,12 +102,14 @@ class Ingest:
                 # The object stays where it may be: an index that did not answer may have committed. What no
                 # version names is swept later.
                 await arrival.abandon()
+                if isinstance(error, StoreError | IndexFailure):
+                    log.warning("an instance could not be stored", exc_info=error)
                 raise rejection(error) from error
             return self._judged(arrival, version, verdict)
         except Rejected as rejected:
             return Outcome(arrival.identity, rejected.failure, rejected.detail, differing=rejected.differing)
         finally:
-            self._slots.release()
+            seat.rest()
 
     async def _coerced(self, arrival: Arrival, version: NewVersion) -> tuple[Arrival, NewVersion]:
         """What the rule makes of it, in an object of its own. What was received is still what makes a repeat."""
@@ -186,6 +204,19 @@ class IngestSession:
             for task in self._tasks:
                 task.cancel()
             raise
+
+
+async def _counted(body: AsyncIterator[bytes], seat: Seat, arrival: Arrival) -> AsyncIterator[bytes]:
+    """The chunks; what has to be kept in memory until the UIDs come is counted. Raises Busy."""
+    size = 0
+    async for chunk in body:
+        if arrival.key is None:
+            size += len(chunk)
+            seat.hold(size)
+        elif size:
+            size = 0
+            seat.hold(0)
+        yield chunk
 
 
 def _remark(verdict: Admitted | ReceivedAgain, rule: Rule) -> str:

@@ -30,10 +30,10 @@ class Server:
     def peak_memory(self) -> int:
         """Highest resident size of the process and its children, in bytes, as Linux kept it (VmHWM)."""
         tree = [self.process.pid, *(c.pid for c in psutil.Process(self.process.pid).children(recursive=True))]
-        return sum(_high_water(pid) for pid in tree)
+        return sum(high_water(pid) for pid in tree)
 
 
-def _high_water(pid: int) -> int:
+def high_water(pid: int) -> int:
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:

@@ -85,6 +85,20 @@ def _uid(name: str, template: str) -> dict[str, Case]:
 
 
 CASES: dict[str, dict[str, Case]] = {
+    # -- own services
+    "X-Requested-With": {
+        "absent": (f"DELETE {KEYS}/x", 403, "X-Requested-With"),
+        "empty": (f"DELETE {KEYS}/x", {"X-Requested-With": ""}, 403, "X-Requested-With"),
+        "repeated": (f"DELETE {KEYS}/x", {"X-Requested-With": "a, b"}, 404, "query key"),
+        "wrong type": NO_RANGE,
+        "out of range": NO_RANGE,
+        "contradictory": (
+            f"DELETE {KEYS}/x",
+            {"X-Requested-With": "a", "Origin": "https://other.example"},
+            403,
+            "origin",
+        ),
+    },
     # -- all services
     "accept": {
         "absent": (f"GET {METADATA}", 200),

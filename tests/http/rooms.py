@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gateway.dicom.query import Query
-from gateway.errors import NotAcceptable, NotFound
+from gateway.errors import NotAcceptable, NotFound, StoreFull
 from gateway.http.routes import HttpSettings, Services, build
 from gateway.index.base import Described, Page, Scope, StoredInstance
 from gateway.model import (
@@ -65,6 +65,10 @@ class MemoryIngest:
         self.sources.append(source)
         self.studies.append(study)
         return MemorySession(self)
+
+    async def awaited(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
+        async for chunk in body:
+            yield chunk
 
 
 class MemorySession:
@@ -213,13 +217,28 @@ class MemoryRemove:
 
 
 @dataclass
+class MemoryReadiness:
+    """`free`: bytes there is room for."""
+
+    free: int = 1 << 40
+
+    async def check(self, scope: Scope) -> None: ...
+
+    async def check_room(self, wanted: int = 0) -> None:
+        if wanted > self.free:
+            raise StoreFull("no room")
+
+
+@dataclass
 class Rooms:
     ingest: MemoryIngest = field(default_factory=MemoryIngest)
     retrieve: MemoryRetrieve = field(default_factory=MemoryRetrieve)
     search: MemorySearch = field(default_factory=MemorySearch)
     remove: MemoryRemove = field(default_factory=MemoryRemove)
+    readiness: MemoryReadiness = field(default_factory=MemoryReadiness)
 
     def application(self, settings: HttpSettings | None = None) -> Any:
         services = Services()
         services.bind(ingest=self.ingest, retrieve=self.retrieve, search=self.search, remove=self.remove)  # type: ignore[arg-type]
+        services.readiness = self.readiness  # type: ignore[assignment]
         return build(services, settings or HttpSettings())

@@ -15,6 +15,7 @@ from tests.places import PLACES, Place
 from tests.wire import search_archive
 
 KEYS = "/api/v1/keys"
+MEANT = {"X-Requested-With": "test"}
 PRIVATE = "00231001[Acme 1.0]"
 
 
@@ -102,7 +103,7 @@ def test_the_vr_that_a_key_was_declared_with_is_that_of_searches(web: httpx.Clie
     assert failures == {"failures": [failed]}
     page = web.get(f"{KEYS}/{key['id']}/failures?limit=1").json()
     assert web.get(f"{KEYS}/{key['id']}/failures", params={"after": page["next"]}).json() == {"failures": []}
-    assert web.delete(f"{KEYS}/{key['id']}").status_code == 204
+    assert web.delete(f"{KEYS}/{key['id']}", headers=MEANT).status_code == 204
     assert web.get(f"{KEYS}/{key['id']}").status_code == 404
     assert uids(web.get(f"{search}20240131")) == ["2.4.2.1"]  # by looking into candidates again
     web.delete("/dicom-web/studies/2.4/series/2.4.2")
@@ -138,13 +139,13 @@ def test_other_requests_that_are_wrong(web: httpx.Client) -> None:
     assert web.post(KEYS, json={"key": "x" * (1 << 17)}).status_code == 413
     for path in ("/0", "/x", "/99999999999999999999", "/0/failures"):
         assert web.get(KEYS + path).status_code == 404, path
-    assert web.delete(f"{KEYS}/0").status_code == 404
+    assert web.delete(f"{KEYS}/0", headers=MEANT).status_code == 404
     assert web.put(KEYS, json={}).status_code == 405
     assert web.get(KEYS, headers={"Accept": "image/png"}).status_code == 406
     assert web.post(KEYS, json={"key": "SliceThickness"}).status_code == 200
     key = web.post(KEYS, json={"key": f"00231002[{'A' * 16}]:LO"}).json()
     assert web.post(KEYS, json={"key": f"00231002[{'A' * 16}]:SH"}).status_code == 409
-    assert web.delete(f"{KEYS}/{key['id']}").status_code == 204
+    assert web.delete(f"{KEYS}/{key['id']}", headers=MEANT).status_code == 204
 
 
 def test_a_reindex_gives_keys_and_answers_back(place: Place, web: httpx.Client) -> None:

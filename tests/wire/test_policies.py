@@ -27,6 +27,7 @@ from tests.corpus import rows
 from tests.live import LiveServer, multipart, run, serving
 
 COERCED, ASIDE, REJECTED, REPLACING, KEEPING, OTHER = (f"127.0.0.{n}" for n in range(2, 8))
+MEANT = {"X-Requested-With": "test"}
 RULES = [
     {
         "peer": COERCED,
@@ -233,7 +234,7 @@ def test_quarantined_instances_are_seen_once_released(server: LiveServer) -> Non
     found = httpx.get(aside, params={"limit": 1000}).json()["quarantined"]
     shown = {"study": ds.StudyInstanceUID, "series": ds.SeriesInstanceUID, "instances": 1, "modality": "CT"}
     assert shown in found
-    answer = httpx.post(f"{aside}{study}/release")
+    answer = httpx.post(f"{aside}{study}/release", headers=MEANT)
     assert (answer.status_code, answer.json()) == (
         200,
         {"released": 1, "failed": [], "url": f"{server.root}{study}"},
@@ -241,7 +242,7 @@ def test_quarantined_instances_are_seen_once_released(server: LiveServer) -> Non
     assert retrieved(server, ds) == data
     assert httpx.get(search).status_code == 200
     assert shown not in httpx.get(aside).json()["quarantined"]
-    assert httpx.post(f"{aside}{study}/release").status_code == 410
+    assert httpx.post(f"{aside}{study}/release", headers=MEANT).status_code == 410
 
 
 def test_what_cannot_be_released_stays_aside(server: LiveServer) -> None:
@@ -250,15 +251,18 @@ def test_what_cannot_be_released_stays_aside(server: LiveServer) -> None:
     ds.PatientID = "other"
     assert sent(server, OTHER, build.part10(ds)).status_code == 200
     aside = f"{server.base}/api/v1/quarantine/studies/{ds.StudyInstanceUID}"
-    answer = httpx.post(f"{aside}/release")
+    answer = httpx.post(f"{aside}/release", headers=MEANT)
     assert (answer.status_code, "PatientID" in answer.json()["detail"]) == (409, True)
-    assert [httpx.delete(aside).status_code for _ in range(2)] == [204, 410]
+    assert [httpx.delete(aside, headers=MEANT).status_code for _ in range(2)] == [204, 410]
     assert httpx.get(f"{server.root}{path_of(ds)}").status_code == 200
 
 
 def test_nothing_is_set_aside_by_an_unknown_name(server: LiveServer) -> None:
     aside = f"{server.base}/api/v1/quarantine/studies/1.2.3.999"
-    assert (httpx.post(f"{aside}/release").status_code, httpx.delete(aside).status_code) == (404, 404)
+    assert (
+        httpx.post(f"{aside}/release", headers=MEANT).status_code,
+        httpx.delete(aside, headers=MEANT).status_code,
+    ) == (404, 404)
 
 
 # -- reject

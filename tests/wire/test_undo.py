@@ -18,6 +18,7 @@ from tests import build
 from tests.live import LiveServer, multipart, run, serving
 
 DELETED = "/api/v1/deleted"
+MEANT = {"X-Requested-With": "test"}
 
 
 def stored(http: httpx.Client, *sets: Dataset, transfer_syntax: str = EXPLICIT_VR_LE) -> None:
@@ -53,7 +54,7 @@ def seen(http: httpx.Client, ds: Dataset) -> list[tuple[int, bytes, str]]:
 
 
 def restore(server: LiveServer, path: str) -> httpx.Response:
-    return httpx.post(f"{server.base}{DELETED}{path}/restore")
+    return httpx.post(f"{server.base}{DELETED}{path}/restore", headers=MEANT)
 
 
 def test_restoring_wants_no_body_and_no_length(server: LiveServer) -> None:
@@ -61,6 +62,7 @@ def test_restoring_wants_no_body_and_no_length(server: LiveServer) -> None:
     place = urlsplit(server.base)
     connection = http.client.HTTPConnection(str(place.hostname), int(place.port or 0), timeout=20)
     connection.putrequest("POST", f"{DELETED}/studies/1.2.3.4.5/restore")
+    connection.putheader("X-Requested-With", "test")
     connection.endheaders()
     assert connection.getresponse().status == 404
     connection.close()

@@ -1,0 +1,1 @@
+"""How the process serves: uvicorn with bounds, workers that end with their parent, and the way to stop."""

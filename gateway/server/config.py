@@ -1,0 +1,66 @@
+"""What uvicorn is told, for the process that starts the workers and, pickled, for the workers themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import Any
+
+import uvicorn
+
+from gateway.logs import configuration, take_over
+from gateway.server.bounds import Bounds
+from gateway.server.connections import Connections
+from gateway.server.parent import end_with
+from gateway.server.stop import end_when_told
+from gateway.settings import Settings, seconds
+
+
+class Config(uvicorn.Config):
+    """uvicorn's, with our bounds. `parent` is the process that made it."""
+
+    bounds: Bounds
+    stop_seconds: int
+
+    def __init__(self, app: Any, settings: Settings, **more: Any) -> None:
+        from gateway.server.protocol import BoundedProtocol
+
+        self.bounds = Bounds.of(settings)
+        self.stop_seconds = max(1, int(seconds("stop_timeout", settings.stop_timeout)))
+        self.parent = os.getpid()
+        self._connections: Connections | None = None
+        more = {"loop": "uvloop", "lifespan": "on", "factory": True, **more}
+        super().__init__(
+            app,
+            host=settings.host.strip("[]"),
+            port=settings.port,
+            workers=settings.workers,
+            http=BoundedProtocol,
+            ws="none",
+            access_log=False,  # query strings hold patients' names
+            server_header=False,
+            timeout_keep_alive=int(self.bounds.idle) or 1,
+            timeout_graceful_shutdown=self.stop_seconds,
+            proxy_headers=False,  # http/guard.py reads them, from trusted proxies only
+            log_config=configuration(),
+            **more,
+        )
+
+    def load(self) -> None:
+        """In the process that serves, whose signals uvicorn has taken over by now.
+
+        A worker ends when the process that started it has ended.
+        """
+        take_over()
+        if threading.current_thread() is threading.main_thread():
+            end_when_told(self.stop_seconds)
+        if os.getpid() != self.parent:
+            end_with(self.parent)
+        super().load()
+
+    def connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        """Those of this process."""
+        if self._connections is None:
+            self._connections = Connections(self.bounds, loop)
+        return self._connections

@@ -1,0 +1,149 @@
+"""Room for instances on their way in: work is bounded by slots, waiting for clients by seats.
+
+A slot is held while something is done for an instance, never while its client is waited for. A seat is held from its
+first byte to its last: what lies in memory for it meanwhile is small, and bounded by the number of seats. When they are
+all taken, the one whose client has been silent longest is given up for the next, of the peer first that has most of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+from gateway.errors import Busy
+
+WORKING = 32
+SEATS = 128
+# Of all instances together, before their UIDs came and the store could be given their bytes.
+HELD_AT_MOST = 256 << 20
+# Who was silent for less keeps its seat.
+SILENT_SECONDS = 5.0
+_LOOK_AGAIN = 0.5
+
+
+class Slots:
+    """Those of one process."""
+
+    def __init__(
+        self,
+        working: int = WORKING,
+        seats: int = SEATS,
+        *,
+        held: int = HELD_AT_MOST,
+        silent: float = SILENT_SECONDS,
+    ) -> None:
+        self.work = asyncio.Semaphore(working)
+        self._seats = seats
+        self._room = held
+        self._silent = silent
+        self._taken: dict[Seat, None] = {}
+        self._peers: Counter[str] = Counter()
+        self._freed = asyncio.Condition()
+
+    async def seat(self, peer: str) -> Seat:
+        """A seat with a slot for work; waits for both, in order. `peer` is whom it is for."""
+        async with self._freed:
+            while len(self._taken) >= self._seats:
+                self._unseat()
+                try:
+                    await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN)
+                except TimeoutError:
+                    continue
+            found = Seat(self, peer)
+            self._taken[found] = None
+            self._peers[peer] += 1
+        try:
+            await found.resume()
+        except BaseException:
+            await found.leave()
+            raise
+        return found
+
+    def _unseat(self) -> None:
+        """Give up whose client is silent: of the peer that has most, who is so longest."""
+        latest = time.monotonic() - self._silent
+        silent = [seat for seat in self._taken if seat.since is not None and seat.since < latest]
+        if silent:
+            min(silent, key=lambda seat: (-self._peers[seat.peer], seat.since)).give_up()
+
+    async def freed(self, seat: Seat) -> None:
+        """The seat is free again. Does nothing where it was already."""
+        if seat not in self._taken:
+            return
+        del self._taken[seat]
+        self._peers[seat.peer] -= 1
+        if not self._peers[seat.peer]:
+            del self._peers[seat.peer]
+        async with self._freed:
+            self._freed.notify()
+
+    def hold(self, size: int) -> None:
+        """So many bytes more lie in memory, fewer where negative. Raises Busy where there is no room for them."""
+        if size > self._room:
+            raise Busy("too many instances at once whose UIDs have not come yet; try again later")
+        self._room -= size
+
+
+class Seat:
+    """Of one instance on its way in. `since`: when its client began to be waited for, None while there is work."""
+
+    __slots__ = ("_given_up", "_held", "_slots", "_task", "_works", "peer", "since")
+
+    def __init__(self, slots: Slots, peer: str) -> None:
+        self.peer = peer
+        self.since: float | None = None
+        self._slots = slots
+        self._works = False
+        self._held = 0
+        self._given_up = False
+        self._task: asyncio.Task[object] | None = None
+
+    async def resume(self) -> None:
+        """Take a slot: there is work."""
+        await self._slots.work.acquire()
+        self._works = True
+
+    def rest(self) -> None:
+        """Give the slot to others."""
+        if self._works:
+            self._works = False
+            self._slots.work.release()
+
+    def hold(self, size: int) -> None:
+        """`size` bytes are in memory for it. Raises Busy."""
+        if size != self._held:
+            self._slots.hold(size - self._held)
+            self._held = size
+
+    async def leave(self) -> None:
+        """Its bytes have come, or nobody wants them: the seat is free, the slot is not."""
+        self.hold(0)
+        await self._slots.freed(self)
+
+    def give_up(self) -> None:
+        """Have `resting` raise Busy, as others want the seat."""
+        if self._task is not None and not self._given_up:
+            self._given_up = True
+            self._task.cancel()
+
+    async def resting(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The chunks of `body`; the slot is free while the next is waited for. Raises Busy where it is given up."""
+        chunks = aiter(body)
+        self._task = asyncio.current_task()
+        while True:
+            self.rest()
+            self.since = time.monotonic()
+            try:
+                chunk = await anext(chunks, None)
+            except asyncio.CancelledError:
+                if self._given_up and self._task is not None and self._task.uncancel() == 0:
+                    raise Busy("the instance came too slowly while others waited; try again later") from None
+                raise
+            finally:
+                self.since = None
+            await self.resume()
+            if chunk is None:
+                return
+            yield chunk
