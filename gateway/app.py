@@ -17,7 +17,7 @@ from gateway.render.pool import CodecPool
 from gateway.services.anonymous import Anonymous, KeyFile
 from gateway.services.archive import Archive
 from gateway.services.assemble import Assemble
-from gateway.services.batcher import Batcher
+from gateway.services.commits import Commits
 from gateway.services.counters import Counters
 from gateway.services.documents import Documents
 from gateway.services.freshness import Freshness
@@ -73,9 +73,9 @@ class Gateway:
         self.index = index
         self.journal = Journal(store)
         self.freshness = Freshness(index)
-        self.batcher = Batcher(index, self.journal, self.freshness)
+        self.commits = Commits(index, self.journal, self.freshness)
         self.policies = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
-        self.ingest = Ingest(store, self.batcher, policies=self.policies)
+        self.ingest = Ingest(store, self.commits, policies=self.policies)
         self.pool = CodecPool()
         self.counters = counters or Counters()
         self.retrieve = Retrieve(
@@ -90,11 +90,11 @@ class Gateway:
         self.documents = Documents(self.retrieve, self.rendered, self.pool)
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
-        self.remove = Remove(index, self.journal, self.freshness)
+        self.remove = Remove(index, self.commits)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index)
-        self.reclaim = Reclaim(store, index, self.journal)
-        self.keys = Keys(index, self.journal)
+        self.reclaim = Reclaim(store, index, self.commits)
+        self.keys = Keys(index, self.commits)
         self._sweeping: asyncio.Task[None] | None = None
 
     @classmethod
@@ -128,7 +128,7 @@ class Gateway:
     async def start(self, *, follow: bool = True) -> None:
         """Journal what a crash left over, then take work."""
         await self.journal.catch_up(self.index)
-        self.batcher.start()
+        self.commits.start()
         if follow:
             self.freshness.start()
             await self.keys.configure(self.settings.query_keys)
@@ -147,7 +147,7 @@ class Gateway:
                 await self._sweeping
         await self.keys.close()
         await self.reclaim.close()
-        await self.batcher.close()
+        await self.commits.close()
         await self.ingest.close()
         await self.freshness.close()
         await self.retrieve.close()

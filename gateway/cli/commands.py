@@ -135,7 +135,7 @@ async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
     async with _opened(settings) as gateway:
         await gateway.start(follow=False)
         source = Source("import")
-        job = InPlace(gateway.store, gateway.batcher, source, policy=gateway.policies.rule(source).repeat)
+        job = InPlace(gateway.store, gateway.commits, source, policy=gateway.policies.rule(source).repeat)
         with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
             for url in urls:
                 async with gateway.place(url) as place:
@@ -152,7 +152,7 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
         raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
     window = seconds("older_than", wanted)
     async with _opened(settings) as gateway:
-        await gateway.journal.catch_up(gateway.index)
+        await gateway.start(follow=False)
         tally = await gateway.reclaim.run(window)
     print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
     if tally.left:

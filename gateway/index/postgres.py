@@ -53,6 +53,8 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    # What asyncpg makes of a connection that was cut in the middle of an exchange.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -89,6 +91,7 @@ DIALECT = Dialect(
     like=lambda column: f"{column} LIKE ?",
     shape=_like,
     having=_having,
+    clock="(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
     aside=lambda column: column,  # the planner knows by its statistics
 )
 
@@ -225,13 +228,13 @@ class PostgresIndex(SqlIndex):
     async def _query(self, work: Work[R]) -> R:
         async with (
             _answering(),
-            self._pool.acquire(timeout=CONNECT_SECONDS) as db,
+            self._acquired() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresConnection(db))
 
     async def _glance(self, work: Work[R]) -> R:
-        async with _answering(), self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+        async with _answering(), self._acquired() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
@@ -239,7 +242,7 @@ class PostgresIndex(SqlIndex):
             try:
                 async with (
                     _answering(),
-                    self._pool.acquire(timeout=CONNECT_SECONDS) as db,
+                    self._acquired() as db,
                     db.transaction(),
                 ):
                     return await work(PostgresConnection(db))
@@ -248,6 +251,16 @@ class PostgresIndex(SqlIndex):
                     raise IndexUnavailable("too many at once want the same rows; try again") from error
                 await asyncio.sleep(random.random() * 0.01 * attempt)
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
+        """A connection of the pool, which is not used again once its protocol has lost its place."""
+        async with self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+            try:
+                yield db
+            except asyncpg.InternalClientError:
+                db.terminate()
+                raise
 
 
 async def _as_it_is(db: Any) -> None:

@@ -82,7 +82,7 @@ async def swept(tmp_path: Path, which: str, at: int, after: bool) -> bool:
     await _nothing_is_half_there(gateway, sum(failure is None for failure in first))
     assert await stored(gateway, files) == [None] * 3, "a retry succeeds"
     failed = failing.failed
-    await gateway.batcher.close()
+    await gateway.commits.close()
     await gateway.ingest.close()
     await gateway.journal.catch_up(index)
     damage = [d async for d in Verify(store, index).differences() if d.is_damage]

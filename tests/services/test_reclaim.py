@@ -92,7 +92,6 @@ async def test_after_a_crash_the_journal_says_so_too(
     gateway = await opened(tmp_path)
     assert await differences(gateway) == ["orphan"]
     assert (await gateway.reclaim.run(0)).versions == 0
-    await gateway.batcher.close()
     await Reindex(gateway.store, gateway.index).run()
     assert await differences(gateway) == ["orphan"]
     with pytest.raises(Gone, match="given up"):
@@ -108,7 +107,7 @@ async def test_what_lies_elsewhere_is_left_there(tmp_path: Path) -> None:
     ds = build.dataset()
     (archive / "a.dcm").write_bytes(build.part10(ds))
     gateway = await opened(tmp_path / "data")
-    job = InPlace(gateway.store, gateway.batcher, Source("import"))
+    job = InPlace(gateway.store, gateway.commits, Source("import"))
     async with gateway.place(archive.as_uri()) as place:
         assert [(await job.take(found)).failure async for found in place.found()] == [None]
     remove: Remove = gateway.remove
