@@ -74,6 +74,8 @@ class NewVersion:
     source: Source
     policy: RepeatPolicy = RepeatPolicy.REFUSE
     outline: bytes = b""
+    damage: str = ""
+    """Why the object cannot be had whole, found when the index was rebuilt; empty where nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,9 @@ class StoredInstance:
     odd_meta: bool = False
     """See InstanceLayout: what is sent is not as long as what is stored."""
 
+    damage: str = ""
+    """See NewVersion."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -226,6 +231,27 @@ class Deleted:
     length: int
     first: int
     last: int
+
+
+class Aside(Protocol):
+    """An index that is built beside another, which goes on. What was built is kept when this is closed."""
+
+    @property
+    def index(self) -> Index:
+        """The one that is being built."""
+
+    async def clear(self) -> None:
+        """Begin anew: empty, of this program's schema."""
+
+    async def settle(self) -> int:
+        """Put it in the other's place, once it has caught up; how many changes these were.
+
+        Commits wait for the last few of them. No reader sees less than before at any time, and every process
+        follows by itself. Raises Conflict where the two disagree on what was, so that nothing is changed.
+        """
+
+    async def close(self) -> None:
+        """Let somebody else build."""
 
 
 class Index(Protocol):
@@ -319,7 +345,10 @@ class Index(Protocol):
         """A fingerprint that changes whenever any current version under `path` does. Raises NotFound, Gone."""
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`."""
+        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`.
+
+        An empty one stands for a damaged version whose header nobody knows any more.
+        """
 
     async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
         """The series of a study in default order. Raises NotFound, Gone."""
@@ -336,6 +365,27 @@ class Index(Protocol):
 
     def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         """Every version ever admitted and its state ('current', 'superseded', 'deleted', 'reclaimed'), for verify."""
+
+    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+        """What is known of the versions that these 'store' changes stored, but for those that were given up."""
+
+    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+        """Those of these versions that were ever admitted, and their states."""
+
+    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+        """Damaged versions, in any state but 'reclaimed', by id from above `after`."""
+
+    # -- rebuilding -----------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Rises when this process learns that another index was put in the place of the one it had read."""
+
+    async def aside(self) -> Aside:
+        """An index beside this one, to be filled and put in its place. Raises Conflict where somebody else has it."""
+
+    async def is_rebuilding(self) -> bool:
+        """Whether some process builds an index beside this one."""
 
     # -- freshness ------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from typing import TypeVar
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, extra, migrating, reading, searching, undo
+from gateway.index import admission, changelog, extra, migrating, reading, salvage, searching, undo
 from gateway.index.base import (
+    Aside,
     Change,
     Conflicting,
     Deleted,
@@ -76,6 +77,16 @@ class SqlIndex(ABC):
 
     @abstractmethod
     async def close(self) -> None: ...
+
+    @property
+    @abstractmethod
+    def generation(self) -> int: ...
+
+    @abstractmethod
+    async def aside(self) -> Aside: ...
+
+    @abstractmethod
+    async def is_rebuilding(self) -> bool: ...
 
     # -- schema -----------------------------------------------------------------------------------------
 
@@ -172,6 +183,15 @@ class SqlIndex(ABC):
             for stored, state in page:
                 yield stored, state
             after = page[-1][0].version
+
+    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+        return await self._query(lambda db: salvage.versions(db, changes))
+
+    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+        return await self._query(lambda db: salvage.named(db, ids))
+
+    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+        return await self._query(lambda db: salvage.damaged(db, after, limit))
 
     async def counts(self) -> dict[Level, int]:
         return await self._query(reading.counts)
