@@ -20,6 +20,7 @@ GatewayError
 │   ├── ObjectExists      put never overwrites
 │   ├── ShortRead         the object is shorter than the index promised
 │   ├── ObjectChanged     an object that lies elsewhere is not what it was when it was indexed
+│   ├── ObjectDamaged     the index knows that the object is missing, or not what was stored
 │   ├── StoreFull
 │   └── StoreUnavailable
 ├── IndexFailure
@@ -138,6 +139,10 @@ class ShortRead(StoreError):
 
 class ObjectChanged(StoreError):
     """An object that lies elsewhere is not what it was when it was indexed in place."""
+
+
+class ObjectDamaged(StoreError):
+    """The index knows that the object of an instance is missing or not what was stored, and why."""
 
 
 class StoreFull(StoreError):

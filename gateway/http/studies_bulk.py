@@ -60,7 +60,7 @@ class StudiesBulk:
     async def _answer(self, request: Request, what: str) -> Response:
         path = resource_path(request.path_params)
         _ = request.accept
-        stored = await self._services.retrieve.instances(request.scope, path)
+        stored, damaged = await self._services.retrieve.sound(request.scope, path)
         values: list[Value] = []
         for one in stored:
             located = await self._services.retrieve.locate(request.scope, one.identity.path)
@@ -78,7 +78,7 @@ class StudiesBulk:
         if unchanged := not_modified(request, headers):
             return unchanged
         parts, failed = await _first_opened([p for v, o in chosen for p in self._parts(request, v, o)])
-        missing = len(values) - len(chosen) + failed
+        missing = len(values) - len(chosen) + failed + damaged
         if missing:
             headers["warning"] = f"299 {request.base}: {missing} values cannot be sent as was asked"
         return MultipartResponse(

@@ -49,9 +49,14 @@ class StudiesRetrieve:
         headers = caching(request, tag, versions)
         if unchanged := not_modified(request, headers):
             return unchanged
-        rows = await self._services.retrieve.metadata(request.scope, path)
+        found = await self._services.retrieve.metadata(request.scope, path)
+        rows = [row for row in found if row]
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
-        return await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
+        if damaged := len(found) - len(rows):
+            _incomplete(request, headers, f"{damaged} instances are damaged in the archive")
+        answer = await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
+        answer.status = 206 if damaged else answer.status
+        return answer
 
     # -- instances --------------------------------------------------------------------------------------
 
@@ -61,7 +66,7 @@ class StudiesRetrieve:
         # What is wrong with the Accept field is said before anything is looked up.
         if is_wanted(request, path.level):
             return await zipped(self._services, request, path)
-        stored = await self._services.retrieve.instances(request.scope, path)
+        stored, damaged = await self._services.retrieve.sound(request.scope, path)
         chosen = await self._chosen(request, stored, single=path.level is Level.INSTANCE)
         tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
         headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
@@ -74,8 +79,10 @@ class StudiesRetrieve:
             headers["warning"] = (
                 f"299 {request.base}: {missing} instances cannot be sent in an acceptable transfer syntax"
             )
+        if damaged:
+            _incomplete(request, headers, f"{damaged} instances are damaged in the archive")
         return MultipartResponse(
-            206 if missing else 200,
+            206 if missing or damaged else 200,
             headers,
             parts=parts,
             boundary=boundary_of(tag),
@@ -208,6 +215,14 @@ class StudiesRetrieve:
         offers = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
         numbers = [FrameNumber(n + 1) for n in range(pixels.frames)]
         return await self._frames_as(request, located, numbers, request.accept.choose(offers))
+
+
+def _incomplete(request: Request, headers: dict[str, str], why: str) -> None:
+    """Say what is not there (Table 10.4.3-1, 206). Nothing is kept: once mended, the answer is another."""
+    said = [headers["warning"]] if "warning" in headers else []
+    headers["warning"] = ", ".join([*said, f"299 {request.base}: {why}"])
+    headers.pop("etag", None)
+    headers["cache-control"] = "no-store"
 
 
 def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:

@@ -29,9 +29,12 @@ class _Decision:
     current: VersionId | None = None
     before: VersionId | None = None
     differing: tuple[str, ...] = ()
+    heals: bool = False
 
     @property
     def reason(self) -> str:
+        if self.heals:
+            return "in the place of a damaged object"
         if not self.differing:
             return ""
         kept = "; the first is kept" if self.current is not None else ""
@@ -100,6 +103,10 @@ async def _decide(ledger: Ledger, new: NewVersion) -> _Decision:
             return _Decision(new, Refused("misplaced", known.version))
         if known.sop_class != new.identity.sop_class:
             return _Decision(new, Refused("class", known.version))
+        if known.damage:
+            # The bytes of the first are lost: whatever is sent under its name is the best that there is.
+            ledger.expect(new)
+            return _Decision(new, before=known.version, heals=True)
         if _is_same(new, known):
             return _Decision(new, current=known.version)
         differing = rows.differing_attributes(await ledger.metadata(known), new.metadata)

@@ -74,6 +74,8 @@ class NewVersion:
     source: Source
     policy: RepeatPolicy = RepeatPolicy.REFUSE
     outline: bytes = b""
+    damage: str = ""
+    """Why the object cannot be had whole, found when the index was rebuilt; empty where nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,9 @@ class StoredInstance:
     odd_meta: bool = False
     """See InstanceLayout: what is sent is not as long as what is stored."""
 
+    damage: str = ""
+    """See NewVersion."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -230,6 +235,27 @@ class Deleted:
     last: int
 
 
+class Aside(Protocol):
+    """An index that is built beside another, which goes on. What was built is kept when this is closed."""
+
+    @property
+    def index(self) -> Index:
+        """The one that is being built."""
+
+    async def clear(self) -> None:
+        """Begin anew: empty, of this program's schema."""
+
+    async def settle(self) -> int:
+        """Put it in the other's place, once it has caught up; how many changes these were.
+
+        Commits wait for the last few of them. No reader sees less than before at any time, and every process
+        follows by itself. Raises Conflict where the two disagree on what was, so that nothing is changed.
+        """
+
+    async def close(self) -> None:
+        """Let somebody else build."""
+
+
 class Index(Protocol):
     """Rows and queries. All methods raise IndexUnavailable when the database does not answer."""
 
@@ -240,6 +266,9 @@ class Index(Protocol):
         """Raises MigrationNeeded."""
 
     async def close(self) -> None: ...
+
+    async def last_revision(self) -> int:
+        """Of the last committed change, 0 where there is none. Revisions are contiguous from format 2 on."""
 
     # -- changing -------------------------------------------------------------------------------------
 
@@ -342,7 +371,10 @@ class Index(Protocol):
         """A fingerprint that changes whenever any current version under `path` does. Raises NotFound, Gone."""
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`."""
+        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`.
+
+        An empty one stands for a damaged version whose header nobody knows any more.
+        """
 
     async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
         """The series of a study in default order. Raises NotFound, Gone."""
@@ -360,8 +392,26 @@ class Index(Protocol):
     def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         """Every version ever admitted and its state ('current', 'superseded', 'deleted', 'reclaimed'), for verify."""
 
-    async def named(self, versions: Sequence[VersionId]) -> dict[VersionId, str]:
-        """The keys of those of these versions whose bytes were not given up, whatever their state."""
+    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+        """What is known of the versions that these 'store' changes stored, but for those that were given up."""
+
+    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+        """Those of these versions that were ever admitted, and their states."""
+
+    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+        """Damaged versions, in any state but 'reclaimed', by id from above `after`."""
+
+    # -- rebuilding -----------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Rises when this process learns that another index was put in the place of the one it had read."""
+
+    async def aside(self) -> Aside:
+        """An index beside this one, to be filled and put in its place. Raises Conflict where somebody else has it."""
+
+    async def is_rebuilding(self) -> bool:
+        """Whether some process builds an index beside this one."""
 
     # -- work that one process does for all -----------------------------------------------------------
 
@@ -373,9 +423,6 @@ class Index(Protocol):
 
     async def give_back_lease(self, name: str, holder: str, *, is_done: bool) -> None:
         """`is_done`: the work is done, and starts the time that `take_lease` calls `every`."""
-
-    async def is_leased(self, name: str) -> bool:
-        """Whether somebody does this work now."""
 
     # -- freshness ------------------------------------------------------------------------------------
 

@@ -129,6 +129,13 @@ async def mark_journaled(db: Connection, revisions: Sequence[int]) -> None:
         await db.execute(f"UPDATE change SET journaled = 1 WHERE {among('revision')}", listed(revisions))
 
 
+async def mark_unjournaled(db: Connection, revisions: Sequence[int]) -> None:
+    """They are journaled again: to tell the same twice does no harm."""
+    if revisions:
+        among, listed = db.dialect.among, db.dialect.listed
+        await db.execute(f"UPDATE change SET journaled = 0 WHERE {among('revision')}", listed(revisions))
+
+
 async def last_revision(db: Connection) -> int:
     row = await db.first("SELECT COALESCE(MAX(revision), 0) AS revision FROM change")
     assert row is not None

@@ -19,10 +19,12 @@ from gateway.index import (
     migrating,
     operations,
     reading,
+    salvage,
     searching,
     undo,
 )
 from gateway.index.base import (
+    Aside,
     Change,
     Conflicting,
     Deleted,
@@ -88,6 +90,16 @@ class SqlIndex(ABC):
     @abstractmethod
     async def close(self) -> None: ...
 
+    @property
+    @abstractmethod
+    def generation(self) -> int: ...
+
+    @abstractmethod
+    async def aside(self) -> Aside: ...
+
+    @abstractmethod
+    async def is_rebuilding(self) -> bool: ...
+
     # -- schema -----------------------------------------------------------------------------------------
 
     async def migrate(self) -> None:
@@ -97,6 +109,9 @@ class SqlIndex(ABC):
 
     async def check_schema(self) -> None:
         await self._query(migrating.check)
+
+    async def last_revision(self) -> int:
+        return await self._glance(changelog.last_revision)
 
     # -- changing ---------------------------------------------------------------------------------------
 
@@ -225,8 +240,14 @@ class SqlIndex(ABC):
                 yield stored, state
             after = page[-1][0].version
 
-    async def named(self, versions: Sequence[VersionId]) -> dict[VersionId, str]:
-        return await self._glance(lambda db: operations.named(db, versions))
+    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+        return await self._query(lambda db: salvage.versions(db, changes))
+
+    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+        return await self._query(lambda db: salvage.named(db, ids))
+
+    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+        return await self._query(lambda db: salvage.damaged(db, after, limit))
 
     # -- work that one process does for all -------------------------------------------------------------
 
@@ -235,9 +256,6 @@ class SqlIndex(ABC):
 
     async def give_back_lease(self, name: str, holder: str, *, is_done: bool) -> None:
         await self._commit(lambda db: leases.give_back(db, name, holder, is_done))
-
-    async def is_leased(self, name: str) -> bool:
-        return await self._query(lambda db: leases.is_held(db, name))
 
     async def counts(self) -> dict[Level, int]:
         return await self._query(reading.counts)

@@ -30,12 +30,6 @@ async def give_back(db: Connection, name: str, holder: str, is_done: bool) -> No
     await db.execute(f"UPDATE lease SET {sets} WHERE name = ? AND holder = ?", *values, name, holder)
 
 
-async def is_held(db: Connection, name: str) -> bool:
-    """Whether somebody does this work now."""
-    row = await db.first("SELECT expires FROM lease WHERE name = ?", name)
-    return row is not None and int(row["expires"]) > await _now(db)
-
-
 async def _now(db: Connection) -> int:
     row = await db.first(f"SELECT {db.dialect.clock} AS now")
     assert row is not None

@@ -39,12 +39,3 @@ async def stored(db: Connection, versions: Sequence[VersionId]) -> dict[VersionI
     )
     changes = await changelog.of(db, [row["revision"] for row in found])
     return {c.version_after: c for c in changes if c.version_after is not None}
-
-
-async def named(db: Connection, versions: Sequence[VersionId]) -> dict[VersionId, str]:
-    """The keys of those of these versions whose bytes are wanted."""
-    found = await db.fetch(
-        f"SELECT id, key FROM version WHERE state <> 'reclaimed' AND {db.dialect.among('id')}",
-        db.dialect.listed(versions),
-    )
-    return {VersionId(row["id"]): row["key"] for row in found}

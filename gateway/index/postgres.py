@@ -15,7 +15,7 @@ import asyncpg
 
 from gateway.errors import IndexFailure, IndexUnavailable
 from gateway.index import changelog, migrating
-from gateway.index.base import Change
+from gateway.index.base import Aside, Change
 from gateway.index.connection import Connection, Dialect, Piece, Wild, Work
 from gateway.index.driver import SqlIndex
 
@@ -31,6 +31,7 @@ COMMAND_SECONDS = 300
 # Advisory locks: migrations go one after another, and so do commits once they have their revisions.
 _MIGRATING = 0x67617465
 _NUMBERING = 0x67617466
+REBUILDING = 0x67617467
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
     "synchronous_commit": "on",
@@ -156,14 +157,20 @@ class PostgresConnection:
 class PostgresIndex(SqlIndex):
     """A pool of connections; reads of several statements see one snapshot."""
 
-    def __init__(self, dsn: str, pool: Any) -> None:
+    def __init__(self, dsn: str, pool: Any, settings: Mapping[str, str] = _SETTINGS) -> None:
         self._dsn = dsn
         self._pool = pool
+        self._settings = settings
+        self._log = 0
+        self._moves = 0
 
     @classmethod
-    async def open(cls, dsn: str) -> PostgresIndex:
-        """Raises IndexUnavailable when the server does not answer."""
-        async with _answering():
+    async def open(cls, dsn: str, *, schema: str | None = None) -> PostgresIndex:
+        """In the first schema of the role's search path, or in `schema`. Raises IndexUnavailable when the server does
+        not answer.
+        """
+        settings = _SETTINGS if schema is None else {**_SETTINGS, "search_path": f'"{schema}"'}
+        async with answering():
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
@@ -171,17 +178,54 @@ class PostgresIndex(SqlIndex):
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 reset=_as_it_is,
-                server_settings=_SETTINGS,
+                server_settings=settings,
             )
-        return cls(dsn, pool)
+        return cls(dsn, pool, settings)
 
     async def close(self) -> None:
         await self._pool.close()
 
+    async def connect(self, **settings: str) -> Any:
+        """A connection beside the pool. Raises IndexUnavailable."""
+        async with answering():
+            return await asyncpg.connect(
+                self._dsn, timeout=CONNECT_SECONDS, server_settings={**self._settings, **settings}
+            )
+
+    async def with_connection(self, work: Work[R]) -> R:
+        """Run `work` on a connection, each statement for itself."""
+        return await self._glance(work)
+
+    async def mark_unjournaled(self, revisions: Sequence[int]) -> None:
+        """They are journaled again."""
+        await self._commit(lambda db: changelog.mark_unjournaled(db, revisions))
+
+    # -- rebuilding -------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        return self._moves
+
+    async def aside(self) -> Aside:
+        from gateway.index.postgres_aside import PostgresAside
+
+        return await PostgresAside.open(self, self._dsn)
+
+    async def is_rebuilding(self) -> bool:
+        async def held(db: Connection) -> bool:
+            row = await db.first(
+                "SELECT COUNT(*) AS held FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = ? "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                REBUILDING,
+            )
+            return row is not None and bool(row["held"])
+
+        return await self._glance(held)
+
     # -- schema -----------------------------------------------------------------------------------------
 
     async def migrate(self) -> None:
-        async with _answering(), self._pool.acquire() as db:
+        async with answering(), self._pool.acquire() as db:
             await db.execute("SELECT pg_advisory_lock($1)", _MIGRATING)
             try:
                 await super().migrate()
@@ -204,16 +248,16 @@ class PostgresIndex(SqlIndex):
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
         """Woken by NOTIFY, and four times a second anyway: an empty sequence says that the server answers."""
-        async with _answering():
-            listener = await asyncpg.connect(self._dsn, timeout=CONNECT_SECONDS, server_settings=_SETTINGS)
+        listener = await self.connect()
         db, woken = PostgresConnection(listener), asyncio.Event()
         try:
-            async with _answering():
+            async with answering():
                 await listener.add_listener(CHANNEL, lambda *_: woken.set())
                 last = await changelog.last_revision(db)
             while True:
                 woken.clear()
-                async with _answering():
+                async with answering():
+                    self._follow(await listener.fetchval("SELECT to_regclass('change')::oid::bigint"))
                     changes = await changelog.after(db, last, PAGE)
                 yield changes
                 if changes:
@@ -221,27 +265,33 @@ class PostgresIndex(SqlIndex):
                 else:
                     await _wait(woken)
         finally:
-            await _closed(listener)
+            await closed(listener)
+
+    def _follow(self, log: int) -> None:
+        """The change log is another table once an index was put in the place of this one."""
+        if self._log and log != self._log:
+            self._moves += 1
+        self._log = log
 
     # -- transactions -----------------------------------------------------------------------------------
 
     async def _query(self, work: Work[R]) -> R:
         async with (
-            _answering(),
+            answering(),
             self._acquired() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresConnection(db))
 
     async def _glance(self, work: Work[R]) -> R:
-        async with _answering(), self._acquired() as db:
+        async with answering(), self._acquired() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with (
-                    _answering(),
+                    answering(),
                     self._acquired() as db,
                     db.transaction(),
                 ):
@@ -275,7 +325,7 @@ async def _wait(woken: asyncio.Event) -> None:
         return
 
 
-async def _closed(db: Any) -> None:
+async def closed(db: Any) -> None:
     try:
         await db.close(timeout=1)
     except (*_AWAY, asyncpg.PostgresError):
@@ -283,7 +333,7 @@ async def _closed(db: Any) -> None:
 
 
 @asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
+async def answering() -> AsyncIterator[None]:
     """Failures of the driver as ours; lost races pass through."""
     try:
         yield

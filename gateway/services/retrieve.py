@@ -30,7 +30,7 @@ from gateway.services.body import MADE_FIRST_AT_MOST, Body, all_made, joined, ma
 from gateway.services.counters import Counters
 from gateway.services.deflate import deflated
 from gateway.services.freshness import Freshness, StudyCache
-from gateway.services.layouts import Layouts, Located
+from gateway.services.layouts import Layouts, Located, damaged
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
 from gateway.services.transcode import NEVER_SENT, Instead, Transcode, unpadded
@@ -83,18 +83,33 @@ class Retrieve:
             return await self._index.version_set(scope, path)
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-        """In default order. Raises NotFound, Gone."""
+        """Those that can be had, in default order. Raises NotFound, Gone, ObjectDamaged."""
+        return (await self.sound(scope, path))[0]
+
+    async def sound(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], int]:
+        """Those that can be had, in default order, and how many are damaged.
+
+        Raises NotFound, Gone, ObjectDamaged where none can be had.
+        """
         with measured("index"):
-            return await self._index.instances(scope, path)
+            stored = await self._index.instances(scope, path)
+        whole = [one for one in stored if not one.damage]
+        if not whole:
+            raise damaged(stored[0])
+        return whole, len(stored) - len(whole)
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        """DICOM JSON objects in default order, a NUL byte where the base URL goes. Raises NotFound, Gone."""
+        """DICOM JSON objects in default order, a NUL byte where the base URL goes; empty ones of damaged
+        instances whose header is lost. Raises NotFound, Gone, ObjectDamaged where all are.
+        """
         with measured("index"):
             key = (scope.fingerprint, path, await self._index.version_set(scope, path))
             cached = self._metadata.get(key)
             if cached is None:
                 generation = self._freshness.generation
                 cached = await self._index.metadata(scope, path)
+                if not any(cached):
+                    raise damaged((await self._index.instances(scope, path))[0])
                 if generation == self._freshness.generation:
                     self._metadata.put(key, cached, study=path.study, weight=sum(map(len, cached)))
         return cached
