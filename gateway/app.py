@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.dicom import extrakeys
-from gateway.errors import BadParameter, GatewayError, IndexUnavailable
+from gateway.errors import BadParameter, IndexUnavailable
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
@@ -33,7 +32,7 @@ from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
 from gateway.services.states import States
-from gateway.services.sweep import sweep
+from gateway.services.sweep import Sweeper
 from gateway.services.thumbnail import Thumbnails
 from gateway.settings import Settings, load
 from gateway.store.base import ObjectStore, Place
@@ -95,7 +94,7 @@ class Gateway:
         self.readiness = Readiness(store, index)
         self.reclaim = Reclaim(store, index, self.commits)
         self.keys = Keys(index, self.commits)
-        self._sweeping: asyncio.Task[None] | None = None
+        self.sweeper = Sweeper(store, index, self.journal, self.counters, undo_seconds=settings.undo_seconds)
 
     @classmethod
     async def open(
@@ -133,18 +132,11 @@ class Gateway:
             self.freshness.start()
             await self.keys.configure(self.settings.query_keys)
             self.keys.start()
-            self._sweeping = asyncio.create_task(self._sweep())
+            self.sweeper.start()
             self.reclaim.start(self.settings.undo_seconds)
 
-    async def _sweep(self) -> None:
-        with suppress(GatewayError):
-            await sweep(self.store, self.index)
-
     async def close(self) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sweeping
+        await self.sweeper.close()
         await self.keys.close()
         await self.reclaim.close()
         await self.commits.close()

@@ -160,6 +160,20 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
     return 1 if tally.left else 0
 
 
+async def sweep(settings: Settings, *, confirm: bool) -> int:
+    """List the objects that neither index nor journal names, or move them to the trash."""
+    async with _opened(settings) as gateway:
+        await gateway.start(follow=False)
+        swept = await gateway.sweeper.run(confirmed=confirm, dry=not confirm)
+    if swept.why_not:
+        raise GatewayError(f"nothing swept: {swept.why_not}")
+    for key in (*swept.orphans, *swept.derived):
+        print(key)
+    verb = "swept" if confirm else "to be swept with --confirm"
+    print(f"{swept.count} objects {verb}, {len(swept.given_up)} past the undo window in the trash")
+    return 0
+
+
 def conformance(format: str) -> str:
     """The conformance statement of this version: `markdown` to read, `json` the rows alone."""
     found = rows.packaged()

@@ -97,6 +97,12 @@ class Journal:
             written += len(changes)
         return written
 
+    async def changes(self, after: int = 0, *, accept_gaps: bool = False) -> AsyncIterator[Sequence[Change]]:
+        """Every change above revision `after`, once, in order of revision, in pieces of bounded size."""
+        ordered = [change for change in await self.all_changes() if change.revision > after]
+        for start in range(0, len(ordered), 1000):
+            yield ordered[start : start + 1000]
+
     async def read(self) -> AsyncIterator[Sequence[Change]]:
         """The changes of each journal object, by first revision; rows may come twice."""
         keys = [stored.key async for stored in self._store.list(JOURNAL_PREFIX)]
