@@ -11,7 +11,7 @@ from typing import TypeVar
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, extra, migrating, reading, searching, undo
+from gateway.index import admission, changelog, extra, identity, migrating, reading, searching, undo
 from gateway.index.base import (
     Change,
     Conflicting,
@@ -30,7 +30,7 @@ from gateway.model import Level, ResourcePath, Source, VersionId
 
 R = TypeVar("R")
 
-# Every table but `partition` and `schema_version`.
+# Every table but `partition`, `archive` and `schema_version`.
 TABLES = (
     "extra_failure",
     "extra_value",
@@ -86,6 +86,15 @@ class SqlIndex(ABC):
 
     async def check_schema(self) -> None:
         await self._query(migrating.check)
+
+    async def archive_id(self) -> str:
+        return await self._glance(identity.read)
+
+    async def adopt(self, id: str) -> None:
+        await self._commit(lambda db: identity.write(db, id))
+
+    async def last_revision(self) -> int:
+        return await self._glance(changelog.last_revision)
 
     # -- changing ---------------------------------------------------------------------------------------
 
