@@ -15,6 +15,7 @@ from gateway.index import (
     admission,
     changelog,
     extra,
+    identity,
     leases,
     migrating,
     operations,
@@ -42,7 +43,7 @@ from gateway.model import Level, ResourcePath, Source, VersionId
 
 R = TypeVar("R")
 
-# Every table but `partition` and `schema_version`.
+# Every table but `partition`, `archive` and `schema_version`.
 TABLES = (
     "operation",
     "extra_failure",
@@ -109,6 +110,12 @@ class SqlIndex(ABC):
 
     async def check_schema(self) -> None:
         await self._query(migrating.check)
+
+    async def archive_id(self) -> str:
+        return await self._glance(identity.read)
+
+    async def adopt(self, id: str) -> None:
+        await self._commit(lambda db: identity.write(db, id))
 
     async def last_revision(self) -> int:
         return await self._glance(changelog.last_revision)

@@ -26,14 +26,14 @@ async def note(db: Connection, id: str, changes: Sequence[Change], now: int) -> 
 async def committed(db: Connection, id: str) -> list[Change] | None:
     """The changes of an operation; None where it was not committed, and will not be."""
     # A commit whose connection was cut may still be under way: its lock is ours only once it has ended.
-    await db.revisions(0)
+    await db.order()
     row = await db.first("SELECT first, last FROM operation WHERE id = ?", id)
     return None if row is None else await changelog.between(db, row["first"], row["last"])
 
 
 async def stored(db: Connection, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
     """The changes that made these versions current; those not among them are not stored, and will not be."""
-    await db.revisions(0)
+    await db.order()
     found = await db.fetch(
         f"SELECT revision FROM version WHERE {db.dialect.among('id')}", db.dialect.listed(versions)
     )

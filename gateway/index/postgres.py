@@ -127,12 +127,13 @@ class PostgresConnection:
             await self._db.executemany(_numbered(sql), rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Nobody else gets any until we have committed: the log is in the order of commits, without gaps to fill."""
+        """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
+        await self.order()
+        last = await changelog.last_revision(self)
+        return range(last + 1, last + 1 + count)
+
+    async def order(self) -> None:
         await self._db.execute("SELECT pg_advisory_xact_lock($1)", _NUMBERING)
-        found = await self._db.fetch(
-            "SELECT nextval('change_revision') AS revision FROM generate_series(1, $1::int)", count
-        )
-        return [row["revision"] for row in found]
 
     async def exclude(self, table: str) -> None:
         await self._db.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -147,11 +148,6 @@ class PostgresConnection:
 
     async def empty(self, tables: Sequence[str]) -> None:
         await self._db.execute(f"TRUNCATE {', '.join(tables)}")
-
-    async def revisions_given(self) -> None:
-        await self._db.execute(
-            "SELECT setval('change_revision', GREATEST((SELECT MAX(revision) FROM change), 1))"
-        )
 
 
 class PostgresIndex(SqlIndex):

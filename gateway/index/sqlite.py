@@ -85,8 +85,7 @@ class SqliteConnection:
 
     async def revisions(self, count: int) -> Sequence[int]:
         """One writer at a time: revisions are committed in order and leave no gap."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change'").fetchone()
-        last = int(row[0]) if row is not None else 0
+        last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
 
     async def exclude(self, table: str) -> None:
@@ -117,8 +116,8 @@ class SqliteConnection:
         for table in ("study_gram", "series_gram"):
             self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
-    async def revisions_given(self) -> None:
-        """AUTOINCREMENT has seen them."""
+    async def order(self) -> None:
+        """BEGIN IMMEDIATE has: nobody else commits."""
 
 
 def _document(grams: set[str]) -> str:

@@ -67,8 +67,11 @@ class ObjectStore(Protocol):
     async def tidy(self, before: float) -> int:
         """Give up unfinished writes begun before this time (seconds since the epoch); how many there were."""
 
-    def list(self, prefix: str) -> AsyncIterator[Stored]:
-        """Objects whose key starts with `prefix`, in bytewise order of keys."""
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
+        """Objects whose key starts with `prefix` and is above `after`, in bytewise order of keys.
+
+        What is below `after` costs little or nothing; memory does not grow with what is listed.
+        """
 
     async def close(self) -> None:
         """Let go of sockets, descriptors and threads."""

@@ -107,8 +107,8 @@ class WithPlaces:
     async def tidy(self, before: float) -> int:
         return await self._store.tidy(before)
 
-    def list(self, prefix: str) -> AsyncIterator[Stored]:
-        return self._store.list(prefix)
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
+        return self._store.list(prefix, after)
 
     async def close(self) -> None:
         for place in self._places.values():
