@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gateway.errors import Busy, GatewayError, IndexUnavailable, StoreError
+from gateway.errors import Busy, GatewayError, IndexUnavailable, StoreError, StoreUnavailable
 from gateway.index.base import Admitted, Change, Index, NewVersion, ReceivedAgain, Verdict
 from gateway.services.freshness import Freshness
 from gateway.services.journal import Journal
@@ -83,7 +83,8 @@ class Commits:
             if not asked.future.done():
                 asked.future.set_exception(_closing())
         self._waiting.clear()
-        with suppress(GatewayError):  # whoever starts next marks them
+        with suppress(GatewayError):  # whoever starts next does it
+            await self._ready()
             await self._mark()
 
     # -- what callers ask -------------------------------------------------------------------------------
@@ -212,6 +213,8 @@ class Commits:
             if asked.taken_back:
                 self._owed.append(changes)
                 await self._take_back()
+                with suppress(GatewayError):  # what is taken back is told with what it takes back, if at all
+                    await self._ready()
             raise
         self._behind = False
         return changes
@@ -237,7 +240,10 @@ class Commits:
             self._behind = False
 
     async def _write(self, changes: Sequence[Change]) -> None:
-        await self._journal.write(changes)
+        try:
+            await self._journal.write(changes)
+        except StoreUnavailable:
+            await self._journal.write(changes)  # it may be there: told twice in the same words, it is told
         self._journaled += [change.revision for change in changes]
 
     async def _catch_up(self) -> None:

@@ -20,11 +20,10 @@ Work: TypeAlias = Callable[[str], Awaitable[Sequence[Change]]]
 
 
 class Lookup:
-    """Asks for `patience` seconds; after that nobody can tell, and IndexUnavailable says so."""
+    """Asks for some seconds; after that nobody can tell, and IndexUnavailable says so."""
 
-    def __init__(self, index: Index, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, index: Index) -> None:
         self._index = index
-        self._patience = patience
 
     async def stores(
         self, versions: Sequence[NewVersion], error: IndexUnavailable
@@ -74,7 +73,7 @@ class Lookup:
 
     async def _patient(self, work: Callable[[], Awaitable[R]]) -> R:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 return await work()
         except TimeoutError as error:
             raise IndexUnavailable("the index does not answer; nobody can tell what it did") from error
