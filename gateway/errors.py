@@ -20,6 +20,7 @@ GatewayError
 │   ├── ObjectExists      put never overwrites
 │   ├── ShortRead         the object is shorter than the index promised
 │   ├── ObjectChanged     an object that lies elsewhere is not what it was when it was indexed
+│   ├── ObjectDamaged     the index knows that the object is missing, or not what was stored
 │   ├── StoreFull
 │   └── StoreUnavailable
 ├── IndexFailure
@@ -141,12 +142,32 @@ class ObjectChanged(StoreError):
     """An object that lies elsewhere is not what it was when it was indexed in place."""
 
 
+class ObjectDamaged(StoreError):
+    """The index knows that the object of an instance is missing or not what was stored, and why."""
+
+
 class StoreFull(StoreError):
     """No room left."""
 
 
 class StoreUnavailable(StoreError):
     """The store does not answer, after bounded retries."""
+
+
+class JournalDamaged(StoreError):
+    """An object of the journal is missing, truncated, altered or not ours; the message names it and why."""
+
+
+class JournalForked(StoreError):
+    """The journal tells another change of the same revision: two indexes write to one archive."""
+
+
+class ForeignArchive(GatewayError):
+    """Index, journal and objects are not of one archive; nothing was changed."""
+
+
+class IndexBehind(GatewayError):
+    """The journal tells of changes that the index does not hold; the message names the command that helps."""
 
 
 class IndexFailure(GatewayError):

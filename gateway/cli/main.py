@@ -59,6 +59,8 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
     commands.check_data(settings)
     if options.command == "reclaim":
         return asyncio.run(commands.reclaim(settings, options.older_than))
+    if options.command == "sweep":
+        return asyncio.run(commands.sweep(settings, confirm=options.confirm))
     if options.command == "reindex":
         return asyncio.run(commands.reindex(settings))
     return asyncio.run(commands.verify(settings, digests=not options.quick))
@@ -105,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         "--older-than",
         metavar="TIME",
         help="deleted longer ago than this, such as 12h or 0s; not the setting",
+    )
+    sweep = commands_.add_parser(
+        "sweep", parents=[shared], help="list objects that neither index nor journal names, older than a day"
+    )
+    sweep.add_argument(
+        "--confirm", action="store_true", help="move them to the trash, however many there are"
     )
     commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")

@@ -53,6 +53,18 @@ class FragmentScanner:
             used += self._value(view, used) if self._left else self._item(view, used)
         return used
 
+    @property
+    def passable(self) -> int:
+        """How many of the next bytes are of no interest."""
+        return max(0, self._left - max(0, self._wanted - len(self._keep)))
+
+    def pass_over(self, count: int) -> None:
+        """As if `count` bytes had been fed, at most as many as are passable."""
+        self._left -= count
+        self._at += count
+        if self._left == 0:
+            self._item_read()
+
     def close(self) -> None:
         """The bytes are over. Raises Truncated unless `done`."""
         if not self.done and self._left == 0 and self._at == self._stop:

@@ -133,6 +133,17 @@ class Part10Reader:
             chunk, self._head = self._head, b""
         self._push(chunk)
 
+    @property
+    def passable(self) -> int:
+        """How many of the next bytes nothing is to be learned from: pixels and other long values."""
+        return 0 if self._tokens is None or self._inflater is not None else self._tokens.passable
+
+    def pass_over(self, count: int) -> None:
+        """Go on `count` bytes further, at most as many as are passable; the content digest is of no use then."""
+        assert self._tokens is not None
+        self._length += count
+        self._tokens.pass_over(count)
+
     def finish(self) -> ReadInstance:
         """Raises Truncated when the data set is not complete, DicomError when a UID is missing or wrong."""
         if self._tokens is None:

@@ -167,6 +167,23 @@ class Tokenizer:
                     data = rest + data[at:] if at < size else rest
                     at, size = 0, len(data)
 
+    @property
+    def passable(self) -> int:
+        """How many of the next bytes are of a value that is only pointed at."""
+        if self._skip:
+            return self._skip
+        return self._scanner.passable if self._scanner is not None else 0
+
+    def pass_over(self, count: int) -> None:
+        """As if `count` bytes had been fed, at most as many as are passable; `digest` is of no use then."""
+        self._base += count
+        if not self._skip:
+            assert self._scanner is not None
+            self._scanner.pass_over(count)
+            return
+        self._skip -= count
+        self._skip_hashed = self._skip_hashed or not self._skip
+
     def finish(self) -> bytes:
         """The metadata. Raises Truncated when something is still open."""
         left = b"".join(self._pending)

@@ -110,6 +110,8 @@ def failure(error: Exception, accept_header: str | None, *, strict: bool = False
 
 def _problem(error: errors.GatewayError) -> dict[str, object]:
     silent = next((text for cls, text in _SILENT.items() if isinstance(error, cls)), None)
+    if isinstance(error, errors.ObjectDamaged):
+        silent = None  # its sentence is ours, and whoever asks is to know that waiting will not help
     problem: dict[str, object] = {"status": status_of(error), "detail": silent or error.detail}
     for name in ("parameter", "tag", "uid", "expected"):
         value = getattr(error, name)

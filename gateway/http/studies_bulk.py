@@ -66,7 +66,7 @@ class StudiesBulk:
     async def _answer(self, request: Request, what: str) -> Response:
         path = resource_path(request.path_params)
         accept = request.accept
-        stored = await self._services.retrieve.instances(request.scope, path)
+        stored, damaged = await self._services.retrieve.sound(request.scope, path)
         values: list[Value] = []
         for one in stored:
             located = await self._services.retrieve.of(request.scope, one)
@@ -84,7 +84,7 @@ class StudiesBulk:
         if unchanged := not_modified(request, headers):
             return unchanged
         parts, failed = await self._opened(request, chosen)
-        missing = len(values) - len(chosen) + failed
+        missing = len(values) - len(chosen) + failed + damaged
         if missing:
             headers["warning"] = f"299 {request.base}: {missing} values cannot be sent as was asked"
         media = chosen[0].ranked[0].media

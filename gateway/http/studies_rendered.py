@@ -121,7 +121,7 @@ class StudiesRendered:
         services = self._services
         pieces: list[Piece] = []
         seen: list[Offer] = []
-        stored = await services.retrieve.instances(request.scope, path)
+        stored, damaged = await services.retrieve.sound(request.scope, path)
         count = 0
         for instance in stored:
             subject = await services.rendered.subjects.find(request.scope, instance.identity.path)
@@ -137,7 +137,7 @@ class StudiesRendered:
                 raise TooLarge(f"more than {PARTS_AT_MOST} pictures; ask for series or instances")
         if not pieces:
             raise not_acceptable(seen, "" if seen else "none of the instances here can be rendered, so")
-        return pieces, len(stored) - len(pieces)
+        return pieces, len(stored) - len(pieces) + damaged
 
     async def _offers(
         self, request: Request, subject: Subject, count: int, asked: Asked, *, bare: bool, whole: bool

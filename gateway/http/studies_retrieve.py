@@ -63,7 +63,12 @@ class StudiesRetrieve:
         if described.rows is None:
             pages = self._services.retrieve.pages(request.scope, described.versions)
             return await paged(request, offer, pages, headers, charset, coding)
-        return await documents(request, offer, described.rows, tag, headers, charset, request.bulk_base)
+        rows = [row for row in described.rows if row]
+        if damaged := len(described.rows) - len(rows):
+            _incomplete(request, headers, f"{damaged} instances are damaged in the archive")
+        answer = await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
+        answer.status = 206 if damaged else answer.status
+        return answer
 
     # -- instances --------------------------------------------------------------------------------------
 
@@ -73,7 +78,7 @@ class StudiesRetrieve:
         # What is wrong with the Accept field is said before anything is looked up.
         if is_wanted(request, path.level):
             return await zipped(self._services, request, path)
-        stored = await self._services.retrieve.instances(request.scope, path)
+        stored, damaged = await self._services.retrieve.sound(request.scope, path)
         chosen = await self._chosen(request, stored, single=path.level is Level.INSTANCE)
         tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
         headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
@@ -86,8 +91,10 @@ class StudiesRetrieve:
             headers["warning"] = (
                 f"299 {request.base}: {missing} instances cannot be sent in an acceptable transfer syntax"
             )
+        if damaged:
+            _incomplete(request, headers, f"{damaged} instances are damaged in the archive")
         return MultipartResponse(
-            206 if missing else 200,
+            206 if missing or damaged else 200,
             headers,
             parts=parts,
             boundary=boundary_of(tag),
@@ -258,6 +265,14 @@ async def _frame_parts(
         turn = iter(numbers)
         async for body in frames.bodies:
             yield Part(offer.content_type, body.chunks, body.length, f"{base}{next(turn)}")
+
+
+def _incomplete(request: Request, headers: dict[str, str], why: str) -> None:
+    """Say what is not there (Table 10.4.3-1, 206). Nothing is kept: once mended, the answer is another."""
+    said = [headers["warning"]] if "warning" in headers else []
+    headers["warning"] = ", ".join([*said, f"299 {request.base}: {why}"])
+    headers.pop("etag", None)
+    headers["cache-control"] = "no-store"
 
 
 def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from gateway.errors import ObjectDamaged
 from gateway.http.accept import Offer
 from gateway.http.caching import caching, not_modified
 from gateway.http.conditional import entity_tag
@@ -35,7 +36,12 @@ def is_wanted(request: Request, level: Level) -> bool:
 
 async def zipped(services: Services, request: Request, path: ResourcePath) -> Response:
     """The archive, made while it is sent: its length is not known before."""
-    stored = await services.retrieve.instances(request.scope, path)
+    stored, damaged = await services.retrieve.sound(request.scope, path)
+    if damaged:
+        # Whoever opens the file later sees no status line: an archive that lacks something must not look whole.
+        raise ObjectDamaged(
+            f"{damaged} instances are damaged in the archive, and a zip file would not tell: ask for multipart"
+        )
     tag = entity_tag(
         request.scope.fingerprint, request.base, ZIP, PACKER, path.url(), *(one.version for one in stored)
     )

@@ -12,7 +12,6 @@ from gateway.index.base import (
     NewVersion,
     ReceivedAgain,
     Refused,
-    Removal,
     Scope,
     Verdict,
 )
@@ -30,9 +29,12 @@ class _Decision:
     current: VersionId | None = None
     before: VersionId | None = None
     differing: tuple[str, ...] = ()
+    heals: bool = False
 
     @property
     def reason(self) -> str:
+        if self.heals:
+            return "in the place of a damaged object"
         if not self.differing:
             return ""
         kept = "; the first is kept" if self.current is not None else ""
@@ -60,18 +62,21 @@ async def admit(
     await ledger.write()
     count = sum(decision.refused is None for decision in decisions)
     numbers = iter(await db.revisions(count) if count else ())
-    verdicts = [d.refused or _accepted(d, next(numbers), now) for d in decisions]
+    again = [d.new.identity.instance for d in decisions if d.current is not None]
+    waiting = await changelog.waiting(db, again) if again else set()
+    verdicts = [d.refused or _accepted(d, next(numbers), now, waiting) for d in decisions]
     changes = [verdict.change for verdict in verdicts if not isinstance(verdict, Refused)]
     await ledger.finish(_revisions(changes))
     await changelog.append(db, changes)
     return verdicts
 
 
-def _accepted(decision: _Decision, revision: int, now: int) -> Admitted | ReceivedAgain:
+def _accepted(decision: _Decision, revision: int, now: int, waiting: set[str]) -> Admitted | ReceivedAgain:
     change = _change(decision, revision, now)
     if decision.current is None:
         return Admitted(change, decision.differing)
-    return ReceivedAgain(change, decision.current, decision.differing)
+    is_journaled = decision.new.identity.instance not in waiting
+    return ReceivedAgain(change, decision.current, decision.differing, is_journaled)
 
 
 def _revisions(changes: Iterable[Change]) -> dict[VersionId, int]:
@@ -98,6 +103,10 @@ async def _decide(ledger: Ledger, new: NewVersion) -> _Decision:
             return _Decision(new, Refused("misplaced", known.version))
         if known.sop_class != new.identity.sop_class:
             return _Decision(new, Refused("class", known.version))
+        if known.damage:
+            # The bytes of the first are lost: whatever is sent under its name is the best that there is.
+            ledger.expect(new)
+            return _Decision(new, before=known.version, heals=True)
         if _is_same(new, known):
             return _Decision(new, current=known.version)
         differing = rows.differing_attributes(await ledger.metadata(known), new.metadata)
@@ -142,7 +151,7 @@ def _change(decision: _Decision, revision: int, now: int) -> Change:
 
 async def remove(
     db: Connection, scope: Scope, path: ResourcePath, source: Source, reason: str, now: int
-) -> Removal:
+) -> list[Change]:
     """Tombstone what is current under `path`. Raises NotFound, Gone."""
     ledger = Ledger(db)
     await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
@@ -164,11 +173,16 @@ async def remove(
     ]
     await ledger.finish({})
     await changelog.append(db, changes)
-    return Removal(changes)
+    return changes
 
 
 async def replay(db: Connection, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
-    """Apply lines of the journal with the revisions and times that they have."""
+    """Apply lines of the journal with the revisions and times that they have, but those that are there."""
+    await db.order()
+    last = await changelog.last_revision(db)
+    changes = [change for change in changes if change.revision > last]
+    if not changes:
+        return
     ledger = Ledger(db)
     await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
     stores = [c for c in changes if c.kind == "store"]
@@ -180,7 +194,6 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await ledger.finish(_revisions(changes))
     await extra.replay(db, changes)
     await changelog.append(db, changes)
-    await db.revisions_given()
     await changelog.mark_journaled(db, [change.revision for change in changes])
 
 

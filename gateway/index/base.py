@@ -74,6 +74,8 @@ class NewVersion:
     source: Source
     policy: RepeatPolicy = RepeatPolicy.REFUSE
     outline: bytes = b""
+    damage: str = ""
+    """Why the object cannot be had whole, found when the index was rebuilt; empty where nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ class ReceivedAgain:
     change: Change
     current: VersionId
     differing: tuple[str, ...] = ()
+    is_journaled: bool = True
+    """False where the journal may not tell of the current version yet: it has to before this is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,9 @@ class StoredInstance:
     received: int
     odd_meta: bool = False
     """See InstanceLayout: what is sent is not as long as what is stored."""
+
+    damage: str = ""
+    """See NewVersion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +262,27 @@ class Deleted:
     last: int
 
 
+class Aside(Protocol):
+    """An index that is built beside another, which goes on. What was built is kept when this is closed."""
+
+    @property
+    def index(self) -> Index:
+        """The one that is being built."""
+
+    async def clear(self) -> None:
+        """Begin anew: empty, of this program's schema."""
+
+    async def settle(self) -> int:
+        """Put it in the other's place, once it has caught up; how many changes these were.
+
+        Commits wait for the last few of them. No reader sees less than before at any time, and every process
+        follows by itself. Raises Conflict where the two disagree on what was, so that nothing is changed.
+        """
+
+    async def close(self) -> None:
+        """Let somebody else build."""
+
+
 class Index(Protocol):
     """Rows and queries. All methods raise IndexUnavailable when the database does not answer."""
 
@@ -266,6 +294,15 @@ class Index(Protocol):
 
     async def close(self) -> None: ...
 
+    async def archive_id(self) -> str:
+        """Of which archive (`archive.json` in the store) this is the index; empty where it was never told."""
+
+    async def adopt(self, id: str) -> None:
+        """Be the index of this archive from now on; durable when this returns."""
+
+    async def last_revision(self) -> int:
+        """Of the last committed change, 0 where there is none. Revisions are contiguous from format 2 on."""
+
     # -- changing -------------------------------------------------------------------------------------
 
     async def admit(self, batch: Sequence[NewVersion], *, journaled: Sequence[int] = ()) -> list[Verdict]:
@@ -275,19 +312,40 @@ class Index(Protocol):
         earlier batches whose journal object is durable, marked in the same transaction.
         """
 
-    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
+    async def stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
+        """The changes that made these versions current, once every commit under way has ended.
+
+        Those left out are not stored, and will not be by an `admit` whose answer was lost.
+        """
+
+    async def committed(self, operation: str) -> list[Change] | None:
+        """What the change that was given this name did, once every commit under way has ended; None: nothing, and
+        it never will. Known for a day.
+        """
+
+    async def remove(
+        self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
+    ) -> Removal:
         """Tombstone every current version under `path`, in one transaction.
 
+        `operation`, here and below, names the transaction for `committed`.
         Raises NotFound, or Gone if all of it was removed before.
         """
 
-    async def restore(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> list[Change]:
+    async def restore(
+        self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
+    ) -> list[Change]:
         """Make current again what was deleted last under `path`, where nothing took its place since.
 
         Raises NotFound, Gone where it was reclaimed, Conflict where nothing of it is deleted.
         """
 
-    async def reclaim(self, before: int, source: Source, limit: int = 200) -> list[Change]:
+    async def take_back(self, changes: Sequence[Change], reason: str, operation: str = "") -> list[Change]:
+        """Undo deletions or restorations of one partition, each where nothing was done to its instance since."""
+
+    async def reclaim(
+        self, before: int, source: Source, limit: int = 200, operation: str = ""
+    ) -> list[Change]:
         """Leave only tombstones of about `limit` versions deleted at or before `before` (microseconds), and of
         those they had replaced. The objects that the changes name can go once these are journaled.
         """
@@ -298,9 +356,10 @@ class Index(Protocol):
     async def mark_journaled(self, revisions: Sequence[int]) -> None: ...
 
     async def replay(self, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
-        """Apply journal lines to an index made empty by `reset`, keeping revisions, times and version ids.
+        """Apply journal lines in order of revision, keeping revisions, times and version ids.
 
-        `versions` holds what was read again from the store for each 'store' change.
+        `versions` holds what was read again from the store for each 'store' change. Lines up to the last
+        revision of the index are passed over: any number of processes may replay the same lines at once.
         """
 
     async def reset(self) -> None:
@@ -308,10 +367,10 @@ class Index(Protocol):
 
     # -- query keys -----------------------------------------------------------------------------------
 
-    async def declare_key(self, definition: Definition, source: Source) -> Change | None:
+    async def declare_key(self, definition: Definition, source: Source, operation: str = "") -> Change | None:
         """None where it is declared already. Raises Conflict where with another VR."""
 
-    async def drop_key(self, id: int, source: Source) -> Change:
+    async def drop_key(self, id: int, source: Source, operation: str = "") -> Change:
         """Raises NotFound."""
 
     async def keys(self) -> list[ExtraKey]: ...
@@ -355,7 +414,10 @@ class Index(Protocol):
         """A fingerprint that changes whenever any current version under `path` does. Raises NotFound, Gone."""
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`."""
+        """`NewVersion.metadata` of every current version under `path`, in the order of `instances`.
+
+        An empty one stands for a damaged version whose header nobody knows any more.
+        """
 
     async def described(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
         """What `metadata` gives, read in one snapshot with its fingerprint; without rows where they have more than
@@ -387,6 +449,38 @@ class Index(Protocol):
 
     def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         """Every version ever admitted and its state ('current', 'superseded', 'deleted', 'reclaimed'), for verify."""
+
+    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+        """What is known of the versions that these 'store' changes stored, but for those that were given up."""
+
+    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+        """Those of these versions that were ever admitted, and their states."""
+
+    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+        """Damaged versions, in any state but 'reclaimed', by id from above `after`."""
+
+    # -- rebuilding -----------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Rises when this process learns that another index was put in the place of the one it had read."""
+
+    async def aside(self) -> Aside:
+        """An index beside this one, to be filled and put in its place. Raises Conflict where somebody else has it."""
+
+    async def is_rebuilding(self) -> bool:
+        """Whether some process builds an index beside this one."""
+
+    # -- work that one process does for all -----------------------------------------------------------
+
+    async def take_lease(self, name: str, holder: str, seconds: float, every: float = 0.0) -> bool:
+        """Do this work for `seconds` more, by the database's clock, unless another holder does.
+
+        Nor where it was done within the last `every` seconds. Renewed by its holder in the same way.
+        """
+
+    async def give_back_lease(self, name: str, holder: str, *, is_done: bool) -> None:
+        """`is_done`: the work is done, and starts the time that `take_lease` calls `every`."""
 
     # -- freshness ------------------------------------------------------------------------------------
 

@@ -55,6 +55,9 @@ class Dialect:
     having: Callable[[str, Sequence[Sequence[str]]], tuple[str, Sequence[object]]]
     """A row of this alias (st, se) has all n-grams of one of the choices: condition and values."""
 
+    clock: str
+    """An expression for the database's time, in microseconds since the epoch."""
+
     aside: Callable[[str], str]
     """The column, for a condition that is better not looked up in an index: n-grams narrow it down further."""
 
@@ -102,8 +105,8 @@ class Connection(Protocol):
     async def empty(self, tables: Sequence[str]) -> None:
         """Delete every row of these tables and all n-grams."""
 
-    async def revisions_given(self) -> None:
-        """Rows of `change` were written with revisions of their own: new ones come after them."""
+    async def order(self) -> None:
+        """Take the lock that orders commits: nobody else gets revisions until this transaction ends."""
 
 
 Work: TypeAlias = Callable[[Connection], Coroutine[Any, Any, R]]

@@ -21,7 +21,7 @@ from gateway.model import Level, PartitionId, VersionId
 
 _VERSION_COLUMNS = (
     "id, partition, revision, state, study_uid, series_uid, instance_uid, sop_class, transfer_syntax, store, "
-    'key, "offset", length, file_digest, content_digest, received, parts, reason, odd_meta, retired'
+    'key, "offset", length, file_digest, content_digest, received, parts, reason, odd_meta, retired, damage'
 )
 
 
@@ -37,6 +37,7 @@ class Current:
     content_digest: bytes
     transfer_syntax: str
     metadata: bytes | None = None
+    damage: str = ""
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class Ledger:
         dialect = self.db.dialect
         found = await self.db.fetch(
             "SELECT id, partition, instance_uid, study_uid, series_uid, sop_class, file_digest, content_digest, "
-            f"transfer_syntax FROM version WHERE {dialect.among('id')}",
+            f"transfer_syntax, damage FROM version WHERE {dialect.among('id')}",
             dialect.listed(versions),
         )
         for row in found:
@@ -105,6 +106,7 @@ class Ledger:
                 bytes(row["file_digest"]),
                 bytes(row["content_digest"]),
                 row["transfer_syntax"],
+                damage=row["damage"],
             )
 
     def current(self, partition: PartitionId, instance: str) -> Current | None:
@@ -146,7 +148,9 @@ class Ledger:
         self._instance(partition, identity.instance, new.version).columns = {
             "study": study.id,
             "series": series.id,
-            "answer": rows.dumped(rows.instance_answer(identity, new.transfer_syntax, parts.instance)),
+            "answer": rows.dumped(
+                rows.instance_answer(identity, new.transfer_syntax, parts.instance, damaged=bool(new.damage))
+            ),
             **rows.instance_keys(identity.sop_class, parts.instance),
         }
         self._add_version(new, parts.mark)
@@ -187,7 +191,16 @@ class Ledger:
             *(new.version, new.source.partition, 0, "current"),
             *(identity.study, identity.series, identity.instance, identity.sop_class, new.transfer_syntax),
             *(locator.store, locator.key, locator.offset, locator.length),
-            *(new.file_digest, new.content_digest, new.received, parts, "", int(new.layout.odd_meta), 0),
+            *(
+                new.file_digest,
+                new.content_digest,
+                new.received,
+                parts,
+                "",
+                int(new.layout.odd_meta),
+                0,
+                new.damage,
+            ),
         ]
 
     # -- out --------------------------------------------------------------------------------------------
@@ -245,7 +258,7 @@ class Ledger:
         """The versions, and what has to be made up anew from them."""
         for version, columns in self._versions.items():
             columns[2] = revisions[version]
-        marks = ",".join("?" * 20)
+        marks = ",".join("?" * 21)
         await self.db.many(
             f"INSERT INTO version ({_VERSION_COLUMNS}) VALUES ({marks})", list(self._versions.values())
         )
@@ -263,7 +276,9 @@ class Ledger:
             await self.db.many(f"DELETE FROM {table} WHERE version = ?", versions)
         await extra.forget(self.db, [version for (version,) in versions])
         nothing = rows.instance_keys("", {})
-        await self.db.many("UPDATE version SET parts = ? WHERE id = ?", [(b"", *v) for v in versions])
+        await self.db.many(
+            "UPDATE version SET parts = ?, damage = '' WHERE id = ?", [(b"", *v) for v in versions]
+        )
         await self.db.many(
             "UPDATE instance SET answer = ?, number = ?, acquisition_datetime = ? "
             "WHERE partition = ? AND uid = ? AND version IS NULL AND NOT EXISTS (SELECT 1 FROM version v "

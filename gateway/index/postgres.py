@@ -15,7 +15,7 @@ import asyncpg
 
 from gateway.errors import Busy, IndexFailure, IndexUnavailable
 from gateway.index import changelog, migrating
-from gateway.index.base import Change, Scope
+from gateway.index.base import Aside, Change, Scope
 from gateway.index.connection import Connection, Dialect, Piece, Wild, Work
 from gateway.index.deadline import NEVER, Deadline
 from gateway.index.driver import SqlIndex
@@ -36,6 +36,7 @@ COMMAND_SECONDS = 300
 # Advisory locks: migrations go one after another, and so do commits once they have their revisions.
 _MIGRATING = 0x67617465
 _NUMBERING = 0x67617466
+REBUILDING = 0x67617467
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
     "synchronous_commit": "on",
@@ -58,6 +59,8 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    # What asyncpg makes of a connection that was cut in the middle of an exchange.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -94,6 +97,7 @@ DIALECT = Dialect(
     like=lambda column: f"{column} LIKE ?",
     shape=_like,
     having=_having,
+    clock="(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
     aside=lambda column: column,  # the planner knows by its statistics
 )
 
@@ -133,12 +137,13 @@ class PostgresConnection:
             await self._db.executemany(_numbered(sql), rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Nobody else gets any until we have committed: the log is in the order of commits, without gaps to fill."""
+        """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
+        await self.order()
+        last = await changelog.last_revision(self)
+        return range(last + 1, last + 1 + count)
+
+    async def order(self) -> None:
         await self._db.execute("SELECT pg_advisory_xact_lock($1)", _NUMBERING)
-        found = await self._db.fetch(
-            "SELECT nextval('change_revision') AS revision FROM generate_series(1, $1::int)", count
-        )
-        return [row["revision"] for row in found]
 
     async def exclude(self, table: str) -> None:
         await self._db.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -154,26 +159,35 @@ class PostgresConnection:
     async def empty(self, tables: Sequence[str]) -> None:
         await self._db.execute(f"TRUNCATE {', '.join(tables)}")
 
-    async def revisions_given(self) -> None:
-        await self._db.execute(
-            "SELECT setval('change_revision', GREATEST((SELECT MAX(revision) FROM change), 1))"
-        )
-
 
 class PostgresIndex(SqlIndex):
     """A pool of connections; reads of several statements see one snapshot."""
 
-    def __init__(self, dsn: str, pool: Any, search_seconds: float = SEARCH_SECONDS) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        pool: Any,
+        settings: Mapping[str, str] = _SETTINGS,
+        search_seconds: float = SEARCH_SECONDS,
+    ) -> None:
         self._dsn = dsn
         self._pool = pool
+        self._settings = settings
+        self._log = 0
+        self._moves = 0
         self._search_seconds = search_seconds
         self._searchers = asyncio.Semaphore(SEARCHERS)
         self._waiting = 0
 
     @classmethod
-    async def open(cls, dsn: str, *, search_seconds: float = SEARCH_SECONDS) -> PostgresIndex:
-        """Raises IndexUnavailable when the server does not answer."""
-        async with _answering():
+    async def open(
+        cls, dsn: str, *, schema: str | None = None, search_seconds: float = SEARCH_SECONDS
+    ) -> PostgresIndex:
+        """In the first schema of the role's search path, or in `schema`. Raises IndexUnavailable when the server does
+        not answer.
+        """
+        settings = _SETTINGS if schema is None else {**_SETTINGS, "search_path": f'"{schema}"'}
+        async with answering():
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
@@ -181,17 +195,54 @@ class PostgresIndex(SqlIndex):
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 reset=_as_it_is,
-                server_settings=_SETTINGS,
+                server_settings=settings,
             )
-        return cls(dsn, pool, search_seconds)
+        return cls(dsn, pool, settings, search_seconds)
 
     async def close(self) -> None:
         await self._pool.close()
 
+    async def connect(self, **settings: str) -> Any:
+        """A connection beside the pool. Raises IndexUnavailable."""
+        async with answering():
+            return await asyncpg.connect(
+                self._dsn, timeout=CONNECT_SECONDS, server_settings={**self._settings, **settings}
+            )
+
+    async def with_connection(self, work: Work[R]) -> R:
+        """Run `work` on a connection, each statement for itself."""
+        return await self._glance(work)
+
+    async def mark_unjournaled(self, revisions: Sequence[int]) -> None:
+        """They are journaled again."""
+        await self._commit(lambda db: changelog.mark_unjournaled(db, revisions))
+
+    # -- rebuilding -------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        return self._moves
+
+    async def aside(self) -> Aside:
+        from gateway.index.postgres_aside import PostgresAside
+
+        return await PostgresAside.open(self, self._dsn)
+
+    async def is_rebuilding(self) -> bool:
+        async def held(db: Connection) -> bool:
+            row = await db.first(
+                "SELECT COUNT(*) AS held FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = ? "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                REBUILDING,
+            )
+            return row is not None and bool(row["held"])
+
+        return await self._glance(held)
+
     # -- schema -----------------------------------------------------------------------------------------
 
     async def migrate(self) -> None:
-        async with _answering(), self._pool.acquire() as db:
+        async with answering(), self._pool.acquire() as db:
             await db.execute("SELECT pg_advisory_lock($1)", _MIGRATING)
             try:
                 await super().migrate()
@@ -214,16 +265,16 @@ class PostgresIndex(SqlIndex):
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
         """Woken by NOTIFY, and four times a second anyway: an empty sequence says that the server answers."""
-        async with _answering():
-            listener = await asyncpg.connect(self._dsn, timeout=CONNECT_SECONDS, server_settings=_SETTINGS)
+        listener = await self.connect()
         db, woken = PostgresConnection(listener), asyncio.Event()
         try:
-            async with _answering():
+            async with answering():
                 await listener.add_listener(CHANNEL, lambda *_: woken.set())
                 last = await changelog.last_revision(db)
             while True:
                 woken.clear()
-                async with _answering():
+                async with answering():
+                    self._follow(await listener.fetchval("SELECT to_regclass('change')::oid::bigint"))
                     changes = await changelog.after(db, last, PAGE)
                 yield changes
                 if changes:
@@ -231,14 +282,20 @@ class PostgresIndex(SqlIndex):
                 else:
                     await _wait(woken)
         finally:
-            await _closed(listener)
+            await closed(listener)
+
+    def _follow(self, log: int) -> None:
+        """The change log is another table once an index was put in the place of this one."""
+        if self._log and log != self._log:
+            self._moves += 1
+        self._log = log
 
     # -- transactions -----------------------------------------------------------------------------------
 
     async def _query(self, work: Work[R]) -> R:
         async with (
-            _answering(),
-            self._pool.acquire(timeout=CONNECT_SECONDS) as db,
+            answering(),
+            self._acquired() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresConnection(db))
@@ -261,7 +318,7 @@ class PostgresIndex(SqlIndex):
 
     async def _searched(self, deadline: Deadline, work: Work[R]) -> R:
         """The server gives up in time, too, whatever becomes of us."""
-        async with _answering(), self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+        async with answering(), self._acquired() as db:
             milliseconds = max(1, round(deadline.left * 1000))
             await db.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -281,15 +338,15 @@ class PostgresIndex(SqlIndex):
         await self._glance(look)
 
     async def _glance(self, work: Work[R]) -> R:
-        async with _answering(), self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+        async with answering(), self._acquired() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with (
-                    _answering(),
-                    self._pool.acquire(timeout=CONNECT_SECONDS) as db,
+                    answering(),
+                    self._acquired() as db,
                     db.transaction(),
                 ):
                     return await work(PostgresConnection(db))
@@ -298,6 +355,16 @@ class PostgresIndex(SqlIndex):
                     raise IndexUnavailable("too many at once want the same rows; try again") from error
                 await asyncio.sleep(random.random() * 0.01 * attempt)
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
+        """A connection of the pool, which is not used again once its protocol has lost its place."""
+        async with self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+            try:
+                yield db
+            except asyncpg.InternalClientError:
+                db.terminate()
+                raise
 
 
 async def _as_it_is(db: Any) -> None:
@@ -312,7 +379,7 @@ async def _wait(woken: asyncio.Event) -> None:
         return
 
 
-async def _closed(db: Any) -> None:
+async def closed(db: Any) -> None:
     try:
         await db.close(timeout=1)
     except (*_AWAY, asyncpg.PostgresError):
@@ -320,7 +387,7 @@ async def _closed(db: Any) -> None:
 
 
 @asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
+async def answering() -> AsyncIterator[None]:
     """Failures of the driver as ours; lost races pass through."""
     try:
         yield

@@ -25,7 +25,7 @@ SMALL_LAYOUT = 4096
 ORDER = "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid"
 VERSION = (
     "v.id, v.study_uid, v.series_uid, v.instance_uid, v.sop_class, v.transfer_syntax, v.store, v.key, "
-    'v."offset", v.length, v.file_digest, v.content_digest, v.received, v.odd_meta'
+    'v."offset", v.length, v.file_digest, v.content_digest, v.received, v.odd_meta, v.damage'
 )
 _FROM = (
     "FROM study st JOIN series se ON se.study = st.id JOIN instance i ON i.series = se.id "
@@ -43,6 +43,7 @@ def stored_of(row: Row) -> StoredInstance:
         content_digest=row["content_digest"],
         received=row["received"],
         odd_meta=bool(row["odd_meta"]),
+        damage=row["damage"],
     )
 
 
@@ -108,7 +109,13 @@ async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[byt
     """In default order. Raises NotFound, Gone."""
     inflate = zstandard.ZstdDecompressor().decompress
     more = "JOIN instance_metadata m ON m.version = v.id"
-    return [inflate(row["body"]) for row in await _rows(db, scope, path, "v.id, m.body", more)]
+    found = await _rows(db, scope, path, "v.id, v.damage, m.body", more)
+    return [_known(inflate(row["body"])) if row["damage"] else inflate(row["body"]) for row in found]
+
+
+def _known(metadata: bytes) -> bytes:
+    """Nothing where all that is left of a damaged version is what the journal says of it."""
+    return b"" if rows.UNAVAILABLE in metadata else metadata
 
 
 async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:

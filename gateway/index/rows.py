@@ -46,6 +46,9 @@ TIMEZONE = "00080201"
 # Keys are cut so that no value, however wrong, outgrows a database index; conforming values are shorter.
 MOST_CHARACTERS = 512
 
+# Instance Availability (PS3.3 C.4.23.1.1) of a damaged version; no metadata that was read from an object is asked.
+UNAVAILABLE = b'"00080056":{"vr":"CS","Value":["UNAVAILABLE"]}'
+
 # Stands for a date or time that is there and cannot be read: below every date, above nothing at all.
 UNREADABLE = "!"
 
@@ -238,14 +241,16 @@ def series_answer(study: str, uid: str, attributes: Attributes, counted: Attribu
     )
 
 
-def instance_answer(identity: Identity, transfer_syntax: str, attributes: Attributes) -> Attributes:
+def instance_answer(
+    identity: Identity, transfer_syntax: str, attributes: Attributes, *, damaged: bool = False
+) -> Attributes:
     """PS3.18 Table 10.6.3-5, with the transfer syntax it can be had in without loss."""
     return _picked(attributes, INSTANCE_REQUIRED, INSTANCE_IF_KNOWN) | {
         "00080016": _one("UI", identity.sop_class),
         "00080018": _one("UI", identity.instance),
         "0020000D": _one("UI", identity.study),
         "0020000E": _one("UI", identity.series),
-        "00080056": _one("CS", "ONLINE"),
+        "00080056": _one("CS", "UNAVAILABLE" if damaged else "ONLINE"),
         "00081190": _one("UR", BASE + identity.path.url()),
         "00083002": _one("UI", transfer_syntax),
     }

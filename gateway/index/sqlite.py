@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from gateway.errors import Busy, IndexFailure, IndexUnavailable, MigrationNeeded
-from gateway.index import changelog, migrating
-from gateway.index.base import Change, Scope
+from gateway.index import changelog, generations, migrating
+from gateway.index.base import Aside, Change, Scope
 from gateway.index.connection import Connection, Dialect, Piece, Wild, Work, run_now
 from gateway.index.deadline import NEVER, Deadline
 from gateway.index.driver import SqlIndex
@@ -61,6 +62,7 @@ DIALECT = Dialect(
     like=lambda column: f"{column} GLOB ?",
     shape=_glob,
     having=_having,
+    clock="CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000",
     aside=lambda column: f"+{column}",
 )
 
@@ -96,8 +98,7 @@ class SqliteConnection:
 
     async def revisions(self, count: int) -> Sequence[int]:
         """One writer at a time: revisions are committed in order and leave no gap."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change'").fetchone()
-        last = int(row[0]) if row is not None else 0
+        last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
 
     async def exclude(self, table: str) -> None:
@@ -128,12 +129,26 @@ class SqliteConnection:
         for table in ("study_gram", "series_gram"):
             self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
-    async def revisions_given(self) -> None:
-        """AUTOINCREMENT has seen them."""
+    async def order(self) -> None:
+        """BEGIN IMMEDIATE has: nobody else commits."""
 
 
 def _document(grams: set[str]) -> str:
     return " ".join(sorted(map(_token, grams)))
+
+
+class _Moved(Exception):
+    """Another generation took the place of the file that was read."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _check_mark(db: sqlite3.Connection) -> None:
+    """Raises _Moved. It is part of the snapshot: within a transaction, what it says stays true."""
+    if number := generations.mark_of(db):
+        raise _Moved(number)
 
 
 class SqliteIndex(SqlIndex):
@@ -144,6 +159,9 @@ class SqliteIndex(SqlIndex):
 
     def __init__(self, path: Path, search_seconds: float = SEARCH_SECONDS) -> None:
         self._path = path
+        self._generation = generations.number_of(path)
+        self._moves = 0
+        self._moving = threading.Lock()
         self._search_seconds = search_seconds
         self._waiting = 0
         self._deadlines: set[Deadline] = set()
@@ -158,7 +176,28 @@ class SqliteIndex(SqlIndex):
     @classmethod
     async def open(cls, path: Path, *, search_seconds: float = SEARCH_SECONDS) -> SqliteIndex:
         """The file is made if it is not there; `migrate` gives it tables."""
+        try:
+            await asyncio.to_thread(generations.tidy, path)
+        except OSError as error:
+            raise IndexUnavailable("the index's folder cannot be used") from error
         return cls(path, search_seconds)
+
+    @property
+    def path(self) -> Path:
+        """What it was opened by."""
+        return self._path
+
+    @property
+    def generation(self) -> int:
+        return self._moves
+
+    async def aside(self) -> Aside:
+        from gateway.index.sqlite_aside import SqliteAside
+
+        return await SqliteAside.open(self)
+
+    async def is_rebuilding(self) -> bool:
+        return await asyncio.to_thread(generations.is_building, self._path)
 
     async def close(self) -> None:
         for deadline in list(self._deadlines):
@@ -183,12 +222,12 @@ class SqliteIndex(SqlIndex):
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
         """An empty sequence every 100 ms says that nothing happened."""
         last = await self._query(changelog.last_revision)
-        seen = -1
+        seen = (-1, -1)
         while True:
             version = await self._run(self._watcher, _data_version)
             changes: list[Change] = []
-            if version != seen:
-                seen = version
+            if (self._moves, version) != seen:
+                seen = (self._moves, version)
                 changes = await self.changes(last)
             yield changes
             while changes:  # there may be more than one page
@@ -226,6 +265,7 @@ class SqliteIndex(SqlIndex):
             db.set_progress_handler(deadline.is_over, STEPS)
             db.execute("BEGIN")
             try:
+                _check_mark(db)
                 return run_now(work(SqliteConnection(db, deadline)))
             except sqlite3.OperationalError as error:
                 if deadline.is_over():
@@ -248,6 +288,7 @@ class SqliteIndex(SqlIndex):
         def transaction(db: sqlite3.Connection) -> R:
             db.execute("BEGIN IMMEDIATE")
             try:
+                _check_mark(db)
                 result = run_now(work(SqliteConnection(db)))
                 db.execute("COMMIT")
             except BaseException:
@@ -261,7 +302,11 @@ class SqliteIndex(SqlIndex):
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[sqlite3.Connection], R]) -> R:
         def job() -> R:
             try:
-                return work(self._connection())
+                while True:
+                    try:
+                        return work(self._connection())
+                    except _Moved as moved:
+                        self._follow(moved.number)
             except sqlite3.OperationalError as error:
                 raise IndexUnavailable("the index does not answer") from error
             except sqlite3.Error as error:
@@ -269,16 +314,33 @@ class SqliteIndex(SqlIndex):
 
         return await asyncio.get_running_loop().run_in_executor(pool, job)
 
+    def _follow(self, number: int) -> None:
+        """Let go of the file that this thread read, for the one that took its place."""
+        generations.settle(self._path, number)
+        connection: sqlite3.Connection = self._local.connection
+        self._local.connection = None
+        self._connections.remove(connection)
+        connection.close()
+        with self._moving:
+            if self._generation < number:
+                self._generation = number
+                self._moves += 1
+
+    async def in_writer(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Run `work` where all is written, without a transaction."""
+        return await self._run(self._writer, work)
+
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = _connect(self._path)
+            connection = connect(self._path)
             self._local.connection = connection
             self._connections.append(connection)
         return connection
 
 
 def _data_version(db: sqlite3.Connection) -> int:
+    _check_mark(db)
     return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
@@ -294,9 +356,34 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Whatever becomes of the link meanwhile, the connection is to the file that it names at the end."""
+    while True:
+        before = _identity(path)
+        db = _opened(path)
+        if before in (None, _identity(path)):
+            return db
+        db.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # Behind a link the file is there, or lost: it is never made.
+    mode = "rw" if path.is_symlink() else "rwc"
     db = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
     db.row_factory = sqlite3.Row
     _write_ahead(db)

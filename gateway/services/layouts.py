@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.dicom.layout import InstanceLayout
-from gateway.errors import GatewayError, Gone
+from gateway.errors import GatewayError, Gone, ObjectDamaged
 from gateway.index.base import Index, Scope, StoredInstance
 from gateway.model import ResourcePath
 from gateway.services.freshness import Freshness, StudyCache
@@ -43,6 +43,12 @@ def weight_of(layout: InstanceLayout) -> int:
     return LAYOUT_WEIGHT + BULK_WEIGHT * len(layout.bulk) + sum(len(t) * t.itemsize for t in tables)
 
 
+def damaged(stored: StoredInstance) -> ObjectDamaged:
+    """Says which instance, and why; not 404, as it was stored and the archive is to blame."""
+    uid = stored.identity.instance
+    return ObjectDamaged(f"instance {uid} is damaged in the archive: {stored.damage}", uid=uid)
+
+
 class Layouts:
     """Look-ups by path. The second miss in a series says that a viewer walks through it: what follows is
     read in one query, in the background.
@@ -56,7 +62,7 @@ class Layouts:
         self._ahead: dict[tuple[str, str | None, str | None], asyncio.Task[None]] = {}
 
     async def locate(self, scope: Scope, path: ResourcePath) -> Located:
-        """Of one instance. Raises NotFound, Gone."""
+        """Of one instance. Raises NotFound, Gone, ObjectDamaged."""
         found = self._cache.get((scope.fingerprint, path)) if self._freshness.is_fresh else None
         if found is None:
             generation = self._freshness.generation
@@ -64,6 +70,8 @@ class Layouts:
                 found = Located(*await self._index.layout(scope, path))
             self._keep(scope, found, generation)
             self._read_ahead(scope, path)
+        if found.stored.damage:
+            raise damaged(found.stored)
         return found
 
     async def of(self, scope: Scope, stored: StoredInstance) -> Located:

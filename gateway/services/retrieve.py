@@ -43,7 +43,7 @@ from gateway.services.deflate import deflated
 from gateway.services.framing import Frames, begun, decoded, is_upright, numbered, one_by_one, upright
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import InFlight
-from gateway.services.layouts import Layouts, Located
+from gateway.services.layouts import Layouts, Located, damaged
 from gateway.services.metadata import Metadata
 from gateway.services.objectbytes import ObjectBytes
 from gateway.services.timing import measured
@@ -99,9 +99,20 @@ class Retrieve:
             return await self._index.version_set(scope, path)
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-        """In default order. Raises NotFound, Gone."""
+        """Those that can be had, in default order. Raises NotFound, Gone, ObjectDamaged."""
+        return (await self.sound(scope, path))[0]
+
+    async def sound(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], int]:
+        """Those that can be had, in default order, and how many are damaged.
+
+        Raises NotFound, Gone, ObjectDamaged where none can be had.
+        """
         with measured("index"):
-            return await self._index.instances(scope, path)
+            stored = await self._index.instances(scope, path)
+        whole = [one for one in stored if not one.damage]
+        if not whole:
+            raise damaged(stored[0])
+        return whole, len(stored) - len(whole)
 
     async def described(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
         """See `Metadata.described`. Raises NotFound, Gone."""

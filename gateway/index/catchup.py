@@ -1,0 +1,45 @@
+"""What is committed while an index is built beside: brought over from the serving one, to the last row."""
+
+from __future__ import annotations
+
+from gateway.index import changelog
+from gateway.index.base import Index
+from gateway.index.connection import Connection
+from gateway.index.driver import TABLES
+
+PAGE = 200
+PARTED = (
+    "the index and the journal tell other changes of the same revision: the index is of another archive, or was "
+    "restored from a backup and written to; nothing was changed"
+)
+
+
+async def nearly(live: Index, aside: Index) -> int:
+    """Bring over what is new until little is left, while commits go on; how many changes."""
+    count = 0
+    while changes := await live.changes(await aside.last_revision(), PAGE):
+        await aside.replay(changes, await live.known_versions(changes))
+        count += len(changes)
+        if len(changes) < PAGE:
+            break
+    return count
+
+
+async def state(live: Connection, aside: Connection) -> None:
+    """What else an embedded index keeps in its file, while nobody commits."""
+    for table in await _state_tables(live):
+        found = await live.fetch(f"SELECT * FROM {table}")
+        await aside.execute(f"DELETE FROM {table}")
+        for row in found:
+            values = tuple(row)
+            await aside.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", *values)
+    waiting = [change.revision for change in await changelog.unjournaled(live, 1 << 30)]
+    await changelog.mark_unjournaled(aside, waiting)
+
+
+async def _state_tables(live: Connection) -> list[str]:
+    """What the journal does not tell; but not `archive`, which whoever builds the index has set."""
+    found = await live.fetch("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    told = {*TABLES, "archive", "schema_version"}
+    names = [str(row["name"]) for row in found]
+    return [n for n in names if n not in told and not n.startswith("sqlite_") and "_gram" not in n]

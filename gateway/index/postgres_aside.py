@@ -1,0 +1,159 @@
+"""A schema that is built beside the serving one, whose tables take the places of the serving ones.
+
+Names are looked up anew whenever a table goes to another schema, also by statements that were prepared: so every
+process follows with its next statement. Nobody commits while the last rows are brought over, and nobody reads
+while the tables change places, which is a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import asyncpg
+
+from gateway.errors import Conflict, IndexFailure, IndexUnavailable
+from gateway.index import catchup, changelog, salvage
+from gateway.index.driver import TABLES
+from gateway.index.postgres import CHANNEL, REBUILDING, PostgresConnection, PostgresIndex, answering, closed
+
+BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
+# Shorter than `deadlock_timeout`, so that it is us who step back, and no reader or writer who is told to.
+PATIENCE = "300ms"
+ATTEMPTS = 200
+# `archive` is told by whoever builds; what else there is (`partition`, `schema_version`) stays where it is.
+MOVED = (*TABLES, "archive")
+
+
+class PostgresAside:
+    """`gateway.index.base.Aside` of a `PostgresIndex`."""
+
+    def __init__(self, live: PostgresIndex, dsn: str, schema: str, index: PostgresIndex, held: Any) -> None:
+        self._live = live
+        self._dsn = dsn
+        self._schema = schema
+        self._index = index
+        self._held = held
+
+    @classmethod
+    async def open(cls, live: PostgresIndex, dsn: str) -> PostgresAside:
+        """What another process left half built is taken over. Raises Conflict, IndexFailure."""
+        held = await live.connect()
+        try:
+            async with answering():
+                if not await held.fetchval("SELECT pg_try_advisory_lock($1)", REBUILDING):
+                    raise Conflict(BUSY)
+                schema = await held.fetchval(
+                    "SELECT relnamespace::regnamespace FROM pg_class WHERE oid = 'change'::regclass"
+                )
+                await _make(held, _aside(schema))
+            index = await PostgresIndex.open(dsn, schema=_aside(schema))
+        except BaseException:
+            await closed(held)
+            raise
+        return cls(live, dsn, schema, index, held)
+
+    @property
+    def index(self) -> PostgresIndex:
+        return self._index
+
+    async def clear(self) -> None:
+        await self._index.close()
+        async with answering():
+            await self._held.execute(f'DROP SCHEMA IF EXISTS "{_aside(self._schema)}" CASCADE')
+            await _make(self._held, _aside(self._schema))
+        self._index = await PostgresIndex.open(self._dsn, schema=_aside(self._schema))
+        await self._index.migrate()
+
+    async def settle(self) -> int:
+        count = await catchup.nearly(self._live, self._index)
+        db = await self._live.connect(lock_timeout=PATIENCE)
+        try:
+            for _ in range(ATTEMPTS):
+                try:
+                    async with db.transaction():
+                        return count + await self._swap(db)
+                except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                    await asyncio.sleep(random.uniform(0.05, 0.3))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise IndexUnavailable("the index does not answer") from error
+        finally:
+            await closed(db)
+        raise IndexUnavailable("the index is never free of long transactions: run reindex again to go on")
+
+    async def close(self) -> None:
+        await self._index.close()
+        await closed(self._held)
+
+    # -- changing places --------------------------------------------------------------------------------
+
+    async def _swap(self, db: Any) -> int:
+        await db.execute(f"LOCK TABLE {', '.join(MOVED)} IN EXCLUSIVE MODE")  # they can still be read
+        source = PostgresConnection(db)
+        if not await self._index.with_connection(lambda target: salvage.same_past(source, target)):
+            raise Conflict(catchup.PARTED)
+        count = 0
+        while changes := await changelog.after(source, await self._index.last_revision(), catchup.PAGE):
+            await self._index.replay(changes, await salvage.versions(source, changes))
+            count += len(changes)
+        waiting = await changelog.unjournaled(source, 1 << 30)
+        await self._index.mark_unjournaled([change.revision for change in waiting])
+        await _snapshots_gone(db)
+        await self._lock_out_readers(db)
+        await self._change_places(db)
+        return count
+
+    async def _lock_out_readers(self, db: Any) -> None:
+        """One that reads on from table to table gets what it wants while we step back."""
+        for left in range(ATTEMPTS, 0, -1):
+            try:
+                async with db.transaction():
+                    await db.execute(f"LOCK TABLE {', '.join(MOVED)} IN ACCESS EXCLUSIVE MODE")
+                    return
+            except asyncpg.LockNotAvailableError:
+                if left == 1:
+                    raise
+                await asyncio.sleep(random.uniform(0.01, 0.05))
+
+    async def _change_places(self, db: Any) -> None:
+        aside, old = _aside(self._schema), f"{self._schema}_replaced"
+        await db.execute(f'DROP SCHEMA IF EXISTS "{old}" CASCADE')
+        await db.execute(f'CREATE SCHEMA "{old}"')
+        for table in MOVED:
+            await db.execute(f'ALTER TABLE "{self._schema}".{table} SET SCHEMA "{old}"')
+            await db.execute(f'ALTER TABLE "{aside}".{table} SET SCHEMA "{self._schema}"')
+        for schema in (old, aside):
+            await db.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        await db.execute(f"NOTIFY {CHANNEL}")
+
+
+def _aside(schema: str) -> str:
+    return f"{schema}_aside"
+
+
+async def _make(db: Any, schema: str) -> None:
+    try:
+        await db.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise IndexFailure(
+            "the role may not make the schema that the index is rebuilt in: GRANT CREATE ON DATABASE to it"
+        ) from error
+
+
+async def _snapshots_gone(db: Any) -> None:
+    """Wait for readers whose snapshot is older than the last rows: in the new tables they would miss these.
+
+    Who has read a table already keeps us from moving it; this is about who is just about to. Somebody else's
+    endless transaction is not waited for.
+    """
+    limit = await db.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
+    for _ in range(100):
+        older = await db.fetchval(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE pid != pg_backend_pid() "
+            "AND datname = current_database() AND age(backend_xmin) > age($1::text::xid)",
+            limit,
+        )
+        if not older:
+            return
+        await asyncio.sleep(0.02)

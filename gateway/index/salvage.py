@@ -1,0 +1,92 @@
+"""What an index still knows of versions, for the index that is being built beside it, and for who compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import zstandard
+
+from gateway.dicom import layoutbytes
+from gateway.index import changelog, reading, rows
+from gateway.index.base import Change, NewVersion, StoredInstance
+from gateway.index.connection import Connection
+from gateway.model import VersionId
+
+# As the reader of files does (dicom/tokens.py): longer metadata has an outline, of its short attributes.
+_SHORT_METADATA, _SHORT_ATTRIBUTE = 256 << 10, 64 << 10
+
+
+async def versions(db: Connection, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+    """What is known of the versions that these changes stored; without those whose bytes were given up."""
+    stored = {c.version_after: c for c in changes if c.kind == "store" and c.version_after is not None}
+    found = await db.fetch(
+        f"SELECT {reading.VERSION}, m.body, l.layout FROM version v "
+        "JOIN instance_metadata m ON m.version = v.id JOIN instance_layout l ON l.version = v.id "
+        f"WHERE {db.dialect.among('v.id')}",
+        db.dialect.listed(sorted(stored)),
+    )
+    inflate = zstandard.ZstdDecompressor().decompress
+    known: dict[VersionId, NewVersion] = {}
+    for row in found:
+        one, metadata = reading.stored_of(row), inflate(row["body"])
+        change = stored[one.version]
+        known[one.version] = NewVersion(
+            version=one.version,
+            identity=one.identity,
+            transfer_syntax=one.transfer_syntax,
+            locator=one.locator,
+            file_digest=bytes(one.file_digest),
+            content_digest=bytes(one.content_digest),
+            received=one.received,
+            metadata=metadata,
+            layout=layoutbytes.decode(row["layout"]),
+            source=change.source,
+            outline=_outline(metadata),
+            damage=one.damage,
+        )
+    return known
+
+
+def _outline(metadata: bytes) -> bytes:
+    if len(metadata) <= _SHORT_METADATA:
+        return b""
+    whole = rows.loaded(metadata)
+    return rows.dumped({t: a for t, a in whole.items() if len(rows.dumped({t: a})) <= _SHORT_ATTRIBUTE})
+
+
+async def named(db: Connection, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+    """Those of these versions that there ever were, and their states."""
+    found = await db.fetch(
+        f"SELECT {reading.VERSION}, v.state FROM version v WHERE {db.dialect.among('v.id')}",
+        db.dialect.listed(sorted(set(ids))),
+    )
+    return {VersionId(row["id"]): (reading.stored_of(row), row["state"]) for row in found}
+
+
+async def damaged(db: Connection, after: str, limit: int) -> list[StoredInstance]:
+    """Damaged versions whose bytes were not given up, by id."""
+    found = await db.fetch(
+        f"SELECT {reading.VERSION} FROM version v WHERE v.damage != '' AND v.id > ? ORDER BY v.id LIMIT ?",
+        *(after, limit),
+    )
+    return [reading.stored_of(row) for row in found]
+
+
+async def change_at(db: Connection, revision: int) -> Change | None:
+    """The change of this revision."""
+    found = await changelog.after(db, revision - 1, 1)
+    return found[0] if found and found[0].revision == revision else None
+
+
+async def same_past(live: Connection, aside: Connection) -> bool:
+    """Whether both tell the same change at the last revision that the index aside knows, as far as both go."""
+    last = await changelog.last_revision(aside)
+    ours, theirs = await change_at(live, last), await change_at(aside, last)
+    if ours is None or theirs is None:
+        return True
+    return (ours.kind, ours.identity, ours.version_before, ours.version_after) == (
+        theirs.kind,
+        theirs.identity,
+        theirs.version_before,
+        theirs.version_after,
+    )

@@ -1,0 +1,102 @@
+"""A file that is built beside the serving one and becomes its next generation."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import ExitStack
+from pathlib import Path
+
+from gateway.errors import Conflict
+from gateway.index import admission, catchup, changelog, generations, salvage
+from gateway.index.connection import run_now
+from gateway.index.sqlite import SqliteConnection, SqliteIndex, connect
+
+BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
+
+
+class SqliteAside:
+    """`gateway.index.base.Aside` of a `SqliteIndex`."""
+
+    def __init__(self, live: SqliteIndex, number: int, index: SqliteIndex, held: ExitStack) -> None:
+        self._live = live
+        self._number = number
+        self._index = index
+        self._held = held
+
+    @classmethod
+    async def open(cls, live: SqliteIndex) -> SqliteAside:
+        """What another process left half built is taken over. Raises Conflict."""
+        await live.last_revision()  # whatever took its place is followed first
+        held = ExitStack()
+        if not held.enter_context(generations.alone(live.path)):
+            held.close()
+            raise Conflict(BUSY)
+        number = generations.number_of(live.path) + 1
+        index = await SqliteIndex.open(generations.file_of(live.path, number))
+        return cls(live, number, index, held)
+
+    @property
+    def index(self) -> SqliteIndex:
+        return self._index
+
+    @property
+    def _file(self) -> Path:
+        return generations.file_of(self._live.path, self._number)
+
+    async def clear(self) -> None:
+        await self._index.close()
+        await asyncio.to_thread(generations.remove, self._file)
+        self._index = await SqliteIndex.open(self._file)
+        await self._index.migrate()
+
+    async def settle(self) -> int:
+        count = await catchup.nearly(self._live, self._index)
+        await self._index.close()
+        return count + await self._live.in_writer(self._swap)
+
+    async def close(self) -> None:
+        await self._index.close()
+        self._held.close()
+
+    # -- in the thread that writes the serving index ------------------------------------------------------
+
+    def _swap(self, live: sqlite3.Connection) -> int:
+        aside = connect(self._file)
+        try:
+            live.execute("BEGIN IMMEDIATE")
+            try:
+                count = self._moved(live, aside)
+                live.execute("COMMIT")
+            except BaseException:
+                if live.in_transaction:
+                    live.execute("ROLLBACK")
+                raise
+        finally:
+            aside.close()
+        # From here on every transaction finds the mark; whoever does sets the link, should we not come to it.
+        generations.settle(self._live.path, self._number)
+        return count
+
+    def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection) -> int:
+        if generations.mark_of(live):
+            raise Conflict("another index took the place of this one meanwhile: run reindex again")
+        source, target = SqliteConnection(live), SqliteConnection(aside)
+        if not run_now(salvage.same_past(source, target)):
+            raise Conflict(catchup.PARTED)
+        count = 0
+        while changes := run_now(
+            changelog.after(source, run_now(changelog.last_revision(target)), catchup.PAGE)
+        ):
+            versions = run_now(salvage.versions(source, changes))
+            aside.execute("BEGIN IMMEDIATE")
+            run_now(admission.replay(target, changes, versions))
+            aside.execute("COMMIT")
+            count += len(changes)
+        aside.execute("BEGIN IMMEDIATE")
+        run_now(catchup.state(source, target))
+        aside.execute("COMMIT")
+        # All of it in the file itself, on disk, before anybody is sent there.
+        aside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        live.execute(f"PRAGMA application_id = {self._number}")
+        return count

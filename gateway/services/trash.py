@@ -1,0 +1,44 @@
+"""What was swept and is not given up yet: `trash/{day}/{key}`."""
+
+from __future__ import annotations
+
+from gateway.errors import ObjectMissing
+from gateway.store.base import KEY, ObjectStore
+
+TRASH_PREFIX = "trash/"
+
+
+def swept_from(key: str) -> str:
+    """Where an object in the trash lay before; empty where `key` is none of the trash."""
+    parts = key.split("/", 2)
+    return parts[2] if len(parts) == 3 and key.startswith(TRASH_PREFIX) else ""
+
+
+class Trash:
+    """Looks for objects there; the days that there are, are listed once."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._days: tuple[str, ...] | None = None
+
+    async def find(self, key: str) -> str | None:
+        """Under which key an object lies in the trash, the last day first; None where it is not there."""
+        if not KEY.match(key):
+            return None  # what lies elsewhere is never swept
+        for day in await self._all_days():
+            where = f"{TRASH_PREFIX}{day}/{key}"
+            try:
+                await self._store.stat(where)
+            except ObjectMissing:
+                continue
+            return where
+        return None
+
+    async def _all_days(self) -> tuple[str, ...]:
+        if self._days is None:
+            days: dict[str, None] = {}
+            async for found in self._store.list(TRASH_PREFIX):
+                if swept_from(found.key):
+                    days[found.key.split("/", 2)[1]] = None
+            self._days = tuple(sorted(days, reverse=True))
+        return self._days
