@@ -32,6 +32,7 @@ from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
+from gateway.services.segments import Segments
 from gateway.services.startup import Startup
 from gateway.services.states import States
 from gateway.services.sweep import sweep
@@ -94,6 +95,7 @@ class Gateway:
         self.remove = Remove(index, self.journal, self.freshness)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index)
+        self.segments = Segments(store, self.journal)
         self.reclaim = Reclaim(store, index, self.journal)
         self.keys = Keys(index, self.journal)
         self._sweeping: asyncio.Task[None] | None = None
@@ -148,6 +150,7 @@ class Gateway:
             self.keys.start()
             self._sweeping = asyncio.create_task(self._sweep())
             self.reclaim.start(self.settings.undo_seconds)
+            self.segments.start()
 
     async def _sweep(self) -> None:
         with suppress(GatewayError):
@@ -158,6 +161,7 @@ class Gateway:
             self._sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sweeping
+        await self.segments.close()
         await self.keys.close()
         await self.reclaim.close()
         await self.batcher.close()
