@@ -115,7 +115,7 @@ async def test_another_index_is_told_apart_at_its_first_batch() -> None:
     with pytest.raises(JournalForked, match="revision 1"):
         await opened(store).write(changes(1, 2, salt=7))
     with pytest.raises(JournalForked, match="revision 3"):
-        await opened(store).write([change(3, salt=7)])
+        await opened(store, is_idle=True).write([change(3, salt=7)])
     assert store.objects == before
 
 
