@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,8 +26,10 @@ from gateway.services.reindex import Reindex
 from gateway.services.verify import Verify
 from gateway.settings import Settings, seconds
 
+TELL_SECONDS = 5.0
 
-def serve(settings: Settings) -> int:
+
+def serve(settings: Settings, *, rebuild: bool = False) -> int:
     """Serve until told to stop. Refuses a bind that others can reach, as there is no authentication yet."""
     if not settings.is_loopback and not settings.insecure:
         raise BadParameter(
@@ -35,7 +38,7 @@ def serve(settings: Settings) -> int:
             parameter="host",
         )
     # What is wrong with store or index is said here, in a line, before a worker starts.
-    asyncio.run(_try(settings))
+    asyncio.run(_try(settings, rebuild))
     bound = _bound(settings.host.strip("[]"), settings.port)
     port = int(bound.getsockname()[1])
     # Worker processes are started fresh and read their settings from the environment.
@@ -59,9 +62,26 @@ def _bound(host: str, port: int) -> socket.socket:
     return bound
 
 
-async def _try(settings: Settings) -> None:
+async def _try(settings: Settings, rebuild: bool) -> None:
     async with _opened(settings) as gateway:
         await gateway.readiness.check()
+        await compared(gateway, rebuild=rebuild)
+
+
+async def compared(gateway: Gateway, *, rebuild: bool = False) -> None:
+    """Compare index and journal; a replay shows how far it is on stderr."""
+    with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty(), delay=1) as bar:
+        told = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal told
+            bar.total = total
+            bar.update(done - bar.n)
+            if not sys.stderr.isatty() and (done == total or time.monotonic() - told > TELL_SECONDS):
+                told = time.monotonic()
+                print(f"replayed {done} of {total} changes", file=sys.stderr, flush=True)
+
+        await gateway.compare(rebuild=rebuild, progress=show)
 
 
 @asynccontextmanager
@@ -124,6 +144,7 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
         raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
     window = seconds("older_than", wanted)
     async with _opened(settings) as gateway:
+        await compared(gateway)
         await gateway.start(follow=False)
         tally = await gateway.reclaim.run(window)
     print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
