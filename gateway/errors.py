@@ -153,6 +153,22 @@ class StoreUnavailable(StoreError):
     """The store does not answer, after bounded retries."""
 
 
+class JournalDamaged(StoreError):
+    """An object of the journal is missing, truncated, altered or not ours; the message names it and why."""
+
+
+class JournalForked(StoreError):
+    """The journal tells another change of the same revision: two indexes write to one archive."""
+
+
+class ForeignArchive(GatewayError):
+    """Index, journal and objects are not of one archive; nothing was changed."""
+
+
+class IndexBehind(GatewayError):
+    """The journal tells of changes that the index does not hold; the message names the command that helps."""
+
+
 class IndexFailure(GatewayError):
     """The index failed."""
 

@@ -175,7 +175,12 @@ async def remove(
 
 
 async def replay(db: Connection, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
-    """Apply lines of the journal with the revisions and times that they have."""
+    """Apply lines of the journal with the revisions and times that they have, but those that are there."""
+    await db.order()
+    last = await changelog.last_revision(db)
+    changes = [change for change in changes if change.revision > last]
+    if not changes:
+        return
     ledger = Ledger(db)
     await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
     stores = [c for c in changes if c.kind == "store"]
@@ -187,7 +192,6 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await ledger.finish(_revisions(changes))
     await extra.replay(db, changes)
     await changelog.append(db, changes)
-    await db.revisions_given()
     await changelog.mark_journaled(db, [change.revision for change in changes])
 
 

@@ -240,7 +240,10 @@ class Aside(Protocol):
     def index(self) -> Index:
         """The one that is being built."""
 
-    async def clear(self) -> None:
+    async def mode(self) -> str:
+        """How it was begun; empty where it was not."""
+
+    async def clear(self, mode: str) -> None:
         """Begin anew: empty, of this program's schema."""
 
     async def settle(self) -> int:
@@ -264,6 +267,15 @@ class Index(Protocol):
         """Raises MigrationNeeded."""
 
     async def close(self) -> None: ...
+
+    async def archive_id(self) -> str:
+        """Of which archive (`archive.json` in the store) this is the index; empty where it was never told."""
+
+    async def adopt(self, id: str) -> None:
+        """Be the index of this archive from now on; durable when this returns."""
+
+    async def last_revision(self) -> int:
+        """Of the last committed change, 0 where there is none. Revisions are contiguous from format 2 on."""
 
     # -- changing -------------------------------------------------------------------------------------
 
@@ -297,9 +309,10 @@ class Index(Protocol):
     async def mark_journaled(self, revisions: Sequence[int]) -> None: ...
 
     async def replay(self, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
-        """Apply journal lines to an index made empty by `reset`, keeping revisions, times and version ids.
+        """Apply journal lines in order of revision, keeping revisions, times and version ids.
 
-        `versions` holds what was read again from the store for each 'store' change.
+        `versions` holds what was read again from the store for each 'store' change. Lines up to the last
+        revision of the index are passed over: any number of processes may replay the same lines at once.
         """
 
     async def reset(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.index import changelog
+from gateway.errors import Conflict, MigrationNeeded
+from gateway.index import changelog, salvage
 from gateway.index.base import Index
 from gateway.index.connection import Connection
-from gateway.index.driver import TABLES
+from gateway.index.driver import TABLES, SqlIndex
 
 PAGE = 200
 PARTED = (
@@ -15,7 +16,11 @@ PARTED = (
 
 
 async def nearly(live: Index, aside: Index) -> int:
-    """Bring over what is new until little is left, while commits go on; how many changes."""
+    """Bring over what is new until little is left, while commits go on; how many changes. Raises Conflict."""
+    last = await aside.last_revision()
+    ours, theirs = await live.changes(last - 1, 1), await aside.changes(last - 1, 1)
+    if last and ours and ours[0].revision == last and not salvage.is_same(ours[0], theirs[0]):
+        raise Conflict(PARTED)
     count = 0
     while changes := await live.changes(await aside.last_revision(), PAGE):
         await aside.replay(changes, await live.known_versions(changes))
@@ -23,6 +28,15 @@ async def nearly(live: Index, aside: Index) -> int:
         if len(changes) < PAGE:
             break
     return count
+
+
+async def mode(aside: SqlIndex) -> str:
+    """How an index aside was begun; empty where it was not, or by a program with another schema."""
+    try:
+        await aside.check_schema()
+        return await aside.begun()
+    except MigrationNeeded:
+        return ""
 
 
 async def state(live: Connection, aside: Connection) -> None:

@@ -93,8 +93,8 @@ class Connection(Protocol):
     async def empty(self, tables: Sequence[str]) -> None:
         """Delete every row of these tables and all n-grams."""
 
-    async def revisions_given(self) -> None:
-        """Rows of `change` were written with revisions of their own: new ones come after them."""
+    async def order(self) -> None:
+        """Take the lock that orders commits: nobody else gets revisions until this transaction ends."""
 
 
 Work: TypeAlias = Callable[[Connection], Coroutine[Any, Any, R]]

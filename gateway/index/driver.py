@@ -11,7 +11,17 @@ from typing import TypeVar
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
 from gateway.dicom.query import Query
-from gateway.index import admission, changelog, extra, migrating, reading, salvage, searching, undo
+from gateway.index import (
+    admission,
+    changelog,
+    extra,
+    identity,
+    migrating,
+    reading,
+    salvage,
+    searching,
+    undo,
+)
 from gateway.index.base import (
     Aside,
     Change,
@@ -31,7 +41,7 @@ from gateway.model import Level, ResourcePath, Source, VersionId
 
 R = TypeVar("R")
 
-# Every table but `partition` and `schema_version`.
+# Every table but `partition`, `archive` and `schema_version`.
 TABLES = (
     "extra_failure",
     "extra_value",
@@ -97,6 +107,15 @@ class SqlIndex(ABC):
 
     async def check_schema(self) -> None:
         await self._query(migrating.check)
+
+    async def archive_id(self) -> str:
+        return await self._glance(identity.read)
+
+    async def adopt(self, id: str) -> None:
+        await self._commit(lambda db: identity.write(db, id))
+
+    async def last_revision(self) -> int:
+        return await self._glance(changelog.last_revision)
 
     # -- changing ---------------------------------------------------------------------------------------
 
@@ -183,6 +202,15 @@ class SqlIndex(ABC):
             for stored, state in page:
                 yield stored, state
             after = page[-1][0].version
+
+    async def begin(self, mode: str) -> None:
+        """Note how this index is built."""
+        await self._commit(lambda db: db.execute("INSERT INTO rebuild VALUES (?)", mode))
+
+    async def begun(self) -> str:
+        """How this index is built; empty where it never was begun."""
+        row = await self._query(lambda db: db.first("SELECT mode FROM rebuild"))
+        return "" if row is None else str(row["mode"])
 
     async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
         return await self._query(lambda db: salvage.versions(db, changes))

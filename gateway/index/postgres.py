@@ -32,6 +32,8 @@ COMMAND_SECONDS = 300
 _MIGRATING = 0x67617465
 _NUMBERING = 0x67617466
 REBUILDING = 0x67617467
+# Shared by all who commit, until they have; alone for who puts another index in the place of this one.
+GATE = 0x67617468
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
     "synchronous_commit": "on",
@@ -124,12 +126,13 @@ class PostgresConnection:
             await self._db.executemany(_numbered(sql), rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Nobody else gets any until we have committed: the log is in the order of commits, without gaps to fill."""
+        """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
+        await self.order()
+        last = await changelog.last_revision(self)
+        return range(last + 1, last + 1 + count)
+
+    async def order(self) -> None:
         await self._db.execute("SELECT pg_advisory_xact_lock($1)", _NUMBERING)
-        found = await self._db.fetch(
-            "SELECT nextval('change_revision') AS revision FROM generate_series(1, $1::int)", count
-        )
-        return [row["revision"] for row in found]
 
     async def exclude(self, table: str) -> None:
         await self._db.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -145,16 +148,12 @@ class PostgresConnection:
     async def empty(self, tables: Sequence[str]) -> None:
         await self._db.execute(f"TRUNCATE {', '.join(tables)}")
 
-    async def revisions_given(self) -> None:
-        await self._db.execute(
-            "SELECT setval('change_revision', GREATEST((SELECT MAX(revision) FROM change), 1))"
-        )
-
 
 class PostgresIndex(SqlIndex):
     """A pool of connections; reads of several statements see one snapshot."""
 
     def __init__(self, dsn: str, pool: Any, settings: Mapping[str, str] = _SETTINGS) -> None:
+        self._gated = "search_path" not in settings
         self._dsn = dsn
         self._pool = pool
         self._settings = settings
@@ -292,6 +291,8 @@ class PostgresIndex(SqlIndex):
                     self._pool.acquire(timeout=CONNECT_SECONDS) as db,
                     db.transaction(),
                 ):
+                    if self._gated:
+                        await db.execute("SELECT pg_advisory_xact_lock_shared($1)", GATE)
                     return await work(PostgresConnection(db))
             except _LOST_RACES as error:
                 if attempt == ATTEMPTS:

@@ -84,8 +84,7 @@ class SqliteConnection:
 
     async def revisions(self, count: int) -> Sequence[int]:
         """One writer at a time: revisions are committed in order and leave no gap."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change'").fetchone()
-        last = int(row[0]) if row is not None else 0
+        last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
 
     async def exclude(self, table: str) -> None:
@@ -116,8 +115,8 @@ class SqliteConnection:
         for table in ("study_gram", "series_gram"):
             self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
-    async def revisions_given(self) -> None:
-        """AUTOINCREMENT has seen them."""
+    async def order(self) -> None:
+        """BEGIN IMMEDIATE has: nobody else commits."""
 
 
 def _document(grams: set[str]) -> str:
@@ -132,7 +131,7 @@ class _Moved(Exception):
         self.number = number
 
 
-def _check_mark(db: sqlite3.Connection) -> None:
+def check_mark(db: sqlite3.Connection) -> None:
     """Raises _Moved. It is part of the snapshot: within a transaction, what it says stays true."""
     if number := generations.mark_of(db):
         raise _Moved(number)
@@ -220,7 +219,7 @@ class SqliteIndex(SqlIndex):
         def snapshot(db: sqlite3.Connection) -> R:
             db.execute("BEGIN")
             try:
-                _check_mark(db)
+                check_mark(db)
                 return run_now(work(SqliteConnection(db)))
             finally:
                 db.execute("COMMIT")
@@ -231,7 +230,7 @@ class SqliteIndex(SqlIndex):
         def transaction(db: sqlite3.Connection) -> R:
             db.execute("BEGIN IMMEDIATE")
             try:
-                _check_mark(db)
+                check_mark(db)
                 result = run_now(work(SqliteConnection(db)))
                 db.execute("COMMIT")
             except BaseException:
@@ -286,7 +285,7 @@ class SqliteIndex(SqlIndex):
 
 
 def _data_version(db: sqlite3.Connection) -> int:
-    _check_mark(db)
+    check_mark(db)
     return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.errors import Conflict
 from gateway.index import admission, catchup, changelog, generations, salvage
 from gateway.index.connection import run_now
-from gateway.index.sqlite import SqliteConnection, SqliteIndex, connect
+from gateway.index.sqlite import SqliteConnection, SqliteIndex, check_mark, connect
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
 
@@ -44,11 +44,15 @@ class SqliteAside:
     def _file(self) -> Path:
         return generations.file_of(self._live.path, self._number)
 
-    async def clear(self) -> None:
+    async def mode(self) -> str:
+        return await catchup.mode(self._index)
+
+    async def clear(self, mode: str) -> None:
         await self._index.close()
         await asyncio.to_thread(generations.remove, self._file)
         self._index = await SqliteIndex.open(self._file)
         await self._index.migrate()
+        await self._index.begin(mode)
 
     async def settle(self) -> int:
         count = await catchup.nearly(self._live, self._index)
@@ -79,7 +83,8 @@ class SqliteAside:
         return count
 
     def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection) -> int:
-        if generations.mark_of(live):
+        check_mark(live)  # this thread may not have followed the last time
+        if generations.number_of(self._live.path) != self._number - 1:
             raise Conflict("another index took the place of this one meanwhile: run reindex again")
         source, target = SqliteConnection(live), SqliteConnection(aside)
         if not run_now(salvage.same_past(source, target)):

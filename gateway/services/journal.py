@@ -14,6 +14,7 @@ import orjson
 from gateway.errors import StoreError
 from gateway.index.base import Change, Index
 from gateway.model import Identity, InstanceUID, Locator, PartitionId, SeriesUID, Source, StudyUID, VersionId
+from gateway.services.journalproblems import Problem
 from gateway.services.naming import JOURNAL_PREFIX, journal_key
 from gateway.store.base import ObjectStore
 
@@ -96,6 +97,24 @@ class Journal:
             await index.mark_journaled([change.revision for change in changes])
             written += len(changes)
         return written
+
+    async def changes(self, after: int = 0, *, accept_gaps: bool = False) -> AsyncIterator[Sequence[Change]]:
+        """Every change above revision `after`, once, in order of revision, in pieces of bounded size.
+
+        Raises JournalDamaged at the first damage, naming it; with `accept_gaps` yields what there is. Journal
+        first what an index holds unjournaled (`catch_up`): what is on its way looks like a gap.
+        """
+        seen: dict[int, Change] = {}
+        async for changes in self.read():
+            seen.update((change.revision, change) for change in changes if change.revision > after)
+        ordered = [seen[revision] for revision in sorted(seen)]
+        for start in range(0, len(ordered), 1000):
+            yield ordered[start : start + 1000]
+
+    async def problems(self, after: int = 0) -> AsyncIterator[Problem]:
+        """Every damage of what is told above revision `after`, in order of revision."""
+        return
+        yield
 
     async def read(self) -> AsyncIterator[Sequence[Change]]:
         """The changes of each journal object, by first revision; rows may come twice."""
