@@ -57,8 +57,11 @@ class ObjectStore(Protocol):
     async def delete(self, key: str) -> None:
         """Idempotent; durable when this returns."""
 
-    def list(self, prefix: str) -> AsyncIterator[Stored]:
-        """Objects whose key starts with `prefix`, in bytewise order of keys."""
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
+        """Objects whose key starts with `prefix` and is above `after`, in bytewise order of keys.
+
+        What is below `after` costs little or nothing; memory does not grow with what is listed.
+        """
 
     async def close(self) -> None:
         """Let go of sockets, descriptors and threads."""

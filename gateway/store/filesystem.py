@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from gateway.store.files import Files
 
 R = TypeVar("R")
 PIECE = 1 << 20
+PAGE = 1000
 STALE_SECONDS = 24 * 3600.0
 
 
@@ -95,23 +97,25 @@ class FilesystemStore(Files):
 
     # -- listing ----------------------------------------------------------------------------------------
 
-    async def list(self, prefix: str) -> AsyncIterator[Stored]:
-        found = await self._run(lambda: sorted(self._walk(prefix), key=lambda stored: stored.key.encode()))
-        for stored in found:
-            yield stored
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
+        found = self._walk(prefix.rpartition("/")[0], prefix, after)
+        while page := await self._run(lambda: list(islice(found, PAGE))):
+            for stored in page:
+                yield stored
 
-    def _walk(self, prefix: str) -> Iterator[Stored]:
-        folder = self._root / prefix.rpartition("/")[0]
-        for where, folders, files in os.walk(folder):
-            if ".tmp" in folders and Path(where) == self._root:
-                folders.remove(".tmp")
-            for name in files:
-                path = Path(where, name)
-                key = path.relative_to(self._root).as_posix()
-                if key.startswith(prefix):
-                    with suppress(FileNotFoundError):
-                        stat = path.stat()
-                        yield Stored(key, stat.st_size, stat.st_mtime)
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[Stored]:
+        """In order of keys, a folder at a time; what is not above `after` is passed over by its name alone."""
+        for name in _entries(self._root / folder):
+            key = f"{folder}/{name}" if folder else name
+            if key.endswith("/"):
+                is_wanted = key.startswith(prefix) or prefix.startswith(key)
+                # A folder holds something above `after` where it is above it itself, or on the way to it.
+                if is_wanted and key != ".tmp/" and (key > after or after.startswith(key)):
+                    yield from self._walk(key[:-1], prefix, after)
+            elif key.startswith(prefix) and key > after:
+                with suppress(FileNotFoundError):
+                    stat = (self._root / key).stat()
+                    yield Stored(key, stat.st_size, stat.st_mtime)
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -126,6 +130,15 @@ class FilesystemStore(Files):
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < before:
                     file.unlink()
+
+
+def _entries(folder: Path) -> list[str]:
+    """Names in order of the keys below them: that of a folder ends in a slash."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 class _Writing:

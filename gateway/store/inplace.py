@@ -99,8 +99,8 @@ class WithPlaces:
         if not key.startswith(SIGN):
             await self._store.delete(key)
 
-    def list(self, prefix: str) -> AsyncIterator[Stored]:
-        return self._store.list(prefix)
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
+        return self._store.list(prefix, after)
 
     async def close(self) -> None:
         for place in self._places.values():

@@ -248,14 +248,15 @@ class S3Store:
             raise
         return Stored(key, found["size"], found["last_modified"].timestamp())
 
-    async def list(self, prefix: str) -> AsyncIterator[Stored]:
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
         # obstore's prefix ends at a slash; what is behind the last one is compared here.
         folder = self._prefix + prefix.rpartition("/")[0]
         try:
-            async for page in obstore.list(self._listing, folder or None):
+            offset = self._prefix + after if after else None
+            async for page in obstore.list(self._listing, folder or None, offset=offset):
                 for found in sorted(page, key=lambda f: f["path"].encode()):
                     key = found["path"].removeprefix(self._prefix)
-                    if key.startswith(prefix):
+                    if key.startswith(prefix) and key > after:
                         yield Stored(key, found["size"], found["last_modified"].timestamp())
         except RAISED as error:
             meant = failure(error, prefix)

@@ -117,6 +117,20 @@ class ObjectStoreContract:
         assert await keys(store, "a/") == ["a/10", "a/2"]
         assert await keys(store, "jour") == ["journal/0"]
 
+    async def test_lists_what_is_above_a_key(self, store: ObjectStore) -> None:
+        for name in ("b/1", "a/2", "a/10", "a-b/1", "journal/0", "journal/log/1", "journal/log/3"):
+            await store.put(name, body(b"."))
+
+        async def above(prefix: str, after: str) -> list[str]:
+            return [stored.key async for stored in store.list(prefix, after)]
+
+        assert await above("", "a/10") == ["a/2", "b/1", "journal/0", "journal/log/1", "journal/log/3"]
+        assert await above("a", "a-b/0") == ["a-b/1", "a/10", "a/2"]
+        assert await above("journal/log/", "journal/log/1") == ["journal/log/3"]
+        assert await above("journal/log/", "journal/log/2") == ["journal/log/3"]
+        assert await above("journal/", "journal/1") == ["journal/log/1", "journal/log/3"]
+        assert await above("a/", "z") == []
+
     async def test_delete_is_idempotent(self, store: ObjectStore) -> None:
         await store.put(KEY, body(b"x"))
         await store.delete(KEY)
