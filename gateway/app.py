@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
+from gateway.services.startup import Startup
 from gateway.services.states import States
 from gateway.services.sweep import sweep
 from gateway.services.thumbnail import Thumbnails
@@ -125,9 +126,21 @@ class Gateway:
         finally:
             await place.close()
 
+    async def compare(
+        self, *, rebuild: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Objects, journal and index are of one archive and know the same changes when this returns.
+
+        What the index lacks is replayed on the embedded default, and with `rebuild`. Raises ForeignArchive,
+        IndexBehind, JournalDamaged.
+        """
+        is_embedded = self.settings.index_url.startswith("sqlite://")
+        startup = Startup(self.store, self.index, self.journal)
+        await startup.run(may_replay=is_embedded or rebuild, progress=progress)
+
     async def start(self, *, follow: bool = True) -> None:
-        """Journal what a crash left over, then take work."""
-        await self.journal.catch_up(self.index)
+        """Compare objects, journal and index, then take work. Raises ForeignArchive, IndexBehind."""
+        await self.compare()
         self.batcher.start()
         if follow:
             self.freshness.start()

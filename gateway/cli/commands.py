@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,8 +28,10 @@ from gateway.services.reindex import Reindex
 from gateway.services.verify import Verify
 from gateway.settings import Settings, seconds
 
+TELL_SECONDS = 5.0
 
-def serve(settings: Settings) -> int:
+
+def serve(settings: Settings, *, rebuild: bool = False) -> int:
     """Serve until told to stop. Refuses a bind that others can reach, as there is no authentication yet."""
     if not settings.is_loopback and not settings.insecure:
         raise BadParameter(
@@ -37,7 +40,7 @@ def serve(settings: Settings) -> int:
             parameter="host",
         )
     # What is wrong with store or index is said here, in a line, before a worker starts.
-    asyncio.run(_try(settings))
+    asyncio.run(_try(settings, rebuild))
     config = _configured(settings)
     bound = _bound(config.host, settings.port)
     port = int(bound.getsockname()[1])
@@ -87,9 +90,26 @@ def _configured(settings: Settings) -> uvicorn.Config:
     )
 
 
-async def _try(settings: Settings) -> None:
+async def _try(settings: Settings, rebuild: bool) -> None:
     async with _opened(settings) as gateway:
         await gateway.readiness.check()
+        await compared(gateway, rebuild=rebuild)
+
+
+async def compared(gateway: Gateway, *, rebuild: bool = False) -> None:
+    """Compare index and journal; a replay shows how far it is on stderr."""
+    with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty()) as bar:
+        told = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal told
+            bar.total = total
+            bar.update(done - bar.n)
+            if not sys.stderr.isatty() and (done == total or time.monotonic() - told > TELL_SECONDS):
+                told = time.monotonic()
+                print(f"replayed {done} of {total} changes", file=sys.stderr, flush=True)
+
+        await gateway.compare(rebuild=rebuild, progress=show)
 
 
 @asynccontextmanager
@@ -152,7 +172,7 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
         raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
     window = seconds("older_than", wanted)
     async with _opened(settings) as gateway:
-        await gateway.journal.catch_up(gateway.index)
+        await compared(gateway)
         tally = await gateway.reclaim.run(window)
     print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
     if tally.left:

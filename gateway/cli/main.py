@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _command(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "serve":
-        return commands.serve(settings)
+        return commands.serve(settings, rebuild=options.rebuild)
     if options.command == "import" and options.in_place:
         return asyncio.run(commands.import_in_place(settings, options.paths))
     if options.command == "import":
@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         default=None,
         help="allow a bind that others reach, unauthenticated",
+    )
+    serve.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="where PostgreSQL lacks what the journal tells, replay it before serving",
     )
     serve.add_argument(
         "--strict", action="store_true", default=None, help="refuse what PS3.18 does not permit"
