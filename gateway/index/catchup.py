@@ -17,9 +17,7 @@ PARTED = (
 
 async def nearly(live: Index, aside: Index) -> int:
     """Bring over what is new until little is left, while commits go on; how many changes. Raises Conflict."""
-    last = await aside.last_revision()
-    ours, theirs = await live.changes(last - 1, 1), await aside.changes(last - 1, 1)
-    if last and ours and ours[0].revision == last and not salvage.is_same(ours[0], theirs[0]):
+    if await has_parted(live, aside):
         raise Conflict(PARTED)
     count = 0
     while changes := await live.changes(await aside.last_revision(), PAGE):
@@ -28,6 +26,15 @@ async def nearly(live: Index, aside: Index) -> int:
         if len(changes) < PAGE:
             break
     return count
+
+
+async def has_parted(live: Index, aside: Index) -> bool:
+    """Whether they tell different changes of the last revision that both know."""
+    last = min(await live.last_revision(), await aside.last_revision())
+    ours, theirs = await live.changes(last - 1, 1), await aside.changes(last - 1, 1)
+    if not last or not ours or not theirs or ours[0].revision != theirs[0].revision:
+        return False
+    return not salvage.is_same(ours[0], theirs[0])
 
 
 async def mode(aside: SqlIndex) -> str:
@@ -39,7 +46,7 @@ async def mode(aside: SqlIndex) -> str:
         return ""
 
 
-async def state(live: Connection, aside: Connection) -> None:
+async def state(live: Connection, aside: Connection, *, parted: bool) -> None:
     """What else an embedded index keeps in its file, while nobody commits."""
     for table in await _state_tables(live):
         found = await live.fetch(f"SELECT * FROM {table}")
@@ -47,6 +54,8 @@ async def state(live: Connection, aside: Connection) -> None:
         for row in found:
             values = tuple(row)
             await aside.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", *values)
+    if parted:
+        return
     waiting = [change.revision for change in await changelog.unjournaled(live, 1 << 30)]
     await changelog.mark_unjournaled(aside, waiting)
 

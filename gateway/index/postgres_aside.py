@@ -82,14 +82,17 @@ class PostgresAside:
         await self._index.migrate()
         await self._index.begin(mode)
 
-    async def settle(self) -> int:
-        count = await catchup.nearly(self._live, self._index)
+    async def has_parted(self) -> bool:
+        return await catchup.has_parted(self._live, self._index)
+
+    async def settle(self, *, parted: bool = False) -> int:
+        count = 0 if parted else await catchup.nearly(self._live, self._index)
         db = await self._live.connect(lock_timeout=PATIENCE)
         try:
             for _ in range(ATTEMPTS):
                 try:
                     async with db.transaction():
-                        return count + await self._swap(db)
+                        return count + await self._swap(db, parted)
                 except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                     await asyncio.sleep(random.uniform(0.05, 0.3))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
@@ -104,11 +107,17 @@ class PostgresAside:
 
     # -- changing places --------------------------------------------------------------------------------
 
-    async def _swap(self, db: Any) -> int:
+    async def _swap(self, db: Any, parted: bool) -> int:
         await db.execute(
             "SELECT pg_advisory_xact_lock($1)", GATE
         )  # whoever commits has passed it, and ends first
-        source = PostgresConnection(db)
+        count = 0 if parted else await self._catch_up(PostgresConnection(db))
+        await _snapshots_gone(db)
+        await self._lock_out_readers(db)
+        await self._change_places(db)
+        return count
+
+    async def _catch_up(self, source: PostgresConnection) -> int:
         if not await self._index.with_connection(lambda target: salvage.same_past(source, target)):
             raise Conflict(catchup.PARTED)
         count = 0
@@ -117,9 +126,6 @@ class PostgresAside:
             count += len(changes)
         waiting = await changelog.unjournaled(source, 1 << 30)
         await self._index.mark_unjournaled([change.revision for change in waiting])
-        await _snapshots_gone(db)
-        await self._lock_out_readers(db)
-        await self._change_places(db)
         return count
 
     async def _lock_out_readers(self, db: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from gateway.errors import Conflict
@@ -54,10 +55,13 @@ class SqliteAside:
         await self._index.migrate()
         await self._index.begin(mode)
 
-    async def settle(self) -> int:
-        count = await catchup.nearly(self._live, self._index)
+    async def has_parted(self) -> bool:
+        return await catchup.has_parted(self._live, self._index)
+
+    async def settle(self, *, parted: bool = False) -> int:
+        count = 0 if parted else await catchup.nearly(self._live, self._index)
         await self._index.close()
-        return count + await self._live.in_writer(self._swap)
+        return count + await self._live.in_writer(partial(self._swap, parted=parted))
 
     async def close(self) -> None:
         await self._index.close()
@@ -65,12 +69,12 @@ class SqliteAside:
 
     # -- in the thread that writes the serving index ------------------------------------------------------
 
-    def _swap(self, live: sqlite3.Connection) -> int:
+    def _swap(self, live: sqlite3.Connection, *, parted: bool) -> int:
         aside = connect(self._file)
         try:
             live.execute("BEGIN IMMEDIATE")
             try:
-                count = self._moved(live, aside)
+                count = self._moved(live, aside, parted)
                 live.execute("COMMIT")
             except BaseException:
                 if live.in_transaction:
@@ -82,26 +86,29 @@ class SqliteAside:
         generations.settle(self._live.path, self._number)
         return count
 
-    def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection) -> int:
+    def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> int:
         check_mark(live)  # this thread may not have followed the last time
         if generations.number_of(self._live.path) != self._number - 1:
             raise Conflict("another index took the place of this one meanwhile: run reindex again")
         source, target = SqliteConnection(live), SqliteConnection(aside)
-        if not run_now(salvage.same_past(source, target)):
-            raise Conflict(catchup.PARTED)
-        count = 0
-        while changes := run_now(
-            changelog.after(source, run_now(changelog.last_revision(target)), catchup.PAGE)
-        ):
-            versions = run_now(salvage.versions(source, changes))
-            aside.execute("BEGIN IMMEDIATE")
-            run_now(admission.replay(target, changes, versions))
-            aside.execute("COMMIT")
-            count += len(changes)
+        count = 0 if parted else _caught_up(source, target, aside)
         aside.execute("BEGIN IMMEDIATE")
-        run_now(catchup.state(source, target))
+        run_now(catchup.state(source, target, parted=parted))
         aside.execute("COMMIT")
         # All of it in the file itself, on disk, before anybody is sent there.
         aside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         live.execute(f"PRAGMA application_id = {self._number}")
         return count
+
+
+def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite3.Connection) -> int:
+    if not run_now(salvage.same_past(source, target)):
+        raise Conflict(catchup.PARTED)
+    count = 0
+    while changes := run_now(changelog.after(source, run_now(changelog.last_revision(target)), catchup.PAGE)):
+        versions = run_now(salvage.versions(source, changes))
+        aside.execute("BEGIN IMMEDIATE")
+        run_now(admission.replay(target, changes, versions))
+        aside.execute("COMMIT")
+        count += len(changes)
+    return count
