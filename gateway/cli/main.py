@@ -60,7 +60,9 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "reclaim":
         return asyncio.run(commands.reclaim(settings, options.older_than))
     if options.command == "reindex":
-        return asyncio.run(commands.reindex(settings))
+        return asyncio.run(
+            commands.reindex(settings, headers=options.headers, accept_gaps=options.accept_gaps)
+        )
     return asyncio.run(commands.verify(settings, digests=not options.quick))
 
 
@@ -111,7 +113,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="deleted longer ago than this, such as 12h or 0s; not the setting",
     )
-    commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
+    reindex = commands_.add_parser(
+        "reindex",
+        parents=[shared],
+        help="rebuild the index from journal and objects, beside the one that serves",
+    )
+    reindex.add_argument(
+        "--headers",
+        action="store_true",
+        help="read no more of the objects than what is before the pixels: their digests are not checked",
+    )
+    reindex.add_argument(
+        "--accept-gaps",
+        action="store_true",
+        help="go on where the journal is damaged, without the changes that it lost",
+    )
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")
     verify.add_argument("--quick", action="store_true", help="do not read the objects, only look for them")
     conformance = commands_.add_parser("conformance", help="print the DICOM conformance statement (PS3.2)")

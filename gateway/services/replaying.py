@@ -85,6 +85,12 @@ async def _read(reread: Reread, batches: AsyncIterator[Sequence[Change]]) -> Asy
 
 
 async def _batches(changes: AsyncIterator[Sequence[Change]]) -> AsyncIterator[Sequence[Change]]:
+    """Of one size, however small the journal's objects are: each is a transaction."""
+    held: list[Change] = []
     async for page in changes:
-        for start in range(0, len(page), BATCH):
-            yield page[start : start + BATCH]
+        held += page
+        while len(held) >= BATCH:
+            yield held[:BATCH]
+            del held[:BATCH]
+    if held:
+        yield held
