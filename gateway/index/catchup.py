@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from gateway.errors import Conflict, MigrationNeeded
-from gateway.index import changelog, salvage
+from gateway.index import salvage
 from gateway.index.base import Index
-from gateway.index.connection import Connection
-from gateway.index.driver import TABLES, SqlIndex
+from gateway.index.driver import SqlIndex
 
 PAGE = 200
 PARTED = (
@@ -44,25 +43,3 @@ async def mode(aside: SqlIndex) -> str:
         return await aside.begun()
     except MigrationNeeded:
         return ""
-
-
-async def state(live: Connection, aside: Connection, *, parted: bool) -> None:
-    """What else an embedded index keeps in its file, while nobody commits."""
-    for table in await _state_tables(live):
-        found = await live.fetch(f"SELECT * FROM {table}")
-        await aside.execute(f"DELETE FROM {table}")
-        for row in found:
-            values = tuple(row)
-            await aside.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", *values)
-    if parted:
-        return
-    waiting = [change.revision for change in await changelog.unjournaled(live, 1 << 30)]
-    await changelog.mark_unjournaled(aside, waiting)
-
-
-async def _state_tables(live: Connection) -> list[str]:
-    """What the journal does not tell; but not `archive`, which whoever builds the index has set."""
-    found = await live.fetch("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    told = {*TABLES, "archive", "schema_version"}
-    names = [str(row["name"]) for row in found]
-    return [n for n in names if n not in told and not n.startswith("sqlite_") and "_gram" not in n]

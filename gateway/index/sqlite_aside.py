@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.errors import Conflict
 from gateway.index import admission, catchup, changelog, generations, salvage
 from gateway.index.connection import run_now
+from gateway.index.driver import TABLES
 from gateway.index.sqlite import SqliteConnection, SqliteIndex, check_mark, connect
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
@@ -93,7 +94,10 @@ class SqliteAside:
         source, target = SqliteConnection(live), SqliteConnection(aside)
         count = 0 if parted else _caught_up(source, target, aside)
         aside.execute("BEGIN IMMEDIATE")
-        run_now(catchup.state(source, target, parted=parted))
+        _take_state(live, aside)
+        if not parted:
+            waiting = run_now(changelog.unjournaled(source, 1 << 30))
+            run_now(changelog.mark_unjournaled(target, [change.revision for change in waiting]))
         aside.execute("COMMIT")
         # All of it in the file itself, on disk, before anybody is sent there.
         aside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -112,3 +116,17 @@ def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite
         aside.execute("COMMIT")
         count += len(changes)
     return count
+
+
+def _take_state(live: sqlite3.Connection, aside: sqlite3.Connection) -> None:
+    """What the journal does not tell; but not `archive`, which whoever builds the index has set."""
+    found = live.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    told = {*TABLES, "archive", "schema_version"}
+    names = [str(row["name"]) for row in found]
+    for table in names:
+        if table in told or table.startswith("sqlite_") or "_gram" in table:
+            continue
+        rows = [tuple(row) for row in live.execute(f"SELECT * FROM {table}")]
+        aside.execute(f"DELETE FROM {table}")
+        if rows:
+            aside.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
