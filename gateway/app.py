@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.dicom import extrakeys
-from gateway.errors import BadParameter, GatewayError, IndexUnavailable
+from gateway.errors import BadParameter, IndexUnavailable
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
 from gateway.services.anonymous import Anonymous, KeyFile
 from gateway.services.archive import Archive
 from gateway.services.assemble import Assemble
-from gateway.services.batcher import Batcher
+from gateway.services.commits import Commits
 from gateway.services.counters import Counters
 from gateway.services.documents import Documents
 from gateway.services.freshness import Freshness
@@ -34,7 +33,7 @@ from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
 from gateway.services.startup import Startup
 from gateway.services.states import States
-from gateway.services.sweep import sweep
+from gateway.services.sweep import Sweeper
 from gateway.services.thumbnail import Thumbnails
 from gateway.settings import Settings, load
 from gateway.store.base import ObjectStore, Place
@@ -74,9 +73,9 @@ class Gateway:
         self.index = index
         self.journal = Journal(store)
         self.freshness = Freshness(index)
-        self.batcher = Batcher(index, self.journal, self.freshness)
+        self.commits = Commits(index, self.journal, self.freshness)
         self.policies = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
-        self.ingest = Ingest(store, self.batcher, policies=self.policies)
+        self.ingest = Ingest(store, self.commits, policies=self.policies)
         self.pool = CodecPool()
         self.counters = counters or Counters()
         self.retrieve = Retrieve(
@@ -91,12 +90,12 @@ class Gateway:
         self.documents = Documents(self.retrieve, self.rendered, self.pool)
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
-        self.remove = Remove(index, self.journal, self.freshness)
+        self.remove = Remove(index, self.commits)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index)
-        self.reclaim = Reclaim(store, index, self.journal)
-        self.keys = Keys(index, self.journal)
-        self._sweeping: asyncio.Task[None] | None = None
+        self.reclaim = Reclaim(store, index, self.commits)
+        self.keys = Keys(index, self.commits)
+        self.sweeper = Sweeper(store, index, self.journal, self.counters, undo_seconds=settings.undo_seconds)
 
     @classmethod
     async def open(
@@ -141,26 +140,19 @@ class Gateway:
     async def start(self, *, follow: bool = True) -> None:
         """Compare objects, journal and index, then take work. Raises ForeignArchive, IndexBehind."""
         await self.compare()
-        self.batcher.start()
+        self.commits.start()
         if follow:
             self.freshness.start()
             await self.keys.configure(self.settings.query_keys)
             self.keys.start()
-            self._sweeping = asyncio.create_task(self._sweep())
+            self.sweeper.start()
             self.reclaim.start(self.settings.undo_seconds)
 
-    async def _sweep(self) -> None:
-        with suppress(GatewayError):
-            await sweep(self.store, self.index)
-
     async def close(self) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sweeping
+        await self.sweeper.close()
         await self.keys.close()
         await self.reclaim.close()
-        await self.batcher.close()
+        await self.commits.close()
         await self.ingest.close()
         await self.freshness.close()
         await self.retrieve.close()

@@ -155,7 +155,7 @@ async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
     async with _opened(settings) as gateway:
         await gateway.start(follow=False)
         source = Source("import")
-        job = InPlace(gateway.store, gateway.batcher, source, policy=gateway.policies.rule(source).repeat)
+        job = InPlace(gateway.store, gateway.commits, source, policy=gateway.policies.rule(source).repeat)
         with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
             for url in urls:
                 async with gateway.place(url) as place:
@@ -173,11 +173,26 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
     window = seconds("older_than", wanted)
     async with _opened(settings) as gateway:
         await compared(gateway)
+        await gateway.start(follow=False)
         tally = await gateway.reclaim.run(window)
     print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
     if tally.left:
         print(f"{tally.left} objects could not be deleted: they are swept later", file=sys.stderr)
     return 1 if tally.left else 0
+
+
+async def sweep(settings: Settings, *, confirm: bool) -> int:
+    """List the objects that neither index nor journal names, or move them to the trash."""
+    async with _opened(settings) as gateway:
+        await gateway.start(follow=False)
+        swept = await gateway.sweeper.run(confirmed=confirm, dry=not confirm)
+    if swept.why_not:
+        raise GatewayError(f"nothing swept: {swept.why_not}")
+    for key in (*swept.orphans, *swept.derived):
+        print(key)
+    verb = "swept" if confirm else "to be swept with --confirm"
+    print(f"{swept.count} objects {verb}, {len(swept.given_up)} past the undo window in the trash")
+    return 0
 
 
 def conformance(format: str) -> str:

@@ -59,6 +59,8 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
     commands.check_data(settings)
     if options.command == "reclaim":
         return asyncio.run(commands.reclaim(settings, options.older_than))
+    if options.command == "sweep":
+        return asyncio.run(commands.sweep(settings, confirm=options.confirm))
     if options.command == "reindex":
         return asyncio.run(
             commands.reindex(settings, headers=options.headers, accept_gaps=options.accept_gaps)
@@ -127,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         "--accept-gaps",
         action="store_true",
         help="go on where the journal is damaged, without the changes that it lost",
+    )
+    sweep = commands_.add_parser(
+        "sweep", parents=[shared], help="list objects that neither index nor journal names, older than a day"
+    )
+    sweep.add_argument(
+        "--confirm", action="store_true", help="move them to the trash, however many there are"
     )
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")
     verify.add_argument("--quick", action="store_true", help="do not read the objects, only look for them")

@@ -12,7 +12,6 @@ from gateway.index.base import (
     NewVersion,
     ReceivedAgain,
     Refused,
-    Removal,
     Scope,
     Verdict,
 )
@@ -63,18 +62,21 @@ async def admit(
     await ledger.write()
     count = sum(decision.refused is None for decision in decisions)
     numbers = iter(await db.revisions(count) if count else ())
-    verdicts = [d.refused or _accepted(d, next(numbers), now) for d in decisions]
+    again = [d.new.identity.instance for d in decisions if d.current is not None]
+    waiting = await changelog.waiting(db, again) if again else set()
+    verdicts = [d.refused or _accepted(d, next(numbers), now, waiting) for d in decisions]
     changes = [verdict.change for verdict in verdicts if not isinstance(verdict, Refused)]
     await ledger.finish(_revisions(changes))
     await changelog.append(db, changes)
     return verdicts
 
 
-def _accepted(decision: _Decision, revision: int, now: int) -> Admitted | ReceivedAgain:
+def _accepted(decision: _Decision, revision: int, now: int, waiting: set[str]) -> Admitted | ReceivedAgain:
     change = _change(decision, revision, now)
     if decision.current is None:
         return Admitted(change, decision.differing)
-    return ReceivedAgain(change, decision.current, decision.differing)
+    is_journaled = decision.new.identity.instance not in waiting
+    return ReceivedAgain(change, decision.current, decision.differing, is_journaled)
 
 
 def _revisions(changes: Iterable[Change]) -> dict[VersionId, int]:
@@ -149,7 +151,7 @@ def _change(decision: _Decision, revision: int, now: int) -> Change:
 
 async def remove(
     db: Connection, scope: Scope, path: ResourcePath, source: Source, reason: str, now: int
-) -> Removal:
+) -> list[Change]:
     """Tombstone what is current under `path`. Raises NotFound, Gone."""
     ledger = Ledger(db)
     await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
@@ -171,7 +173,7 @@ async def remove(
     ]
     await ledger.finish({})
     await changelog.append(db, changes)
-    return Removal(changes)
+    return changes
 
 
 async def replay(db: Connection, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:

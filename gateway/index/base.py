@@ -121,6 +121,8 @@ class ReceivedAgain:
     change: Change
     current: VersionId
     differing: tuple[str, ...] = ()
+    is_journaled: bool = True
+    """False where the journal may not tell of the current version yet: it has to before this is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,19 +292,40 @@ class Index(Protocol):
         earlier batches whose journal object is durable, marked in the same transaction.
         """
 
-    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
+    async def stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
+        """The changes that made these versions current, once every commit under way has ended.
+
+        Those left out are not stored, and will not be by an `admit` whose answer was lost.
+        """
+
+    async def committed(self, operation: str) -> list[Change] | None:
+        """What the change that was given this name did, once every commit under way has ended; None: nothing, and
+        it never will. Known for a day.
+        """
+
+    async def remove(
+        self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
+    ) -> Removal:
         """Tombstone every current version under `path`, in one transaction.
 
+        `operation`, here and below, names the transaction for `committed`.
         Raises NotFound, or Gone if all of it was removed before.
         """
 
-    async def restore(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> list[Change]:
+    async def restore(
+        self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
+    ) -> list[Change]:
         """Make current again what was deleted last under `path`, where nothing took its place since.
 
         Raises NotFound, Gone where it was reclaimed, Conflict where nothing of it is deleted.
         """
 
-    async def reclaim(self, before: int, source: Source, limit: int = 200) -> list[Change]:
+    async def take_back(self, changes: Sequence[Change], reason: str, operation: str = "") -> list[Change]:
+        """Undo deletions or restorations of one partition, each where nothing was done to its instance since."""
+
+    async def reclaim(
+        self, before: int, source: Source, limit: int = 200, operation: str = ""
+    ) -> list[Change]:
         """Leave only tombstones of about `limit` versions deleted at or before `before` (microseconds), and of
         those they had replaced. The objects that the changes name can go once these are journaled.
         """
@@ -324,10 +347,10 @@ class Index(Protocol):
 
     # -- query keys -----------------------------------------------------------------------------------
 
-    async def declare_key(self, definition: Definition, source: Source) -> Change | None:
+    async def declare_key(self, definition: Definition, source: Source, operation: str = "") -> Change | None:
         """None where it is declared already. Raises Conflict where with another VR."""
 
-    async def drop_key(self, id: int, source: Source) -> Change:
+    async def drop_key(self, id: int, source: Source, operation: str = "") -> Change:
         """Raises NotFound."""
 
     async def keys(self) -> list[ExtraKey]: ...
@@ -403,6 +426,17 @@ class Index(Protocol):
 
     async def is_rebuilding(self) -> bool:
         """Whether some process builds an index beside this one."""
+
+    # -- work that one process does for all -----------------------------------------------------------
+
+    async def take_lease(self, name: str, holder: str, seconds: float, every: float = 0.0) -> bool:
+        """Do this work for `seconds` more, by the database's clock, unless another holder does.
+
+        Nor where it was done within the last `every` seconds. Renewed by its holder in the same way.
+        """
+
+    async def give_back_lease(self, name: str, holder: str, *, is_done: bool) -> None:
+        """`is_done`: the work is done, and starts the time that `take_lease` calls `every`."""
 
     # -- freshness ------------------------------------------------------------------------------------
 

@@ -81,6 +81,41 @@ async def after(db: Connection, revision: int, limit: int) -> list[Change]:
     return [change_of(row) for row in found]
 
 
+async def between(db: Connection, first: int, last: int) -> list[Change]:
+    """Rows from revision `first` to `last`, ascending."""
+    found = await db.fetch(
+        f"SELECT {COLUMNS} FROM change WHERE revision BETWEEN ? AND ? ORDER BY revision", first, last
+    )
+    return [change_of(row) for row in found]
+
+
+async def of(db: Connection, revisions: Sequence[int]) -> list[Change]:
+    """Rows with these revisions, ascending."""
+    among, listed = db.dialect.among, db.dialect.listed
+    found = await db.fetch(
+        f"SELECT {COLUMNS} FROM change WHERE {among('revision')} ORDER BY revision", listed(revisions)
+    )
+    return [change_of(row) for row in found]
+
+
+async def waiting(db: Connection, instances: Sequence[str]) -> set[str]:
+    """Those of these SOP Instance UIDs of which the journal may not tell everything yet."""
+    found = await db.fetch(
+        f"SELECT instance FROM change WHERE journaled = 0 AND {db.dialect.among('instance')}",
+        db.dialect.listed(instances),
+    )
+    return {row["instance"] for row in found}
+
+
+async def touched(db: Connection, after: int, instances: Sequence[str]) -> set[str]:
+    """Those of these SOP Instance UIDs to which something was done above revision `after`."""
+    found = await db.fetch(
+        f"SELECT instance FROM change WHERE revision > ? AND {db.dialect.among('instance')}",
+        *(after, db.dialect.listed(instances)),
+    )
+    return {row["instance"] for row in found}
+
+
 async def unjournaled(db: Connection, limit: int) -> list[Change]:
     found = await db.fetch(
         f"SELECT {COLUMNS} FROM change WHERE journaled = 0 ORDER BY revision LIMIT ?", limit

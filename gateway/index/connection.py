@@ -53,6 +53,9 @@ class Dialect:
     having: Callable[[str, Sequence[Sequence[str]]], tuple[str, Sequence[object]]]
     """A row of this alias (st, se) has all n-grams of one of the choices: condition and values."""
 
+    clock: str
+    """An expression for the database's time, in microseconds since the epoch."""
+
     aside: Callable[[str], str]
     """The column, for a condition that is better not looked up in an index: n-grams narrow it down further."""
 

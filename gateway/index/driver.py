@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.dicom.extrakeys import Definition
 from gateway.dicom.layout import InstanceLayout
@@ -16,7 +16,9 @@ from gateway.index import (
     changelog,
     extra,
     identity,
+    leases,
     migrating,
+    operations,
     reading,
     salvage,
     searching,
@@ -43,6 +45,7 @@ R = TypeVar("R")
 
 # Every table but `partition`, `archive` and `schema_version`.
 TABLES = (
+    "operation",
     "extra_failure",
     "extra_value",
     "extra_key",
@@ -122,14 +125,48 @@ class SqlIndex(ABC):
     async def admit(self, batch: Sequence[NewVersion], *, journaled: Sequence[int] = ()) -> list[Verdict]:
         return await self._commit(lambda db: admission.admit(db, batch, journaled, _now()))
 
-    async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> Removal:
-        return await self._commit(lambda db: admission.remove(db, scope, path, source, reason, _now()))
+    async def stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
+        return await self._commit(lambda db: operations.stored(db, versions))
 
-    async def restore(self, scope: Scope, path: ResourcePath, source: Source, reason: str) -> list[Change]:
-        return await self._commit(lambda db: undo.restore(db, scope, path, source, reason, _now()))
+    async def committed(self, operation: str) -> list[Change] | None:
+        return await self._commit(lambda db: operations.committed(db, operation))
 
-    async def reclaim(self, before: int, source: Source, limit: int = 200) -> list[Change]:
-        return await self._commit(lambda db: undo.reclaim(db, before, source, limit, _now()))
+    async def remove(
+        self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
+    ) -> Removal:
+        return Removal(
+            await self._named(
+                operation, lambda db, now: admission.remove(db, scope, path, source, reason, now)
+            )
+        )
+
+    async def restore(
+        self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
+    ) -> list[Change]:
+        return await self._named(
+            operation, lambda db, now: undo.restore(db, scope, path, source, reason, now)
+        )
+
+    async def take_back(self, changes: Sequence[Change], reason: str, operation: str = "") -> list[Change]:
+        return await self._named(operation, lambda db, now: undo.take_back(db, changes, reason, now))
+
+    async def reclaim(
+        self, before: int, source: Source, limit: int = 200, operation: str = ""
+    ) -> list[Change]:
+        return await self._named(operation, lambda db, now: undo.reclaim(db, before, source, limit, now))
+
+    async def _named(
+        self, operation: str, work: Callable[[Connection, int], Coroutine[Any, Any, list[Change]]]
+    ) -> list[Change]:
+        """Commit `work`, and under which name it was done."""
+
+        async def noted(db: Connection) -> list[Change]:
+            now = _now()
+            changes = await work(db, now)
+            await operations.note(db, operation, changes, now)
+            return changes
+
+        return await self._commit(noted)
 
     async def unjournaled(self, limit: int = 1000) -> list[Change]:
         return await self._query(lambda db: changelog.unjournaled(db, limit))
@@ -148,11 +185,18 @@ class SqlIndex(ABC):
 
     # -- query keys -------------------------------------------------------------------------------------
 
-    async def declare_key(self, definition: Definition, source: Source) -> Change | None:
-        return await self._commit(lambda db: extra.declare(db, definition, source, _now()))
+    async def declare_key(self, definition: Definition, source: Source, operation: str = "") -> Change | None:
+        async def work(db: Connection, now: int) -> list[Change]:
+            change = await extra.declare(db, definition, source, now)
+            return [] if change is None else [change]
 
-    async def drop_key(self, id: int, source: Source) -> Change:
-        return await self._commit(lambda db: extra.drop(db, id, source, _now()))
+        return next(iter(await self._named(operation, work)), None)
+
+    async def drop_key(self, id: int, source: Source, operation: str = "") -> Change:
+        async def work(db: Connection, now: int) -> list[Change]:
+            return [await extra.drop(db, id, source, now)]
+
+        return (await self._named(operation, work))[0]
 
     async def keys(self) -> list[ExtraKey]:
         return await self._query(extra.listed)
@@ -220,6 +264,14 @@ class SqlIndex(ABC):
 
     async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
         return await self._query(lambda db: salvage.damaged(db, after, limit))
+
+    # -- work that one process does for all -------------------------------------------------------------
+
+    async def take_lease(self, name: str, holder: str, seconds: float, every: float = 0.0) -> bool:
+        return await self._commit(lambda db: leases.take(db, name, holder, seconds, every))
+
+    async def give_back_lease(self, name: str, holder: str, *, is_done: bool) -> None:
+        await self._commit(lambda db: leases.give_back(db, name, holder, is_done))
 
     async def counts(self) -> dict[Level, int]:
         return await self._query(reading.counts)

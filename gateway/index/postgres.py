@@ -56,6 +56,8 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    # What asyncpg makes of a connection that was cut in the middle of an exchange.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -92,6 +94,7 @@ DIALECT = Dialect(
     like=lambda column: f"{column} LIKE ?",
     shape=_like,
     having=_having,
+    clock="(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
     aside=lambda column: column,  # the planner knows by its statistics
 )
 
@@ -274,13 +277,13 @@ class PostgresIndex(SqlIndex):
     async def _query(self, work: Work[R]) -> R:
         async with (
             answering(),
-            self._pool.acquire(timeout=CONNECT_SECONDS) as db,
+            self._acquired() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresConnection(db))
 
     async def _glance(self, work: Work[R]) -> R:
-        async with answering(), self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+        async with answering(), self._acquired() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
@@ -288,7 +291,7 @@ class PostgresIndex(SqlIndex):
             try:
                 async with (
                     answering(),
-                    self._pool.acquire(timeout=CONNECT_SECONDS) as db,
+                    self._acquired() as db,
                     db.transaction(),
                 ):
                     if self._gated:
@@ -299,6 +302,16 @@ class PostgresIndex(SqlIndex):
                     raise IndexUnavailable("too many at once want the same rows; try again") from error
                 await asyncio.sleep(random.random() * 0.01 * attempt)
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
+        """A connection of the pool, which is not used again once its protocol has lost its place."""
+        async with self._pool.acquire(timeout=CONNECT_SECONDS) as db:
+            try:
+                yield db
+            except asyncpg.InternalClientError:
+                db.terminate()
+                raise
 
 
 async def _as_it_is(db: Any) -> None:

@@ -57,6 +57,7 @@ DIALECT = Dialect(
     like=lambda column: f"{column} GLOB ?",
     shape=_glob,
     having=_having,
+    clock="CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000",
     aside=lambda column: f"+{column}",
 )
 

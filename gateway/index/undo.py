@@ -94,6 +94,46 @@ async def _nothing_to_restore(db: Connection, scope: Scope, path: ResourcePath) 
     return Conflict(f"{path.level.value} {uid} is there: nothing of it is to be restored", uid=uid)
 
 
+async def take_back(db: Connection, taken: Sequence[Change], reason: str, now: int) -> list[Change]:
+    """Undo these deletions or restorations, each where its instance is as it left it."""
+    if not taken:
+        return []
+    partition, dialect, ledger = taken[0].partition, db.dialect, Ledger(db)
+    places = [change.identity for change in taken]
+    await ledger.hold(partition, {i.study for i in places}, {i.instance for i in places})
+    touched = await changelog.touched(db, taken[-1].revision, [i.instance for i in places])
+    versions = {
+        change.version_before or change.version_after: change
+        for change in taken
+        if change.identity.instance not in touched
+    }
+    found = await db.fetch(
+        f"SELECT {reading.VERSION}, v.state FROM version v WHERE {dialect.among('v.id')} ORDER BY v.id",
+        dialect.listed([version for version in versions if version is not None]),
+    )
+    undone: list[tuple[str, StoredInstance, Source]] = []
+    for row in found:
+        stored, change = reading.stored_of(row), versions[VersionId(row["id"])]
+        identity, current = stored.identity, ledger.current(partition, stored.identity.instance)
+        if (change.kind, row["state"]) == ("delete", "deleted") and current is None:
+            ledger.restore(partition, identity.study, identity.instance, stored.version)
+            undone.append(("restore", stored, change.source))
+        elif (change.kind, row["state"]) == ("restore", "current"):
+            ledger.retire(
+                *(partition, identity.study, identity.instance, stored.version, "deleted", reason, now)
+            )
+            undone.append(("delete", stored, change.source))
+    await ledger.write()
+    numbers = await db.revisions(len(undone))
+    changes = [
+        _change(number, now, kind, partition, stored, source, reason)
+        for (kind, stored, source), number in zip(undone, numbers, strict=True)
+    ]
+    await ledger.finish({})
+    await changelog.append(db, changes)
+    return changes
+
+
 async def reclaim(db: Connection, before: int, source: Source, limit: int, now: int) -> list[Change]:
     """Forget what was deleted at or before `before`, and versions that it had replaced; whose bytes can go."""
     due = (

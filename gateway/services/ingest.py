@@ -15,8 +15,8 @@ from gateway.errors import GatewayError, StoreError
 from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
 from gateway.model import Source, quarantine_of
 from gateway.services.arrival import Arrival
-from gateway.services.batcher import Batcher
 from gateway.services.coercion import Coerced, coerced
+from gateway.services.commits import Commits
 from gateway.services.outcomes import NOTHING_BEFORE, Before, Outcome, Rejected, refusal, rejection
 from gateway.services.policy import Action, Policies, Rule
 from gateway.store.base import ObjectStore
@@ -28,13 +28,13 @@ class Ingest:
     def __init__(
         self,
         store: ObjectStore,
-        batcher: Batcher,
+        commits: Commits,
         *,
         policies: Policies | None = None,
         in_flight: int = 32,
     ) -> None:
         self._store = store
-        self._batcher = batcher
+        self._commits = commits
         self._policies = policies or Policies()
         self._slots = asyncio.Semaphore(in_flight)
         self._leftovers: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class Ingest:
             try:
                 version = await arrival.durable()
                 arrival, version = await self._coerced(arrival, version)
-                verdict = await self._batcher.admit(version)
+                verdict = await self._commits.admit(version)
             except GatewayError as error:
                 # The object stays where it may be: an index that did not answer may have committed. What no
                 # version names is swept later.
@@ -124,7 +124,7 @@ class Ingest:
         return other, replace(written, content_digest=version.content_digest)
 
     def _judged(self, arrival: Arrival, version: NewVersion, verdict: Verdict) -> Outcome:
-        if not isinstance(verdict, Admitted):
+        if not isinstance(verdict, Admitted) and verdict.current != version.version:
             self._discard(version.locator.key)
         if isinstance(verdict, Refused):
             raise refusal(verdict)

@@ -9,7 +9,7 @@ from gateway.dicom.part10 import Part10Reader, ReadInstance
 from gateway.errors import GatewayError
 from gateway.index.base import NewVersion, ReceivedAgain, Refused
 from gateway.model import Locator, RepeatPolicy, Source, VersionId
-from gateway.services.batcher import Batcher
+from gateway.services.commits import Commits
 from gateway.services.naming import new_version
 from gateway.services.outcomes import CANNOT_UNDERSTAND, Outcome, Rejected, refusal, rejection
 from gateway.store.base import Found, ObjectStore
@@ -24,13 +24,13 @@ class InPlace:
     def __init__(
         self,
         store: ObjectStore,
-        batcher: Batcher,
+        commits: Commits,
         source: Source,
         *,
         policy: RepeatPolicy = RepeatPolicy.REFUSE,
     ) -> None:
         self._store = store
-        self._batcher = batcher
+        self._commits = commits
         self._source = source
         self._policy = policy
 
@@ -38,7 +38,7 @@ class InPlace:
         """What became of it; index and journal are durable when this returns."""
         try:
             version = await self._read(found)
-            verdict = await self._batcher.admit(version)
+            verdict = await self._commits.admit(version)
             if isinstance(verdict, Refused):
                 raise refusal(verdict)
         except Rejected as error:

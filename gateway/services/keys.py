@@ -14,7 +14,7 @@ from gateway.dicom.extrakeys import Definition, parsed
 from gateway.errors import GatewayError, NotFound
 from gateway.index.base import Change, ExtraKey, Index, KeyFailure
 from gateway.model import Source
-from gateway.services.journal import Journal
+from gateway.services.commits import Commits
 
 log = logging.getLogger("gateway.keys")
 
@@ -28,9 +28,9 @@ CONFIGURED = Source("settings")
 class Keys:
     """Declares and drops query keys; one task fills them."""
 
-    def __init__(self, index: Index, journal: Journal) -> None:
+    def __init__(self, index: Index, commits: Commits) -> None:
         self._index = index
-        self._journal = journal
+        self._commits = commits
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
 
@@ -41,22 +41,27 @@ class Keys:
 
     async def declare(self, definition: Definition, source: Source) -> tuple[ExtraKey, bool]:
         """The key, and whether it is new; durable in index and journal. Raises Conflict."""
-        change = await self._index.declare_key(definition, source)
-        await self._journaled(change)
+
+        async def work(name: str) -> Sequence[Change]:
+            change = await self._index.declare_key(definition, source, name)
+            return [] if change is None else [change]
+
+        is_new = bool(await self._commits.change(work))
+        if is_new:
+            self._wake.set()
         found = [key for key in await self._index.keys() if key.path == definition.path]
         if not found:
             raise NotFound("the query key was dropped at the same time")
-        return found[0], change is not None
+        return found[0], is_new
 
     async def drop(self, id: int, source: Source) -> None:
         """Raises NotFound."""
-        await self._journaled(await self._index.drop_key(id, source))
 
-    async def _journaled(self, change: Change | None) -> None:
-        if change is not None:
-            await self._journal.write([change])
-            await self._index.mark_journaled([change.revision])
-            self._wake.set()
+        async def work(name: str) -> Sequence[Change]:
+            return [await self._index.drop_key(id, source, name)]
+
+        await self._commits.change(work)
+        self._wake.set()
 
     async def all(self) -> list[ExtraKey]:
         """With their progress."""

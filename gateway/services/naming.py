@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
+from datetime import UTC, datetime
 
 from gateway.errors import DicomError
 from gateway.model import PartitionId, VersionId
@@ -15,6 +17,9 @@ LOG_PREFIX = "journal/log/"
 SEGMENT_PREFIX = "journal/segments/"
 DERIVED_PREFIX = "derived/"
 ARCHIVE_KEY = "archive.json"
+TRASH_PREFIX = "trash/"
+_VERSION = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}\Z")
+_TRASHED = re.compile(r"trash/([0-9]{8})/(.+)\Z")
 
 
 def new_version() -> VersionId:
@@ -67,3 +72,31 @@ def derived_from(key: str) -> VersionId | None:
 def inflated_key(version: VersionId) -> str:
     """The derived object that holds a deflated data set inflated."""
     return f"{DERIVED_PREFIX}{version[-2:]}/{version}.inflated"
+
+
+def made_for(key: str) -> VersionId | None:
+    """The version that an object is of, or was made of; None where the key is of neither, or names no UUIDv7."""
+    version = derived_from(key) or version_of(key)
+    return version if version is not None and _VERSION.match(version) else None
+
+
+def drawn_at(version: str) -> float | None:
+    """When a version was drawn, in seconds since the epoch (RFC 9562 5.7); None where it is no UUIDv7."""
+    return int(version[:12], 16) / 1000 if _VERSION.match(version) else None
+
+
+def trash_key(key: str, day: str) -> str:
+    """Where an object lies from the day on which it was swept, such as 20261124."""
+    return f"{TRASH_PREFIX}{day}/{key}"
+
+
+def trashed(key: str) -> tuple[float, str] | None:
+    """The end of the day on which an object was swept (seconds since the epoch), and its key before that."""
+    found = _TRASHED.match(key)
+    if found is None:
+        return None
+    try:
+        day = datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return day.timestamp() + 24 * 3600, found[2]

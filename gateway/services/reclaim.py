@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from gateway.errors import GatewayError, StoreError
 from gateway.index.base import Change, Index
 from gateway.model import Source
+from gateway.services.commits import Commits
 from gateway.services.inplace import ELSEWHERE
-from gateway.services.journal import Journal
 from gateway.services.naming import inflated_key
 from gateway.store.base import ObjectStore
 
@@ -41,19 +41,21 @@ class Reclaimed:
 class Reclaim:
     """Any number of processes may reclaim at once: the index gives each version to one of them."""
 
-    def __init__(self, store: ObjectStore, index: Index, journal: Journal) -> None:
+    def __init__(self, store: ObjectStore, index: Index, commits: Commits) -> None:
         self._store = store
         self._index = index
-        self._journal = journal
+        self._commits = commits
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, window: float) -> Reclaimed:
         """All that was deleted `window` seconds ago or earlier. Raises IndexFailure, StoreError of the journal."""
         before = time.time_ns() // 1000 - round(window * 1e6)
         tally = Reclaimed()
-        while changes := await self._index.reclaim(before, SOURCE, STEP):
-            await self._journal.write(changes)
-            await self._index.mark_journaled([change.revision for change in changes])
+
+        async def work(name: str) -> Sequence[Change]:
+            return await self._index.reclaim(before, SOURCE, STEP, name)
+
+        while changes := await self._commits.change(work):
             await self._give_up(changes, tally)
         return tally
 

@@ -6,39 +6,39 @@ from collections.abc import Sequence
 
 from gateway.index.base import Change, Deleted, Index, Removal, Scope
 from gateway.model import ResourcePath, Source
-from gateway.services.freshness import Freshness
-from gateway.services.journal import Journal
+from gateway.services.commits import Commits
 
 
 class Remove:
     """Deletes studies, series and instances, and brings them back."""
 
-    def __init__(self, index: Index, journal: Journal, freshness: Freshness) -> None:
+    def __init__(self, index: Index, commits: Commits) -> None:
         self._index = index
-        self._journal = journal
-        self._freshness = freshness
+        self._commits = commits
 
     async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str = "") -> Removal:
-        """Durable in index and journal when this returns. Raises NotFound, Gone."""
-        removal = await self._index.remove(scope, path, source, reason)
-        await self._settled(removal.changes)
-        return removal
+        """Durable in index and journal when this returns. Raises NotFound, Gone.
+
+        Where the journal cannot be written it is taken back, and StoreError is raised.
+        """
+
+        async def work(name: str) -> Sequence[Change]:
+            return (await self._index.remove(scope, path, source, reason, name)).changes
+
+        return Removal(await self._commits.change(work, taken_back=True))
 
     async def restore(
         self, scope: Scope, path: ResourcePath, source: Source, reason: str = ""
     ) -> Sequence[Change]:
         """What was deleted last under `path` is there again, as durably. Raises NotFound, Gone, Conflict."""
-        changes = await self._index.restore(scope, path, source, reason)
-        await self._settled(changes)
-        return changes
+
+        async def work(name: str) -> Sequence[Change]:
+            return await self._index.restore(scope, path, source, reason, name)
+
+        return await self._commits.change(work, taken_back=True)
 
     async def deleted(
         self, scope: Scope, study: str | None, after: tuple[str, str], limit: int
     ) -> list[Deleted]:
         """What can be restored, by series."""
         return await self._index.deleted(scope, study, after, limit)
-
-    async def _settled(self, changes: Sequence[Change]) -> None:
-        self._freshness.forget(changes)
-        await self._journal.write(changes)
-        await self._index.mark_journaled([change.revision for change in changes])

@@ -87,7 +87,7 @@ class Reread:
             found = await self._trash.find(change.locator.key)
             if found is None or await self._digest(found) != change.file_digest:
                 return False
-            await self._store.put(change.locator.key, self._bytes(found))
+            await self._store.move(found, change.locator.key)
         except (ObjectMissing, ObjectExists, ShortRead):
             return False
         self.tally.restored += 1

@@ -57,6 +57,16 @@ class ObjectStore(Protocol):
     async def delete(self, key: str) -> None:
         """Idempotent; durable when this returns."""
 
+    async def move(self, key: str, to: str) -> None:
+        """Give an object another key, with the same bytes, durable before the old one goes.
+
+        Interrupted, it is there under both or one of them; called again, it goes on. Raises ObjectMissing where it is
+        under neither, ObjectExists where `to` is another object.
+        """
+
+    async def tidy(self, before: float) -> int:
+        """Give up unfinished writes begun before this time (seconds since the epoch); how many there were."""
+
     def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
         """Objects whose key starts with `prefix` and is above `after`, in bytewise order of keys.
 

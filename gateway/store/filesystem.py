@@ -35,7 +35,7 @@ class FilesystemStore(Files):
         self._temporary = root / ".tmp"
         self._disk = disk or Disk()
         self._temporary.mkdir(parents=True, exist_ok=True)
-        self._sweep_stale()
+        self._sweep_stale(time.time() - STALE_SECONDS)
 
     # -- writing ----------------------------------------------------------------------------------------
 
@@ -95,6 +95,30 @@ class FilesystemStore(Files):
 
         await self._run(remove)
 
+    async def move(self, key: str, to: str) -> None:
+        source, target = self._path(key), self._path(to)
+
+        def move() -> None:
+            made = self._make_folders(target.parent)
+            try:
+                self._disk.link(source, target)
+            except FileExistsError as error:
+                if source.exists() and not source.samefile(target):
+                    raise ObjectExists(f"object {to} is there already") from error
+            except FileNotFoundError:
+                if not target.exists():
+                    raise
+            for folder in dict.fromkeys((target.parent, *made)):
+                self._disk.fsync_folder(folder)
+            with suppress(FileNotFoundError):
+                self._disk.unlink(source)
+                self._disk.fsync_folder(source.parent)
+
+        await self._run(move)
+
+    async def tidy(self, before: float) -> int:
+        return await self._run(lambda: self._sweep_stale(before))
+
     # -- listing ----------------------------------------------------------------------------------------
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
@@ -124,12 +148,14 @@ class FilesystemStore(Files):
             raise StoreError(f"'{key}' is no object key")
         return self._root / key
 
-    def _sweep_stale(self) -> None:
-        before = time.time() - STALE_SECONDS
+    def _sweep_stale(self, before: float) -> int:
+        count = 0
         for file in self._temporary.iterdir():
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < before:
                     file.unlink()
+                    count += 1
+        return count
 
 
 def _entries(folder: Path) -> list[str]:

@@ -99,6 +99,14 @@ class WithPlaces:
         if not key.startswith(SIGN):
             await self._store.delete(key)
 
+    async def move(self, key: str, to: str) -> None:
+        """What lies elsewhere stays there."""
+        if not key.startswith(SIGN):
+            await self._store.move(key, to)
+
+    async def tidy(self, before: float) -> int:
+        return await self._store.tidy(before)
+
     def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
         return self._store.list(prefix, after)
 

@@ -31,6 +31,8 @@ from gateway.store.s3_upload import PART, Upload, pieces
 R = TypeVar("R")
 READ = 1 << 20
 SECONDS = 30.0
+# What one request of S3 copies at most.
+MOST_COPIED = 5 << 30
 
 
 class S3Store:
@@ -247,6 +249,45 @@ class S3Store:
                 await self.request(lambda: obstore.get_range_async(self._bucket, path, start=0, end=1), key)
             raise
         return Stored(key, found["size"], found["last_modified"].timestamp())
+
+    async def move(self, key: str, to: str) -> None:
+        """Copied within the store, compared, then deleted."""
+        source, target = self._path(key), self._path(to)
+        try:
+            found = await self.stat(key)
+        except ObjectMissing:
+            await self.stat(to)  # an earlier try has moved it
+            return
+        with suppress(ObjectMissing):
+            if not await self._alike(source, target, to):
+                raise ObjectExists(f"object {to} is there already, and is another")
+            await self.delete(key)
+            return
+        await self._copy(found, source, to, target)
+        await self.delete(key)
+
+    async def _copy(self, found: Stored, source: str, to: str, target: str) -> None:
+        if found.length > MOST_COPIED:
+            async with self.read(found.key) as chunks:
+                await self.put(to, chunks)
+        else:
+            await self.request(lambda: obstore.copy_async(self._bucket, source, target), found.key)
+        there = await self.stat(to)
+        if there.length != found.length:
+            raise StoreUnavailable(f"the object store copied {there.length} of {found.length} bytes")
+
+    async def _alike(self, source: str, target: str, to: str) -> bool:
+        """By length and entity tag, which of an object put in parts (with a dash) says nothing of its bytes."""
+        left = await self.request(lambda: obstore.head_async(self._bucket, source), source)
+        right = await self.request(lambda: obstore.head_async(self._bucket, target), to)
+        tags = left.get("e_tag") or "-", right.get("e_tag") or "-"
+        return left["size"] == right["size"] and ("-" in "".join(tags) or tags[0] == tags[1])
+
+    async def tidy(self, before: float) -> int:
+        """Uploads in parts that nobody completed or aborted are kept, unseen and paid for, for ever."""
+        with suppress(ObjectMissing):  # rclone, of a bucket that never had one
+            return await self.request(lambda: self._blocking.abort_begun_before(self._prefix, before), "")
+        return 0
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
         # obstore's prefix ends at a slash; what is behind the last one is compared here.

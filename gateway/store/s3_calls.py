@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import certifi
 import minio
 import urllib3
-from minio.datatypes import Part
+from minio.datatypes import ListMultipartUploadsResult, Part
 from minio.error import MinioException, S3Error
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -36,6 +36,10 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"}
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 _PASSING = {408, 409, 425, 429}
+
+
+# How servers say that there are none, or that they keep no list of them.
+NO_UPLOADS = {"NoSuchUpload", "NotImplemented", "MethodNotAllowed"}
 
 
 class NotPartial(Exception):
@@ -93,6 +97,11 @@ async def tried(work: Callable[[], Awaitable[R]], key: str, seconds: float) -> R
                 raise StoreUnavailable("the object store does not answer") from error
         await asyncio.sleep(wait)
     raise AssertionError("the last try returns or raises")
+
+
+def _last_id(page: ListMultipartUploadsResult) -> str | None:
+    """Where the next page goes on: this version of `minio` does not tell it under its name."""
+    return page.uploads[-1].upload_id if page.uploads else None
 
 
 class Blocking:
@@ -158,6 +167,30 @@ class Blocking:
 
     async def abort(self, path: str, upload: str) -> None:
         await self._run(lambda: self._client._abort_multipart_upload(self._bucket, path, upload))
+
+    async def abort_begun_before(self, prefix: str, before: float) -> int:
+        """Abort uploads in parts below `prefix` that were begun before this time; how many."""
+        return await self._run(lambda: self._abort_begun_before(prefix, before))
+
+    def _abort_begun_before(self, prefix: str, before: float) -> int:
+        count, marker, id_marker = 0, None, None
+        while True:
+            try:
+                page = self._client._list_multipart_uploads(
+                    self._bucket, prefix=prefix, key_marker=marker, upload_id_marker=id_marker
+                )
+            except S3Error as error:
+                if error.code in NO_UPLOADS:
+                    return count
+                raise
+            for upload in page.uploads:
+                begun = upload.initiated_time
+                if begun is not None and upload.upload_id and begun.timestamp() < before:
+                    self._client._abort_multipart_upload(self._bucket, upload.object_name, upload.upload_id)
+                    count += 1
+            marker, id_marker = page.next_key_marker, _last_id(page)
+            if not page.is_truncated or not marker:
+                return count
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)

@@ -14,7 +14,7 @@ from gateway.model import ResourcePath, Source
 from gateway.services.inplace import InPlace
 from gateway.services.reindex import Reindex
 from gateway.services.remove import Remove
-from gateway.services.sweep import sweep
+from gateway.services.sweep import Sweeper, Swept
 from gateway.services.verify import Verify
 from gateway.settings import Settings
 from tests import build
@@ -51,7 +51,13 @@ async def differences(gateway: Gateway) -> list[str]:
 
 
 def files(data: Path) -> list[Path]:
-    return list((data / "objects").rglob("*.dcm"))
+    """Objects that are not in the trash."""
+    return [path for path in (data / "objects").rglob("*.dcm") if "trash" not in path.parts]
+
+
+async def swept(gateway: Gateway) -> Swept:
+    of = (gateway.store, gateway.index, gateway.journal, gateway.counters)
+    return await Sweeper(*of, undo_seconds=None, grace=-1).run(confirmed=False)
 
 
 async def test_what_the_store_does_not_delete_is_swept(
@@ -68,7 +74,7 @@ async def test_what_the_store_does_not_delete_is_swept(
         tally = await gateway.reclaim.run(0)
     assert (tally.versions, tally.length, tally.left) == (1, 0, 1)
     assert await differences(gateway) == ["orphan"]
-    assert len(await sweep(gateway.store, gateway.index, grace=-1)) == 1
+    assert len((await swept(gateway)).orphans) == 1
     assert files(tmp_path) == []
     assert await differences(gateway) == []
     await gateway.close()
@@ -92,12 +98,11 @@ async def test_after_a_crash_the_journal_says_so_too(
     gateway = await opened(tmp_path)
     assert await differences(gateway) == ["orphan"]
     assert (await gateway.reclaim.run(0)).versions == 0
-    await gateway.batcher.close()
     await Reindex(gateway.store, gateway.index).run()
     assert await differences(gateway) == ["orphan"]
     with pytest.raises(Gone, match="given up"):
         await gateway.remove.restore(SCOPE, path, SOURCE)
-    await sweep(gateway.store, gateway.index, grace=-1)
+    await swept(gateway)
     assert files(tmp_path) == []
     await gateway.close()
 
@@ -108,7 +113,7 @@ async def test_what_lies_elsewhere_is_left_there(tmp_path: Path) -> None:
     ds = build.dataset()
     (archive / "a.dcm").write_bytes(build.part10(ds))
     gateway = await opened(tmp_path / "data")
-    job = InPlace(gateway.store, gateway.batcher, Source("import"))
+    job = InPlace(gateway.store, gateway.commits, Source("import"))
     async with gateway.place(archive.as_uri()) as place:
         assert [(await job.take(found)).failure async for found in place.found()] == [None]
     remove: Remove = gateway.remove

@@ -160,7 +160,7 @@ async def test_what_was_swept_is_brought_back(tmp_path: Path) -> None:
         before = await answers(gateway)
         root = tmp_path / "objects"
         for file in objects(tmp_path):
-            target = root / "trash" / "2026-01-02" / file.relative_to(root)
+            target = root / "trash" / "20260102" / file.relative_to(root)
             target.parent.mkdir(parents=True)
             file.rename(target)
         done = await Reindex(gateway.store, gateway.index).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -136,6 +137,40 @@ class ObjectStoreContract:
         await store.delete(KEY)
         await store.delete(KEY)
         assert await keys(store) == []
+
+    async def test_a_moved_object_has_its_other_key_alone(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"hello ", b"world"))
+        await store.move(KEY, f"trash/20260101/{KEY}")
+        assert await keys(store) == [f"trash/20260101/{KEY}"]
+        assert await whole(store, f"trash/20260101/{KEY}") == b"hello world"
+        await store.move(KEY, f"trash/20260101/{KEY}")  # as after an answer that was lost
+        await store.move(f"trash/20260101/{KEY}", KEY)
+        assert await keys(store) == [KEY]
+
+    async def test_what_is_under_neither_key_cannot_be_moved(self, store: ObjectStore) -> None:
+        with pytest.raises(ObjectMissing):
+            await store.move(KEY, f"trash/{KEY}")
+        assert await keys(store) == []
+
+    async def test_nothing_is_moved_over_another(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"one"))
+        await store.put("b/1", body(b"two"))
+        with pytest.raises(ObjectExists):
+            await store.move(KEY, "b/1")
+        assert await keys(store) == [KEY, "b/1"]
+        assert await whole(store, "b/1") == b"two"
+
+    async def test_a_large_object_moves_whole(self, store: ObjectStore) -> None:
+        large = [bytes([n % 251]) * 99_991 for n in range(200)]
+        await store.put(KEY, body(*large))
+        await store.move(KEY, "b/1")
+        assert await keys(store) == ["b/1"]
+        assert await whole(store, "b/1") == b"".join(large)
+
+    async def test_there_may_be_nothing_to_tidy(self, store: ObjectStore) -> None:
+        await store.put(KEY, body(b"x"))
+        assert await store.tidy(time.time() + 60) == 0
+        assert await keys(store) == [KEY]
 
     async def test_empty_and_large_objects(self, store: ObjectStore) -> None:
         await store.put("e/1", body())

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -453,3 +454,25 @@ async def test_other_keys_are_refused_by_every_call(server: S3Server, bucket: st
         for call in (store.stat, store.delete, lambda key: whole(store, key)):
             with pytest.raises(StoreError, match="no object key"):
                 await call("../x")
+
+
+# -- uploads that nobody ends ---------------------------------------------------------------------------
+
+
+async def test_uploads_begun_long_ago_are_aborted(server: S3Server, bucket: str) -> None:
+    """B17: left by `kill -9`, they cost money unseen. Those of others, and fresh ones, go on."""
+    async with opened(bucket, server.endpoint) as store:
+        with admin(server) as client:
+            for key in ("some/prefix/aa/1/1.2/3.dcm", "elsewhere/a"):
+                client.create_multipart_upload(Bucket=bucket, Key=key)
+            (left,) = (u for u in _uploads(client, bucket) if u["Key"] == "elsewhere/a")
+            begun = left["Initiated"].timestamp()  # moto says 2010 of all
+            assert await store.tidy(begun - 60) == 0
+            assert len(unfinished(client, bucket)) == 2
+            assert await store.tidy(begun + 60) == 1
+            assert unfinished(client, bucket) == ["elsewhere/a"]
+            client.abort_multipart_upload(Bucket=bucket, Key=left["Key"], UploadId=left["UploadId"])
+
+
+def _uploads(client: Any, bucket: str) -> list[Any]:
+    return list(client.list_multipart_uploads(Bucket=bucket)["Uploads"])
