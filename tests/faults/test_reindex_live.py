@@ -26,13 +26,14 @@ class Load:
 
     server: LiveServer
     study: str = field(default_factory=generate_uid)
+    series: str = field(default_factory=generate_uid)
     acknowledged: list[str] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     answers: int = 0
 
     async def store(self) -> None:
         while not self.stop.is_set():
-            ds = build.dataset(StudyInstanceUID=self.study, SeriesInstanceUID=f"{self.study}.1")
+            ds = build.dataset(StudyInstanceUID=self.study, SeriesInstanceUID=self.series)
             body, content_type = multipart([build.part10(ds)])
             async with httpx.AsyncClient(base_url=self.server.root, timeout=60) as http:
                 answer = await http.post(
@@ -52,7 +53,7 @@ class Load:
                 answer = await http.get("/studies", params={"StudyInstanceUID": self.study})
                 assert answer.status_code == 200, answer.text
                 assert answer.json()[0]["00201208"]["Value"][0] >= known
-                path = f"/studies/{self.study}/series/{self.study}.1/instances/{uid}/metadata"
+                path = f"/studies/{self.study}/series/{self.series}/instances/{uid}/metadata"
                 answer = await http.get(path)
                 assert answer.status_code == 200, answer.text
             self.answers += 1
