@@ -22,6 +22,7 @@ from gateway.app import Gateway
 from gateway.conformance import rows, statement
 from gateway.errors import BadParameter, GatewayError
 from gateway.model import Source
+from gateway.services.advice import advice
 from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
 from gateway.services.reindex import Rebuilt, Reindex
@@ -263,13 +264,16 @@ def _rebuilt(done: Rebuilt) -> str:
 
 
 async def verify(settings: Settings, *, digests: bool) -> int:
+    """Name what differs between store, journal and index, and what to do; 1 where something is damaged."""
     damaged = 0
-    found = 0
+    kinds: dict[str, int] = {}
     async with _opened(settings) as gateway:
         async for difference in Verify(gateway.store, gateway.index).differences(digests=digests):
-            found += 1
+            kinds[difference.kind] = kinds.get(difference.kind, 0) + 1
             damaged += difference.is_damage
             print(f"{difference.kind}: {difference.what}")
-    orphans = f" ({found - damaged} orphans)" if found > damaged else ""
+    orphans = f" ({kinds['orphan']} orphans)" if "orphan" in kinds else ""
     print((f"{damaged} damaged" if damaged else "no damage") + orphans)
+    for sentence in advice(kinds):
+        print(f"- {sentence}")
     return 1 if damaged else 0
