@@ -31,6 +31,7 @@ from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
+from gateway.services.segments import Segments
 from gateway.services.startup import Startup
 from gateway.services.states import States
 from gateway.services.sweep import Sweeper
@@ -93,6 +94,7 @@ class Gateway:
         self.remove = Remove(index, self.commits)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index)
+        self.segments = Segments(store, self.journal)
         self.reclaim = Reclaim(store, index, self.commits)
         self.keys = Keys(index, self.commits)
         self.sweeper = Sweeper(store, index, self.journal, self.counters, undo_seconds=settings.undo_seconds)
@@ -147,9 +149,11 @@ class Gateway:
             self.keys.start()
             self.sweeper.start()
             self.reclaim.start(self.settings.undo_seconds)
+            self.segments.start()
 
     async def close(self) -> None:
         await self.sweeper.close()
+        await self.segments.close()
         await self.keys.close()
         await self.reclaim.close()
         await self.commits.close()

@@ -99,7 +99,7 @@ async def _try(settings: Settings, rebuild: bool) -> None:
 
 async def compared(gateway: Gateway, *, rebuild: bool = False) -> None:
     """Compare index and journal; a replay shows how far it is on stderr."""
-    with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty()) as bar:
+    with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty(), delay=1) as bar:
         told = time.monotonic()
 
         def show(done: int, total: int) -> None:

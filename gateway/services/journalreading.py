@@ -136,22 +136,21 @@ class Walk:
                 self._aside.clear()
 
     async def _pass(self) -> AsyncIterator[Item]:
+        streams = [
+            listing.segments(self._store, self._covered),
+            listing.log(self._store, self._covered),
+        ]
         if self._with_old:
-            # Once: what of it was numbered on must not be again.
-            async with aclosing(loaded(self._store, listing.old(self._store))) as objects:
-                async for entry, body in objects:
-                    for item in self._old(entry, body):
-                        yield item
-            async for item in self._epochs():
-                yield item
-            self._with_old = False
-        entries = listing.merged(
-            listing.segments(self._store, self._covered), listing.log(self._store, self._covered)
-        )
-        async with aclosing(loaded(self._store, entries)) as objects:
+            streams.insert(1, listing.old(self._store))
+        async with aclosing(loaded(self._store, listing.merged(*streams))) as objects:
             async for entry, body in objects:
-                for item in self._new(entry, body):
+                if entry.kind != "old" and entry.kind != "unknown" and self._aside:
+                    async for item in self._epochs():
+                        yield item
+                for item in self._old(entry, body) if entry.kind == "old" else self._new(entry, body):
                     yield item
+        async for item in self._epochs():
+            yield item
         async for entry in listing.strays(self._store):
             for item in self._once(Problem("unknown", entry.key, 0, 0)):
                 yield item
@@ -196,8 +195,8 @@ class Walk:
     def _old(self, entry: Entry, body: bytes | None) -> Iterator[Item]:
         if body is None:
             raise _Moved
-        if entry.kind == "unknown" or entry.length > LARGEST:
-            yield from self._once(Problem("unknown", entry.key, 0, 0))
+        if entry.length > LARGEST:
+            self._pending.append(Problem("foreign", entry.key, entry.first, 0))
             return
         if self._later and entry.written >= self._later:
             self._aside.append(entry)
@@ -213,7 +212,7 @@ class Walk:
             yield from self._take(lines, entry.key, with_gaps=True)
 
     async def _epochs(self) -> AsyncIterator[Item]:
-        """What was written after the index had been lost, in the order of writing, numbered on."""
+        """What was written after the index had been lost, in the order of writing, numbered on; done once."""
         self._aside.sort(key=lambda entry: entry.written)
         seen = set(self._window.values())
         for entry in self._aside:
@@ -229,6 +228,8 @@ class Walk:
                 yield Problem(lines.flaw, entry.key, entry.first, 0)
             for item in self._take(numbered, entry.key, with_gaps=True):
                 yield item
+        if self._aside:
+            self._with_old = False
         self._aside.clear()
 
     # -- revisions --------------------------------------------------------------------------------------
