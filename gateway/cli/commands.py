@@ -20,9 +20,10 @@ from gateway.conformance import rows, statement
 from gateway.errors import BadParameter, GatewayError
 from gateway.model import Source
 from gateway.server import run
+from gateway.services.advice import advice
 from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
-from gateway.services.reindex import Reindex
+from gateway.services.reindex import Rebuilt, Reindex
 from gateway.services.verify import Verify
 from gateway.settings import Settings, seconds
 
@@ -188,28 +189,63 @@ async def migrate(settings: Settings) -> int:
     return 0
 
 
-async def reindex(settings: Settings) -> int:
+async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> int:
+    """Build another index beside the one that serves, and put it in its place; 1 where something is damaged."""
     async with _opened(settings, check=False) as gateway:
         await gateway.index.migrate()
+        job = Reindex(gateway.store, gateway.index, headers=headers, accept_gaps=accept_gaps)
         with tqdm(unit="change", disable=not sys.stderr.isatty()) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            count = await Reindex(gateway.store, gateway.index).run(show)
-    print(f"{count} changes replayed")
-    return 0
+            done = await job.run(show)
+        for problem in done.problems:
+            print(problem.sentence, file=sys.stderr)
+        damaged = 0
+        async for stored in job.damaged():
+            damaged += 1
+            print(
+                f"damaged: {stored.locator.key} ({stored.identity.instance}): {stored.damage}",
+                file=sys.stderr,
+            )
+    print(_rebuilt(done))
+    if damaged:
+        print(
+            f"{damaged} damaged: store these instances again, or bring their objects back and run reindex again"
+        )
+    return 1 if damaged or done.problems else 0
+
+
+def _rebuilt(done: Rebuilt) -> str:
+    rate = max(done.seconds, 1e-9)
+    lines = [
+        f"{done.changes + done.caught_up} changes replayed, {done.objects} objects read in {done.seconds:.1f} s: "
+        f"{done.objects / rate:.0f} objects/s, {done.length / 1e6 / rate:.1f} MB/s"
+    ]
+    if done.begun:
+        lines.append(f"went on after revision {done.begun}, where another run had come to")
+    if done.filled:
+        lines.append(f"{done.filled} changes that the journal has lost were taken from the index before")
+    if done.restored:
+        lines.append(f"{done.restored} objects were brought back from the trash")
+    if done.left_out:
+        lines.append("the index before told otherwise than the journal: what only it knew is left out")
+    return "\n".join(lines)
 
 
 async def verify(settings: Settings, *, digests: bool) -> int:
+    """Name what differs between store, journal and index, and what to do; 1 where something is damaged."""
     damaged = 0
-    found = 0
+    kinds: dict[str, int] = {}
     async with _opened(settings) as gateway:
         async for difference in Verify(gateway.store, gateway.index).differences(digests=digests):
-            found += 1
+            kinds[difference.kind] = kinds.get(difference.kind, 0) + 1
             damaged += difference.is_damage
             print(f"{difference.kind}: {difference.what}")
-    orphans = f" ({found - damaged} orphans)" if found > damaged else ""
+    orphans = f" ({kinds['orphan']} orphans)" if "orphan" in kinds else ""
     print((f"{damaged} damaged" if damaged else "no damage") + orphans)
+    for sentence in advice(kinds):
+        print(f"- {sentence}")
     return 1 if damaged else 0

@@ -37,6 +37,8 @@ COMMAND_SECONDS = 300
 _MIGRATING = 0x67617465
 _NUMBERING = 0x67617466
 REBUILDING = 0x67617467
+# Shared by all who commit, until they have; alone for who puts another index in the place of this one.
+GATE = 0x67617468
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
     "synchronous_commit": "on",
@@ -170,6 +172,7 @@ class PostgresIndex(SqlIndex):
         settings: Mapping[str, str] = _SETTINGS,
         search_seconds: float = SEARCH_SECONDS,
     ) -> None:
+        self._gated = "search_path" not in settings
         self._dsn = dsn
         self._pool = pool
         self._settings = settings
@@ -349,6 +352,8 @@ class PostgresIndex(SqlIndex):
                     self._acquired() as db,
                     db.transaction(),
                 ):
+                    if self._gated:
+                        await db.execute("SELECT pg_advisory_xact_lock_shared($1)", GATE)
                     return await work(PostgresConnection(db))
             except _LOST_RACES as error:
                 if attempt == ATTEMPTS:

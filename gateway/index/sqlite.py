@@ -148,7 +148,7 @@ class _Moved(Exception):
         self.number = number
 
 
-def _check_mark(db: sqlite3.Connection) -> None:
+def check_mark(db: sqlite3.Connection) -> None:
     """Raises _Moved. It is part of the snapshot: within a transaction, what it says stays true."""
     if number := generations.mark_of(db):
         raise _Moved(number)
@@ -270,7 +270,7 @@ class SqliteIndex(SqlIndex):
             db.set_progress_handler(deadline.is_over, STEPS)
             db.execute("BEGIN")
             try:
-                _check_mark(db)
+                check_mark(db)
                 return run_now(work(SqliteConnection(db, deadline)))
             except sqlite3.OperationalError as error:
                 if deadline.is_over():
@@ -293,7 +293,7 @@ class SqliteIndex(SqlIndex):
         def transaction(db: sqlite3.Connection) -> R:
             db.execute("BEGIN IMMEDIATE")
             try:
-                _check_mark(db)
+                check_mark(db)
                 result = run_now(work(SqliteConnection(db)))
                 db.execute("COMMIT")
             except BaseException:
@@ -349,7 +349,7 @@ class SqliteIndex(SqlIndex):
 
 
 def _data_version(db: sqlite3.Connection) -> int:
-    _check_mark(db)
+    check_mark(db)
     return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
