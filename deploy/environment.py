@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 MARKS = {"": VENV / "ready", "test": VENV / "ready-to-test"}
 FETCHED = re.compile(
-    r"\s*(?:Downloading|Using cached|Processing) (?P<file>\S+\.(?:whl|tar\.gz)) *(?P<size>\(.*\))?"
+    r"\s*(?:Downloading|Using cached) (?P<file>\S+\.(?:whl|gz))(?: (?P<size>\([\d.]+ .B\)))?"
 )
 
 # What pip says when it reached no index; it calls a package that it could not look up one without versions.
