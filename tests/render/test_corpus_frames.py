@@ -10,7 +10,7 @@ from gateway.errors import CodecError
 from gateway.render.codecs import JPEG_XL, decode_frame, described_after, native_frame_length
 from gateway.render.jpeg import TO_RGB
 from pydicom import dcmread
-from tests.corpus import CORPUS, row
+from tests.corpus import row, wanted
 from tests.render.compressed import Image, descriptions, image, images, layout_of, oracles, values
 
 needs_corpus = pytest.mark.usefixtures("corpus")
@@ -38,7 +38,7 @@ LOSSY_IN_TRUTH = {"modality-vl-wsi/sample-op.dcm"}
 
 @pytest.fixture
 def corpus() -> None:
-    assert CORPUS.is_dir(), "this test wants ../shared/corpus beside the checkout"
+    wanted()
 
 
 def is_lossy(found: Image) -> bool:
