@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import ImageCms
 from pydicom.dataset import Dataset
 from tests import build
 from tests.made.raw import uid
-from tests.made.streams import SLIDE, colours, compressed, dataset, jpeg, waves
+from tests.made.streams import NUMBERED, SLIDE, colours, compressed, dataset, jpeg, lossy, waves
 
 CLASS = "1.2.840.10008.5.1.4.1.1."
 
@@ -135,7 +134,7 @@ def _table(entries: range, explanation: str) -> Dataset:
 
 
 def _grey_state() -> Dataset:
-    ds = plain("prLUTs", CLASS + "11.1", "PR", ContentLabel="LUTS", ReferencedSeriesSequence=[])
+    ds = plain("prLUTs", CLASS + "11.1", "PR", ContentLabel="LUTS", ReferencedSeriesSequence=[], **NUMBERED)
     ds.PresentationCreationDate, ds.PresentationCreationTime = "20200102", "1200"
     modality = _table(range(0, 65536, 256), "MADE")
     modality.ModalityLUTType = "US"
@@ -268,19 +267,19 @@ _ENRICH = {"modality-us-nm-pt/gen-nm-vectors.dcm": _vectors}
 
 def _overlay() -> Dataset:
     """Return 12 bits with two overlays: one in the bits above, one with data of its own (PS3.5 8.1.2)."""
-    cells = waves(64) | (np.eye(64, dtype="u2") << 12)
-    ds = dataset("ovly_p01", cells, [cells.tobytes()], WindowCenter="2000", WindowWidth="4000")
+    cells = waves(192) | (np.eye(192, dtype="u2") << 12)
+    ds = dataset("ovly_p01", cells, [cells.tobytes()], WindowCenter="2000", WindowWidth="4000", **NUMBERED)
     for offset, position in ((0x60000000, 12), (0x60040000, 0)):
         for number, vr, value in (
-            (0x10, "US", 64),
-            (0x11, "US", 64),
+            (0x10, "US", 192),
+            (0x11, "US", 192),
             (0x40, "CS", "G"),
             (0x50, "SS", [1, 1]),
         ):
             ds.add_new(offset | number, vr, value)
         ds.add_new(offset | 0x100, "US", 16 if position else 1)
         ds.add_new(offset | 0x102, "US", position)
-    ds.add_new(0x60043000, "OW", np.packbits(np.fliplr(np.eye(64, dtype="u1"))).tobytes())
+    ds.add_new(0x60043000, "OW", np.packbits(np.fliplr(np.eye(192, dtype="u1"))).tobytes())
     return ds
 
 
@@ -320,10 +319,10 @@ def _dose() -> Dataset:
 
 
 def _profile() -> bytes:
-    out = io.BytesIO(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    data = bytearray(out.getvalue())
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().ljust(2048, b"\0"))
+    data[:4] = len(data).to_bytes(4, "big")
     data[24:36] = bytes(12)  # when it was made: never the same twice
-    return bytes(data) + b"\0" * (len(data) % 2)
+    return bytes(data)
 
 
 def _slide(ds: Dataset, dimension: str) -> Dataset:
@@ -359,7 +358,7 @@ def _slides() -> dict[str, bytes]:
     jpegs = [jpeg(tile) for tile in tiles]
     made["modality-vl-wsi/made-slide-jpeg.50.dcm"] = compressed(
         "made-slide-jpeg", "1.2.840.10008.1.2.4.50", tiles[0], jpegs,
-        SOPClassUID=SLIDE, Modality="SM", PhotometricInterpretation="YBR_FULL_422", LossyImageCompression="01",
+        SOPClassUID=SLIDE, Modality="SM", PhotometricInterpretation="YBR_FULL_422", **lossy("ISO_10918_1"),
     )  # fmt: skip
     return made
 
@@ -402,6 +401,8 @@ def _segments() -> dict[str, bytes]:
     seg = CLASS + "66.4"
     overlap = dataset("overlap", circle, packed, **(_BITS | {"SOPClassUID": seg, "Modality": "SEG"}))
     overlap.SegmentationType, overlap.SegmentSequence = "BINARY", [_segment(n) for n in (1, 2, 3)]
+    for segment in overlap.SegmentSequence:
+        del segment.RecommendedDisplayCIELabValue
     overlap.PerFrameFunctionalGroupsSequence = _of(1, 2, 3)
     part = dataset("fractional", circle, [(circle * level).tobytes() for level in (50, 200)], SOPClassUID=seg)
     part.SegmentationType, part.SegmentationFractionalType = "FRACTIONAL", "PROBABILITY"

@@ -67,7 +67,11 @@ def fragments() -> dict[str, bytes]:
     for name, pixels in made.items():
         more = extended if name == "gen-eot-3-frames" else {}
         found[f"fragments/{name}.dcm"] = file(name, _multi(name) | more | {0x7FE00010: pixels}, PREFIX + "80")
-    text = _multi("invalid_compression") | {0x00280008: element(0x00280008, "IS", b"1")}
+    text = _multi("invalid_compression") | {
+        0x00181120: element(0x00181120, "DS", b"+0.0"),
+        0x00200032: element(0x00200032, "DS", b"+1.5\\-.5\\0."),
+        0x00280008: element(0x00280008, "IS", b"1"),
+    }
     text[0x7FE00010] = _encapsulated([], [b"this is no codestream at all"])
     return found | {"fragments/invalid_compression.dcm": file("invalid_compression", text, PREFIX + "70")}
 
@@ -162,14 +166,33 @@ def jpeg(pixels: Any, **options: Any) -> bytes:
     return out.getvalue()
 
 
-_BASELINE = {"PhotometricInterpretation": "YBR_FULL_422", "LossyImageCompression": "01"}
+# IS that JSON's grammar of numbers cannot spell.
+NUMBERED = {"SeriesNumber": "01", "InstanceNumber": "01"}
+
+
+def lossy(method: str) -> dict[str, Any]:
+    """Return the attributes of what lost something (PS3.3 C.7.6.1.1.5)."""
+    return {
+        "LossyImageCompression": "01",
+        "LossyImageCompressionRatio": "10",
+        "LossyImageCompressionMethod": method,
+    }
+
+
+_BASELINE = {"PhotometricInterpretation": "YBR_FULL_422"} | lossy("ISO_10918_1")
 _RECT = {"PhotometricInterpretation": "YBR_RCT"}
 _STREAMS: dict[str, Callable[[str], bytes]] = {
     "ts-jpeg/CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm": _grey(
-        "51", lambda pixels: imagecodecs.jpeg8_encode(pixels, level=95, bitspersample=12)
+        "51",
+        lambda pixels: imagecodecs.jpeg8_encode(pixels, level=95, bitspersample=12),
+        **lossy("ISO_10918_1"),
     ),
     "ts-jpeg/made-progressive.55.dcm": lambda name: compressed(
-        name, PREFIX + "55", colours()[..., 0], [jpeg(colours()[..., 0], progressive=True)]
+        name,
+        PREFIX + "55",
+        colours()[..., 0],
+        [jpeg(colours()[..., 0], progressive=True)],
+        **lossy("ISO_10918_1"),
     ),
     "ts-jpeg/made-lossless.57.dcm": _grey(
         "57", lambda pixels: imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=4, bitspersample=12)
@@ -177,7 +200,9 @@ _STREAMS: dict[str, Callable[[str], bytes]] = {
     "ts-jpeg/made-lossless.70.dcm": _grey(
         "70", lambda pixels: imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=1, bitspersample=12)
     ),
-    "ts-jpegls/made-near.81.dcm": _grey("81", lambda pixels: imagecodecs.jpegls_encode(pixels, 3)),
+    "ts-jpegls/made-near.81.dcm": _grey(
+        "81", lambda pixels: imagecodecs.jpegls_encode(pixels, 3), **lossy("ISO_14495_1")
+    ),
     "ts-jpegls/made-rgb.80.dcm": _colour("80", imagecodecs.jpegls_encode),
     "ts-j2k/htj2k_lossless_parity.dcm": _grey(
         "201", lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=True)
@@ -189,16 +214,16 @@ _STREAMS: dict[str, Callable[[str], bytes]] = {
         "202", lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=True)
     ),
     "ts-j2k/made-htj2k-lossy.203.dcm": _grey(
-        "203", lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=False)
+        "203", lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=False), **lossy("ISO_15444_15")
     ),
     "ts-j2k/gen-jxl-lossless-110.dcm": _colour(
         "110", lambda pixels: imagecodecs.jpegxl_encode(pixels, lossless=True)
     ),
     "ts-j2k/will-jxl.dcm": _colour(
-        "111", lambda pixels: imagecodecs.jpegxl_encode_jpeg(jpeg(pixels)), 3, **_BASELINE
+        "111", lambda pixels: imagecodecs.jpegxl_encode_jpeg(jpeg(pixels)), 3, **_BASELINE, **NUMBERED
     ),
     "ts-j2k/made-jxl-lossy.112.dcm": _colour(
-        "112", lambda pixels: imagecodecs.jpegxl_encode(pixels, distance=0.5), LossyImageCompression="01"
+        "112", lambda pixels: imagecodecs.jpegxl_encode(pixels, distance=0.5), **lossy("ISO_18181_1")
     ),
     "modality-vl-wsi/multi_frame_jpeg_camelyon_challenge_image.dcm": _colour(
         "50", jpeg, 6, False, **_BASELINE
@@ -291,6 +316,9 @@ def _video(codec: str, options: dict[str, str]) -> bytes:
 def _film(name: str, syntax: str, pieces: list[bytes]) -> bytes:
     shape = np.zeros((96, 128, 3), "u1")
     more = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.1.1", "PhotometricInterpretation": "YBR_PARTIAL_420"}
+    more |= lossy("ISO_13818_2" if syntax == "100" else "ISO_14496_10") | {
+        "FrameIncrementPointer": 0x00181063
+    }
     ds = dataset(name, shape, [b""], NumberOfFrames=25, FrameTime="40", Modality="ES", **more)
     ds.PixelData = b"".join(item(piece) for piece in (b"", *pieces))
     ds["PixelData"].VR = "OB"
