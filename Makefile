@@ -7,7 +7,7 @@ PORT ?= 8080
 CEPH := radosgw ceph-mon ceph-osd ceph-common
 DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
 
-.PHONY: demo serve test test-long test-ceph fuzz openapi conformance check deps deps-ceph have-deps bench clean
+.PHONY: demo serve test test-only test-long test-ceph fuzz openapi conformance check deps deps-ceph have-deps bench clean
 
 # What running needs; `.venv/ready-to-test` has the tests' tools too.
 .venv/ready: pyproject.toml requirements.lock
@@ -46,19 +46,22 @@ have-deps:
 	else echo "some tests want Debian's $(DEBIAN): run 'sudo make deps'"; fi
 
 check: .venv/ready-to-test
-	$(BIN)/ruff format --check gateway tests deploy
-	$(BIN)/ruff check gateway tests deploy
-	$(BIN)/mypy
+	$(BIN)/python -m ruff format --check gateway tests deploy
+	$(BIN)/python -m ruff check gateway tests deploy
+	$(BIN)/python -m mypy
 
-test: .venv/ready-to-test have-deps check
-	$(BIN)/pytest -n 2 --dist loadscope --rows=check -m 'not long and not ceph and not fuzz'
+test: .venv/ready-to-test have-deps check test-only
+
+# Without format, lint and types.
+test-only: .venv/ready-to-test
+	$(BIN)/python -m pytest -n 2 --dist loadscope --rows=check -m 'not long and not ceph and not fuzz' $(PYTEST_MORE)
 
 test-long: .venv/ready-to-test
-	$(BIN)/pytest -m 'long and not ceph and not fuzz' --timeout 1500
+	$(BIN)/python -m pytest -m 'long and not ceph and not fuzz' --timeout 1500 $(PYTEST_MORE)
 
 # schemathesis for half an hour, from the description that is served.
 fuzz: .venv/ready-to-test
-	$(BIN)/pytest -m fuzz -s
+	$(BIN)/python -m pytest -m fuzz -s
 
 # Writes the description of everything served: tests compare it with what is.
 openapi: .venv/ready-to-test
@@ -67,11 +70,11 @@ openapi: .venv/ready-to-test
 
 # Writes gateway/conformance/rows.json, from which `dicomweb-gateway conformance` speaks: what passed is claimed.
 conformance: .venv/ready-to-test
-	$(BIN)/pytest -n 2 --dist loadscope --rows=write -m 'not long and not ceph and not fuzz'
+	$(BIN)/python -m pytest -n 2 --dist loadscope --rows=write -m 'not long and not ceph and not fuzz'
 
 # The store's contract against Ceph's object gateway, from Debian's packages.
 test-ceph: .venv/ready-to-test
-	GATEWAY_TEST_REQUIRE=ceph $(BIN)/pytest -m ceph tests/store
+	GATEWAY_TEST_REQUIRE=ceph $(BIN)/python -m pytest -m ceph tests/store
 
 bench: .venv/ready-to-test
 	$(BIN)/python -m tests.bench.run
