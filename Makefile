@@ -7,15 +7,27 @@ PORT ?= 8080
 CEPH := radosgw ceph-mon ceph-osd ceph-common
 DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
 
-.PHONY: demo serve test test-long test-ceph fuzz openapi conformance check deps deps-ceph have-deps bench clean
+.PHONY: demo serve test test-only test-long test-ceph fuzz openapi conformance check deps deps-ceph have-deps bench clean
 
+# What running needs; `.venv/ready-to-test` has the tests' tools too.
 .venv/ready: pyproject.toml requirements.lock
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
-	touch $@
+	$(have-python)
+	@$(PYTHON) deploy/environment.py
+
+.venv/ready-to-test: pyproject.toml requirements.lock
+	$(have-python)
+	@$(PYTHON) deploy/environment.py test
+
+# By the shell, and in words that any Python of any age can read.
+define have-python
+@command -v "$(PYTHON)" >/dev/null || { \
+	echo "There is no $(PYTHON) here: Python 3.11 or later is needed (Debian: apt install python3 python3-venv)."; exit 1; }
+@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "Python 3.11 or later is needed, and $(PYTHON) is $$("$(PYTHON)" -c 'import sys; print(sys.version.split()[0])'): name another, as in 'make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12'."; exit 1; }
+endef
 
 demo: .venv/ready
-	$(BIN)/python deploy/demo.py --data $(DATA) --port $(PORT)
+	@$(BIN)/python deploy/demo.py --data "$(DATA)" --port "$(PORT)"
 
 serve: .venv/ready
 	$(BIN)/dicomweb-gateway serve --data .data/serve --port $(PORT)
@@ -33,35 +45,38 @@ have-deps:
 	elif [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory deps; \
 	else echo "some tests want Debian's $(DEBIAN): run 'sudo make deps'"; fi
 
-check: .venv/ready
-	$(BIN)/ruff format --check gateway tests deploy
-	$(BIN)/ruff check gateway tests deploy
-	$(BIN)/mypy
+check: .venv/ready-to-test
+	$(BIN)/python -m ruff format --check gateway tests deploy
+	$(BIN)/python -m ruff check gateway tests deploy
+	$(BIN)/python -m mypy
 
-test: .venv/ready have-deps check
-	$(BIN)/pytest -n 2 --dist loadscope --rows=check -m 'not long and not ceph and not fuzz'
+test: .venv/ready-to-test have-deps check test-only
 
-test-long: .venv/ready
-	$(BIN)/pytest -m 'long and not ceph and not fuzz' --timeout 1500
+# Without format, lint and types.
+test-only: .venv/ready-to-test
+	$(BIN)/python -m pytest -n 2 --dist loadscope --rows=check -m 'not long and not ceph and not fuzz' $(PYTEST_MORE)
+
+test-long: .venv/ready-to-test
+	$(BIN)/python -m pytest -m 'long and not ceph and not fuzz' --timeout 1500 $(PYTEST_MORE)
 
 # schemathesis for half an hour, from the description that is served.
-fuzz: .venv/ready
-	$(BIN)/pytest -m fuzz -s
+fuzz: .venv/ready-to-test
+	$(BIN)/python -m pytest -m fuzz -s
 
 # Writes the description of everything served: tests compare it with what is.
-openapi: .venv/ready
+openapi: .venv/ready-to-test
 	$(BIN)/python -m gateway.http.openapi > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
 
 # Writes gateway/conformance/rows.json, from which `dicomweb-gateway conformance` speaks: what passed is claimed.
-conformance: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadscope --rows=write -m 'not long and not ceph and not fuzz'
+conformance: .venv/ready-to-test
+	$(BIN)/python -m pytest -n 2 --dist loadscope --rows=write -m 'not long and not ceph and not fuzz'
 
 # The store's contract against Ceph's object gateway, from Debian's packages.
-test-ceph: .venv/ready
-	GATEWAY_TEST_REQUIRE=ceph $(BIN)/pytest -m ceph tests/store
+test-ceph: .venv/ready-to-test
+	GATEWAY_TEST_REQUIRE=ceph $(BIN)/python -m pytest -m ceph tests/store
 
-bench: .venv/ready
+bench: .venv/ready-to-test
 	$(BIN)/python -m tests.bench.run
 
 clean:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -52,6 +53,8 @@ def dataset(**attributes: Any) -> Dataset:
 
 def part10(ds: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
     """The data set as a PS3.10 file."""
+    if UID(transfer_syntax).name == transfer_syntax:
+        return _newer(ds, transfer_syntax)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", "")
     meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "")
@@ -60,6 +63,18 @@ def part10(ds: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
     out = io.BytesIO()
     dcmwrite(out, ds, enforce_file_format=True)
     return out.getvalue()
+
+
+def _newer(ds: Dataset, transfer_syntax: str) -> bytes:
+    """As another compressed syntax, then renamed: pydicom writes none that it does not know (PS3.5 A.4)."""
+    data = part10(ds, JPEG2000Lossless)
+    before, after = (name.encode() + b"\0" * (len(name) % 2) for name in (JPEG2000Lossless, transfer_syntax))
+    head = struct.pack("<HH2sH", 2, 0x10, b"UI", len(before)) + before
+    assert head in data
+    (length,) = struct.unpack_from("<I", data, 140)
+    data = data[:140] + struct.pack("<I", length + len(after) - len(before)) + data[144:]
+    ds.file_meta.TransferSyntaxUID = UID(transfer_syntax)
+    return data.replace(head, struct.pack("<HH2sH", 2, 0x10, b"UI", len(after)) + after, 1)
 
 
 def instance(**attributes: Any) -> bytes:

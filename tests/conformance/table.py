@@ -2,6 +2,8 @@
 
 `--rows=check` (the full run) fails where a row that is claimed has no passing test, or one that is held is
 not yet in what the statement is made from; `--rows=write` writes that.
+
+Tests that hold rows are noted in `--rows-file`, so that a run of a part of them (`--corpus-only`) knows of the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from gateway.conformance import rows as claims
+from tests.reliance import ROOT, relies
 
 TABLE = Path(__file__).parent / "rows.csv"
 PACKAGED = Path(claims.__file__).with_name("rows.json")
@@ -37,8 +40,9 @@ def _claims(text: str) -> set[tuple[str, ...]]:
 class Rows:
     """Gathers the passing tests of each row, wherever they ran."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, notes: Path | None = None) -> None:
         self.mode = mode
+        self.notes = notes
         self.passed: dict[str, set[str]] = {}
         self.failed: set[str] = set()
         self.message = ""
@@ -74,7 +78,11 @@ class Rows:
         )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.mode == "mark" or hasattr(session.config, "workerinput"):
+        if hasattr(session.config, "workerinput"):
+            return
+        if self.notes is not None:
+            self._noted(session.config.getoption("--corpus-only"))
+        if self.mode == "mark":
             return
         made = self.made()
         if self.mode == "write":
@@ -83,6 +91,21 @@ class Rows:
         self.message = self._differences(made)
         if self.message and session.exitstatus == 0:
             session.exitstatus = 1
+
+    def _noted(self, partly: bool) -> None:
+        """Write which tests held rows; or, where only a part ran, take the other part's from what was written."""
+        assert self.notes is not None
+        if not partly:
+            held = {name: sorted(tests) for name, tests in self.passed.items()}
+            self.notes.write_text(
+                json.dumps({"passed": held, "failed": sorted(self.failed)}), encoding="utf-8"
+            )
+            return
+        before = json.loads(self.notes.read_text(encoding="utf-8"))
+        self.failed.update(before["failed"])
+        for name, tests in before["passed"].items():
+            others = {test for test in tests if not relies(ROOT / test.partition("::")[0])}
+            self.passed.setdefault(name, set()).update(others)
 
     def _differences(self, made: str) -> str:
         before, now = (_claims(text) for text in (PACKAGED.read_text(encoding="utf-8"), made))

@@ -89,6 +89,14 @@ DIVERGENCES = (
     ),
     Divergence(
         "PS3.5 6.2",
+        "spaces around a code string are not significant; pydicom leaves them within multiple values",
+        {
+            "packages/pydicom/693_J2KI.dcm": ("00080008",),
+            "packages/pydicom/SC_rgb_gdcm_KY.dcm": ("00080008",),
+        },
+    ),
+    Divergence(
+        "PS3.5 6.2",
         "a VR that does not exist is read as UN; pydicom raises",
         {
             "malformed/gen-unknown-vr.dcm": ("00081030",),

@@ -197,7 +197,7 @@ def test_every_explicit_file_of_the_corpus() -> None:
         again = parsed(read(data[:offset] + out).metadata)
         assert again == patched(model, Patch((*changes, *inside))), row.name
         tried += 1
-    assert tried > 100 or len(rows()) < 100
+    assert tried > 100
 
 
 # -- generated

@@ -16,7 +16,7 @@ from gateway.render.codecs import DecodedFrame, decodable, decode_frame
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
-from tests.corpus import Row, rows
+from tests.corpus import Row, row, rows
 
 # gdcm first: it and the codec used here share their arithmetic where JPEG leaves a choice.
 PLUGINS = ("gdcm", "pylibjpeg", "pyjpegls", "pydicom")
@@ -39,11 +39,12 @@ class Image:
 @cache
 def images() -> tuple[Image, ...]:
     """Every one of the corpus whose frames pydicom can tell apart."""
-    return tuple(found for row in rows() if (found := _image(row)) is not None)
+    return tuple(found for one in rows() if (found := _image(one)) is not None)
 
 
 def image(name: str) -> Image:
-    return next(i for i in images() if i.name.endswith(name))
+    found = row(name)
+    return next(i for i in images() if i.name == found.name)
 
 
 def _image(row: Row) -> Image | None:

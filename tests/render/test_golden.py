@@ -53,6 +53,7 @@ DIFFERENT: dict[str, Case | None] = {
     # It shows 1 of a single bit as 128; the highest stored value is white (PS3.3 A.8.2.4, PS3.14).
     "gen-mf-single-bit-sc.dcm": _MIN_MAX,
     "seg-map-other/liver.dcm": _MIN_MAX,
+    "liver_expb.dcm": _MIN_MAX,
     "seg_image_ct_binary_overlap.dcm": _MIN_MAX,
     "liver_nonbyte_aligned.dcm": _MIN_MAX,
     # It sums truncated products of the YBR equations; PS3.3 C.7.6.3.1.2 has no truncation.
@@ -68,6 +69,9 @@ DIFFERENT: dict[str, Case | None] = {
     "parametric_map_float.dcm": None,
     "parametric_map_double_float.dcm": None,
     "SC_rgb_32bit.dcm": None,
+    "SC_rgb_32bit_2frame.dcm": None,
+    "SC_rgb_expb_32bit.dcm": None,
+    "SC_rgb_expb_32bit_2frame.dcm": None,
     "gdcm-US-ALOKA-16.dcm": None,
     "liver_rle.dcm": None,
     "malformed/SC_rgb_jpeg.dcm": None,

@@ -34,7 +34,7 @@ from gateway.settings import Settings
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from tests import build
-from tests.corpus import CORPUS, rows
+from tests.corpus import rows, there
 from tests.render import matrix
 from tests.render.compressed import layout_of
 
@@ -396,7 +396,7 @@ async def test_small_files_of_the_corpus_in_every_transfer_syntax(gateway: Gatew
         gateway, 40_000, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS)
     )
     assert set(failed) <= NOT_CODED
-    assert done > (300 if CORPUS.is_dir() else 20)
+    assert done > (300 if there() else 20)
     assert gateway.counters["transcode_refuted_total"] == 0
 
 
@@ -406,7 +406,7 @@ async def test_every_file_of_the_corpus_in_every_transfer_syntax(gateway: Gatewa
         gateway, SMALL, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS)
     )
     assert set(failed) <= NOT_CODED
-    assert done > (1500 if CORPUS.is_dir() else 20)
+    assert done > (1500 if there() else 20)
     assert gateway.counters["transcode_refuted_total"] == 0
     more, failed = await _everything(gateway, 1 << 30, (targets.HT,))
     assert set(failed) <= NOT_CODED

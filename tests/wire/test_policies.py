@@ -212,7 +212,7 @@ def test_every_kind_of_file_is_coerced_or_refused_whole(server: LiveServer) -> N
                 wrong.append(f"{row.name}: pixels")
         done += 1
     assert wrong == []
-    assert done > 40 or len(rows()) < 100
+    assert done > 40
 
 
 # -- quarantine
