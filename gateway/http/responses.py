@@ -30,7 +30,7 @@ JOIN_BELOW = 16 << 10
 
 # Longer chunks are written in pieces, each once the one before is out: what a slow client has not taken lies in memory
 # twice, here and in the socket's buffer.
-PIECE = 512 << 10
+PIECE = 1 << 20
 
 
 @dataclass

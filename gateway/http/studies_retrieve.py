@@ -187,10 +187,14 @@ class StudiesRetrieve:
         target = None if offer.stored else offer.transfer_syntax
         frames = await self._services.retrieve.frames(located, numbers, target=target)
         base = f"{request.base}{path.url()}/frames/"
-        if not offer.multipart:
-            headers["content-location"] = f"{base}{numbers[0]}"
-            return single(request, await frames.one(), offer.content_type, headers)
         boundary = boundary_of(tag)
+        if len(numbers) == 1:
+            body, location = await frames.one(), f"{base}{numbers[0]}"
+            if not offer.multipart:
+                headers["content-location"] = location
+                return single(request, body, offer.content_type, headers)
+            part = Part(offer.content_type, body.chunks, body.length, location)
+            return MultipartResponse(200, headers, parts=[part], boundary=boundary, part_type=offer.media)
         size = None
         if frames.sizes is not None:
             heads = (

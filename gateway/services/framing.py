@@ -53,6 +53,17 @@ def numbered(pixels: PixelLayout) -> Sequence[FrameNumber]:
     return cast(Sequence[FrameNumber], range(1, pixels.frames + 1))
 
 
+def just(body: Body) -> AsyncGenerator[Body, None]:
+    """One body, which is closed with this."""
+    return Begun(body, _nothing())
+
+
+async def _nothing() -> AsyncGenerator[Body, None]:
+    nothing: tuple[Body, ...] = ()
+    for body in nothing:
+        yield body
+
+
 async def begun(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[Body, None]:
     """Pull the first now, while a failure can still become a status code; where there is none, nothing."""
     try:

@@ -26,24 +26,33 @@ class ObjectBytes:
         self._inflight = inflight or InFlight()
         self._inflated = Inflated(store)
 
-    async def span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
+    def span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
         """Bytes by the offsets of the layout."""
-        key, base = await self._key(located)
-        where = Span(base + span.start, base + span.stop)
-        async with aclosing(self.stored(key, where)) as chunks:
+        if located.layout.inflated:
+            return self._inflated_span(located, span)
+        locator = located.stored.locator
+        return self.stored(locator.key, Span(locator.offset + span.start, locator.offset + span.stop))
+
+    async def _inflated_span(self, located: Located, span: Span) -> AsyncGenerator[bytes, None]:
+        key, _ = await self._key(located)
+        async with aclosing(self.stored(key, span)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def stored(self, key: str, span: Span) -> AsyncGenerator[bytes, None]:
-        """Bytes of an object: at once where there is room for them, else in the pieces that the store gives."""
-        held = self._inflight.attempt(min(len(span), NOW_AT_MOST))
+        """Bytes of an object: at once where it has them at hand and there is room for them, else in its pieces."""
+        now, size = None, len(span)
+        held = self._inflight.attempt(size) if size <= NOW_AT_MOST else None
         try:
-            async with aclosing(read_span(self._store, key, span, now=held is not None)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            if held is not None and (now := self._store.read_now(key, span)) is not None:
+                yield now
         finally:
             if held is not None:
                 held.release()
+        if now is None:
+            async with aclosing(read_span(self._store, key, span, now=False)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def fragments(self, located: Located, spans: Iterable[Span]) -> AsyncGenerator[bytes, None]:
         """The bytes of these spans, one after another: short ones that lie close together are one read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from itertools import chain
 
 import orjson
 
@@ -40,7 +41,7 @@ from gateway.services.body import (
 )
 from gateway.services.counters import Counters
 from gateway.services.deflate import deflated
-from gateway.services.framing import Frames, begun, decoded, is_upright, numbered, one_by_one, upright
+from gateway.services.framing import Frames, begun, decoded, is_upright, just, numbered, one_by_one, upright
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import InFlight
 from gateway.services.layouts import Layouts, Located, damaged
@@ -172,6 +173,9 @@ class Retrieve:
         if target not in (None, syntax):
             self._transcode.check(located, target)
             return await self._made(located, pixels, numbers, target)
+        if len(numbers) == 1:
+            body = await self._stored_frame(located, pixels, numbers[0], syntax)
+            return Frames(syntax, [stored_length(pixels, numbers[0])], just(body))
         bodies = await begun(self._stored(located, pixels, numbers, syntax))
         few = len(numbers) <= COUNTED_AT_MOST
         return Frames(syntax, [stored_length(pixels, n) for n in numbers] if few else None, bodies)
@@ -198,7 +202,15 @@ class Retrieve:
         length = stored_length(pixels, number)
         if not is_upright(located, pixels):
             return Body(OCTETS, syntax, length, await primed(self._native_frame(located, pixels, number)))
-        chunks = self._objects.fragments(located, each_span(pixels, number))
+        spans = each_span(pixels, number)
+        first = next(spans)
+        # Nearly always there is one.
+        alone = len(first) == length
+        chunks = (
+            self._objects.span(located, first)
+            if alone
+            else self._objects.fragments(located, chain((first,), spans))
+        )
         return Body(OCTETS, syntax, length, await primed(chunks))
 
     async def _native_frame(

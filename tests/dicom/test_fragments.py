@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from array import array
 from dataclasses import replace
@@ -11,14 +12,14 @@ from itertools import accumulate
 import pytest
 from gateway.dicom import layoutbytes
 from gateway.dicom.filemeta import file_meta
-from gateway.dicom.fragments import FragmentScanner
+from gateway.dicom.fragments import FragmentScanner, Unwrapped
 from gateway.dicom.frames import (
     PixelAttributes,
     PixelElement,
     frame_spans,
     pixel_layout,
-    plan,
     realigned,
+    runs,
     swap,
 )
 from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
@@ -138,14 +139,32 @@ def test_one_bit_frames_are_moved_to_a_byte(bits: int, frames: int, value: bytes
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=12))
-def test_a_plan_reads_each_frame_once_in_order(numbers: list[int]) -> None:
+def test_runs_have_each_frame_once_in_order(numbers: list[int]) -> None:
     element = PixelElement(0x7FE00010, "OW", 50, 6 * 8)
     pixels = pixel_layout(
         element, PixelAttributes(2, 2, 1, 16, 16, 15, 0, "MONOCHROME2", 0, 6), "1.2.840.10008.1.2.1"
     )
-    reads = plan(pixels, [FrameNumber(n) for n in numbers])
-    assert [n for _, frames in reads for n in frames] == numbers
-    assert all(span.stop - span.start == 8 * len(frames) for span, frames in reads)
+    found = list(runs(pixels, [FrameNumber(n) for n in numbers], 8))
+    assert [n for run in found for n in run] == numbers
+    assert all(run == list(range(run[0], run[0] + len(run))) for run in found)
+    assert len(found) == 1 + sum(b != a + 1 for a, b in itertools.pairwise(numbers))
+
+
+@given(
+    st.lists(st.binary(max_size=9).map(lambda b: b + b), max_size=6),
+    st.binary(max_size=8),
+    st.integers(1, 40),
+)
+def test_fragments_are_unwrapped_however_they_arrive(fragments: list[bytes], table: bytes, step: int) -> None:
+    items = [struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in (table, *fragments)]
+    value = b"".join(items) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    change = Unwrapped()
+    out = b"".join(change.feed(value[at : at + step]) for at in range(0, len(value), step))
+    assert out + change.finish() == b"".join(fragments)
+    cut = Unwrapped()
+    cut.feed(value[:-8])
+    with pytest.raises(Truncated):
+        cut.finish()
 
 
 @given(st.binary(max_size=64), st.sampled_from([1, 2, 4, 8]))

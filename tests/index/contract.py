@@ -25,7 +25,7 @@ from gateway.dicom.query import (
 )
 from gateway.errors import Gone, NotFound
 from gateway.index.base import Admitted, Index, ReceivedAgain, Refused, Scope
-from gateway.model import Level, RepeatPolicy, ResourcePath, Source, StudyUID, VersionId
+from gateway.model import Level, PartitionId, RepeatPolicy, ResourcePath, Source, StudyUID, VersionId
 from tests.index.making import LAYOUT, SCOPE, Maker, attribute, uids
 
 QUERIES: tuple[tuple[Match, ...], ...] = (
@@ -71,6 +71,34 @@ class IndexContract:
         page = await index.search(SCOPE, Query(Level.INSTANCE))
         assert uids(page.rows, "00080018") == [new.identity.instance]
         assert b"\0/studies/1.1/series/1.1.1/instances/" in page.rows[0]
+
+    async def test_what_was_listed_is_read_by_version_whatever_becomes_of_it(self, index: Index) -> None:
+        maker = Maker()
+        made = [maker.version(instance=f"1.1.1.{n}") for n in range(1, 6)]
+        await index.admit(made)
+        study = ResourcePath(StudyUID("1.1"))
+        for path in (study, made[0].identity.path):
+            held = await index.described(SCOPE, path, 1 << 20)
+            long = await index.described(SCOPE, path, 0)
+            assert held.rows == await index.metadata(SCOPE, path)
+            assert long.rows is None
+            assert list(held.versions) == list(long.versions)
+            assert list(held.versions) == [one.version for one in await index.instances(SCOPE, path)]
+            assert held.version_set == long.version_set == await index.version_set(SCOPE, path)
+        held = await index.described(SCOPE, study, 1 << 20)
+        await index.remove(SCOPE, made[0].identity.path, Source("stow"), "")
+        assert held.rows is not None
+        assert await index.bodies(SCOPE, held.versions, 1 << 20) == list(held.rows)
+        assert await index.bodies(SCOPE, held.versions, 0) == list(held.rows[:1])
+        some = await index.bodies(SCOPE, held.versions, sum(map(len, held.rows[:2])))
+        assert some == list(held.rows[:2])
+        assert await index.layouts_of(SCOPE, held.versions) == dict.fromkeys(held.versions, LAYOUT)
+        other = Scope(PartitionId(7))
+        assert await index.layouts_of(other, held.versions) == {}
+        with pytest.raises(NotFound):
+            await index.bodies(other, held.versions, 1 << 20)
+        with pytest.raises(NotFound):
+            await index.described(other, study, 1 << 20)
 
     async def test_layouts_of_what_follows_in_a_series(self, index: Index) -> None:
         made = Maker(31)
