@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gateway"
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "model": {"errors"},
+    "collecting": set(),
     "dicom": {"errors", "model"},
     "store": {"errors", "model"},
     "index": {"errors", "model", "dicom"},
@@ -20,7 +21,18 @@ ROOMS: dict[str, set[str]] = {
     "http": {"errors", "model", "dicom", "services", "index", "settings"},
     "settings": {"errors"},
     "conformance": {"errors", "model", "http", "render", "dicom", "settings"},
-    "app": {"errors", "model", "dicom", "store", "index", "render", "services", "http", "settings"},
+    "app": {
+        "collecting",
+        "errors",
+        "model",
+        "dicom",
+        "store",
+        "index",
+        "render",
+        "services",
+        "http",
+        "settings",
+    },
     "cli": {"errors", "model", "app", "services", "dicom", "settings", "conformance"},
 }
 

@@ -367,6 +367,7 @@ class Part10Reader:
         moved = 0 if self._inflater is not None else shift
         kind = tokens.collected.get(elements.DOCUMENT_TYPE, b"").strip(b" \0").decode("latin-1") or None
         document = f"{elements.DOCUMENT:08X}"
+        pixels = self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None
         bulk = tokens.bulk
         if moved or document in bulk:
             bulk = {
@@ -382,7 +383,7 @@ class Part10Reader:
             inflated=self._inflater is not None,
             dataset_offset=self._dataset_at + shift,
             length=self._length + shift,
-            pixels=self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None,
+            pixels=pixels,
             bulk=bulk,
             odd_meta=self._odd_meta,
         )

@@ -119,7 +119,8 @@ def _described(pixels: PixelLayout, transfer_syntax: str) -> tuple[str, int]:
     """Photometric Interpretation and Planar Configuration of the decoded frame.
 
     RLE and Deflated Image Frame keep both, but that halved chrominance is doubled. The others come
-    colour-by-pixel. Discrete cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what keeps YBR has no subsampling any more.
+    colour-by-pixel. Discrete cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what
+    keeps YBR has no subsampling any more.
     """
     photometric = pixels.photometric
     if pixels.samples != 3:
