@@ -6,10 +6,10 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# New containers before the young are looked at, and so often before the next generation is. A request makes some
-# hundreds, almost all of which go by themselves; Python's own 700, 10, 10 look at a parsed header time and again
-# while it is built.
-THRESHOLDS = (20_000, 20, 20)
+# New containers before the young are looked at, and so often before the next generation is. Python's own are 700, 10
+# and 10. Measured by tests/bench/pauses.py: what is looked at in one pause is 50,000 containers, where a header of
+# 200,000 elements is parsed 50 ms at most and not 600; all there is is looked at for every 5 million that stay.
+THRESHOLDS = (10_000, 5, 100)
 
 
 @contextmanager
