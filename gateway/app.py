@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.collecting import settled
 from gateway.dicom import extrakeys
 from gateway.errors import BadParameter, IndexUnavailable
 from gateway.index.base import Index
@@ -202,7 +203,8 @@ def application(settings: Settings) -> Starlette:
         services.anonymous = gateway.anonymous
         services.quarantine = gateway.quarantine
         try:
-            yield
+            with settled():
+                yield
         finally:
             await gateway.close()
 

@@ -10,6 +10,10 @@ from gateway.errors import DicomError, LimitExceeded, Truncated
 ITEM = 0xE000FFFE
 DELIMITER = 0xE0DDFFFE
 HEAD = 16
+# Of the first fragment: where a codestream says what it is.
+LONG_HEAD = 4096
+# How a frame's codestream begins: JPEG and JPEG-LS, JPEG 2000, its JP2 box, JPEG XL bare and boxed.
+STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
 MOST_FRAGMENTS = 4_000_000
 MOST_BOT = 64 << 20
 
@@ -19,14 +23,15 @@ class FragmentScanner:
 
     `offset` is that of the first byte after the element's header, `stop` that of the end of the value where
     its length is defined. After `done`: `starts` and `lengths` of the fragments' value fields without the
-    Basic Offset Table, `bot` its raw value, `heads` the first bytes of each fragment, `end` where the value
-    ends (behind the delimiter).
+    Basic Offset Table, `bot` its raw value, `begins` the indexes of fragments that begin as a codestream does, `head`
+    the first bytes of the first, `end` where the value ends (behind the delimiter).
     """
 
     def __init__(self, offset: int, stop: int | None = None) -> None:
         self.starts = array("Q")
         self.lengths = array("Q")
-        self.heads: list[bytes] = []
+        self.begins = array("L")
+        self.head = b""
         self.bot = b""
         self.done = False
         self.end = offset
@@ -89,7 +94,11 @@ class FragmentScanner:
         if self._first:
             self.bot, self._first = bytes(self._keep), False
         else:
-            self.heads.append(bytes(self._keep))
+            index = len(self.starts) - 1
+            if self._keep.startswith(STARTS):
+                self.begins.append(index)
+            if index == 0:
+                self.head = bytes(self._keep)
         self._keep.clear()
 
     def _item(self, view: bytes | memoryview, used: int) -> int:
@@ -120,7 +129,7 @@ class FragmentScanner:
         else:
             if len(self.starts) >= MOST_FRAGMENTS:
                 raise LimitExceeded(f"more than {MOST_FRAGMENTS} fragments")
-            self._wanted = min(HEAD, length)
+            self._wanted = min(HEAD if self.starts else LONG_HEAD, length)
             self.starts.append(self._at)
             self.lengths.append(length)
         self._left = length

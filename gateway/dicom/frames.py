@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import struct
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from gateway.model import FrameNumber, Span
 
 VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
 
+RLE = "1.2.840.10008.1.2.5"
+
 # Bytes that are read at once for what is short, and what may lie between: item headers, a few empty fragments.
 WINDOW = 256 << 10
 GAP = 64
@@ -21,8 +22,6 @@ IN_A_WINDOW = 4096
 # Frames that are worked on at once where they are short.
 IN_A_RUN = 512
 
-# How a frame's codestream begins: JPEG and JPEG-LS, JPEG 2000, its JP2 box, JPEG XL bare and boxed.
-_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +71,20 @@ def pixel_layout(element: PixelElement, attributes: PixelAttributes, transfer_sy
         problem = "" if bits else "Rows, Columns, Samples per Pixel or Bits Allocated is absent or zero"
         return _layout(element, attributes, bits, frames, problem, array("L"))
     first, problem = _first_fragments(element, scanner, attributes.frames, transfer_syntax)
-    return _layout(element, attributes, bits, len(first), problem, first)
+    used = first.pop() if len(first) > attributes.frames else len(scanner.starts)
+    return _layout(element, attributes, bits, len(first), problem, first, used)
 
 
 def _layout(
-    element: PixelElement, a: PixelAttributes, bits: int, frames: int, problem: str, first: array[int]
+    element: PixelElement,
+    a: PixelAttributes,
+    bits: int,
+    frames: int,
+    problem: str,
+    first: array[int],
+    used: int = 0,
 ) -> PixelLayout:
+    """`used` fragments are those of frames; what comes after them no frame has."""
     scanner = element.scanner
     return PixelLayout(
         tag=element.tag,
@@ -97,8 +104,8 @@ def _layout(
         photometric=a.photometric,
         planar=a.planar,
         frame_bits=bits,
-        starts=scanner.starts if scanner else array("Q"),
-        lengths=scanner.lengths if scanner else array("Q"),
+        starts=scanner.starts[:used] if scanner else array("Q"),
+        lengths=scanner.lengths[:used] if scanner else array("Q"),
         first=first,
         problem=problem,
     )
@@ -113,15 +120,21 @@ def _frame_bits(a: PixelAttributes) -> int:
 def _first_fragments(
     element: PixelElement, scanner: FragmentScanner, frames: int, transfer_syntax: str
 ) -> tuple[array[int], str]:
-    """The first fragment of each frame, or why that cannot be told."""
+    """The first fragment of each frame, or why that cannot be told.
+
+    Where there are more frames than are declared, those that are declared, and the fragment behind them.
+    """
     fragments = len(scanner.starts)
     nothing = array("L")
     if is_video(transfer_syntax):
         return nothing, "the pixel data is one video stream"
     if fragments == 0:
         return nothing, "the pixel data has no fragments"
+    begins = scanner.begins
+    plain = len(begins) > 0 and begins[0] == 0
     if frames <= 1:
-        return array("L", [0]), ""
+        several = plain and len(begins) == fragments > 1
+        return array("L", [0, 1] if several else [0]), ""
     by_table = _by_table(element, scanner, frames)
     if by_table is not None:
         return by_table, ""
@@ -129,26 +142,41 @@ def _first_fragments(
         return array("L", range(frames)), ""
     if fragments < frames:
         return nothing, f"{frames} frames are declared and there are {fragments} fragments"
-    begins = array("L", [i for i, head in enumerate(scanner.heads) if head.startswith(_STARTS)])
-    if len(begins) == frames and begins[0] == 0:
-        return begins, ""
+    if plain and len(begins) >= frames:
+        return begins[: frames + 1], ""
+    if transfer_syntax == RLE:  # each frame is one fragment (PS3.5 A.4.2)
+        return array("L", range(frames + 1)), ""
     return nothing, f"no offset table tells which of {fragments} fragments belong to which of {frames} frames"
 
 
 def _by_table(element: PixelElement, scanner: FragmentScanner, frames: int) -> array[int] | None:
     """From the Extended or the Basic Offset Table, if every offset is that of an item and they ascend."""
     for table, code, size in ((element.table, "Q", 8), (scanner.bot, "I", 4)):
-        if len(table) != frames * size:
+        if len(table) < frames * size or len(table) % size:
             continue
-        offsets = struct.unpack(f"<{frames}{code}", table)
-        # Offsets count from the first item after the Basic Offset Table, and point at item headers.
-        origin = scanner.starts[0] - 8
-        where = {start - 8 - origin: i for i, start in enumerate(scanner.starts)}
-        found = [where.get(offset, -1) for offset in offsets]
-        ascending = all(a < b for a, b in itertools.pairwise(found))
-        if found[0] == 0 and ascending:
-            return array("L", found)
+        offsets = array(code)
+        offsets.frombytes(table)
+        if sys.byteorder == "big":
+            offsets.byteswap()
+        found = _indexes(scanner.starts, offsets)
+        if found is not None:
+            return found[: frames + 1]
     return None
+
+
+def _indexes(starts: array[int], offsets: array[int]) -> array[int] | None:
+    """Which fragments lie at `offsets`; None unless each of them does, the first at the first, and they ascend.
+
+    Offsets count from the first item after the Basic Offset Table, and point at item headers.
+    """
+    found, index = array("L"), 0
+    for offset in offsets:
+        while index < len(starts) and starts[index] - starts[0] < offset:
+            index += 1
+        if index == len(starts) or starts[index] - starts[0] != offset or (found and found[-1] == index):
+            return None
+        found.append(index)
+    return found if found and found[0] == 0 else None
 
 
 def frame_spans(pixels: PixelLayout, number: FrameNumber) -> list[Span]:

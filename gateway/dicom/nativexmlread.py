@@ -60,7 +60,7 @@ class _Counted(TreeBuilder):
         super().__init__()
         self._elements, self._attributes = MODEL.elements, MODEL.values
 
-    def start(self, tag: str, attrs: dict[str, str], /) -> Element:  # type: ignore[override]
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
         self._elements -= 1
         self._attributes -= len(attrs)
         if self._elements < 0 or self._attributes < 0:

@@ -9,7 +9,9 @@ from struct import Struct
 from typing import Literal
 
 from gateway.dicom import elements
+from gateway.dicom.codestreams import recognised
 from gateway.dicom.filemeta import PREAMBLE, file_meta
+from gateway.dicom.fragments import FragmentScanner
 from gateway.dicom.frames import PixelAttributes, PixelElement, is_video, pixel_layout
 from gateway.dicom.inflate import Inflater
 from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
@@ -376,6 +378,7 @@ class Part10Reader:
         moved = 0 if self._inflater is not None else shift
         kind = tokens.collected.get(elements.DOCUMENT_TYPE, b"").strip(b" \0").decode("latin-1") or None
         document = f"{elements.DOCUMENT:08X}"
+        pixels = self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None
         bulk = tokens.bulk
         if moved or document in bulk:
             bulk = {
@@ -391,7 +394,7 @@ class Part10Reader:
             inflated=self._inflater is not None,
             dataset_offset=self._dataset_at + shift,
             length=self._length + shift,
-            pixels=self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None,
+            pixels=pixels,
             bulk=bulk,
             odd_meta=self._odd_meta,
         )
@@ -407,6 +410,8 @@ class Part10Reader:
             collected.get(0x7FE00001, b""),
             collected.get(0x7FE00002, b""),
         )
+        if pixels.scanner is not None:
+            self._recognise(pixels.scanner, tokens.big_endian)
         layout = pixel_layout(element, self._attributes(tokens), self._transfer_syntax)
         if moved:
             starts = array("Q", [start + moved for start in layout.starts])
@@ -414,11 +419,29 @@ class Part10Reader:
         tag = f"{pixels.tag:08X}"
         if pixels.scanner is None and self._compressed():
             layout = replace(layout, frames=0, problem="native pixel data under a compressed transfer syntax")
+        if pixels.scanner is not None and self._transfer_syntax in _NATIVE:
+            layout = replace(layout, frames=0, problem="fragments under a native transfer syntax")
         if layout.problem and pixels.length and not is_video(self._transfer_syntax):
             self._found(tag, layout.problem)
         elif not layout.problem and layout.frames < layout.declared_frames:
             self._found(tag, f"{layout.declared_frames} frames are declared and {layout.frames} are there")
+        elif pixels.scanner is not None and len(layout.starts) < len(pixels.scanner.starts):
+            self._found(
+                tag, f"{layout.declared_frames} frames are declared and more are there, which are left out"
+            )
         return layout
+
+    def _recognise(self, scanner: FragmentScanner, big: bool) -> None:
+        """Fragments under a native transfer syntax, and what they hold: such a file had no file meta, or a wrong one.
+
+        What is not explicit little endian stays what it is: no codestream may be in it (PS3.5 A.4).
+        """
+        if self._transfer_syntax not in _NATIVE or self._implicit or big or self._inflater is not None:
+            return
+        found = recognised(scanner.head)
+        if found:
+            self._found("00020010", f"the pixel data is compressed, as transfer syntax {found} has it")
+            self._transfer_syntax, self._odd_meta = found, True
 
     def _compressed(self) -> bool:
         """Whether the standard wants fragments; of private transfer syntaxes nothing is known."""
@@ -433,10 +456,14 @@ class Part10Reader:
             return int.from_bytes(collected.get(tag, b"")[:2], order)
 
         photometric = collected.get(0x00280004, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
+        samples = number(0x00280002)
+        if 0x00280002 not in collected and photometric.startswith("MONOCHROME"):
+            samples = 1
+            self._found("00280002", f"Samples per Pixel is missing, taken as 1 for {photometric}")
         return PixelAttributes(
             rows=number(0x00280010),
             columns=number(0x00280011),
-            samples=number(0x00280002),
+            samples=samples,
             bits_allocated=number(0x00280100),
             bits_stored=number(0x00280101),
             high_bit=number(0x00280102),

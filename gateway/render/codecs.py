@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import imagecodecs
 
 from gateway.dicom.layout import PixelLayout
 from gateway.errors import CodecError
 from gateway.render import headers, jpeg, rle
+from gateway.render.cells import cells
 from gateway.render.headers import Header
 from gateway.render.samples import Array, native_bytes
 
@@ -58,8 +59,13 @@ def decodable(transfer_syntax: str) -> bool:
 
 
 def native_frame_length(pixels: PixelLayout) -> int:
-    """Bytes of one frame once decoded, single bits packed (PS3.5 8.1.1)."""
-    return (pixels.rows * pixels.columns * pixels.samples * pixels.bits_allocated + 7) // 8
+    """Bytes of one frame, once decoded if it is compressed, single bits packed (PS3.5 8.1.1).
+
+    Native frames of halved chrominance have two samples a pixel (PS3.3 C.7.6.3.1.2); decoded ones have all three.
+    """
+    halved = pixels.photometric in _HALVED and pixels.samples == 3 and not pixels.encapsulated
+    samples = 2 if halved else pixels.samples
+    return (pixels.rows * pixels.columns * samples * pixels.bits_allocated + 7) // 8
 
 
 def native_length(pixels: PixelLayout) -> int:
@@ -90,7 +96,7 @@ def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -
         if transfer_syntax == RLE:
             data = _rle(codestream, pixels)
         elif transfer_syntax == DEFLATED_FRAME:
-            data = _inflated(codestream, pixels)
+            data = _full(_inflated(codestream, pixels), pixels)
         else:
             data = _coded(codestream, pixels, transfer_syntax)
     except _FAILURES as error:
@@ -112,12 +118,20 @@ def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -
 def _described(pixels: PixelLayout, transfer_syntax: str) -> tuple[str, int]:
     """Photometric Interpretation and Planar Configuration of the decoded frame.
 
-    RLE and Deflated Image Frame keep both. The others come colour-by-pixel. Discrete cosine JPEG and JPEG XL
-    come as RGB, JPEG 2000 has its colour transform undone; what keeps YBR has no subsampling any more.
+    RLE and Deflated Image Frame keep both, but that halved chrominance is doubled. The others come
+    colour-by-pixel. Discrete cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what
+    keeps YBR has no subsampling any more.
     """
     photometric = pixels.photometric
-    if pixels.samples != 3 or transfer_syntax in {RLE, DEFLATED_FRAME}:
+    if pixels.samples != 3:
         return photometric, pixels.planar
+    if transfer_syntax in {RLE, DEFLATED_FRAME}:
+        halved = photometric in _HALVED
+        return (
+            ("YBR_FULL", 0 if transfer_syntax == DEFLATED_FRAME else pixels.planar)
+            if halved
+            else (photometric, pixels.planar)
+        )
     transformed = photometric in {"YBR_RCT", "YBR_ICT"}
     if transfer_syntax in jpeg.TO_RGB | JPEG_XL or transformed:
         return "RGB", 0
@@ -163,6 +177,13 @@ def _inflated(codestream: bytes, pixels: PixelLayout) -> bytes:
     if len(data) not in {wanted, wanted + wanted % 2} or not stream.eof:
         raise CodecError(f"the deflated frame holds {len(data)} bytes or more, wanted {wanted}")
     return data[:wanted]
+
+
+def _full(data: bytes, pixels: PixelLayout) -> bytes:
+    """A sample of each colour for each pixel, where two pixels share their chrominance."""
+    if pixels.samples != 3 or pixels.photometric not in _HALVED:
+        return data
+    return cells(data, replace(pixels, encapsulated=False)).tobytes()
 
 
 def _coded(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 
 import pytest
 from gateway.dicom.part10 import Part10Reader, ReadInstance
@@ -195,6 +196,83 @@ def test_native_pixels_under_a_compressed_transfer_syntax_have_no_frames() -> No
     assert found.layout.pixels is not None
     assert found.layout.pixels.frames == 0
     assert codes(found) == [("B007", "7FE00010")]
+
+
+JPEG_FRAME = bytes.fromhex("ffd8ffc0000b080002000201011100ffda0008010100003f0000ffd9")
+LOSSLESS_FRAME = JPEG_FRAME.replace(b"\xff\xc0", b"\xff\xc3").replace(b"\0\x3f\0", b"\x01\0\0")
+
+
+@pytest.mark.parametrize(
+    ("frame", "syntax"),
+    [
+        (JPEG_FRAME, JPEG),
+        (LOSSLESS_FRAME, "1.2.840.10008.1.2.4.70"),
+        (JPEG_FRAME.replace(b"\xff\xc0", b"\xff\xf7").replace(b"\0\x3f\0", b"\0\0\0"), JPEGLS),
+    ],
+)
+@pytest.mark.parametrize("bare", [True, False])
+def test_fragments_under_a_native_transfer_syntax_are_recognised(
+    frame: bytes, syntax: str, bare: bool
+) -> None:
+    data = image(element(0x7FE00010, "OB", item() + item(frame) + SEQUENCE_END, -1))
+    found = read(data if bare else meta() + data)
+    assert (found.transfer_syntax, found.layout.transfer_syntax, found.layout.odd_meta) == (
+        syntax,
+        syntax,
+        True,
+    )
+    assert found.layout.pixels is not None
+    assert found.layout.pixels.frames == 1
+    assert ("B007", "00020010") in codes(found)
+
+
+@pytest.mark.parametrize("frame", [b"", b"what is no codestream", b"\xff\xd8", b"\xff\x4f\xff\x51\0\0"])
+def test_fragments_of_nobody_knows_what_have_no_frames(frame: bytes) -> None:
+    data = image(element(0x7FE00010, "OB", item() + item(frame) + SEQUENCE_END, -1))
+    found = read(meta() + data)
+    assert found.layout.pixels is not None
+    assert (found.layout.pixels.frames, found.layout.pixels.problem) == (
+        0,
+        "fragments under a native transfer syntax",
+    )
+    assert ("B007", "7FE00010") in codes(found)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("table", ["none", "basic"])
+def test_of_more_frames_than_are_declared_those_that_are_declared_are_there(frames: int, table: str) -> None:
+    one = item(JPEG_FRAME)
+    offsets = struct.pack("<4I", *(n * len(one) for n in range(4))) if table == "basic" else b""
+    value = item(offsets) + one * 4 + SEQUENCE_END
+    found = read(meta(JPEG) + image(element(0x7FE00010, "OB", value, -1), frames=b"%d " % frames))
+    pixels = found.layout.pixels
+    assert pixels is not None
+    assert (pixels.frames, list(pixels.first), len(pixels.starts)) == (frames, list(range(frames)), frames)
+    assert ("B007", "7FE00010") in codes(found)
+
+
+def test_one_frame_in_several_fragments_stays_one_frame() -> None:
+    value = item() + item(JPEG_FRAME[:20]) + item(JPEG_FRAME[20:]) + SEQUENCE_END
+    found = read(meta(JPEG) + image(element(0x7FE00010, "OB", value, -1)))
+    assert found.layout.pixels is not None
+    assert (found.layout.pixels.frames, len(found.layout.pixels.starts), found.warnings) == (1, 2, ())
+
+
+def test_samples_per_pixel_of_grey_is_one_where_it_is_missing() -> None:
+    data = image(element(0x7FE00010, "OB", bytes(4))).replace(element(0x00280002, "US", b"\1\0"), b"")
+    found = read(meta() + data)
+    assert found.layout.pixels is not None
+    assert (found.layout.pixels.frames, found.layout.pixels.samples) == (1, 1)
+    assert codes(found) == [("B007", "00280002")]
+    colour = data.replace(b"MONOCHROME2 ", b"RGB         ")
+    assert read(meta() + colour).layout.pixels == replace(
+        found.layout.pixels,
+        samples=0,
+        frames=0,
+        frame_bits=0,
+        photometric="RGB",
+        problem="Rows, Columns, Samples per Pixel or Bits Allocated is absent or zero",
+    )
 
 
 def test_fragments_within_a_defined_length() -> None:

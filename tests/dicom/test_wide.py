@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from struct import pack
 
 import pytest
 from gateway.dicom import packed
 from gateway.dicom.limits import LIMITS, ReadLimits
+from gateway.dicom.part10 import Part10Reader
 from gateway.errors import LimitExceeded
 from tests.dicom.oracle import SEQUENCE_END, dataset, element, item, meta, parsed, read
 
@@ -41,7 +43,7 @@ def test_packed_members_make_the_same_metadata(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(packed, "BLOCK", 4096)
     found = read(data, chunk=5000)
     assert found == whole
-    assert len(parsed(found.metadata)) == 3004 + (disorder == "none") * 0
+    assert len(parsed(found.metadata)) == 3004
     assert found.warnings == whole.warnings
 
 
@@ -71,20 +73,11 @@ def test_text_that_grows_as_json_is_refused_before_it_has_grown(value: bytes, vr
     """Sixfold where it is escaped, fivefold where it is empty values, tenfold where it is names."""
     limits = ReadLimits(metadata=1 << 20)
     many = [element(0x00311000 + n, vr, value) for n in range(16)]
-    fed = 0
-
-    def chunks() -> bytes:
-        return meta() + dataset(*many)
-
-    data = chunks()
-    from gateway.dicom.part10 import Part10Reader
-
+    data = meta() + dataset(*many)
     reader = Part10Reader(version="0" * 32, limits=limits)
+    reader.feed(data[:5000])
     with pytest.raises(LimitExceeded, match="bytes of header"):
-        for at in range(0, len(data), 10_000):
-            reader.feed(data[at : at + 10_000])
-            fed = at
-    assert fed < len(data) // 2
+        reader.feed(data[5000 : len(data) // 2])
 
 
 def test_one_value_is_bounded() -> None:
@@ -115,7 +108,7 @@ print(outcome, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-def hostile(kind: str) -> list[bytes] | object:
+def hostile(kind: str) -> Iterator[bytes]:
     """Chunks of a file that costs more to read than it weighs, made as they are wanted."""
     if kind == "items":
         head = element(0x0040A730, "SQ", b"", -1)

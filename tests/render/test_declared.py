@@ -17,6 +17,7 @@ import pytest
 from gateway.errors import CodecError
 from gateway.render import received, receivedvideo, videostream
 from gateway.render.codecs import decode_frame
+from PIL import Image as Pillow
 from tests.render.compressed import layout
 from tests.render.test_received import COLOUR, GREY, film
 
@@ -80,7 +81,7 @@ def test_pictures_are_refused_by_what_they_declare(kind: str, monkeypatch: pytes
         pytest.fail("it was decoded")
 
     monkeypatch.setattr(imagecodecs, "png_decode", decoded)
-    monkeypatch.setattr(received.Pillow, "open", decoded)
+    monkeypatch.setattr(Pillow, "open", decoded)
     media, made = HOSTILE[kind]
     with pytest.raises(CodecError, match="decoded, is beyond 134217728"):
         received.pixels(made(), media)
