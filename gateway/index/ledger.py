@@ -61,7 +61,7 @@ class Ledger:
     _versions: dict[VersionId, list[object]] = field(default_factory=dict)
     _states: dict[VersionId, tuple[str, str, int]] = field(default_factory=dict)
     _emptied: list[tuple[int, str, VersionId]] = field(default_factory=list)
-    _layouts: list[tuple[str, bytes]] = field(default_factory=list)
+    _layouts: list[tuple[str, bytes, str]] = field(default_factory=list)
     _bodies: list[tuple[str, bytes]] = field(default_factory=list)
     _values: extra.Values | None = None
     _compressor: zstandard.ZstdCompressor = field(default_factory=lambda: zstandard.ZstdCompressor(level=3))

@@ -134,5 +134,5 @@ async def test_sqlite_syncs_every_commit(tmp_path: Path) -> None:
 
     index = await SqliteIndex.open(tmp_path / "index.sqlite")
     await index.migrate()
-    assert await index._read(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]) == 2
+    assert await index._run(index._readers, lambda db: db.execute("PRAGMA synchronous").fetchone()[0]) == 2
     await index.close()
