@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,10 @@ settings.load_profile("shared")
 
 # What is on loopback is asked directly, whatever proxy the machine has for the rest.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+
+# Of one package, whichever of its commands a test wants.
+_PACKAGES = re.compile(r".*(Debian's [a-z0-9-]+) .*")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,7 +52,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line for each thing that is not there how many tests were skipped for want of it."""
     reports = terminalreporter.stats.get("skipped", [])
     reasons = Counter(
-        str(report.longrepr[2]).removeprefix("Skipped: ")
+        _PACKAGES.sub(r"\1 is not installed", str(report.longrepr[2]).removeprefix("Skipped: "))
         for report in reports
         if isinstance(report.longrepr, tuple)
     )

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.made.broken import broken, identities
@@ -136,7 +136,8 @@ def _made() -> tuple[Row, ...]:
     folder = Path(tempfile.mkdtemp(prefix="made-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     found = []
-    for make in (*MAKERS, lambda: derived(segments)):
+    makers: list[Callable[[], dict[str, bytes]]] = [*MAKERS, partial(derived, segments)]
+    for make in makers:
         for name, data in make().items():
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)

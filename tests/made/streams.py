@@ -146,12 +146,12 @@ def compressed(
     return build.part10(ds, syntax)
 
 
-def _grey(syntax: str, encode: Callable[[Any], bytes], **attributes: Any) -> Callable[[str], bytes]:
+def _grey(syntax: str, encode: Callable[[Any], Any], **attributes: Any) -> Callable[[str], bytes]:
     return lambda name: compressed(name, PREFIX + syntax, waves(), [bytes(encode(waves()))], **attributes)
 
 
 def _colour(
-    syntax: str, encode: Callable[[Any], bytes], count: int = 1, table: bool = True, **attributes: Any
+    syntax: str, encode: Callable[[Any], Any], count: int = 1, table: bool = True, **attributes: Any
 ) -> Callable[[str], bytes]:
     def made(name: str) -> bytes:
         frames = [bytes(encode(colours(phase=n))) for n in range(count)]
@@ -167,7 +167,7 @@ def jpeg(pixels: Any, **options: Any) -> bytes:
 
 
 # IS that JSON's grammar of numbers cannot spell.
-NUMBERED = {"SeriesNumber": "01", "InstanceNumber": "01"}
+NUMBERED: dict[str, Any] = {"SeriesNumber": "01", "InstanceNumber": "01"}
 
 
 def lossy(method: str) -> dict[str, Any]:
@@ -179,8 +179,8 @@ def lossy(method: str) -> dict[str, Any]:
     }
 
 
-_BASELINE = {"PhotometricInterpretation": "YBR_FULL_422"} | lossy("ISO_10918_1")
-_RECT = {"PhotometricInterpretation": "YBR_RCT"}
+_BASELINE: dict[str, Any] = {"PhotometricInterpretation": "YBR_FULL_422"} | lossy("ISO_10918_1")
+_RECT: dict[str, Any] = {"PhotometricInterpretation": "YBR_RCT"}
 _STREAMS: dict[str, Callable[[str], bytes]] = {
     "ts-jpeg/CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm": _grey(
         "51",
