@@ -77,6 +77,7 @@ class PostgresProxy:
         mute = asyncio.Event()
         """Set while the answer of the server is not to be heard."""
         answers = asyncio.create_task(self._answers(server, to_client, mute))
+        answers.add_done_callback(lambda _: to_client.close())  # whoever says goodbye waits for this
         try:
             await self._requests(client, to_server, answers, mute)
         except (asyncio.IncompleteReadError, ConnectionError, _Gone):

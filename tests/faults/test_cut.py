@@ -55,7 +55,8 @@ async def lived(parts: Parts, cut: Cut, at: int, **through: str) -> bool:
     cut.calm()
     await check(parts, history.known)
     if not cut.stays and was_cut:
-        assert history.failures == 0, f"{cut.done}: a single cut is looked up, not handed on"
+        # Of changes none; a read, which has its COMMIT too, may be asked again by the client.
+        assert history.failures <= 1, f"{cut.done}: a single cut is looked up, not handed on"
     return was_cut
 
 
