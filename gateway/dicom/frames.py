@@ -23,7 +23,6 @@ IN_A_WINDOW = 4096
 IN_A_RUN = 512
 
 
-
 @dataclass(frozen=True, slots=True)
 class PixelElement:
     """The element that holds the pixels: `offset` and `length` of its value; `scanner` where encapsulated.

@@ -195,7 +195,7 @@ def steps_of(path: Path, match: Match) -> int:
     """Hundreds of steps of SQLite's machine."""
     from gateway.index.connection import run_now
 
-    db = sqlite._connect(path)
+    db = sqlite.connect(path)
     steps = 0
 
     def tick() -> bool:

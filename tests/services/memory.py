@@ -60,6 +60,16 @@ class Memory:
         self.objects.pop(key, None)
         self._count(before=False)
 
+    async def move(self, key: str, to: str) -> None:
+        self._count(before=True)
+        if key not in self.objects:
+            raise ObjectMissing(f"no object {key}")
+        self.objects[to] = self.objects.pop(key)
+        self._count(before=False)
+
+    async def tidy(self, before: float) -> int:
+        return 0
+
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
         for key in sorted(self.objects):
             if key.startswith(prefix) and key > after and key in self.objects:

@@ -21,7 +21,7 @@ from gateway.services.journalformat import to_line
 from gateway.services.naming import new_version
 from gateway.services.reindex import Reindex
 from gateway.services.segments import Segments
-from gateway.services.sweep import sweep
+from gateway.services.sweep import Sweeper
 from gateway.services.verify import Verify
 from gateway.settings import Settings
 from gateway.store.s3 import S3Store
@@ -114,7 +114,13 @@ async def test_a_lost_index_comes_back_before_anything_is_answered(
             last = await gateway.index.last_revision()
             assert await store(gateway, build.instance()) == [None]
             assert await gateway.index.last_revision() == last + 1
-            assert await sweep(gateway.store, gateway.index, grace=-1) == []
+            sweeper = Sweeper(
+                *(gateway.store, gateway.index, gateway.journal, gateway.counters),
+                undo_seconds=0.0,
+                grace=-1.0,
+            )
+            swept = await sweeper.run(confirmed=True)
+            assert (swept.orphans, swept.why_not) == ([], "")
             assert await damages(gateway) == []
     assert any("they are replayed" in r.getMessage() for r in caplog.records)
     assert any("is empty" in r.getMessage() for r in caplog.records) == (loss == "emptied")
