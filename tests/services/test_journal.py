@@ -227,9 +227,9 @@ def test_an_object_written_anew_breaks_the_chain() -> None:
     asyncio.run(check())
 
 
-def _place(block: bytes) -> tuple[str, int, str]:
+def _place(block: bytes) -> tuple[VersionId, int, str]:
     header = orjson.loads(block.split(b"\n", 1)[0])
-    return header["writer"], header["sequence"], header["before"]
+    return VersionId(header["writer"]), header["sequence"], header["before"]
 
 
 def test_two_histories_in_one_journal_are_named() -> None:
