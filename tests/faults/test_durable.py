@@ -99,7 +99,7 @@ async def test_one_store_syncs_object_then_journal(tmp_path: Path) -> None:
         await stored(gateway, [build.instance()])
         assert_in_order(disk.calls)
         linked = [Path(name).suffix for call, name in disk.calls if call == "link"]
-        assert linked == [".dcm", ".jsonl"]
+        assert linked == [".json", ".dcm", ".jsonl"], "archive.json, the object, the journal"
         assert disk.calls[-1][0] == "fsync folder"
 
 

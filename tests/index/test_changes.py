@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import asyncpg
+import pytest
 from gateway.index.base import Admitted, Change
+from gateway.index.connection import Connection
 from gateway.index.driver import SqlIndex
 from gateway.index.postgres import PostgresConnection, PostgresIndex
 from gateway.model import Source
@@ -85,3 +87,23 @@ async def test_whoever_has_a_revision_commits_before_the_next(postgres: str) -> 
         assert [c.revision for c in await index.changes(0)] == [first, verdict.change.revision] == [1, 2]
         await slow.close()
         await index.close()
+
+
+async def test_a_transaction_that_fails_leaves_no_gap(open_index: Open) -> None:
+    index = await open_index()
+    await index.migrate()
+    maker = Maker()
+    await index.admit([maker.version()])
+
+    async def failing(db: Connection) -> None:
+        await db.revisions(3)
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        await index._commit(failing)
+    await index.admit([maker.version()])
+    assert [change.revision for change in await index.changes(0)] == [1, 2]
+    assert await index.last_revision() == 2
+    await index.adopt("a")
+    await index.adopt("b")
+    assert await index.archive_id() == "b"
