@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from gateway.dicom.query import Query
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, IndexUnavailable, NotFound
 from gateway.index import generations
 from gateway.index.base import Admitted, Change, NewVersion
 from gateway.index.driver import SqlIndex
@@ -253,9 +253,27 @@ async def test_a_lost_generation_is_not_made_by_reading(tmp_path: Path) -> None:
     await index.close()
     (tmp_path / "index-1.sqlite").unlink()
     fresh = await SqliteIndex.open(path)
-    assert not path.is_symlink()
+    # Whoever still holds what was lost removes its log by name: that name is not used again.
+    assert os.readlink(path) == "index-2.sqlite"
     await fresh.migrate()
     with pytest.raises(NotFound):
         await fresh.version_set(SCOPE, Maker().version().identity.path)
     assert not (tmp_path / "index-1.sqlite").exists()
+    await rebuilt(fresh)
+    assert os.readlink(path) == "index-3.sqlite"
     await fresh.close()
+
+
+async def test_a_file_that_goes_while_it_is_open_is_not_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    index = await SqliteIndex.open(path)
+    await index.migrate()
+    await rebuilt(index)
+    await index.counts()
+    late = await SqliteIndex.open(path)
+    (tmp_path / "index-1.sqlite").unlink()
+    with pytest.raises(IndexUnavailable):
+        await late.counts()
+    assert not (tmp_path / "index-1.sqlite").exists()
+    await index.close()
+    await late.close()
