@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,8 @@ from gateway.services.remove import Remove
 from gateway.services.rendered import Rendered
 from gateway.services.retrieve import Retrieve
 from gateway.services.search import Search
+from gateway.services.segments import Segments
+from gateway.services.startup import Startup
 from gateway.services.states import States
 from gateway.services.sweep import Sweeper
 from gateway.services.thumbnail import Thumbnails
@@ -92,6 +94,7 @@ class Gateway:
         self.remove = Remove(index, self.commits)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index)
+        self.segments = Segments(store, self.journal)
         self.reclaim = Reclaim(store, index, self.commits)
         self.keys = Keys(index, self.commits)
         self.sweeper = Sweeper(store, index, self.journal, self.counters, undo_seconds=settings.undo_seconds)
@@ -124,9 +127,21 @@ class Gateway:
         finally:
             await place.close()
 
+    async def compare(
+        self, *, rebuild: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> None:
+        """Objects, journal and index are of one archive and know the same changes when this returns.
+
+        What the index lacks is replayed on the embedded default, and with `rebuild`. Raises ForeignArchive,
+        IndexBehind, JournalDamaged.
+        """
+        is_embedded = self.settings.index_url.startswith("sqlite://")
+        startup = Startup(self.store, self.index, self.journal)
+        await startup.run(may_replay=is_embedded or rebuild, progress=progress)
+
     async def start(self, *, follow: bool = True) -> None:
-        """Journal what a crash left over, then take work."""
-        await self.journal.catch_up(self.index)
+        """Compare objects, journal and index, then take work. Raises ForeignArchive, IndexBehind."""
+        await self.compare()
         self.commits.start()
         if follow:
             self.freshness.start()
@@ -134,9 +149,11 @@ class Gateway:
             self.keys.start()
             self.sweeper.start()
             self.reclaim.start(self.settings.undo_seconds)
+            self.segments.start()
 
     async def close(self) -> None:
         await self.sweeper.close()
+        await self.segments.close()
         await self.keys.close()
         await self.reclaim.close()
         await self.commits.close()

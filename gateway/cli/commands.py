@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,14 +22,17 @@ from gateway.app import Gateway
 from gateway.conformance import rows, statement
 from gateway.errors import BadParameter, GatewayError
 from gateway.model import Source
+from gateway.services.advice import advice
 from gateway.services.importing import Import, Notes, Tally, candidates
 from gateway.services.inplace import InPlace
-from gateway.services.reindex import Reindex
+from gateway.services.reindex import Rebuilt, Reindex
 from gateway.services.verify import Verify
 from gateway.settings import Settings, seconds
 
+TELL_SECONDS = 5.0
 
-def serve(settings: Settings) -> int:
+
+def serve(settings: Settings, *, rebuild: bool = False) -> int:
     """Serve until told to stop. Refuses a bind that others can reach, as there is no authentication yet."""
     if not settings.is_loopback and not settings.insecure:
         raise BadParameter(
@@ -37,7 +41,7 @@ def serve(settings: Settings) -> int:
             parameter="host",
         )
     # What is wrong with store or index is said here, in a line, before a worker starts.
-    asyncio.run(_try(settings))
+    asyncio.run(_try(settings, rebuild))
     config = _configured(settings)
     bound = _bound(config.host, settings.port)
     port = int(bound.getsockname()[1])
@@ -87,9 +91,26 @@ def _configured(settings: Settings) -> uvicorn.Config:
     )
 
 
-async def _try(settings: Settings) -> None:
+async def _try(settings: Settings, rebuild: bool) -> None:
     async with _opened(settings) as gateway:
         await gateway.readiness.check()
+        await compared(gateway, rebuild=rebuild)
+
+
+async def compared(gateway: Gateway, *, rebuild: bool = False) -> None:
+    """Compare index and journal; a replay shows how far it is on stderr."""
+    with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty(), delay=1) as bar:
+        told = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal told
+            bar.total = total
+            bar.update(done - bar.n)
+            if not sys.stderr.isatty() and (done == total or time.monotonic() - told > TELL_SECONDS):
+                told = time.monotonic()
+                print(f"replayed {done} of {total} changes", file=sys.stderr, flush=True)
+
+        await gateway.compare(rebuild=rebuild, progress=show)
 
 
 @asynccontextmanager
@@ -152,6 +173,7 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
         raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
     window = seconds("older_than", wanted)
     async with _opened(settings) as gateway:
+        await compared(gateway)
         await gateway.start(follow=False)
         tally = await gateway.reclaim.run(window)
     print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
@@ -195,28 +217,63 @@ async def migrate(settings: Settings) -> int:
     return 0
 
 
-async def reindex(settings: Settings) -> int:
+async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> int:
+    """Build another index beside the one that serves, and put it in its place; 1 where something is damaged."""
     async with _opened(settings, check=False) as gateway:
         await gateway.index.migrate()
+        job = Reindex(gateway.store, gateway.index, headers=headers, accept_gaps=accept_gaps)
         with tqdm(unit="change", disable=not sys.stderr.isatty()) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            count = await Reindex(gateway.store, gateway.index).run(show)
-    print(f"{count} changes replayed")
-    return 0
+            done = await job.run(show)
+        for problem in done.problems:
+            print(problem.sentence, file=sys.stderr)
+        damaged = 0
+        async for stored in job.damaged():
+            damaged += 1
+            print(
+                f"damaged: {stored.locator.key} ({stored.identity.instance}): {stored.damage}",
+                file=sys.stderr,
+            )
+    print(_rebuilt(done))
+    if damaged:
+        print(
+            f"{damaged} damaged: store these instances again, or bring their objects back and run reindex again"
+        )
+    return 1 if damaged or done.problems else 0
+
+
+def _rebuilt(done: Rebuilt) -> str:
+    rate = max(done.seconds, 1e-9)
+    lines = [
+        f"{done.changes + done.caught_up} changes replayed, {done.objects} objects read in {done.seconds:.1f} s: "
+        f"{done.objects / rate:.0f} objects/s, {done.length / 1e6 / rate:.1f} MB/s"
+    ]
+    if done.begun:
+        lines.append(f"went on after revision {done.begun}, where another run had come to")
+    if done.filled:
+        lines.append(f"{done.filled} changes that the journal has lost were taken from the index before")
+    if done.restored:
+        lines.append(f"{done.restored} objects were brought back from the trash")
+    if done.left_out:
+        lines.append("the index before told otherwise than the journal: what only it knew is left out")
+    return "\n".join(lines)
 
 
 async def verify(settings: Settings, *, digests: bool) -> int:
+    """Name what differs between store, journal and index, and what to do; 1 where something is damaged."""
     damaged = 0
-    found = 0
+    kinds: dict[str, int] = {}
     async with _opened(settings) as gateway:
         async for difference in Verify(gateway.store, gateway.index).differences(digests=digests):
-            found += 1
+            kinds[difference.kind] = kinds.get(difference.kind, 0) + 1
             damaged += difference.is_damage
             print(f"{difference.kind}: {difference.what}")
-    orphans = f" ({found - damaged} orphans)" if found > damaged else ""
+    orphans = f" ({kinds['orphan']} orphans)" if "orphan" in kinds else ""
     print((f"{damaged} damaged" if damaged else "no damage") + orphans)
+    for sentence in advice(kinds):
+        print(f"- {sentence}")
     return 1 if damaged else 0

@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _command(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "serve":
-        return commands.serve(settings)
+        return commands.serve(settings, rebuild=options.rebuild)
     if options.command == "import" and options.in_place:
         return asyncio.run(commands.import_in_place(settings, options.paths))
     if options.command == "import":
@@ -62,7 +62,9 @@ def _command(options: argparse.Namespace, settings: Settings) -> int:
     if options.command == "sweep":
         return asyncio.run(commands.sweep(settings, confirm=options.confirm))
     if options.command == "reindex":
-        return asyncio.run(commands.reindex(settings))
+        return asyncio.run(
+            commands.reindex(settings, headers=options.headers, accept_gaps=options.accept_gaps)
+        )
     return asyncio.run(commands.verify(settings, digests=not options.quick))
 
 
@@ -88,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         help="allow a bind that others reach, unauthenticated",
     )
     serve.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="where PostgreSQL lacks what the journal tells, replay it before serving",
+    )
+    serve.add_argument(
         "--strict", action="store_true", default=None, help="refuse what PS3.18 does not permit"
     )
     imports = commands_.add_parser("import", parents=[shared], help="load files, folders and zip archives")
@@ -108,13 +115,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="deleted longer ago than this, such as 12h or 0s; not the setting",
     )
+    reindex = commands_.add_parser(
+        "reindex",
+        parents=[shared],
+        help="rebuild the index from journal and objects, beside the one that serves",
+    )
+    reindex.add_argument(
+        "--headers",
+        action="store_true",
+        help="read no more of the objects than what is before the pixels: their digests are not checked",
+    )
+    reindex.add_argument(
+        "--accept-gaps",
+        action="store_true",
+        help="go on where the journal is damaged, without the changes that it lost",
+    )
     sweep = commands_.add_parser(
         "sweep", parents=[shared], help="list objects that neither index nor journal names, older than a day"
     )
     sweep.add_argument(
         "--confirm", action="store_true", help="move them to the trash, however many there are"
     )
-    commands_.add_parser("reindex", parents=[shared], help="rebuild the index from journal and objects")
     verify = commands_.add_parser("verify", parents=[shared], help="compare journal, index and store")
     verify.add_argument("--quick", action="store_true", help="do not read the objects, only look for them")
     conformance = commands_.add_parser("conformance", help="print the DICOM conformance statement (PS3.2)")

@@ -242,14 +242,21 @@ class Aside(Protocol):
     def index(self) -> Index:
         """The one that is being built."""
 
-    async def clear(self) -> None:
+    async def mode(self) -> str:
+        """How it was begun; empty where it was not."""
+
+    async def clear(self, mode: str) -> None:
         """Begin anew: empty, of this program's schema."""
 
-    async def settle(self) -> int:
+    async def has_parted(self) -> bool:
+        """Whether the two tell different changes of the last revision that both know."""
+
+    async def settle(self, *, parted: bool = False) -> int:
         """Put it in the other's place, once it has caught up; how many changes these were.
 
         Commits wait for the last few of them. No reader sees less than before at any time, and every process
-        follows by itself. Raises Conflict where the two disagree on what was, so that nothing is changed.
+        follows by itself. Raises Conflict where the two have parted, so that nothing is changed; where that is
+        expected (`parted`), what only the other knows is left out.
         """
 
     async def close(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.index import changelog
+from gateway.errors import Conflict, MigrationNeeded
+from gateway.index import salvage
 from gateway.index.base import Index
-from gateway.index.connection import Connection
-from gateway.index.driver import TABLES
+from gateway.index.driver import SqlIndex
 
 PAGE = 200
 PARTED = (
@@ -15,7 +15,9 @@ PARTED = (
 
 
 async def nearly(live: Index, aside: Index) -> int:
-    """Bring over what is new until little is left, while commits go on; how many changes."""
+    """Bring over what is new until little is left, while commits go on; how many changes. Raises Conflict."""
+    if await has_parted(live, aside):
+        raise Conflict(PARTED)
     count = 0
     while changes := await live.changes(await aside.last_revision(), PAGE):
         await aside.replay(changes, await live.known_versions(changes))
@@ -25,21 +27,19 @@ async def nearly(live: Index, aside: Index) -> int:
     return count
 
 
-async def state(live: Connection, aside: Connection) -> None:
-    """What else an embedded index keeps in its file, while nobody commits."""
-    for table in await _state_tables(live):
-        found = await live.fetch(f"SELECT * FROM {table}")
-        await aside.execute(f"DELETE FROM {table}")
-        for row in found:
-            values = tuple(row)
-            await aside.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", *values)
-    waiting = [change.revision for change in await changelog.unjournaled(live, 1 << 30)]
-    await changelog.mark_unjournaled(aside, waiting)
+async def has_parted(live: Index, aside: Index) -> bool:
+    """Whether they tell different changes of the last revision that both know."""
+    last = min(await live.last_revision(), await aside.last_revision())
+    ours, theirs = await live.changes(last - 1, 1), await aside.changes(last - 1, 1)
+    if not last or not ours or not theirs or ours[0].revision != theirs[0].revision:
+        return False
+    return not salvage.is_same(ours[0], theirs[0])
 
 
-async def _state_tables(live: Connection) -> list[str]:
-    """What the journal does not tell; but not `archive`, which whoever builds the index has set."""
-    found = await live.fetch("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    told = {*TABLES, "archive", "schema_version"}
-    names = [str(row["name"]) for row in found]
-    return [n for n in names if n not in told and not n.startswith("sqlite_") and "_gram" not in n]
+async def mode(aside: SqlIndex) -> str:
+    """How an index aside was begun; empty where it was not, or by a program with another schema."""
+    try:
+        await aside.check_schema()
+        return await aside.begun()
+    except MigrationNeeded:
+        return ""

@@ -247,6 +247,15 @@ class SqlIndex(ABC):
                 yield stored, state
             after = page[-1][0].version
 
+    async def begin(self, mode: str) -> None:
+        """Note how this index is built."""
+        await self._commit(lambda db: db.execute("INSERT INTO rebuild VALUES (?)", mode))
+
+    async def begun(self) -> str:
+        """How this index is built; empty where it never was begun."""
+        row = await self._query(lambda db: db.first("SELECT mode FROM rebuild"))
+        return "" if row is None else str(row["mode"])
+
     async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
         return await self._query(lambda db: salvage.versions(db, changes))
 

@@ -14,6 +14,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from gateway.errors import IndexUnavailable
@@ -63,20 +64,30 @@ def settle(path: Path, number: int) -> None:
             return
         if not target.exists():
             raise IndexUnavailable(f"{path} was replaced by {target.name}, which is missing: remove {path}")
-        new = path.with_name(f"{path.name}.link")
-        new.unlink(missing_ok=True)
-        new.symlink_to(target.name)
-        new.replace(path)
-        os.fsync(folder)
+        _link(path, target, folder)
+
+
+def _link(path: Path, target: Path, folder: int) -> None:
+    new = path.with_name(f"{path.name}.link")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target.name)
+    new.replace(path)
+    os.fsync(folder)
 
 
 def tidy(path: Path) -> None:
-    """Remove what no process that starts now can need: files of generations before, a link that leads nowhere."""
-    with _locked(path.parent):
-        if path.is_symlink() and not path.exists():
-            path.unlink()  # the index was lost; as where there never was one, a new one is made
+    """Remove what no process that starts now can need: files of generations before. A link that leads nowhere gets
+    an empty file, of a name that never was in use: somebody may still hold what was lost, and its log.
+    """
+    with _locked(path.parent) as folder:
         number = number_of(path)
         if not number:
+            return
+        if not path.exists():
+            fresh = next(f for n in count(number + 1) if not (f := file_of(path, n)).exists())
+            remove(fresh)
+            fresh.touch()
+            _link(path, fresh, folder)
             return
         for found in path.parent.glob(f"{path.stem}-*{path.suffix}"):
             old = found.name.removeprefix(f"{path.stem}-").removesuffix(path.suffix)

@@ -32,6 +32,8 @@ COMMAND_SECONDS = 300
 _MIGRATING = 0x67617465
 _NUMBERING = 0x67617466
 REBUILDING = 0x67617467
+# Shared by all who commit, until they have; alone for who puts another index in the place of this one.
+GATE = 0x67617468
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
     "synchronous_commit": "on",
@@ -154,6 +156,7 @@ class PostgresIndex(SqlIndex):
     """A pool of connections; reads of several statements see one snapshot."""
 
     def __init__(self, dsn: str, pool: Any, settings: Mapping[str, str] = _SETTINGS) -> None:
+        self._gated = "search_path" not in settings
         self._dsn = dsn
         self._pool = pool
         self._settings = settings
@@ -291,6 +294,8 @@ class PostgresIndex(SqlIndex):
                     self._acquired() as db,
                     db.transaction(),
                 ):
+                    if self._gated:
+                        await db.execute("SELECT pg_advisory_xact_lock_shared($1)", GATE)
                     return await work(PostgresConnection(db))
             except _LOST_RACES as error:
                 if attempt == ATTEMPTS:

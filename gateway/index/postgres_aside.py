@@ -16,14 +16,26 @@ import asyncpg
 from gateway.errors import Conflict, IndexFailure, IndexUnavailable
 from gateway.index import catchup, changelog, salvage
 from gateway.index.driver import TABLES
-from gateway.index.postgres import CHANNEL, REBUILDING, PostgresConnection, PostgresIndex, answering, closed
+from gateway.index.postgres import (
+    CHANNEL,
+    GATE,
+    REBUILDING,
+    PostgresConnection,
+    PostgresIndex,
+    answering,
+    closed,
+)
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
 # Shorter than `deadlock_timeout`, so that it is us who step back, and no reader or writer who is told to.
 PATIENCE = "300ms"
-ATTEMPTS = 200
+ATTEMPTS = 100
+# Writers wait meanwhile, for half a minute at most.
+READERS_ATTEMPTS = 20
+_REST = {*TABLES} - {"extra_key", "study", "series", "instance", "version", "change"}
 # `archive` is told by whoever builds; what else there is (`partition`, `schema_version`) stays where it is.
-MOVED = (*TABLES, "archive")
+# In the order in which readers come to them, so that whoever has begun can end.
+MOVED = ("extra_key", "study", "series", "instance", "version", *sorted(_REST), "change", "archive")
 
 
 class PostgresAside:
@@ -58,22 +70,29 @@ class PostgresAside:
     def index(self) -> PostgresIndex:
         return self._index
 
-    async def clear(self) -> None:
+    async def mode(self) -> str:
+        return await catchup.mode(self._index)
+
+    async def clear(self, mode: str) -> None:
         await self._index.close()
         async with answering():
             await self._held.execute(f'DROP SCHEMA IF EXISTS "{_aside(self._schema)}" CASCADE')
             await _make(self._held, _aside(self._schema))
         self._index = await PostgresIndex.open(self._dsn, schema=_aside(self._schema))
         await self._index.migrate()
+        await self._index.begin(mode)
 
-    async def settle(self) -> int:
-        count = await catchup.nearly(self._live, self._index)
+    async def has_parted(self) -> bool:
+        return await catchup.has_parted(self._live, self._index)
+
+    async def settle(self, *, parted: bool = False) -> int:
+        count = 0 if parted else await catchup.nearly(self._live, self._index)
         db = await self._live.connect(lock_timeout=PATIENCE)
         try:
             for _ in range(ATTEMPTS):
                 try:
                     async with db.transaction():
-                        return count + await self._swap(db)
+                        return count + await self._swap(db, parted)
                 except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                     await asyncio.sleep(random.uniform(0.05, 0.3))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
@@ -88,9 +107,17 @@ class PostgresAside:
 
     # -- changing places --------------------------------------------------------------------------------
 
-    async def _swap(self, db: Any) -> int:
-        await db.execute(f"LOCK TABLE {', '.join(MOVED)} IN EXCLUSIVE MODE")  # they can still be read
-        source = PostgresConnection(db)
+    async def _swap(self, db: Any, parted: bool) -> int:
+        await db.execute(
+            "SELECT pg_advisory_xact_lock($1)", GATE
+        )  # whoever commits has passed it, and ends first
+        count = 0 if parted else await self._catch_up(PostgresConnection(db))
+        await _snapshots_gone(db)
+        await self._lock_out_readers(db)
+        await self._change_places(db)
+        return count
+
+    async def _catch_up(self, source: PostgresConnection) -> int:
         if not await self._index.with_connection(lambda target: salvage.same_past(source, target)):
             raise Conflict(catchup.PARTED)
         count = 0
@@ -99,14 +126,11 @@ class PostgresAside:
             count += len(changes)
         waiting = await changelog.unjournaled(source, 1 << 30)
         await self._index.mark_unjournaled([change.revision for change in waiting])
-        await _snapshots_gone(db)
-        await self._lock_out_readers(db)
-        await self._change_places(db)
         return count
 
     async def _lock_out_readers(self, db: Any) -> None:
         """One that reads on from table to table gets what it wants while we step back."""
-        for left in range(ATTEMPTS, 0, -1):
+        for left in range(READERS_ATTEMPTS, 0, -1):
             try:
                 async with db.transaction():
                     await db.execute(f"LOCK TABLE {', '.join(MOVED)} IN ACCESS EXCLUSIVE MODE")
@@ -151,7 +175,8 @@ async def _snapshots_gone(db: Any) -> None:
     for _ in range(100):
         older = await db.fetchval(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE pid != pg_backend_pid() "
-            "AND datname = current_database() AND age(backend_xmin) > age($1::text::xid)",
+            "AND datname = current_database() AND age(backend_xmin) > age($1::text::xid) "
+            "AND wait_event_type IS DISTINCT FROM 'Lock'",  # at the gate
             limit,
         )
         if not older:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -19,6 +20,8 @@ from gateway.index import changelog, generations, migrating
 from gateway.index.base import Aside, Change
 from gateway.index.connection import Dialect, Piece, Wild, Work, run_now
 from gateway.index.driver import SqlIndex
+
+log = logging.getLogger("gateway.index")
 
 R = TypeVar("R")
 READERS = 3
@@ -132,7 +135,7 @@ class _Moved(Exception):
         self.number = number
 
 
-def _check_mark(db: sqlite3.Connection) -> None:
+def check_mark(db: sqlite3.Connection) -> None:
     """Raises _Moved. It is part of the snapshot: within a transaction, what it says stays true."""
     if number := generations.mark_of(db):
         raise _Moved(number)
@@ -159,6 +162,8 @@ class SqliteIndex(SqlIndex):
             await asyncio.to_thread(generations.tidy, path)
         except OSError as error:
             raise IndexUnavailable("the index's folder cannot be used") from error
+        if path.is_file() and not path.stat().st_size:
+            log.warning("the index file %s is empty: what the journal tells is brought into it again", path)
         return cls(path)
 
     @property
@@ -220,7 +225,7 @@ class SqliteIndex(SqlIndex):
         def snapshot(db: sqlite3.Connection) -> R:
             db.execute("BEGIN")
             try:
-                _check_mark(db)
+                check_mark(db)
                 return run_now(work(SqliteConnection(db)))
             finally:
                 db.execute("COMMIT")
@@ -231,7 +236,7 @@ class SqliteIndex(SqlIndex):
         def transaction(db: sqlite3.Connection) -> R:
             db.execute("BEGIN IMMEDIATE")
             try:
-                _check_mark(db)
+                check_mark(db)
                 result = run_now(work(SqliteConnection(db)))
                 db.execute("COMMIT")
             except BaseException:
@@ -256,6 +261,10 @@ class SqliteIndex(SqlIndex):
             except sqlite3.OperationalError as error:
                 raise IndexUnavailable("the index does not answer") from error
             except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                    raise IndexFailure(
+                        "the index is no SQLite file: put it aside, and the next start rebuilds the index"
+                    ) from error
                 raise IndexFailure("the index failed") from error
 
         return await asyncio.get_running_loop().run_in_executor(pool, job)
@@ -286,7 +295,7 @@ class SqliteIndex(SqlIndex):
 
 
 def _data_version(db: sqlite3.Connection) -> int:
-    _check_mark(db)
+    check_mark(db)
     return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 

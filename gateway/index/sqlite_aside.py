@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from gateway.errors import Conflict
 from gateway.index import admission, catchup, changelog, generations, salvage
 from gateway.index.connection import run_now
-from gateway.index.sqlite import SqliteConnection, SqliteIndex, connect
+from gateway.index.driver import TABLES
+from gateway.index.sqlite import SqliteConnection, SqliteIndex, check_mark, connect
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
 
@@ -44,16 +46,23 @@ class SqliteAside:
     def _file(self) -> Path:
         return generations.file_of(self._live.path, self._number)
 
-    async def clear(self) -> None:
+    async def mode(self) -> str:
+        return await catchup.mode(self._index)
+
+    async def clear(self, mode: str) -> None:
         await self._index.close()
         await asyncio.to_thread(generations.remove, self._file)
         self._index = await SqliteIndex.open(self._file)
         await self._index.migrate()
+        await self._index.begin(mode)
 
-    async def settle(self) -> int:
-        count = await catchup.nearly(self._live, self._index)
+    async def has_parted(self) -> bool:
+        return await catchup.has_parted(self._live, self._index)
+
+    async def settle(self, *, parted: bool = False) -> int:
+        count = 0 if parted else await catchup.nearly(self._live, self._index)
         await self._index.close()
-        return count + await self._live.in_writer(self._swap)
+        return count + await self._live.in_writer(partial(self._swap, parted=parted))
 
     async def close(self) -> None:
         await self._index.close()
@@ -61,12 +70,12 @@ class SqliteAside:
 
     # -- in the thread that writes the serving index ------------------------------------------------------
 
-    def _swap(self, live: sqlite3.Connection) -> int:
+    def _swap(self, live: sqlite3.Connection, *, parted: bool) -> int:
         aside = connect(self._file)
         try:
             live.execute("BEGIN IMMEDIATE")
             try:
-                count = self._moved(live, aside)
+                count = self._moved(live, aside, parted)
                 live.execute("COMMIT")
             except BaseException:
                 if live.in_transaction:
@@ -78,25 +87,46 @@ class SqliteAside:
         generations.settle(self._live.path, self._number)
         return count
 
-    def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection) -> int:
-        if generations.mark_of(live):
+    def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> int:
+        check_mark(live)  # this thread may not have followed the last time
+        if generations.number_of(self._live.path) != self._number - 1:
             raise Conflict("another index took the place of this one meanwhile: run reindex again")
         source, target = SqliteConnection(live), SqliteConnection(aside)
-        if not run_now(salvage.same_past(source, target)):
-            raise Conflict(catchup.PARTED)
-        count = 0
-        while changes := run_now(
-            changelog.after(source, run_now(changelog.last_revision(target)), catchup.PAGE)
-        ):
-            versions = run_now(salvage.versions(source, changes))
-            aside.execute("BEGIN IMMEDIATE")
-            run_now(admission.replay(target, changes, versions))
-            aside.execute("COMMIT")
-            count += len(changes)
+        count = 0 if parted else _caught_up(source, target, aside)
         aside.execute("BEGIN IMMEDIATE")
-        run_now(catchup.state(source, target))
+        _take_state(live, aside)
+        if not parted:
+            waiting = run_now(changelog.unjournaled(source, 1 << 30))
+            run_now(changelog.mark_unjournaled(target, [change.revision for change in waiting]))
         aside.execute("COMMIT")
         # All of it in the file itself, on disk, before anybody is sent there.
         aside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         live.execute(f"PRAGMA application_id = {self._number}")
         return count
+
+
+def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite3.Connection) -> int:
+    if not run_now(salvage.same_past(source, target)):
+        raise Conflict(catchup.PARTED)
+    count = 0
+    while changes := run_now(changelog.after(source, run_now(changelog.last_revision(target)), catchup.PAGE)):
+        versions = run_now(salvage.versions(source, changes))
+        aside.execute("BEGIN IMMEDIATE")
+        run_now(admission.replay(target, changes, versions))
+        aside.execute("COMMIT")
+        count += len(changes)
+    return count
+
+
+def _take_state(live: sqlite3.Connection, aside: sqlite3.Connection) -> None:
+    """What the journal does not tell; but not `archive`, which whoever builds the index has set."""
+    found = live.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    told = {*TABLES, "archive", "schema_version"}
+    names = [str(row["name"]) for row in found]
+    for table in names:
+        if table in told or table.startswith("sqlite_") or "_gram" in table:
+            continue
+        rows = [tuple(row) for row in live.execute(f"SELECT * FROM {table}")]
+        aside.execute(f"DELETE FROM {table}")
+        if rows:
+            aside.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)

@@ -73,6 +73,7 @@ class Freshness:
         self._index = index
         self._caches: list[StudyCache[object]] = []
         self._generation = 0
+        self._index_generation = index.generation
         self._heard = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -106,15 +107,22 @@ class Freshness:
             for cache in self._caches:
                 cache.forget_study(study)
 
+    def _forget_all(self) -> None:
+        self._generation += 1
+        for cache in self._caches:
+            cache.clear()
+
     async def _follow(self) -> None:
         while True:
             try:
                 async for changes in self._index.tail():
+                    if self._index.generation != self._index_generation:
+                        # What was damaged may be whole in a rebuilt index, and the other way round.
+                        self._index_generation = self._index.generation
+                        self._forget_all()
                     self.forget(changes)
                     self._heard = time.monotonic()
             except IndexFailure:
                 # The database is away: `is_fresh` turns false by itself, and we try again.
-                self._generation += 1
-                for cache in self._caches:
-                    cache.clear()
+                self._forget_all()
                 await asyncio.sleep(0.5)

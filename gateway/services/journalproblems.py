@@ -23,7 +23,10 @@ _SAID: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A damage of the journal: `key` is empty for 'missing'; `last` is 0 where nobody knows how far it goes."""
+    """A damage of the journal: `key` is empty for 'missing'; `last` is 0 where nobody knows how far it goes.
+
+    `first` is above `last` where other objects tell of all that this one told of: then nothing is lost.
+    """
 
     kind: Kind
     key: str
@@ -31,8 +34,15 @@ class Problem:
     last: int
 
     @property
+    def is_loss(self) -> bool:
+        """Whether a reader cannot have every change."""
+        return not (self.last and self.first > self.last)
+
+    @property
     def range(self) -> str:
         """The affected revisions in words."""
+        if not self.is_loss:
+            return "(none: others tell of them)"
         if not self.first:
             return "unknown"
         if not self.last:

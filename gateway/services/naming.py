@@ -13,7 +13,10 @@ from gateway.model import PartitionId, VersionId
 from gateway.store.base import KEY
 
 JOURNAL_PREFIX = "journal/"
+LOG_PREFIX = "journal/log/"
+SEGMENT_PREFIX = "journal/segments/"
 DERIVED_PREFIX = "derived/"
+ARCHIVE_KEY = "archive.json"
 TRASH_PREFIX = "trash/"
 _VERSION = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}\Z")
 _TRASHED = re.compile(r"trash/([0-9]{8})/(.+)\Z")
@@ -44,9 +47,19 @@ def version_of(key: str) -> VersionId | None:
     return VersionId(parts[3].removesuffix(".dcm"))
 
 
-def journal_key(first_revision: int) -> str:
-    """Sorts by revision; the random tail lets two processes journal the same rows without harm."""
-    return f"{JOURNAL_PREFIX}{first_revision:016d}-{new_version()}.jsonl"
+def log_key(first: int) -> str:
+    """The journal object whose first revision this is: whoever comes second finds it taken."""
+    return f"{LOG_PREFIX}{first:016d}.jsonl"
+
+
+def segment_key(first: int, last: int) -> str:
+    """Many journal objects in one."""
+    return f"{SEGMENT_PREFIX}{first:016d}-{last:016d}.jsonl"
+
+
+def old_key(first: int) -> str:
+    """What keys of the journal's format 1 begin with; a UUIDv7 followed."""
+    return f"{JOURNAL_PREFIX}{first:016d}"
 
 
 def derived_from(key: str) -> VersionId | None:

@@ -1,82 +1,201 @@
-"""Rebuild the index from the journal and the objects; every answer comes back byte for byte."""
+"""Rebuild the index from the journal and the objects, beside the one that serves; every answer comes back.
+
+Nothing is taken from the serving index before the new one is whole. What the journal has lost and the serving
+index still knows is taken from there; what neither knows is named.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
-from gateway.dicom.part10 import Part10Reader
-from gateway.errors import ObjectMissing, StoreError
-from gateway.index.base import Change, Index, NewVersion
-from gateway.model import VersionId
+from gateway.errors import ForeignArchive, JournalDamaged
+from gateway.index.base import Aside, Change, Index, StoredInstance
+from gateway.services import archiveidentity
 from gateway.services.journal import Journal
+from gateway.services.journalproblems import Problem
+from gateway.services.journalreading import told
+from gateway.services.journaltail import tail
+from gateway.services.replaying import replay
+from gateway.services.rereading import Reread
 from gateway.store.base import ObjectStore
 
-BATCH = 200
+WHOLE, HEADERS = "whole", "headers"
+PAGE = 200
+# So many studies are named for each damage of the journal.
+NAMED = 20
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was done: `begun` is the revision that an interrupted run had come to, `caught_up` what was committed
+    meanwhile, `left_out` whether the serving index had gone another way.
+    """
+
+    begun: int = 0
+    changes: int = 0
+    caught_up: int = 0
+    filled: int = 0
+    objects: int = 0
+    length: int = 0
+    restored: int = 0
+    seconds: float = 0.0
+    left_out: bool = False
+    problems: list[Problem] = field(default_factory=list)
 
 
 class Reindex:
-    """Empties the index, then replays the journal."""
+    """Builds beside the serving index, then changes places. Interrupted, it goes on where it was."""
 
-    def __init__(self, store: ObjectStore, index: Index) -> None:
+    def __init__(
+        self, store: ObjectStore, index: Index, *, headers: bool = False, accept_gaps: bool = False
+    ) -> None:
+        """`headers`: digests are not checked, as only what is before the pixels is read; `accept_gaps`: what
+        damage of the journal took is given up.
+        """
         self._store = store
         self._index = index
+        self._journal = Journal(store)
+        self._mode = HEADERS if headers else WHOLE
+        self._accept_gaps = accept_gaps
+        self._trusted = False
+        self._done = Rebuilt()
 
-    async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> int:
-        """How many changes were replayed. Raises StoreError when an object the journal names is not whole."""
-        changes = await Journal(self._store).all_changes()
-        await self._index.reset()
-        gone = _reclaimed(changes)
-        for start in range(0, len(changes), BATCH):
-            batch = changes[start : start + BATCH]
-            await self._index.replay(batch, await self._versions(batch, gone))
-            progress(start + len(batch), len(changes))
-        while await self._index.work_on_keys():
-            pass
-        return len(changes)
-
-    async def _versions(self, batch: Sequence[Change], gone: set[VersionId]) -> dict[VersionId, NewVersion]:
-        versions: dict[VersionId, NewVersion] = {}
-        for change in batch:
-            if (
-                change.kind == "store"
-                and change.version_after is not None
-                and change.version_after not in gone
-            ):
-                versions[change.version_after] = await self._read(change, change.version_after)
-        return versions
-
-    async def _read(self, change: Change, version: VersionId) -> NewVersion:
-        assert change.locator is not None
-        reader = Part10Reader(version=version)
-        digest = hashlib.sha256()
+    async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Rebuilt:
+        """Raises JournalDamaged unless `accept_gaps`, Conflict where another process rebuilds, ForeignArchive,
+        StoreUnavailable, IndexFailure; the serving index is as it was then.
+        """
+        began = time.monotonic()
+        id = await self._archive()
+        aside = await self._index.aside()
         try:
-            async with self._store.read(change.locator.key) as chunks:
-                async for chunk in chunks:
-                    digest.update(chunk)
-                    reader.feed(chunk)
-        except ObjectMissing as error:
-            raise StoreError(
-                f"object {change.locator.key} is named by the journal and not in the store"
-            ) from error
-        if digest.digest() != change.file_digest:
-            raise StoreError(f"object {change.locator.key} is not what was stored: its digest differs")
-        read = reader.finish()
-        metadata, outline = read.placed()
-        return NewVersion(
-            version=version,
-            identity=read.identity,
-            transfer_syntax=read.transfer_syntax,
-            locator=change.locator,
-            file_digest=change.file_digest,
-            content_digest=change.content_digest,
-            received=change.time,
-            metadata=metadata,
-            outline=outline,
-            layout=read.layout,
-            source=change.source,
-        )
+            # What is committed and on its way to the journal looks like a gap, if the journal is read before it.
+            total = await self._index.last_revision()
+            await self._check_journal()
+            await self._begin(aside, id)
+            await self._replay(aside.index, total, progress)
+            while await aside.index.work_on_keys():
+                pass
+            if id:
+                await aside.index.adopt(id)
+            self._done.left_out = await aside.has_parted()
+            self._done.caught_up = await aside.settle(parted=self._done.left_out)
+        finally:
+            await aside.close()
+        self._done.seconds = time.monotonic() - began
+        return self._done
+
+    async def damaged(self) -> AsyncIterator[StoredInstance]:
+        """What the index knows to be damaged, by version."""
+        after = ""
+        while page := await self._index.damaged(after, PAGE):
+            for stored in page:
+                yield stored
+            after = page[-1].version
+
+    # -- before -----------------------------------------------------------------------------------------
+
+    async def _archive(self) -> str:
+        """The archive's id, empty where none was given yet. Raises ForeignArchive."""
+        store, index = await archiveidentity.read(self._store), await self._index.archive_id()
+        if store and index and store != index and await self._index.last_revision():
+            raise ForeignArchive(
+                f"the index belongs to archive {index}, the store to archive {store}: "
+                "give the index of this store, or an empty one"
+            )
+        self._journal.archive = store
+        return store or index
+
+    async def _check_journal(self) -> None:
+        """Raises JournalDamaged, which lists all that is wrong."""
+        self._trusted = await self._agrees()
+        found = [problem async for problem in self._journal.problems() if problem.is_loss]
+        self._done.problems = [problem for problem in found if not await self._is_known(problem)]
+        if self._done.problems and not self._accept_gaps:
+            lines = [f"{problem.sentence}{await self._studies(problem)}" for problem in self._done.problems]
+            raise JournalDamaged(
+                "\n".join([*lines, "nothing was changed; --accept-gaps rebuilds without what is lost"])
+            )
+
+    async def _agrees(self) -> bool:
+        """Whether index and journal tell the same change of the last revision that both know."""
+        at = await self._index.last_revision()
+        there = (await tail(self._store, at)).change
+        mine = await self._index.changes(there.revision - 1, 1) if there is not None else []
+        return there is not None and bool(mine) and told(mine[0]) == told(there)
+
+    async def _is_known(self, problem: Problem) -> bool:
+        """Whether the serving index holds every change that the journal lost there."""
+        if not self._trusted or not problem.first or not problem.last:
+            return False
+        async with aclosing(self._from_index(problem.first, problem.last)) as pages:
+            return sum([len(page) async for page in pages]) == problem.last + 1 - problem.first
+
+    async def _studies(self, problem: Problem) -> str:
+        """Which studies are affected, as far as the serving index knows."""
+        if not problem.first:
+            return ""
+        changes = await self._index.changes(problem.first - 1, 1000)
+        last = problem.last or problem.first + 1000
+        studies = list(dict.fromkeys(c.identity.study for c in changes if c.revision <= last))
+        more = f" and {len(studies) - NAMED} more" if len(studies) > NAMED else ""
+        return f"; of the studies {', '.join(studies[:NAMED])}{more}" if studies else ""
+
+    async def _begin(self, aside: Aside, id: str) -> None:
+        """Go on where an interrupted run came to, if that is still what the journal tells, else begin anew."""
+        if await aside.mode() in (WHOLE, self._mode) and await aside.index.archive_id() == id:
+            last = await aside.index.last_revision()
+            mine = await aside.index.changes(last - 1, 1) if last else []
+            if mine and await self._tells(mine[0]):
+                self._done.begun = last
+                return
+        await aside.clear(self._mode)
+        if id:
+            await aside.index.adopt(id)
+
+    async def _tells(self, change: Change) -> bool:
+        async with aclosing(self._changes(change.revision - 1)) as pages:
+            async for page in pages:
+                return told(page[0]) == told(change)
+        return False
+
+    # -- replaying --------------------------------------------------------------------------------------
+
+    async def _replay(self, index: Index, total: int, progress: Callable[[int, int], None]) -> None:
+        reread = Reread(self._store, self._index.known_versions, headers=self._mode == HEADERS)
+        async with aclosing(self._changes(self._done.begun)) as changes:
+            async for tally in replay(self._store, index, changes, reread):
+                progress(tally.last, max(tally.last, total))
+                self._done.changes = tally.changes
+        read = reread.tally
+        self._done.objects, self._done.length, self._done.restored = read.objects, read.length, read.restored
+
+    async def _changes(self, after: int) -> AsyncGenerator[Sequence[Change], None]:
+        """What the journal tells, with what it has lost and the serving index holds."""
+        last = after
+        async for page in self._journal.changes(after, accept_gaps=True):
+            for run in _runs(page):
+                if run[0].revision > last + 1 and self._trusted:
+                    async with aclosing(self._from_index(last + 1, run[0].revision - 1)) as pages:
+                        async for filled in pages:
+                            self._done.filled += len(filled)
+                            yield filled
+                yield run
+                last = run[-1].revision
+
+    async def _from_index(self, first: int, last: int) -> AsyncGenerator[Sequence[Change], None]:
+        at = first - 1
+        while at < last and (found := await self._index.changes(at, min(PAGE, last - at))):
+            at = found[-1].revision
+            if kept := [change for change in found if change.revision <= last]:
+                yield kept
 
 
-def _reclaimed(changes: Sequence[Change]) -> set[VersionId]:
-    return {c.version_before for c in changes if c.kind == "reclaim" and c.version_before is not None}
+def _runs(page: Sequence[Change]) -> list[Sequence[Change]]:
+    """Contiguous pieces."""
+    cuts = [n for n in range(1, len(page)) if page[n].revision != page[n - 1].revision + 1]
+    return [
+        page[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(page)], strict=True) if stop > start
+    ]

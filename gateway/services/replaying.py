@@ -2,102 +2,95 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from gateway.dicom.part10 import Part10Reader
-from gateway.errors import DicomError, ObjectMissing, ShortRead
 from gateway.index.base import Change, Index, NewVersion
 from gateway.model import VersionId
+from gateway.services.rereading import Reread
 from gateway.store.base import ObjectStore
 
 BATCH = 200
 
+Read = tuple[Sequence[Change], dict[VersionId, NewVersion]]
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A version whose object cannot be had whole: `kind` is 'missing', 'altered' or 'unreadable'."""
+    """A version whose object cannot be had whole, and why. It is in the index, and says so."""
 
     change: Change
-    kind: str
     detail: str
 
 
 @dataclass(slots=True)
 class Replayed:
-    """What was read so far: changes, objects and their bytes; `damages` since the last batch."""
+    """What was read so far: changes, objects and their bytes; `damages` of the last batch.
+
+    What is missing may be named by a 'reclaim' that comes later: then it was given up, and is no damage.
+    """
 
     changes: int = 0
     objects: int = 0
     length: int = 0
+    restored: int = 0
     last: int = 0
     damages: list[Damage] = field(default_factory=list)
 
 
-async def read_version(store: ObjectStore, change: Change) -> NewVersion | Damage:
-    """What the object of a 'store' change says, or why it cannot be told. Raises StoreUnavailable."""
-    assert change.locator is not None
-    assert change.version_after is not None
-    key, reader, digest = change.locator.key, Part10Reader(version=change.version_after), hashlib.sha256()
-    try:
-        async with store.read(key) as chunks:
-            async for chunk in chunks:
-                digest.update(chunk)
-                reader.feed(chunk)
-        if digest.digest() != change.file_digest:
-            return Damage(change, "altered", f"object {key} is not what was stored: its digest differs")
-        read = reader.finish()
-    except ObjectMissing:
-        return Damage(change, "missing", f"object {key} is named by the journal and not in the store")
-    except (DicomError, ShortRead) as error:
-        return Damage(change, "unreadable", f"object {key}: {error.detail}")
-    metadata, outline = read.placed()
-    return NewVersion(
-        version=change.version_after,
-        identity=read.identity,
-        transfer_syntax=read.transfer_syntax,
-        locator=change.locator,
-        file_digest=change.file_digest,
-        content_digest=change.content_digest,
-        received=change.time,
-        metadata=metadata,
-        outline=outline,
-        layout=read.layout,
-        source=change.source,
-    )
-
-
 async def replay(
-    store: ObjectStore, index: Index, changes: AsyncIterator[Sequence[Change]]
+    store: ObjectStore,
+    index: Index,
+    changes: AsyncIterator[Sequence[Change]],
+    reread: Reread | None = None,
 ) -> AsyncIterator[Replayed]:
-    """Bring `changes` into `index`, batch by batch; the tally after each. Raises what the journal raises.
+    """Bring `changes` into `index`, batch by batch; the tally after each.
 
-    A version whose object is damaged is named in `damages` and has, for now, no bytes in the index. What is
-    missing may be named by a 'reclaim' that comes later: then it was given up, and is no damage.
+    While a batch is written the objects of the next one are read. Raises what the journal raises,
+    StoreUnavailable, IndexFailure.
     """
+    reread = reread or Reread(store, index.known_versions)
     tally = Replayed()
-    async for page in changes:
-        for start in range(0, len(page), BATCH):
-            batch = page[start : start + BATCH]
-            tally.damages.clear()
-            versions: dict[VersionId, NewVersion] = {}
-            for change in batch:
-                if change.kind == "store":
-                    await _take(store, change, versions, tally)
+    reading = _read(reread, _batches(changes))
+    ahead = asyncio.ensure_future(anext(reading, None))
+    try:
+        while (found := await ahead) is not None:
+            ahead = asyncio.ensure_future(anext(reading, None))
+            batch, versions = found
             await index.replay(batch, versions)
+            tally.damages = [Damage(c, versions[v].damage) for c in batch if (v := _damaged(c, versions))]
             tally.changes += len(batch)
             tally.last = batch[-1].revision
+            read = reread.tally
+            tally.objects, tally.length, tally.restored = read.objects, read.length, read.restored
             yield tally
+    finally:
+        ahead.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await ahead
+        await reading.aclose()
 
 
-async def _take(
-    store: ObjectStore, change: Change, versions: dict[VersionId, NewVersion], tally: Replayed
-) -> None:
-    found = await read_version(store, change)
-    if isinstance(found, Damage):
-        tally.damages.append(found)
-        return
-    versions[found.version] = found
-    tally.objects += 1
-    tally.length += found.locator.length
+def _damaged(change: Change, versions: dict[VersionId, NewVersion]) -> VersionId | None:
+    version = change.version_after
+    stored = change.kind == "store" and version is not None and version in versions
+    return version if stored and version is not None and versions[version].damage else None
+
+
+async def _read(reread: Reread, batches: AsyncIterator[Sequence[Change]]) -> AsyncGenerator[Read, None]:
+    async for batch in batches:
+        yield batch, await reread.versions(batch)
+
+
+async def _batches(changes: AsyncIterator[Sequence[Change]]) -> AsyncIterator[Sequence[Change]]:
+    """Of one size, however small the journal's objects are: each is a transaction."""
+    held: list[Change] = []
+    async for page in changes:
+        held += page
+        while len(held) >= BATCH:
+            yield held[:BATCH]
+            del held[:BATCH]
+    if held:
+        yield held

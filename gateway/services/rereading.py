@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import orjson
@@ -86,7 +87,7 @@ class Reread:
             found = await self._trash.find(change.locator.key)
             if found is None or await self._digest(found) != change.file_digest:
                 return False
-            await self._store.put(change.locator.key, self._bytes(found))
+            await self._store.move(found, change.locator.key)
         except (ObjectMissing, ObjectExists, ShortRead):
             return False
         self.tally.restored += 1
@@ -157,12 +158,13 @@ class Reread:
         reader, at, size = Part10Reader(version=change.version_after), 0, FIRST_READ
         while at < length:
             stop = min(length, at + size)
-            async for chunk in self._bytes(key, Span(offset + at, offset + stop)):
-                reader.feed(chunk)
+            async with aclosing(self._bytes(key, Span(offset + at, offset + stop))) as chunks:
+                async for chunk in chunks:
+                    reader.feed(chunk)
             self.tally.length += stop - at
             at, size = stop, min(2 * size, MOST_READ)
             passable = min(reader.passable, length - at)
-            if passable >= GAP or passable == length - at:
+            if passable and (passable >= GAP or passable == length - at):
                 reader.pass_over(passable)
                 at, size = at + passable, AFTER_GAP
         self.tally.objects += 1
@@ -177,7 +179,7 @@ class Reread:
             digest.update(chunk)
         return digest.digest()
 
-    async def _bytes(self, key: str, span: Span | None = None) -> AsyncIterator[bytes]:
+    async def _bytes(self, key: str, span: Span | None = None) -> AsyncGenerator[bytes, None]:
         async with self._store.read(key, span) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from gateway.errors import ObjectMissing
+from gateway.services.naming import TRASH_PREFIX, trash_key, trashed
 from gateway.store.base import KEY, ObjectStore
-
-TRASH_PREFIX = "trash/"
-
-
-def swept_from(key: str) -> str:
-    """Where an object in the trash lay before; empty where `key` is none of the trash."""
-    parts = key.split("/", 2)
-    return parts[2] if len(parts) == 3 and key.startswith(TRASH_PREFIX) else ""
 
 
 class Trash:
@@ -26,7 +19,7 @@ class Trash:
         if not KEY.match(key):
             return None  # what lies elsewhere is never swept
         for day in await self._all_days():
-            where = f"{TRASH_PREFIX}{day}/{key}"
+            where = trash_key(key, day)
             try:
                 await self._store.stat(where)
             except ObjectMissing:
@@ -38,7 +31,7 @@ class Trash:
         if self._days is None:
             days: dict[str, None] = {}
             async for found in self._store.list(TRASH_PREFIX):
-                if swept_from(found.key):
+                if trashed(found.key) is not None:
                     days[found.key.split("/", 2)[1]] = None
             self._days = tuple(sorted(days, reverse=True))
         return self._days

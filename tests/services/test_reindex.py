@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from gateway.app import Gateway
 from gateway.dicom.query import Query
+from gateway.errors import ForeignArchive, JournalDamaged, ObjectDamaged, StoreUnavailable
 from gateway.index.base import Scope
 from gateway.model import Level, ResourcePath, Source, StudyUID
 from gateway.services.reindex import Reindex
+from gateway.services.rereading import Reread
 from gateway.services.verify import Verify
 from gateway.settings import Settings
 from tests import build
@@ -71,15 +75,197 @@ async def test_every_answer_comes_back(tmp_path: Path) -> None:
     await gateway.close()
 
 
-async def test_verify_names_what_is_damaged(tmp_path: Path) -> None:
-    gateway = await Gateway.open(Settings(data=str(tmp_path)))
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Gateway]:
+    gateway = await Gateway.open(Settings(data=str(folder)))
     await gateway.start(follow=False)
-    await store(gateway, build.instance(), build.instance())
-    first, second = sorted(p for p in (tmp_path / "objects").rglob("*.dcm"))
-    first.unlink()
-    second.write_bytes(second.read_bytes()[:-1] + b"!")
-    (tmp_path / "objects" / "ab" / "1" / "1.2").mkdir(parents=True)
-    (tmp_path / "objects" / "ab" / "1" / "1.2" / "0.dcm").write_bytes(b"left over")
-    found = {d.kind async for d in Verify(gateway.store, gateway.index).differences()}
-    assert found == {"object missing", "object digest", "orphan"}
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+def objects(folder: Path) -> list[Path]:
+    return sorted((folder / "objects").rglob("*.dcm"))
+
+
+def journal(folder: Path) -> list[Path]:
+    return sorted((folder / "objects" / "journal").rglob("*.jsonl"))
+
+
+async def count(gateway: Gateway) -> int:
+    return (await gateway.index.counts())[Level.INSTANCE]
+
+
+@pytest.mark.parametrize("headers", [False, True])
+async def test_what_is_missing_or_damaged_is_named_and_the_rest_is_whole(
+    tmp_path: Path, headers: bool
+) -> None:
+    async with opened(tmp_path) as gateway:
+        first = build.dataset()
+        same = {"StudyInstanceUID": first.StudyInstanceUID}
+        files = [build.part10(first), *(build.instance(**same, InstanceNumber=n) for n in range(2, 5))]
+        assert await store(gateway, *files) == [None] * 4
+        whole, cut, gone, altered = objects(tmp_path)
+        cut.write_bytes(cut.read_bytes()[:-20])
+        gone.unlink()
+        data = bytearray(altered.read_bytes())
+        data[-1] ^= 1
+        altered.write_bytes(data)
+        job = Reindex(gateway.store, gateway.index, headers=headers)
+        await job.run()
+        damaged = {stored.locator.key.rpartition("/")[2]: stored.damage async for stored in job.damaged()}
+        assert damaged.keys() == {cut.name, gone.name} | (set() if headers else {altered.name})
+        assert "missing" in damaged[gone.name]
+        assert await count(gateway) == 4
+        path = ResourcePath(StudyUID(str(first.StudyInstanceUID)))
+        found, missing = await gateway.retrieve.sound(SCOPE, path)
+        assert missing == len(damaged)
+        assert whole.name in {one.locator.key.rpartition("/")[2] for one in found}
+        # Their headers were known to the index before, and are still.
+        assert all(await gateway.retrieve.metadata(SCOPE, path))
+        for stored in await gateway.index.instances(SCOPE, path):
+            if stored.damage:
+                with pytest.raises(ObjectDamaged, match=stored.identity.instance):
+                    await gateway.retrieve.locate(SCOPE, stored.identity.path)
+
+
+async def test_a_damaged_instance_that_is_sent_again_heals(tmp_path: Path) -> None:
+    file = build.instance()
+    async with opened(tmp_path) as gateway:
+        await store(gateway, file)
+    objects(tmp_path)[0].unlink()
+    for name in tmp_path.glob("index.sqlite*"):
+        name.unlink()
+    async with opened(tmp_path) as gateway:
+        (row,) = (await gateway.index.search(SCOPE, Query(Level.INSTANCE))).rows
+        assert b'"UNAVAILABLE"' in row
+        study = ResourcePath(StudyUID(row.split(b"/studies/")[1].split(b"/")[0].decode()))
+        with pytest.raises(ObjectDamaged):
+            await gateway.retrieve.metadata(SCOPE, study)
+        assert await store(gateway, file) == [None]
+        (row,) = (await gateway.index.search(SCOPE, Query(Level.INSTANCE))).rows
+        assert b'"ONLINE"' in row
+        (stored,) = await gateway.retrieve.instances(SCOPE, study)
+        assert not stored.damage
+        before = await answers(gateway)
+        await Reindex(gateway.store, gateway.index).run()
+        assert await answers(gateway) == before
+        assert len(objects(tmp_path)) == 1
+
+
+async def test_what_was_swept_is_brought_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        await store(gateway, build.instance(), build.instance())
+        before = await answers(gateway)
+        root = tmp_path / "objects"
+        for file in objects(tmp_path):
+            target = root / "trash" / "20260102" / file.relative_to(root)
+            target.parent.mkdir(parents=True)
+            file.rename(target)
+        done = await Reindex(gateway.store, gateway.index).run()
+        assert done.restored == 2
+        assert await answers(gateway) == before
+
+
+async def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is stopped by, the serving index is as it was."""
+    async with opened(tmp_path) as gateway:
+        for _ in range(5):
+            await store(gateway, *(build.instance() for _ in range(3)))
+        before = await answers(gateway)
+        read = Reread.versions
+        monkeypatch.setattr("gateway.services.replaying.BATCH", 4)
+        calls = 0
+
+        async def fails(self: Reread, changes: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == 3:
+                raise StoreUnavailable("the store went away")
+            return await read(self, changes)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Reread, "versions", fails)
+        with pytest.raises(StoreUnavailable):
+            await Reindex(gateway.store, gateway.index).run()
+        assert await answers(gateway) == before
+        done = await Reindex(gateway.store, gateway.index).run()
+        assert done.begun >= 4
+        assert done.begun + done.changes == 15
+        assert await answers(gateway) == before
+
+
+async def test_a_headers_run_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        await store(gateway, build.instance(), build.instance())
+        aside = await gateway.index.aside()
+        await aside.clear("headers")
+        await aside.index.replay(await gateway.index.changes(0, 1), {})
+        await aside.close()
+        done = await Reindex(gateway.store, gateway.index).run()
+        assert (done.begun, done.changes) == (0, 2)
+
+
+async def test_a_damaged_journal_is_refused_unless_told(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        for _ in range(4):
+            await store(gateway, build.instance())
+    assert len(journal(tmp_path)) == 4
+    lost = journal(tmp_path)[1]
+    for name in tmp_path.glob("index.sqlite*"):
+        name.unlink()
+    data = bytearray(lost.read_bytes())
+    data[-5] ^= 1
+    lost.write_bytes(data)
+    gateway = await Gateway.open(Settings(data=str(tmp_path)))
+    with pytest.raises(JournalDamaged) as refused:
+        await Reindex(gateway.store, gateway.index).run()
+    assert lost.name in refused.value.detail
+    assert "--accept-gaps" in refused.value.detail
+    done = await Reindex(gateway.store, gateway.index, accept_gaps=True).run()
+    assert len(done.problems) == 1
+    assert await count(gateway) == 3
     await gateway.close()
+
+
+async def test_what_the_journal_lost_is_taken_from_the_index(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        for _ in range(4):
+            await store(gateway, build.instance())
+        before = await answers(gateway)
+        journal(tmp_path)[1].unlink()
+        done = await Reindex(gateway.store, gateway.index).run()
+        assert (done.filled, done.problems) == (1, [])
+        assert await answers(gateway) == before
+
+
+async def test_the_index_of_another_archive_is_left_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path / "one") as one, opened(tmp_path / "other") as other:
+        await store(one, build.instance())
+        await store(other, build.instance())
+        before = await answers(other)
+        with pytest.raises(ForeignArchive):
+            await Reindex(one.store, other.index).run()
+        assert await answers(other) == before
+
+
+async def test_memory_is_that_of_a_page(tmp_path: Path) -> None:
+    """No more changes and versions are held at once than two batches: one is written, one is read."""
+    async with opened(tmp_path) as gateway:
+        for _ in range(6):
+            await store(gateway, *(build.instance() for _ in range(10)))
+        most = 0
+        read = Reread.versions
+
+        async def counted(self: Reread, changes: object) -> object:
+            nonlocal most
+            found = await read(self, changes)  # type: ignore[arg-type]
+            most = max(most, len(found))
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Reread, "versions", counted)
+            patch.setattr("gateway.services.replaying.BATCH", 7)
+            await Reindex(gateway.store, gateway.index).run()
+        assert 0 < most <= 7
+        assert await count(gateway) == 60
