@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, JournalDamaged
 from gateway.index.base import Index
 from gateway.model import Level, VersionId
 from gateway.services.agreement import Agreement, Disagree
@@ -264,16 +264,21 @@ class Sweeper:
     async def _wanted(self, versions: Set[VersionId], settled: int) -> dict[VersionId, str]:
         """The keys of those of these versions that the journal names; it is read once."""
         wanted, reclaimed = dict[VersionId, str](), set[VersionId]()
-        async for changes in self._journal.changes():
-            await self._renew()
-            for change in changes:
-                stored, before = change.version_after, change.version_before
-                if stored in versions and stored is not None and change.locator is not None:
-                    wanted[stored] = change.locator.key
-                if change.kind == "reclaim" and before in versions and before is not None:
-                    reclaimed.add(before)
-            if changes[-1].revision >= settled:
-                break
+        last = 0
+        try:
+            async for changes in self._journal.changes():
+                await self._renew()
+                for change in changes:
+                    stored, before = change.version_after, change.version_before
+                    if stored in versions and stored is not None and change.locator is not None:
+                        wanted[stored] = change.locator.key
+                    if change.kind == "reclaim" and before in versions and before is not None:
+                        reclaimed.add(before)
+                last = changes[-1].revision
+        except JournalDamaged:
+            if last < settled:
+                raise
+            # What is on its way to the journal looks like a gap.
         return {version: key for version, key in wanted.items() if version not in reclaimed}
 
     # -- giving up --------------------------------------------------------------------------------------
