@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from gateway.cli.main import main
-from gateway.services import importing
 from tests import build
 
 
@@ -139,7 +138,7 @@ def test_an_archive_is_opened_once_however_many_members_it_has(
             opened.append(file)
             super().__init__(file)
 
-    monkeypatch.setattr(importing.zipfile, "ZipFile", Counted)
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
     assert imported(tmp_path, *paths) == 0
     assert capsys.readouterr().out == "42 stored, 0 received again, 0 done before, 0 refused\n"
     # To list its members, and to read them.
