@@ -48,7 +48,9 @@ def reading(document: bytes) -> Callable[[], object]:
 def main() -> None:
     one = {"vr": "SH", "Value": ["a"]}
     small = {f"{0x00310000 + n:08X}": one for n in range(100)}
-    kept = [{key: [n] for key in list(small)[:10]} for n in range(20_000)]  # caches of a process that has served a while
+    kept = [
+        {key: [n] for key in list(small)[:10]} for n in range(20_000)
+    ]  # caches of a process that has served a while
     print(f"{'elements':>9} {'collects':9} {'pauses':>6} {'longest ms':>10} {'all ms':>8}")
     for count in (100, 10_000, 200_000):
         document = orjson.dumps([{f"{0x00310000 + n:08X}": one for n in range(count)}])
