@@ -138,7 +138,7 @@ def test_an_archive_is_opened_once_however_many_members_it_has(
             opened.append(file)
             super().__init__(file)
 
-    monkeypatch.setattr("gateway.services.importing.zipfile.ZipFile", Counted)
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
     assert imported(tmp_path, *paths) == 0
     assert capsys.readouterr().out == "42 stored, 0 received again, 0 done before, 0 refused\n"
     # To list its members, and to read them.
