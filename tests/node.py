@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,6 +22,8 @@ def installed() -> Path:
     lock, done = SCRIPTS / "package-lock.json", SCRIPTS / "node_modules" / ".package-lock.json"
     if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        if not os.access(Path.home(), os.W_OK):
+            command += ["--cache", str(SCRIPTS / "node_modules" / ".cache")]
         ran = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=110, check=False)
         if ran.returncode:
             missing("node", f"npm ci: {ran.stderr[-300:]}")
