@@ -29,6 +29,7 @@ UNREACHED = (
     "Network is unreachable",
     "Connection refused",
     "timed out",
+    "(from versions: none)",
 )
 
 
@@ -116,7 +117,8 @@ def _why(said: list[str]) -> str:
             "The package index cannot be reached: the first `make` needs the network once, or a mirror that "
             "PIP_INDEX_URL names, or a folder of wheels that PIP_FIND_LINKS names (with PIP_NO_INDEX=1)."
         )
-    errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR:")] or said[-1:]
+    stripped = [line.strip() for line in said]
+    errors = [line.removeprefix("ERROR: ") for line in stripped if line.startswith("ERROR:")] or stripped[-1:]
     return f"pip could not install: {errors[0] if errors else 'no reason given'}"
 
 

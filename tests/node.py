@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from tests.live import ROOT
@@ -21,6 +23,8 @@ def installed() -> Path:
     lock, done = SCRIPTS / "package-lock.json", SCRIPTS / "node_modules" / ".package-lock.json"
     if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        if not os.access(Path.home(), os.W_OK):
+            command += ["--cache", str(Path(tempfile.gettempdir()) / "npm")]
         ran = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=110, check=False)
         if ran.returncode:
             missing("node", f"npm ci: {ran.stderr[-300:]}")

