@@ -256,7 +256,7 @@ class World:
         else:
             for n in touched:
                 if before[n] - {ABSENT}:
-                    self.model.may[n] = {DELETED} | (before[n] & {ABSENT})
+                    self.model.may[n] = {DELETED, *(before[n] & {ABSENT})}
 
     async def restore(self, number: int) -> None:
         """Bring back what was deleted last; of which variant it is, the next look tells."""
