@@ -254,7 +254,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
         "409": "None is stored; the body says why each failed.",
     },
     "instances": {**_RETRIEVED, "206": "The range, or those instances that can be sent as is acceptable."},
-    "metadata": _RETRIEVED,
+    "metadata": {**_RETRIEVED, "206": "Those instances that are not damaged in the archive."},
     "frames": {**_RETRIEVED, "206": "The range."},
     "bulk": {**_RETRIEVED, "206": "The range."},
     "all_bulk": {**_RETRIEVED, "206": "Those values that can be sent as is acceptable."},
@@ -284,7 +284,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "415": "The media type of the body is not taken; the answer lists what is.",
     "416": "The range lies outside.",
     "421": "The Host header names another host.",
-    "502": "The object store failed.",
+    "502": "The object store failed, or what it holds is damaged.",
     "503": "Overloaded, or store or index do not answer: try again after Retry-After seconds.",
     "507": "The object store is full.",
 }
