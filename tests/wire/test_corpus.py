@@ -1,10 +1,10 @@
 """Every row of the corpus: stored, stored with which warning, or refused with which reason; then read back.
 
-`portable_outcomes.csv` is the table of what every machine has, `corpus_outcomes.csv` of what only the corpus has; the
-reasons for refusals are in the corpus's own findings: UIDs that are absent, empty or no UIDs (A900), bytes that end
-early, are no DICOM or break PS3.5 (C000), SOP classes that are no composite instances (0122). Frames are 404 where
-there are none or they cannot be told apart, 406 where no codec decodes them. Video, which is lossy and cannot be
-decoded, stands for Explicit VR Little Endian (8.7.3.4).
+`portable_outcomes.csv` is the table of what every machine has, `corpus_outcomes.csv` of what only the corpus has.
+The reasons for refusals are in the corpus's own findings: UIDs that are absent, empty or no UIDs (A900), bytes that
+end early, are no DICOM or break PS3.5 (C000), SOP classes that are no composite instances (0122). Frames are 404
+where there are none or they cannot be told apart, 406 where no codec decodes them. Video, which is lossy and cannot
+be decoded, stands for Explicit VR Little Endian (8.7.3.4).
 """
 
 from __future__ import annotations
