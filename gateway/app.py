@@ -98,7 +98,7 @@ class Gateway:
         self.remove = Remove(index, self.commits)
         self.quarantine = Quarantine(store, index, self.ingest, self.remove, self.policies.default)
         self.readiness = Readiness(store, index, settings.folders, settings.min_free << 20)
-        self.segments = Segments(store, self.journal)
+        self.segments = Segments(store, self.journal, index)
         self.reclaim = Reclaim(store, index, self.commits)
         self.keys = Keys(index, self.commits)
         self.sweeper = Sweeper(store, index, self.journal, self.counters, undo_seconds=settings.undo_seconds)

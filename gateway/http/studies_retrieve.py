@@ -60,14 +60,15 @@ class StudiesRetrieve:
             headers = caching(request, _tag(request, versions, *about), versions)
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
         tag = headers["etag"]
+        if described.lost:
+            _incomplete(request, headers, f"{described.lost} instances are damaged in the archive")
         if described.rows is None:
             pages = self._services.retrieve.pages(request.scope, described.versions)
-            return await paged(request, offer, pages, headers, charset, coding)
-        rows = [row for row in described.rows if row]
-        if damaged := len(described.rows) - len(rows):
-            _incomplete(request, headers, f"{damaged} instances are damaged in the archive")
-        answer = await documents(request, offer, rows, tag, headers, charset, request.bulk_base)
-        answer.status = 206 if damaged else answer.status
+            answer = await paged(request, offer, pages, headers, charset, coding)
+        else:
+            base = request.bulk_base
+            answer = await documents(request, offer, described.rows, tag, headers, charset, base)
+        answer.status = 206 if described.lost else answer.status
         return answer
 
     # -- instances --------------------------------------------------------------------------------------

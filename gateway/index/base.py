@@ -170,6 +170,8 @@ class Described:
     version_set: str
     versions: Sequence[VersionId]
     rows: Sequence[bytes] | None
+    lost: int = 0
+    """Damaged instances of which no metadata is left; these are in `version_set` only."""
 
 
 @dataclass(frozen=True, slots=True)

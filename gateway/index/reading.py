@@ -124,18 +124,29 @@ async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: i
     Raises NotFound, Gone.
     """
     more = "JOIN instance_metadata m ON m.version = v.id"
-    found = await _rows(db, scope, path, "v.id, LENGTH(m.body) AS size", more)
-    versions = [VersionId(row["id"]) for row in found]
+    found = await _rows(db, scope, path, "v.id, v.damage, LENGTH(m.body) AS size", more)
     mark = 0
-    for version in versions:
-        mark ^= rows.version_mark(version)
+    for row in found:
+        mark ^= rows.version_mark(row["id"])
+    lost = await _lost(db, scope, [VersionId(row["id"]) for row in found if row["damage"]])
+    found = [row for row in found if row["id"] not in lost]
+    versions = [VersionId(row["id"]) for row in found]
     kept: list[bytes] | None = None
     if sum(int(row["size"]) for row in found) <= at_once:
         packed = await _packed(db, scope, versions)
         if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
             inflate = zstandard.ZstdDecompressor().decompress
             kept = [inflate(packed[version]) for version in versions]
-    return Described(f"{mark:032x}", versions, kept)
+    return Described(f"{mark:032x}", versions, kept, len(lost))
+
+
+async def _lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:
+    """Those of which nothing is left but what the journal says of them."""
+    if not damaged:
+        return set()
+    inflate = zstandard.ZstdDecompressor().decompress
+    packed = await _packed(db, scope, damaged)
+    return {version for version, body in packed.items() if not _known(inflate(body))}
 
 
 async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:

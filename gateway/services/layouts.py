@@ -75,7 +75,9 @@ class Layouts:
         return found
 
     async def of(self, scope: Scope, stored: StoredInstance) -> Located:
-        """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed."""
+        """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed, ObjectDamaged."""
+        if stored.damage:
+            raise damaged(stored)
         path = stored.identity.path
         found = self._cache.get((scope.fingerprint, path))
         # A version never changes: however old the entry, it is right.

@@ -8,6 +8,7 @@ from gateway.index.base import Described, Index, Scope
 from gateway.model import ResourcePath, VersionId
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import InFlight
+from gateway.services.layouts import damaged
 from gateway.services.timing import measured
 
 METADATA_AT_MOST = 64 << 20
@@ -29,13 +30,15 @@ class Metadata:
     async def described(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
         """The metadata below a path with the fingerprint of just these, whatever `version_set` was a moment ago.
 
-        Long ones come without rows: `pages` has them. Raises NotFound, Gone.
+        Long ones come without rows: `pages` has them. Raises NotFound, Gone, ObjectDamaged where all is lost.
         """
         with measured("index"):
             known = version_set or await self._index.version_set(scope, path)
             cached = self._kept.get((scope.fingerprint, path, known))
             if cached is None:
                 cached = await self._index.described(scope, path, METADATA_AT_ONCE)
+                if not cached.versions:
+                    raise damaged((await self._index.instances(scope, path))[0])
                 if cached.rows is not None:
                     key = (scope.fingerprint, path, cached.version_set)
                     weight = sum(map(len, cached.rows)) + 256 * len(cached.rows)

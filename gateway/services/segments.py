@@ -11,13 +11,14 @@ import asyncio
 import hashlib
 import logging
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from gateway.errors import GatewayError, ObjectExists
-from gateway.index.base import Change
+from gateway.index.base import Change, Index
 from gateway.services import journallisting as listing
 from gateway.services.journal import Journal
 from gateway.services.journalformat import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, packed
@@ -31,6 +32,8 @@ log = logging.getLogger("gateway.journal")
 QUIET_SECONDS = 3600.0
 """Younger log objects stay: whoever writes finds what others wrote (see LOOK_SECONDS in services/journal.py)."""
 EVERY_SECONDS = 600.0
+LEASE = "segments"
+LEASE_SECONDS = 3600.0
 SEGMENT_BYTES = 16 << 20
 SEGMENT_ROWS = 20_000
 LEAST_OBJECTS = 1000
@@ -61,11 +64,14 @@ class _Group:
 
 
 class Segments:
-    """Makes segments; one task per archive is enough, more do no harm."""
+    """Makes segments, in the background by who holds the lease; two at once do no harm."""
 
-    def __init__(self, store: ObjectStore, journal: Journal) -> None:
+    def __init__(self, store: ObjectStore, journal: Journal, index: Index | None = None) -> None:
+        """`index` has the lease, and is needed to `start`."""
         self._store = store
         self._journal = journal
+        self._index = index
+        self._holder = uuid.uuid4().hex
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,12 +87,23 @@ class Segments:
     async def _run(self) -> None:
         while True:
             try:
-                made = await self.compact()
+                made = await self._leased()
                 if made:
                     log.info("journal: %d segments made", made)
             except GatewayError as error:
                 log.warning("journal: segments wait: %s", error.detail)
             await asyncio.sleep(EVERY_SECONDS)
+
+    async def _leased(self) -> int:
+        """Compact where no other process does, or just did."""
+        assert self._index is not None
+        if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS / 2):
+            return 0
+        try:
+            return await self.compact()
+        finally:
+            with suppress(GatewayError):
+                await self._index.give_back_lease(LEASE, self._holder, is_done=True)
 
     async def compact(self, *, quiet: float = QUIET_SECONDS, least: int = LEAST_OBJECTS) -> int:
         """Make what segments there are to be made of objects older than `quiet` seconds; how many."""
