@@ -23,7 +23,7 @@ def test_the_bounds_described_are_those_of_the_settings() -> None:
     rows = re.findall(
         r"^\| (`.*?`) \| (.*?) \|", (DEPLOY / "README.md").read_text().split("## Bounds")[1], re.M
     )
-    assert len(rows) == 7
+    assert len(rows) == 8
     for names, defaults in rows:
         for name, default in zip(names.split(", "), defaults.split(", "), strict=True):
             assert str(known[name.strip("`")]) == default

@@ -61,6 +61,8 @@ STATUS: Mapping[type[errors.GatewayError], int] = {
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
     errors.IndexFailure: 503,
+    errors.ForeignArchive: 503,
+    errors.IndexBehind: 503,
     errors.Busy: 503,
     errors.GatewayError: 500,
 }

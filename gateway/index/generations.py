@@ -79,6 +79,8 @@ def tidy(path: Path) -> None:
     """Remove what no process that starts now can need: files of generations before. A link that leads nowhere gets
     an empty file, of a name that never was in use: somebody may still hold what was lost, and its log.
     """
+    if not path.parent.is_dir():  # said when the file is wanted
+        return
     with _locked(path.parent) as folder:
         number = number_of(path)
         if not number:

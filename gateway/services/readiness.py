@@ -48,8 +48,8 @@ class Readiness:
             return
         now = time.monotonic()
         if self._looked is None or now - self._looked > LOOK_EVERY_SECONDS:
-            self._looked = now
             self._free = await asyncio.to_thread(self._measured)
+            self._looked = now  # not before: who comes meanwhile looks too
         if self._free - wanted < self._reserve:
             raise StoreFull(f"{self._free >> 20} MiB are free, of which {self._reserve >> 20} MiB are kept")
 

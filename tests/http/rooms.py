@@ -113,6 +113,9 @@ class MemoryRetrieve:
         every = [stored(n, syntax) for n, syntax in enumerate(self.syntaxes, 1)]
         return [one for one in every if path.instance in (None, one.identity.instance)]
 
+    async def sound(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], int]:
+        return await self.instances(scope, path), 0
+
     async def is_short(self, scope: Scope, made: list[StoredInstance]) -> bool:
         return False
 

@@ -52,6 +52,8 @@ DIFFERENT: dict[str, Case | None] = {
     "modality-rt/RI6XDosiGap.dcm": _WIDE,
     # It shows 1 of a single bit as 128; the highest stored value is white (PS3.3 A.8.2.4, PS3.14).
     "gen-mf-single-bit-sc.dcm": _MIN_MAX,
+    # It wants Pixel Representation, which is missing, and shows nothing; unsigned is the safe reading.
+    "MultiframeWindowing.dcm": None,
     "seg-map-other/liver.dcm": _MIN_MAX,
     "liver_expb.dcm": _MIN_MAX,
     "seg_image_ct_binary_overlap.dcm": _MIN_MAX,

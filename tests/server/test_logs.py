@@ -92,11 +92,16 @@ def written(
 ) -> dict[str, Any]:
     handler = Logged()
     log = logging.getLogger(logger)
+    before = log.level, log.disabled
+    log.setLevel(logging.DEBUG)  # a server that ran in this process has set it, perhaps
+    log.disabled = False
     log.addHandler(handler)
     try:
         log.error(message, *arguments, exc_info=error)
     finally:
         log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.disabled = before[1]
     found: dict[str, Any] = json.loads(handler.lines[0])
     return found
 

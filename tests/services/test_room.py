@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -36,6 +37,11 @@ async def test_the_reserve_is_kept(tmp_path: Path) -> None:
     with pytest.raises(StoreFull):
         await readiness(tmp_path, 2 * free).check_room()
     await Readiness(Answers(), Answers(), [], 2 * free).check_room(1 << 60)  # type: ignore[arg-type]
+
+
+async def test_who_comes_while_it_is_measured_is_not_refused(tmp_path: Path) -> None:
+    ready = readiness(tmp_path, 1)
+    await asyncio.gather(*(ready.check_room() for _ in range(20)))
 
 
 def test_the_folders_are_those_of_store_and_index(tmp_path: Path) -> None:
