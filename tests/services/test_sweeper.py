@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import logging.config
 import os
 import shutil
 import time
@@ -15,6 +17,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.errors import StoreUnavailable
 from gateway.index.base import Scope
+from gateway.logs import configuration
 from gateway.model import ResourcePath, Source
 from gateway.services import sweep
 from gateway.services.journal import Journal
@@ -326,3 +329,27 @@ async def test_a_lost_lease_stops_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         swept = await sweeper(gateway).run(confirmed=False)
         assert "lost" in swept.why_not
         assert gateway.counters["sweep_objects_total"] == 1
+
+
+# -- what an operator reads -----------------------------------------------------------------------------
+
+
+async def test_the_lines_of_a_server_name_each_key_and_why_nothing_was_swept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message that is not filled in tells neither; and INFO is not written by itself."""
+    before = logging.root.handlers[:], logging.root.level
+    try:
+        async with opened(tmp_path) as gateway:
+            await stored(gateway, 1)
+            keys = await orphaned(gateway, 2)
+            logging.config.dictConfig(configuration())
+            await sweeper(gateway).run(confirmed=False)
+            await orphaned(gateway, sweep.FEWEST + 1)
+            await sweeper(gateway).run(confirmed=False)
+    finally:
+        logging.root.handlers, logging.root.level = before
+        logging.getLogger("gateway.sweep").setLevel(logging.NOTSET)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert sorted(line["object"] for line in lines if "object" in line) == keys
+    assert "sweep --confirm" in lines[-1]["reason"]
