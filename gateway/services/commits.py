@@ -273,6 +273,9 @@ class Commits:
             self._seen = found
         except GatewayError as error:
             log.warning("the journal waits: %s", error.detail, extra={"reason": error.detail})
+        except Exception as error:
+            # Were this the end of the task, whoever stores would wait for ever.
+            log.error("the journal waits", exc_info=error)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
