@@ -353,3 +353,20 @@ async def test_the_lines_of_a_server_name_each_key_and_why_nothing_was_swept(
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert sorted(line["object"] for line in lines if "object" in line) == keys
     assert "sweep --confirm" in lines[-1]["reason"]
+
+
+async def test_an_object_that_cannot_be_moved_does_not_stop_the_others(tmp_path: Path) -> None:
+    """A copy in the trash of what lies in its place, and is another: every sweep ended there, for ever."""
+    async with opened(tmp_path) as gateway:
+        await stored(gateway, 1)
+        (key,) = objects(tmp_path)
+        (orphan,) = await orphaned(gateway, days=30)
+        await gateway.store.put(trash_key(key, "20200101"), one(b"another"))
+        await gateway.store.put(trash_key(orphan, "20200101"), one(b"past its time"))
+        swept = await sweeper(gateway).run(confirmed=False)
+        assert not swept.why_not
+        assert objects(tmp_path) == {
+            key,
+            trash_key(key, "20200101"),
+            trash_key(orphan, time.strftime("%Y%m%d", time.gmtime())),
+        }
