@@ -1,6 +1,7 @@
 """One line of JSON for each failure and warning, on stderr, with nothing in it that may identify a patient.
 
-A line holds what a programmer wrote (the message as it stands in the source, not filled in) and where it happened:
+A line holds what a programmer wrote (the message as it stands in the source, filled in with no more than numbers) and
+where it happened:
 class and place of the exception, never its text; the template of the route, never the path or the query string.
 """
 
@@ -24,8 +25,11 @@ PACKAGE = str(Path(__file__).resolve().parent) + os.sep
 # Of loggers other than these not even the message is trusted: asyncio fills in the exceptions of tasks.
 OURS = ("gateway", "uvicorn")
 _PLAIN = re.compile(r"[^('\"<\[{:\n%]*")
-_WANTED = ("sent", "seconds", "count", "object", "revision")
-"""Names in `extra` that may be printed: numbers and keys of the store, which hold UIDs at most."""
+_MARK = re.compile(r"%[ds]")
+_WANTED = ("sent", "seconds", "count", "object", "revision", "reason")
+"""Names in `extra` that may be printed: numbers, keys of the store, which hold UIDs at most, and as `reason` sentences
+that are made of nothing else.
+"""
 
 
 class About:
@@ -69,9 +73,20 @@ class Lines(logging.Formatter):
 def _event(record: logging.LogRecord) -> str:
     text = str(record.msg)
     if record.name.split(".")[0] in OURS:
-        return text.strip()
+        return _numbered(text, record.args).strip()
     found = _PLAIN.match(text)
     return found.group().strip()[:100] if found else ""
+
+
+def _numbered(text: str, arguments: object) -> str:
+    """The message with its numbers; other marks stay."""
+    left = iter(arguments if isinstance(arguments, tuple) else ())
+
+    def fill(mark: re.Match[str]) -> str:
+        value = next(left, None)
+        return str(value) if isinstance(value, int) else mark.group()
+
+    return _MARK.sub(fill, text)
 
 
 def described(error: BaseException) -> dict[str, str]:
@@ -102,7 +117,11 @@ def configuration(level: str = "WARNING") -> dict[str, Any]:
             "stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}
         },
         "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {"uvicorn": {"level": level}, "uvicorn.access": {"handlers": [], "propagate": False}},
+        "loggers": {
+            "uvicorn": {"level": level},
+            "uvicorn.access": {"handlers": [], "propagate": False},
+            "gateway.sweep": {"level": "INFO"},  # each key that it takes away
+        },
     }
 
 

@@ -21,7 +21,13 @@ Pages = AsyncGenerator[list[bytes], None]
 
 
 async def paged(
-    request: Request, offer: Offer, pages: Pages, headers: dict[str, str], charset: str, coding: str | None
+    request: Request,
+    offer: Offer,
+    pages: Pages,
+    tag: str,
+    headers: dict[str, str],
+    charset: str,
+    coding: str | None,
 ) -> Response:
     """`documents`, of rows that come in pages; the first is at hand before the status line.
 
@@ -34,7 +40,7 @@ async def paged(
     media = text_type(offer, charset)
     if offer.multipart:
         parts = _parts(pages, base, charset, media)
-        return await multipart(200, headers, parts, boundary_of(headers["etag"]), offer.media)
+        return await multipart(200, headers, parts, boundary_of(tag), offer.media)
     headers["content-type"] = media
     return await _coded(_one_document(pages, base, charset), headers, coding)
 

@@ -64,7 +64,7 @@ class StudiesRetrieve:
             _incomplete(request, headers, f"{described.lost} instances are damaged in the archive")
         if described.rows is None:
             pages = self._services.retrieve.pages(request.scope, described.versions)
-            answer = await paged(request, offer, pages, headers, charset, coding)
+            answer = await paged(request, offer, pages, tag, headers, charset, coding)
         else:
             base = request.bulk_base
             answer = await documents(request, offer, described.rows, tag, headers, charset, base)

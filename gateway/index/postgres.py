@@ -297,7 +297,7 @@ class PostgresIndex(SqlIndex):
 
     async def _query(self, work: Work[R]) -> R:
         async with (
-            answering(),
+            _reading(),
             self._acquired() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -321,7 +321,7 @@ class PostgresIndex(SqlIndex):
 
     async def _searched(self, deadline: Deadline, work: Work[R]) -> R:
         """The server gives up in time, too, whatever becomes of us."""
-        async with answering(), self._acquired() as db:
+        async with _reading(), self._acquired() as db:
             milliseconds = max(1, round(deadline.left * 1000))
             await db.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -341,7 +341,7 @@ class PostgresIndex(SqlIndex):
         await self._glance(look)
 
     async def _glance(self, work: Work[R]) -> R:
-        async with answering(), self._acquired() as db:
+        async with _reading(), self._acquired() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
@@ -402,3 +402,13 @@ async def answering() -> AsyncIterator[None]:
         raise IndexUnavailable("the index does not answer") from error
     except asyncpg.PostgresError as error:
         raise IndexFailure("the index failed") from error
+
+
+@asynccontextmanager
+async def _reading() -> AsyncIterator[None]:
+    """Likewise, where nobody tries again: a reader may be told to step back for who moves tables."""
+    try:
+        async with answering():
+            yield
+    except _LOST_RACES as error:
+        raise IndexUnavailable("others were in the way; try again") from error

@@ -188,7 +188,9 @@ class Commits:
         try:
             verdicts = await self._index.admit(versions, journaled=self._journaled)
         except IndexUnavailable as error:
-            log.warning("%d stores: %s; looked up", len(versions), error.detail)
+            log.warning(
+                "%d stores: %s; looked up", len(versions), error.detail, extra={"reason": error.detail}
+            )
             return await self._lookup.stores(versions, error), False
         except GatewayError:
             self._behind = False  # the index has answered: nothing was committed
@@ -270,7 +272,10 @@ class Commits:
                 found = set()
             self._seen = found
         except GatewayError as error:
-            log.warning("the journal waits: %s", error.detail)
+            log.warning("the journal waits: %s", error.detail, extra={"reason": error.detail})
+        except Exception as error:
+            # Were this the end of the task, whoever stores would wait for ever.
+            log.error("the journal waits", exc_info=error)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

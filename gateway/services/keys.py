@@ -105,7 +105,7 @@ class Keys:
             try:
                 await self.fill()
             except GatewayError as error:
-                log.warning("query keys wait: %s", error.detail)
+                log.warning("query keys wait: %s", error.detail, extra={"reason": error.detail})
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wake.wait()

@@ -75,7 +75,10 @@ class Reclaim:
             await self._store.delete(change.locator.key)
             await self._store.delete(inflated_key(change.version_before))
         except StoreError as error:
-            log.warning("%s stays for now: %s", change.locator.key, error.detail)
+            log.warning(
+                *("%s stays for now: %s", change.locator.key, error.detail),
+                extra={"object": change.locator.key, "reason": error.detail},
+            )
             return None
         return 0 if change.locator.store == ELSEWHERE else change.locator.length
 
@@ -101,5 +104,5 @@ class Reclaim:
                 if tally.versions:
                     log.info("%d deleted versions reclaimed, %d bytes", tally.versions, tally.length)
             except GatewayError as error:
-                log.warning("reclaiming waits: %s", error.detail)
+                log.warning("reclaiming waits: %s", error.detail, extra={"reason": error.detail})
             await asyncio.sleep(min(EVERY_SECONDS, max(window, 1.0)))

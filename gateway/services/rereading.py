@@ -73,12 +73,14 @@ class Reread:
     async def _one(self, change: Change) -> NewVersion:
         async with self._slots:
             try:
+                try:
+                    return _version(change, await self._read(change))
+                except _Damaged:
+                    if not await self._bring_back(change):
+                        raise
                 return _version(change, await self._read(change))
             except _Damaged as damage:
-                reason = str(damage)
-            if await self._bring_back(change):
-                return _version(change, await self._read(change))
-            return await self._damaged(change, reason)
+                return await self._damaged(change, str(damage))
 
     async def _bring_back(self, change: Change) -> bool:
         """Whether the object was swept, and lies where it belongs again."""

@@ -91,7 +91,7 @@ class Segments:
                 if made:
                     log.info("journal: %d segments made", made)
             except GatewayError as error:
-                log.warning("journal: segments wait: %s", error.detail)
+                log.warning("journal: segments wait: %s", error.detail, extra={"reason": error.detail})
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _leased(self) -> int:

@@ -120,7 +120,9 @@ class Startup:
         async for tally in replay(self._store, self._index, changes):
             progress(tally.changes, max(missing, tally.changes))
             for damage in tally.damages:
-                log.error("revision %d: %s", damage.change.revision, damage.detail)
+                where = damage.change.locator
+                about = {"object": where.key} if where else {}
+                log.error("revision %d: %s", damage.change.revision, damage.detail, extra=about)
         while await self._index.work_on_keys():
             pass
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gateway.errors import GatewayError, JournalDamaged
+from gateway.errors import GatewayError, JournalDamaged, ObjectExists, ObjectMissing
 from gateway.index.base import Index
 from gateway.model import Level, VersionId
 from gateway.services.agreement import Agreement, Disagree
@@ -136,7 +136,7 @@ class Sweeper:
                 return None
             return await self._leased(confirmed=False)
         except GatewayError as error:
-            log.warning("sweeping waits: %s", error.detail)
+            log.warning("sweeping waits: %s", error.detail, extra={"reason": error.detail})
             return None
 
     # -- once -------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class Sweeper:
             with suppress(GatewayError):
                 await self._index.give_back_lease(LEASE, self._holder, is_done=is_done)
         if swept.why_not:
-            log.warning("nothing swept: %s", swept.why_not)
+            log.warning("nothing swept: %s", swept.why_not, extra={"reason": swept.why_not})
         return swept
 
     async def _sweep(self, confirmed: bool, dry: bool) -> Swept:
@@ -287,26 +287,35 @@ class Sweeper:
         day = datetime.now(UTC).strftime("%Y%m%d")
         for key in swept.orphans:
             await self._renew()
-            await self._store.move(key, trash_key(key, day))
-            self._counted("sweep_objects_total", "moved to the trash", key)
+            if await self._moved(key, trash_key(key, day)):
+                self._counted("sweep_objects_total", "moved to the trash: %s", key)
         for key in swept.derived:
             await self._renew()
             await self._store.delete(key)
-            self._counted("sweep_derived_total", "deleted", key)
+            self._counted("sweep_derived_total", "deleted: %s", key)
         for key in swept.brought_back:
             await self._renew()
             before = trashed(key)
             assert before is not None
-            await self._store.move(key, before[1])
-            self._counted("sweep_brought_back_total", "brought back, as it is named", key)
+            if await self._moved(key, before[1]):
+                self._counted("sweep_brought_back_total", "brought back, as it is named: %s", key)
         for key in swept.given_up:
             await self._renew()
             await self._store.delete(key)
-            self._counted("sweep_trash_total", "deleted from the trash", key)
+            self._counted("sweep_trash_total", "deleted from the trash: %s", key)
+
+    async def _moved(self, key: str, to: str) -> bool:
+        """Whether it was; one that cannot be stays where it is, and is no reason to leave the others."""
+        try:
+            await self._store.move(key, to)
+        except (ObjectExists, ObjectMissing) as error:
+            log.warning("%s stays: %s", key, error.detail, extra={"object": key, "reason": error.detail})
+            return False
+        return True
 
     def _counted(self, name: str, what: str, key: str) -> None:
         self._counters.add(name)
-        log.info("%s: %s", what, key)
+        log.info(what, key, extra={"object": key})
 
     async def _renew(self) -> None:
         """Raises Stopped where the lease is another's."""

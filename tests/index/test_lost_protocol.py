@@ -30,3 +30,18 @@ async def test_a_lost_protocol_is_an_index_that_does_not_answer(postgres: str, w
         await getattr(index, way)(asked)
         assert seen[0] != seen[1], "that connection is not used again"
         await index.close()
+
+
+@pytest.mark.parametrize("way", ["_query", "_glance", "_search"])
+async def test_a_reader_that_lost_a_race_may_ask_again(postgres: str, way: str) -> None:
+    """A deadlock with who moves tables, where `deadlock_timeout` is short; a conflict with recovery on a standby."""
+    async with new_database(postgres) as uri:
+        index = await PostgresIndex.open(uri)
+        await index.migrate()
+
+        async def lost(db: Any) -> None:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+        with pytest.raises(IndexUnavailable):
+            await getattr(index, way)(lost)
+        await index.close()

@@ -132,11 +132,16 @@ def test_an_exception_is_named_and_placed_and_not_quoted() -> None:
         ("py.warnings", "%s", NAME, ""),
         ("urllib3", "Retrying after '%s'", NAME, "Retrying after"),
         ("gateway.x", "object %s is odd", NAME, "object %s is odd"),
+        ("gateway.x", "%d changes of %s wait", (3, NAME), "3 changes of %s wait"),
+        ("asyncio", "%d things of %s", (3, NAME), ""),
         ("uvicorn.error", "Exception in ASGI application\n", None, "Exception in ASGI application"),
     ],
 )
-def test_messages_are_not_filled_in(logger: str, message: str, argument: str | None, event: str) -> None:
-    line = written(logger, message, *([argument] if argument else []))
+def test_messages_are_filled_in_with_nothing_but_numbers(
+    logger: str, message: str, argument: str | tuple[object, ...] | None, event: str
+) -> None:
+    arguments = argument if isinstance(argument, tuple) else (argument,) if argument else ()
+    line = written(logger, message, *arguments)
     assert line["event"] == event
     assert NAME not in json.dumps(line)
 

@@ -117,3 +117,22 @@ async def test_another_file_in_its_place_is_told_by_its_header() -> None:
     change = replace(change_of(data), locator=Locator("memory", "ab/1/1.2/x.dcm", 0, len(other)))
     made = await Reread(Bytes(other), headers=True).versions([change])  # type: ignore[arg-type]
     assert "another instance" in made[VERSION].damage
+
+
+async def test_what_comes_back_from_the_trash_and_cannot_be_read_is_damaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is what was stored, and no longer read as such: a rebuild goes on all the same."""
+    data = build.part10(build.dataset())
+    change = change_of(data)
+
+    async def swept(self: Reread, change: Change) -> bool:
+        return True
+
+    def unreadable(self: Part10Reader, chunk: bytes) -> None:
+        raise DicomError("this is not taken any more")
+
+    monkeypatch.setattr(Reread, "_bring_back", swept)
+    monkeypatch.setattr(Part10Reader, "feed", unreadable)
+    made = await Reread(Bytes(data)).versions([change])  # type: ignore[arg-type]
+    assert "cannot be read" in made[VERSION].damage

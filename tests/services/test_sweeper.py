@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import logging.config
 import os
 import shutil
 import time
@@ -15,6 +17,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.errors import StoreUnavailable
 from gateway.index.base import Scope
+from gateway.logs import configuration
 from gateway.model import ResourcePath, Source
 from gateway.services import sweep
 from gateway.services.journal import Journal
@@ -326,3 +329,44 @@ async def test_a_lost_lease_stops_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         swept = await sweeper(gateway).run(confirmed=False)
         assert "lost" in swept.why_not
         assert gateway.counters["sweep_objects_total"] == 1
+
+
+# -- what an operator reads -----------------------------------------------------------------------------
+
+
+async def test_the_lines_of_a_server_name_each_key_and_why_nothing_was_swept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message that is not filled in tells neither; and INFO is not written by itself."""
+    before = logging.root.handlers[:], logging.root.level
+    try:
+        async with opened(tmp_path) as gateway:
+            await stored(gateway, 1)
+            keys = await orphaned(gateway, 2)
+            logging.config.dictConfig(configuration())
+            await sweeper(gateway).run(confirmed=False)
+            await orphaned(gateway, sweep.FEWEST + 1)
+            await sweeper(gateway).run(confirmed=False)
+    finally:
+        logging.root.handlers, logging.root.level = before
+        logging.getLogger("gateway.sweep").setLevel(logging.NOTSET)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert sorted(line["object"] for line in lines if "object" in line) == keys
+    assert "sweep --confirm" in lines[-1]["reason"]
+
+
+async def test_an_object_that_cannot_be_moved_does_not_stop_the_others(tmp_path: Path) -> None:
+    """A copy in the trash of what lies in its place, and is another: every sweep ended there, for ever."""
+    async with opened(tmp_path) as gateway:
+        await stored(gateway, 1)
+        (key,) = objects(tmp_path)
+        (orphan,) = await orphaned(gateway, days=30)
+        await gateway.store.put(trash_key(key, "20200101"), one(b"another"))
+        await gateway.store.put(trash_key(orphan, "20200101"), one(b"past its time"))
+        swept = await sweeper(gateway).run(confirmed=False)
+        assert not swept.why_not
+        assert objects(tmp_path) == {
+            key,
+            trash_key(key, "20200101"),
+            trash_key(orphan, time.strftime("%Y%m%d", time.gmtime())),
+        }

@@ -11,6 +11,7 @@ from tests import build
 from tests.live import multipart, run, serving
 
 STUDY = generate_uid()
+JSON = "application/dicom+json"
 ANY = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 
 
@@ -90,3 +91,31 @@ def test_it_heals_when_it_is_sent_again(archive: Archive) -> None:
     answer = http.get(lost, headers={"Accept": "application/dicom; transfer-syntax=*"})
     assert (answer.status_code, answer.content) == (200, file)
     assert http.get(f"/studies/{STUDY}", headers=ANY).status_code == 200
+
+
+@pytest.mark.parametrize("accept", [JSON, 'multipart/related; type="application/dicom+xml"'])
+def test_a_study_of_long_metadata_tells_what_it_lacks_too(
+    tmp_path_factory: pytest.TempPathFactory, accept: str
+) -> None:
+    """What is written in pages has neither an entity tag, nor breaks for want of one."""
+    data = tmp_path_factory.mktemp("long") / "data"
+    study = generate_uid()
+    made = [build.dataset(StudyInstanceUID=study) for _ in range(3)]
+    for ds in made:
+        block = ds.private_block(0x0011, "LONG", create=True)
+        for element in range(100):
+            block.add_new(element, "UT", f"{element:08d}" * 6250)
+    with serving(data) as server, httpx.Client(base_url=server.root, timeout=60) as http:
+        assert [stow(http, build.part10(ds)) for ds in made] == [200] * 3
+    for file in (data / "objects").rglob("*.dcm"):
+        if made[0].SOPInstanceUID.encode() in file.read_bytes():
+            file.unlink()
+    for file in data.glob("index.sqlite*"):
+        file.unlink()
+    assert run("reindex", data=data).returncode == 1
+    with serving(data) as server, httpx.Client(base_url=server.root, timeout=60) as http:
+        answer = http.get(f"/studies/{study}/metadata", headers={"Accept": accept})
+    assert answer.status_code == 206
+    assert "content-length" not in answer.headers  # or it was not long enough to be paged
+    assert "etag" not in answer.headers
+    assert "1 instances are damaged" in answer.headers["warning"]
