@@ -202,7 +202,7 @@ def wildcards(target: Target, prepared: Any) -> str:
 @attack("B6 a list of wildcards", lambda target: target.stored(build.instance()).status_code)
 def wildcard_list(target: Target, prepared: Any) -> str:
     pattern = ("?*" * 450 + ",") * 60
-    return _statuses([_asked(target, f"/studies?ModalitiesInStudy={pattern[:54_000]}")])
+    return _statuses([_asked(target, f"/studies?PatientID={pattern[:54_000]}")])
 
 
 @attack("B6 a fuzzy word", lambda target: target.stored(build.instance()).status_code)
@@ -231,7 +231,8 @@ def _long_texts(target: Target) -> str:
     study = build.dataset().StudyInstanceUID
     for number in range(target.count(60)):
         ds = build.dataset(StudyInstanceUID=study, InstanceNumber=number)
-        ds.add_new(0x0040A160, "UT", "a" * 3_000_000)
+        # Long values become bulk data: it is many short ones that make metadata long.
+        ds.ReferencedImageSequence = [build.dataset(ImageComments="a" * 900) for _ in range(3000)]
         target.stored(build.part10(ds))
     return str(study)
 
@@ -317,7 +318,16 @@ def _png(side: int) -> bytes:
 @attack("B15 a small picture of many pixels", lambda target: _png(13_000), seconds=60.0)
 def large_picture(target: Target, picture: bytes) -> str:
     ds = build.dataset(PixelData=None, SOPClassUID=build.SECONDARY_CAPTURE)
-    for name in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
+    for name in (
+        "Rows",
+        "Columns",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+    ):
         if name in ds:
             delattr(ds, name)
     document = ds.to_json_dict()
