@@ -85,6 +85,10 @@ class Startup:
         """At the last revision that both know, both tell the same."""
         there = seen.journal.change
         if there is None:
+            if at := min(seen.last, seen.journal.last):
+                log.error(
+                    "what the journal tells of revision %d cannot be read: run 'dicomweb-gateway verify'", at
+                )
             if not seen.journal.last and seen.last and not await self._is_all_unjournaled():
                 raise ForeignArchive(
                     f"the index holds {seen.last} changes and the store has no journal of them: "
