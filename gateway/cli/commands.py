@@ -228,6 +228,8 @@ def _rebuilt(done: Rebuilt) -> str:
         lines.append(f"went on after revision {done.begun}, where another run had come to")
     if done.filled:
         lines.append(f"{done.filled} changes that the journal has lost were taken from the index before")
+    if done.journaled:
+        lines.append(f"{done.journaled} changes that the journal did not tell were journaled again")
     if done.restored:
         lines.append(f"{done.restored} objects were brought back from the trash")
     if done.left_out:

@@ -13,8 +13,9 @@ _ADVICE: tuple[tuple[frozenset[str], str], ...] = (
     (
         frozenset({"journal damaged"}),
         "bring the journal's objects back from a backup of the store; keep a copy of the index until then, as it may "
-        "be all that knows what they told. Where there is no backup, 'dicomweb-gateway reindex' takes from the index "
-        "what it holds, and with --accept-gaps goes on without the rest",
+        "be all that knows what they told. Where there is no backup, 'dicomweb-gateway reindex' journals again what the "
+        "index holds, and with --accept-gaps goes on without the rest: orphans may be what the journal has lost, "
+        "look at them before they are swept",
     ),
     (
         frozenset({"journal differs"}),
@@ -27,7 +28,8 @@ _ADVICE: tuple[tuple[frozenset[str], str], ...] = (
     ),
     (
         frozenset({"not in journal", "unjournaled"}),
-        "start 'dicomweb-gateway serve': it journals what the index holds and the journal's end does not",
+        "start 'dicomweb-gateway serve': it journals what the index holds and the journal's end does not; what "
+        "the journal lacks before its end, or altogether, 'dicomweb-gateway reindex' journals again",
     ),
     (
         frozenset({"archive unnamed"}),

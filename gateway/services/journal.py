@@ -83,6 +83,14 @@ class Journal:
             written += len(changes)
         return written
 
+    async def tell_again(self, changes: Sequence[Change]) -> int:
+        """Journal those of these changes that the journal does not tell; how many. Raises as `write` does."""
+        async with self._writing:
+            lacking = await self._untold(list(changes)) if changes else []
+            for run in _runs(lacking):
+                await self._put(run)
+        return len(lacking)
+
     def has_looked(self) -> None:
         """The journal was compared with the index just now."""
         self._looked = time.monotonic()

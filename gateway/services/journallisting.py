@@ -46,6 +46,12 @@ def entry_of(stored: Stored) -> Entry:
     return Entry("unknown", stored.key, 0, 0, stored.length, stored.modified)
 
 
+def first_of(key: str) -> int:
+    """The first revision of a log object, 0 where the key is of none."""
+    found = _NAMES[0][1].fullmatch(key)
+    return int(found[1]) if found else 0
+
+
 async def log(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
     """The log objects that may tell of revisions above `after`."""
     start = log_key(after - MOST_ROWS) if after > MOST_ROWS else ""

@@ -11,15 +11,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from gateway.errors import ForeignArchive, JournalDamaged
+from gateway.errors import JournalDamaged
 from gateway.index.base import Aside, Change, Index, StoredInstance
 from gateway.services import archiveidentity
 from gateway.services.journal import Journal
+from gateway.services.journalmending import mend
 from gateway.services.journalproblems import Problem
 from gateway.services.journalreading import told
 from gateway.services.journaltail import tail
 from gateway.services.replaying import replay
 from gateway.services.rereading import Reread
+from gateway.services.startup import compare_ids
 from gateway.store.base import ObjectStore
 
 WHOLE, HEADERS = "whole", "headers"
@@ -31,7 +33,7 @@ NAMED = 20
 @dataclass(slots=True)
 class Rebuilt:
     """What was done: `begun` is the revision that an interrupted run had come to, `caught_up` what was committed
-    meanwhile, `left_out` whether the serving index had gone another way.
+    meanwhile, `left_out` whether the serving index had gone another way, `journaled` what the journal had lost.
     """
 
     begun: int = 0
@@ -43,6 +45,7 @@ class Rebuilt:
     restored: int = 0
     seconds: float = 0.0
     left_out: bool = False
+    journaled: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -61,6 +64,7 @@ class Reindex:
         self._mode = HEADERS if headers else WHOLE
         self._accept_gaps = accept_gaps
         self._trusted = False
+        self._losses: list[Problem] = []
         self._done = Rebuilt()
 
     async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Rebuilt:
@@ -82,6 +86,7 @@ class Reindex:
                 await aside.index.adopt(id)
             self._done.left_out = await aside.has_parted()
             self._done.caught_up = await aside.settle(parted=self._done.left_out)
+            self._done.journaled = await mend(self._store, self._index, self._journal, self._losses)
         finally:
             await aside.close()
         self._done.seconds = time.monotonic() - began
@@ -100,11 +105,8 @@ class Reindex:
     async def _archive(self) -> str:
         """The archive's id, empty where none was given yet. Raises ForeignArchive."""
         store, index = await archiveidentity.read(self._store), await self._index.archive_id()
-        if store and index and store != index and await self._index.last_revision():
-            raise ForeignArchive(
-                f"the index belongs to archive {index}, the store to archive {store}: "
-                "give the index of this store, or an empty one"
-            )
+        last = await self._index.last_revision()
+        compare_ids(store, (await tail(self._store, last)).archive, index if last else "")
         self._journal.archive = store
         return store or index
 
@@ -112,6 +114,7 @@ class Reindex:
         """Raises JournalDamaged, which lists all that is wrong."""
         self._trusted = await self._agrees()
         found = [problem async for problem in self._journal.problems() if problem.is_loss]
+        self._losses = found
         self._done.problems = [problem for problem in found if not await self._is_known(problem)]
         if self._done.problems and not self._accept_gaps:
             lines = [f"{problem.sentence}{await self._studies(problem)}" for problem in self._done.problems]

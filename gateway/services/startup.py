@@ -76,7 +76,7 @@ class Startup:
         at = await self._index.last_revision()
         journal = await tail(self._store, at)
         seen = _Seen(store_id, await self._index.archive_id(), journal, await self._index.last_revision())
-        _compare_ids(seen)
+        compare_ids(seen.store_id, seen.journal.archive, seen.index_id if seen.last else "")
         await self._compare_change(seen)
         self._journal.archive = seen.id
         return seen
@@ -85,10 +85,15 @@ class Startup:
         """At the last revision that both know, both tell the same."""
         there = seen.journal.change
         if there is None:
+            if at := min(seen.last, seen.journal.last):
+                log.error(
+                    "what the journal tells of revision %d cannot be read: run 'dicomweb-gateway verify'", at
+                )
             if not seen.journal.last and seen.last and not await self._is_all_unjournaled():
                 raise ForeignArchive(
                     f"the index holds {seen.last} changes and the store has no journal of them: "
-                    "the store is not the one that belongs to this index, or its journal was lost"
+                    "the store is not the one that belongs to this index, or its journal was lost: give the store "
+                    "of this index, or run 'dicomweb-gateway reindex', which writes the journal again"
                 )
             return
         for mine in await self._index.changes(there.revision - 1, 1):
@@ -143,15 +148,14 @@ async def _pages(index: Index, after: int) -> AsyncGenerator[Sequence[Change], N
         yield changes
 
 
-def _compare_ids(seen: _Seen) -> None:
-    """Raises ForeignArchive."""
-    journal, index = seen.journal.archive, seen.index_id if seen.last else ""
-    if seen.store_id and journal and seen.store_id != journal:
+def compare_ids(store: str, journal: str, index: str) -> None:
+    """`index` is empty where it holds no change. Raises ForeignArchive."""
+    if store and journal and store != journal:
         raise ForeignArchive(
-            f"the store's archive.json names archive {seen.store_id}, its journal archive {journal}: "
+            f"the store's archive.json names archive {store}, its journal archive {journal}: "
             "one of them was copied here from another archive"
         )
-    theirs = seen.store_id or journal
+    theirs = store or journal
     if index and theirs and index != theirs:
         raise ForeignArchive(
             f"the index belongs to archive {index}, the store to archive {theirs}: give the index of this store"

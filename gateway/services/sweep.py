@@ -24,6 +24,7 @@ from gateway.services.counters import Counters
 from gateway.services.journal import Journal
 from gateway.services.naming import (
     DERIVED_PREFIX,
+    JOURNAL_PREFIX,
     TRASH_PREFIX,
     drawn_at,
     made_for,
@@ -182,10 +183,26 @@ class Sweeper:
                 "'dicomweb-gateway sweep', and give them up with 'dicomweb-gateway sweep --confirm'"
             )
             return swept
+        if (swept.count or swept.given_up) and not confirmed and not dry and (key := await self._set_aside()):
+            self._counters.add("sweep_stopped_total")
+            swept.why_not = (
+                f"{key} was set aside damaged, and what it told of may be among {swept.count} objects that nobody "
+                "names: look at them with 'dicomweb-gateway sweep', and give them up with 'dicomweb-gateway sweep "
+                "--confirm'; once the damaged object is taken away, sweeping goes on by itself"
+            )
+            return swept
         if not dry:
             await self._agreement.check()  # it took a while to find them
             await self._give_up(swept)
         return swept
+
+    async def _set_aside(self) -> str:
+        """The key of a journal object that `reindex` moved to the trash, empty where there is none."""
+        async for stored in self._store.list(TRASH_PREFIX):
+            was = trashed(stored.key)
+            if was is not None and was[1].startswith(JOURNAL_PREFIX):
+                return stored.key
+        return ""
 
     async def _most(self) -> int:
         """How many may go without being asked: 0.1 % of the instances, at most 1,000 and at least ten."""

@@ -209,6 +209,16 @@ async def test_a_damaged_tail_is_not_replayed_over(home: Home) -> None:
             await gateway.start(follow=False)
 
 
+async def test_a_damaged_end_of_the_journal_is_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """The index knows all, so that it starts; but once the index is lost, this is."""
+    async with home.opened() as gateway:
+        await filled(gateway)
+    (home.objects / "journal" / "log" / "0000000000000007.jsonl").write_bytes(b"")
+    async with home.opened():
+        pass
+    assert any("run 'dicomweb-gateway verify'" in r.getMessage() for r in caplog.records)
+
+
 async def test_a_file_that_is_no_sqlite_is_refused_by_name(home: Home) -> None:
     home.folder.mkdir()
     (home.folder / "index.sqlite").write_bytes(b"this is no database at all\n" * 400)
