@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import Lifespan, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from gateway.errors import Busy
 from gateway.http.api_deleted import ApiDeleted
 from gateway.http.api_keys import ApiKeys
 from gateway.http.api_quarantine import ApiQuarantine
@@ -33,9 +34,10 @@ from gateway.http.studies_rendered import StudiesRendered
 from gateway.http.studies_retrieve import StudiesRetrieve
 from gateway.http.studies_search import StudiesSearch
 from gateway.http.studies_store import StudiesStore
+from gateway.http.taking import Taking
 from gateway.http.wadouri import WadoUri
 from gateway.logs import About, about
-from gateway.services import timing
+from gateway.services import readers, timing
 from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
@@ -155,6 +157,7 @@ class Gate:
             return
         spent = timing.start()
         about.set(About(scope["method"]))
+        reader = readers.start()
         headers = headers_of(scope)
         try:
             response = await self._watched(scope, headers, receive)
@@ -168,7 +171,13 @@ class Gate:
             response.headers["server-timing"] = spent.header()
         if "origin" in headers:
             response.headers.update(self._guard.cors(headers))
-        await response.send(scope["method"], receive, send)
+        taking = Taking(reader, send)
+        try:
+            await response.send(scope["method"], receive, taking)
+        except Busy as error:
+            if not taking.begun:
+                response = failure(error, headers.get("accept"), strict=self._strict)
+                await response.send(scope["method"], receive, send)
 
     async def _watched(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
         """The answer; of a request without a body, given up when nobody waits for it. Raises ClientGone."""
@@ -191,6 +200,9 @@ class Gate:
 
     async def _answer(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
         base = self._guard.base(scope, headers)
+        peer = self._guard.peer(scope, headers)
+        if (reader := readers.current()) is not None:
+            reader.peer = peer
         method = scope["method"]
         resource, values = self._router.find(scope["path"])
         if (request_ := about.get()) is not None:
@@ -206,7 +218,7 @@ class Gate:
             scope["path"],
             scope["query_string"],
             headers,
-            self._guard.peer(scope, headers),
+            peer,
             base,
             receive,
             path_params=values,

@@ -2,15 +2,21 @@
 
 One for a process. A frame counts from before it is read until it is written out; who finds no room waits, holding
 nothing, and is told to come again where that takes too long. So memory does not grow with the number of readers.
+
+No client stops the others: of those who wait, whose peer holds least is next; and while somebody waits, who takes its
+bytes too slowly, or is of a peer that holds more than its share, gives way, of the peer first that holds most.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Hashable
+import time
+from collections import Counter, deque
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
 
 from gateway.errors import Busy
+from gateway.services.readers import Reader, current
 
 IN_FLIGHT_AT_MOST = 256 << 20
 # What is this small has room of its own, so that a few large frames do not keep everybody else waiting.
@@ -20,89 +26,217 @@ NOTHING = 256 << 10
 # Seconds until a request that has sent nothing yet is refused, and until an answer that has begun is cut short.
 PATIENCE = 15.0
 PATIENCE_WITHIN = 120.0
+# Seconds for which nobody has to give way. Less than PATIENCE, so that who waits gains by it.
+GRACE = 5.0
+# Seconds within which what is held has to be gone, at the pace at which it is taken, once others wait.
+GONE_WITHIN = 60.0
+# What is written at once: a reader's pace is seen in such steps.
+STEP = 1 << 20
+# Seconds between two looks at who may give way, while somebody waits.
+_LOOK_AGAIN = 0.25
+
+
+class _Hold:
+    """So many bytes of a reader. Known to the lane, which must not keep a `Held` from being forgotten."""
+
+    __slots__ = ("key", "peer", "reader", "sent", "since", "weight")
+
+    def __init__(self, weight: int, key: Hashable | None) -> None:
+        self.weight = weight
+        self.key = key
+        self.reader: Reader | None = current()
+        self.peer = self.reader.peer if self.reader else ""
+        self.since = 0.0
+        self.sent = 0
+
+    def begin(self) -> None:
+        self.since = time.monotonic()
+        self.sent = self.reader.sent if self.reader else 0
+
+    def may_end(self, now: float) -> bool:
+        """Whether it is the client that is waited for, and the grace is over."""
+        return self.reader is not None and self.reader.since is not None and now - self.since > GRACE
+
+    def is_slow(self, now: float) -> bool:
+        """Whether its bytes would not be gone in time; by the step that is waited for, too: a socket takes the first."""
+        if self.reader is None or self.reader.since is None:
+            return False
+        least = self.weight / GONE_WITHIN
+        taken = self.reader.sent - self.sent
+        return taken < least * (now - self.since) or least * (now - self.reader.since) > STEP
 
 
 class Held:
     """So many bytes, until they are released; once is enough."""
 
-    __slots__ = ("_key", "_lane", "_weight")
+    __slots__ = ("_hold", "_lane")
 
-    def __init__(self, lane: _Lane | None, weight: int = 0, key: Hashable | None = None) -> None:
+    def __init__(self, lane: _Lane | None, hold: _Hold | None = None) -> None:
         self._lane = lane
-        self._weight = weight
-        self._key = key
+        self._hold = hold
 
     def release(self) -> None:
+        """Give them back. In the event loop's thread only."""
         lane, self._lane = self._lane, None
-        if lane is not None:
-            lane.give(self._weight, self._key)
+        if lane is not None and self._hold is not None:
+            lane.give(self._hold)
 
-    # An answer that was never begun is never ended either: a generator runs its `finally` only once it has started.
-    __del__ = release
+    def __del__(self) -> None:
+        # An answer that was never begun is never ended either: a generator runs its `finally` only once it has started.
+        # The collector comes in any thread, and between any two steps of the loop's.
+        if self._lane is not None and self._hold is not None:
+            self._lane.give_later(self._hold)
+
+
+class _Turn:
+    """One who waits."""
+
+    __slots__ = ("hold", "number", "ready")
+
+    def __init__(self, hold: _Hold, number: int, ready: asyncio.Future[None]) -> None:
+        self.hold = hold
+        self.number = number
+        self.ready = ready
 
 
 class _Lane:
-    """Who wants more than all there is goes alone; the others in order."""
+    """Who wants more than all there is goes alone; the others in order, of each peer."""
 
     def __init__(self, most: int) -> None:
         self.most = self.free = most
         self._shared: dict[Hashable, int] = {}
-        self._waiting: deque[tuple[asyncio.Future[None], int, Hashable | None]] = deque()
+        self._holds: dict[_Hold, None] = {}
+        self._peers: Counter[str] = Counter()
+        self._waiting: dict[str, deque[_Turn]] = {}
+        self._number = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._looks: asyncio.TimerHandle | None = None
 
-    def attempt(self, weight: int, key: Hashable | None) -> bool:
-        if key is not None and key in self._shared:
-            self._shared[key] += 1
-            return True
-        if self._waiting or weight > self.free:
+    def attempt(self, hold: _Hold) -> bool:
+        shared = hold.key is not None and hold.key in self._shared
+        if not shared and (self._waiting or hold.weight > self.free):
             return False
-        self._taken(weight, key)
+        self._taken(hold)
         return True
 
-    async def take(self, weight: int, key: Hashable | None, patience: float) -> None:
-        if self.attempt(weight, key):
+    async def take(self, hold: _Hold, patience: float) -> None:
+        if self.attempt(hold):
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((turn, weight, key))
+        loop = asyncio.get_running_loop()
+        self._number += 1
+        turn = _Turn(hold, self._number, loop.create_future())
+        self._waiting.setdefault(hold.peer, deque()).append(turn)
+        # One that fits may be next at once, as its peer holds less than the others that wait.
+        self._serve()
+        self._look_later(loop)
         try:
             async with asyncio.timeout(patience):
-                await turn
+                await turn.ready
         except BaseException as error:
             # Its turn may have come at the same moment.
-            if turn.done() and not turn.cancelled():
-                self.give(weight, key)
+            if turn.ready.done() and not turn.ready.cancelled():
+                self.give(hold)
+            else:
+                self._forget(turn)
             self._serve()
             if isinstance(error, TimeoutError):
                 raise Busy("too many bytes are on their way to others; try again later") from error
             raise
 
-    def give(self, weight: int, key: Hashable | None) -> None:
-        if key is not None:
-            self._shared[key] -= 1
-            if self._shared[key]:
+    def give(self, hold: _Hold) -> None:
+        del self._holds[hold]
+        self._peers[hold.peer] -= hold.weight
+        if not self._peers[hold.peer]:
+            del self._peers[hold.peer]
+        if hold.key is not None:
+            self._shared[hold.key] -= 1
+            if self._shared[hold.key]:
                 return
-            del self._shared[key]
-        self.free += weight
-        self._serve()
+            del self._shared[hold.key]
+        self.free += hold.weight
+        if self._waiting:
+            self._serve()
 
-    def _taken(self, weight: int, key: Hashable | None) -> None:
-        self.free -= weight
-        if key is not None:
-            self._shared[key] = 1
+    def give_later(self, hold: _Hold) -> None:
+        """As `give`, from any thread and at any moment."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is over, and all that it held
+                self._loop.call_soon_threadsafe(self.give, hold)
+
+    def _taken(self, hold: _Hold) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        if hold.key is None or hold.key not in self._shared:
+            self.free -= hold.weight
+        if hold.key is not None:
+            self._shared[hold.key] = self._shared.get(hold.key, 0) + 1
+        self._peers[hold.peer] += hold.weight
+        hold.begin()
+        self._holds[hold] = None
+
+    # -- whose turn it is -------------------------------------------------------------------------------
+
+    def _next(self) -> _Turn | None:
+        """The first of the peer that holds least."""
+        heads = (turns[0] for turns in self._waiting.values())
+        return min(heads, key=lambda turn: (self._peers[turn.hold.peer], turn.number), default=None)
 
     def _serve(self) -> None:
-        while self._waiting:
-            turn, weight, key = self._waiting[0]
+        while (turn := self._next()) is not None:
+            key = turn.hold.key
             shared = key is not None and key in self._shared
-            if not turn.done() and not shared and weight > self.free:
+            if not turn.ready.done() and not shared and turn.hold.weight > self.free:
                 return
-            self._waiting.popleft()
-            if turn.done():
-                continue
-            if shared:
-                self._shared[key] += 1
-            else:
-                self._taken(weight, key)
-            turn.set_result(None)
+            self._forget(turn)
+            if not turn.ready.done():
+                self._taken(turn.hold)
+                turn.ready.set_result(None)
+
+    def _forget(self, turn: _Turn) -> None:
+        turns = self._waiting.get(turn.hold.peer)
+        if turns is not None:
+            with suppress(ValueError):
+                turns.remove(turn)
+            if not turns:
+                del self._waiting[turn.hold.peer]
+
+    # -- who gives way ----------------------------------------------------------------------------------
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._looks is None and self._waiting:
+            self._looks = loop.call_later(_LOOK_AGAIN, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._looks = None
+        turn = self._next()
+        if turn is not None:
+            self._make_room(turn.hold)
+            self._look_later(loop)
+
+    def _make_room(self, wanted: _Hold) -> None:
+        """Have as many give way as are needed for it, beside those who do already."""
+        leaving = sum(hold.weight for hold in self._holds if hold.reader and hold.reader.gives_way)
+        needed = wanted.weight - self.free - leaving
+        if needed <= 0:
+            return
+        for hold in self._dispensable(wanted):
+            if hold.reader is not None:
+                hold.reader.give_up()
+            needed -= hold.weight
+            if needed <= 0:
+                return
+
+    def _dispensable(self, wanted: _Hold) -> Iterator[_Hold]:
+        """Whose reader is slow, or has so much that its peer keeps no less than `wanted`'s would have then."""
+        now = time.monotonic()
+        left = self._peers.copy()
+        least = left[wanted.peer] + wanted.weight
+        found = [hold for hold in self._holds if hold.may_end(now)]
+        for hold in sorted(found, key=lambda hold: (-self._peers[hold.peer], hold.since)):
+            greedy = hold.peer != wanted.peer and left[hold.peer] - hold.weight >= least
+            if greedy or hold.is_slow(now):
+                left[hold.peer] -= hold.weight
+                yield hold
 
 
 class InFlight:
@@ -128,18 +262,18 @@ class InFlight:
         if weight <= NOTHING:
             return Held(None)
         lane = self._lane(weight)
-        weight = min(weight, lane.most)
+        hold = _Hold(min(weight, lane.most), key)
         wait = patience if patience is not None else PATIENCE_WITHIN if within else self._patience
-        await lane.take(weight, key, wait)
-        return Held(lane, weight, key)
+        await lane.take(hold, wait)
+        return Held(lane, hold)
 
     def attempt(self, weight: int, key: Hashable | None = None) -> Held | None:
         """Room for so many bytes where there is some at once and nobody waits for it, else None."""
         if weight <= NOTHING:
             return Held(None)
         lane = self._lane(weight)
-        weight = min(weight, lane.most)
-        return Held(lane, weight, key) if lane.attempt(weight, key) else None
+        hold = _Hold(min(weight, lane.most), key)
+        return Held(lane, hold) if lane.attempt(hold) else None
 
     def _lane(self, weight: int) -> _Lane:
         return self._small if weight <= SMALL else self._large

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -117,6 +118,46 @@ def test_slow_readers_of_decoded_frames_are_bounded_in_bytes(server: LiveServer,
         thread.join(90)
     assert len(sizes) == COUNT
     assert sum(size >= EDGE * EDGE for size in sizes) >= COUNT // 2
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+def test_who_reads_slowly_gives_way_to_who_waits(server: LiveServer, large: Gallery, source: str) -> None:
+    """16 answers that are read at 2 KB/s fill the room for large frames; another is answered within its patience."""
+    path = large.paths["large"]
+    slow = [begun(server, f"{path}/frames/{n + 1}", related(OCTETS)) for n in range(16)]
+    over = threading.Event()
+
+    def trickled() -> None:
+        while not over.wait(1):
+            for one in slow:
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    one.recv(2048, socket.MSG_DONTWAIT)
+
+    trickle = threading.Thread(target=trickled)
+    trickle.start()
+    try:
+        time.sleep(2)
+        transport = httpx.HTTPTransport(local_address=source)
+        with httpx.Client(transport=transport, timeout=60) as http:
+            answer = http.get(f"{server.root}{path}/frames/30", headers={"accept": related(OCTETS)})
+        assert answer.status_code == 200
+        assert len(answer.content) > EDGE * EDGE
+    finally:
+        over.set()
+        trickle.join()
+    # Who gave way can tell: fewer bytes came than the length that was said.
+    sizes = [drained(one) for one in slow]
+    assert 1 <= sum(size < EDGE * EDGE - (1 << 20) for size in sizes) < len(sizes)
+
+
+def drained(one: socket.socket) -> int:
+    """Bytes that come yet, until there is nothing more for a while."""
+    one.settimeout(2)
+    size = 0
+    with one, contextlib.suppress(TimeoutError, ConnectionError):
+        while chunk := one.recv(1 << 20):
+            size += len(chunk)
+    return size
 
 
 def test_who_hangs_up_gives_back_what_was_held(server: LiveServer, large: Gallery) -> None:
