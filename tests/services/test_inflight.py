@@ -198,6 +198,17 @@ async def test_who_is_worked_for_does_not_give_way() -> None:
     assert room.held == 0
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_who_is_worked_for_is_passed_over_for_who_is_slow() -> None:
+    room = InFlight(LARGE * 2, patience=30)
+    busy = Sent(room, "a")
+    await busy.begin(LARGE, works=True)
+    await busy.begin(LARGE)
+    await asyncio.create_task(taken(room, "b", LARGE))
+    assert (busy.torn, room.held) == (1, LARGE)
+    await busy.end()
+
+
 async def test_nobody_gives_way_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inflight, "GRACE", 0.0)
     monkeypatch.setattr(inflight, "_LOOK_AGAIN", 0.001)
