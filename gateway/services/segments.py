@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from gateway.errors import GatewayError, ObjectExists
 from gateway.index.base import Change, Index
 from gateway.services import journallisting as listing
+from gateway.services.background import Background
 from gateway.services.journal import Journal
 from gateway.services.journalformat import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, packed
 from gateway.services.journallisting import Entry
@@ -72,27 +73,18 @@ class Segments:
         self._journal = journal
         self._index = index
         self._holder = uuid.uuid4().hex
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(log, "journal: segments wait")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._work, lambda: asyncio.sleep(EVERY_SECONDS))
 
     async def close(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                made = await self._leased()
-                if made:
-                    log.info("journal: %d segments made", made)
-            except GatewayError as error:
-                log.warning("journal: segments wait: %s", error.detail, extra={"reason": error.detail})
-            await asyncio.sleep(EVERY_SECONDS)
+    async def _work(self) -> None:
+        made = await self._leased()
+        if made:
+            log.info("journal: %d segments made", made)
 
     async def _leased(self) -> int:
         """Compact where no other process does, or just did."""
