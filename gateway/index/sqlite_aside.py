@@ -119,7 +119,10 @@ def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite
 
 
 def _take_state(live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> None:
-    """What the journal does not tell, names of changes too where both know the same; but not `archive`, which whoever builds the index has set."""
+    """What the journal does not tell, names of changes too where both know the same; but not `archive`.
+
+    That one is set by whoever builds the index.
+    """
     found = live.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     told = {*TABLES, "archive", "schema_version"}
     if not parted:
