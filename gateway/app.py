@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,19 +156,16 @@ class Gateway:
             self.segments.start()
 
     async def close(self) -> None:
-        await self.sweeper.close()
-        await self.segments.close()
-        await self.keys.close()
-        await self.reclaim.close()
-        await self.commits.close()
-        await self.ingest.close()
-        await self.freshness.close()
-        await self.retrieve.close()
-        self.rendered.close()
-        self.archive.close()
-        self.pool.close()
-        await self.index.close()
-        await self.store.close()
+        """Close each part in order, whatever the others raise; raises the last of that."""
+        async with AsyncExitStack() as last_first:
+            for part in (self.store, self.index):
+                last_first.push_async_callback(part.close)
+            for own in (self.pool, self.archive, self.rendered):
+                last_first.callback(own.close)
+            for service in (self.retrieve, self.freshness, self.ingest, self.commits):
+                last_first.push_async_callback(service.close)
+            for loop in (self.reclaim, self.keys, self.segments, self.sweeper):
+                last_first.push_async_callback(loop.close)
 
 
 def create() -> Starlette:

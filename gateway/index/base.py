@@ -102,6 +102,15 @@ class Change:
     content_digest: bytes = b""
     transfer_syntax: str = ""
 
+    def is_same(self, other: Change) -> bool:
+        """Whether both tell of the same: who, what and which version."""
+        return (self.kind, self.identity, self.version_before, self.version_after) == (
+            other.kind,
+            other.identity,
+            other.version_before,
+            other.version_after,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:

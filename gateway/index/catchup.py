@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.errors import Conflict, MigrationNeeded
-from gateway.index import salvage
 from gateway.index.base import Index
 from gateway.index.driver import SqlIndex
 
@@ -33,7 +32,7 @@ async def has_parted(live: Index, aside: Index) -> bool:
     ours, theirs = await live.changes(last - 1, 1), await aside.changes(last - 1, 1)
     if not last or not ours or not theirs or ours[0].revision != theirs[0].revision:
         return False
-    return not salvage.is_same(ours[0], theirs[0])
+    return not ours[0].is_same(theirs[0])
 
 
 async def mode(aside: SqlIndex) -> str:

@@ -10,9 +10,10 @@ from gateway.errors import Overdue
 class Deadline:
     """`seconds` from now, waiting included; or when it is cancelled, by any thread."""
 
-    __slots__ = ("_at", "_seconds", "cancelled")
+    __slots__ = ("_at", "_is_search", "_seconds", "cancelled")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, is_search: bool = False) -> None:
+        self._is_search = is_search
         self._seconds = seconds
         self._at = time.monotonic() + seconds
         self.cancelled = False
@@ -36,6 +37,10 @@ class Deadline:
             raise self.failure()
 
     def failure(self) -> Overdue:
+        if not self._is_search:
+            return Overdue(
+                f"reading the index took longer than {self._seconds:g} s and was given up; try again later"
+            )
         return Overdue(
             f"the search took longer than the {self._seconds:g} s that it may and was given up; ask for less, or name "
             "an indexed key such as StudyDate or PatientID",

@@ -306,7 +306,7 @@ class PostgresIndex(SqlIndex):
     async def _search(self, work: Work[R]) -> R:
         if self._waiting >= SEARCHERS + MOST_WAITING:
             raise Busy("too many searches wait for the index; try again later")
-        deadline = Deadline(self._search_seconds)
+        deadline = Deadline(self._search_seconds, is_search=True)
         self._waiting += 1
         try:
             async with asyncio.timeout(deadline.left), self._searchers:

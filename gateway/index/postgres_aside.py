@@ -126,6 +126,11 @@ class PostgresAside:
             count += len(changes)
         waiting = await changelog.unjournaled(source, 1 << 30)
         await self._index.mark_unjournaled([change.revision for change in waiting])
+        # Whoever lost the answer of a change looks it up afterwards, and must find it.
+        await source.execute(
+            f'INSERT INTO "{_aside(self._schema)}".operation (id, first, last, noted) '
+            f'SELECT id, first, last, noted FROM "{self._schema}".operation'
+        )
         return count
 
     async def _lock_out_readers(self, db: Any) -> None:

@@ -82,14 +82,4 @@ async def same_past(live: Connection, aside: Connection) -> bool:
     """Whether both tell the same change at the last revision that the index aside knows, as far as both go."""
     last = await changelog.last_revision(aside)
     ours, theirs = await change_at(live, last), await change_at(aside, last)
-    return ours is None or theirs is None or is_same(ours, theirs)
-
-
-def is_same(one: Change, other: Change) -> bool:
-    """Whether both tell of the same: who, what and which version."""
-    return (one.kind, one.identity, one.version_before, one.version_after) == (
-        other.kind,
-        other.identity,
-        other.version_before,
-        other.version_after,
-    )
+    return ours is None or theirs is None or ours.is_same(theirs)

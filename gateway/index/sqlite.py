@@ -252,7 +252,7 @@ class SqliteIndex(SqlIndex):
             raise Busy("too many searches wait for the index; try again later")
         self._waiting += 1
         try:
-            return await self._within(Deadline(self._search_seconds), self._searchers, work)
+            return await self._within(Deadline(self._search_seconds, is_search=True), self._searchers, work)
         finally:
             self._waiting -= 1
 
@@ -394,6 +394,16 @@ def _opened(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+    try:
+        _prepare(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Raises MigrationNeeded."""
     db.row_factory = sqlite3.Row
     _write_ahead(db)
     db.execute("PRAGMA synchronous = FULL")
@@ -405,4 +415,3 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise MigrationNeeded(
             f"{path} was made by a version before the first release: delete it and run 'dicomweb-gateway reindex'"
         )
-    return db

@@ -94,7 +94,7 @@ class SqliteAside:
         source, target = SqliteConnection(live), SqliteConnection(aside)
         count = 0 if parted else _caught_up(source, target, aside)
         aside.execute("BEGIN IMMEDIATE")
-        _take_state(live, aside)
+        _take_state(live, aside, parted)
         if not parted:
             waiting = run_now(changelog.unjournaled(source, 1 << 30))
             run_now(changelog.mark_unjournaled(target, [change.revision for change in waiting]))
@@ -118,10 +118,15 @@ def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite
     return count
 
 
-def _take_state(live: sqlite3.Connection, aside: sqlite3.Connection) -> None:
-    """What the journal does not tell; but not `archive`, which whoever builds the index has set."""
+def _take_state(live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> None:
+    """What the journal does not tell, names of changes too where both know the same; but not `archive`.
+
+    That one is set by whoever builds the index.
+    """
     found = live.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     told = {*TABLES, "archive", "schema_version"}
+    if not parted:
+        told.remove("operation")  # whoever lost the answer of a change looks it up afterwards
     names = [str(row["name"]) for row in found]
     for table in names:
         if table in told or table.startswith("sqlite_") or "_gram" in table:

@@ -44,14 +44,5 @@ class Agreement:
                     f"the index does not hold revision {change.revision}, which the journal tells: "
                     "run 'dicomweb-gateway reindex'"
                 )
-            if not _same(ours, change):
+            if not ours.is_same(change):
                 raise Disagree(f"index and journal tell revision {change.revision} differently")
-
-
-def _same(left: Change, right: Change) -> bool:
-    return (left.kind, left.identity, left.version_before, left.version_after) == (
-        right.kind,
-        right.identity,
-        right.version_before,
-        right.version_after,
-    )

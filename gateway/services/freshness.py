@@ -6,17 +6,21 @@ In the worker that made a change the entries go at once, in others within a seco
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from gateway.errors import IndexFailure
 from gateway.index.base import Change, Index
+from gateway.services.background import Background
+
+log = logging.getLogger("gateway.freshness")
 
 V = TypeVar("V")
 MAX_AGE = 1.0
+AGAIN_SECONDS = 0.5
 
 
 class StudyCache(Generic[V]):
@@ -75,7 +79,7 @@ class Freshness:
         self._generation = 0
         self._index_generation = index.generation
         self._heard = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(log, "the change log is not followed")
 
     def watch(self, cache: StudyCache[V]) -> StudyCache[V]:
         self._caches.append(cache)  # type: ignore[arg-type]  # only emptied here, never filled
@@ -92,13 +96,10 @@ class Freshness:
         return time.monotonic() - self._heard < MAX_AGE
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._follow())
+        self._background.start(self._follow, lambda: asyncio.sleep(AGAIN_SECONDS))
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.close()
 
     def forget(self, changes: Iterable[Change]) -> None:
         """Drop what these changes made stale."""
@@ -113,16 +114,15 @@ class Freshness:
             cache.clear()
 
     async def _follow(self) -> None:
-        while True:
-            try:
-                async for changes in self._index.tail():
-                    if self._index.generation != self._index_generation:
-                        # What was damaged may be whole in a rebuilt index, and the other way round.
-                        self._index_generation = self._index.generation
-                        self._forget_all()
-                    self.forget(changes)
-                    self._heard = time.monotonic()
-            except IndexFailure:
-                # The database is away: `is_fresh` turns false by itself, and we try again.
-                self._forget_all()
-                await asyncio.sleep(0.5)
+        try:
+            async for changes in self._index.tail():
+                if self._index.generation != self._index_generation:
+                    # What was damaged may be whole in a rebuilt index, and the other way round.
+                    self._index_generation = self._index.generation
+                    self._forget_all()
+                self.forget(changes)
+                self._heard = time.monotonic()
+        except IndexFailure:
+            pass  # the database is away: `is_fresh` turns false by itself, and we try again
+        finally:
+            self._forget_all()

@@ -84,7 +84,8 @@ class Ingest:
         arrival = Arrival(self._store, source, study, named, before, rule)
         try:
             await arrival.consume(_counted(seat.resting(body), seat, arrival))
-        except BaseException:
+            await seat.leave()
+        except BaseException:  # cancelled while leaving, too
             seat.rest()
             await arrival.abandon()
             raise

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gateway.dicom.extrakeys import Definition, parsed
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import NotFound
 from gateway.index.base import Change, ExtraKey, Index, KeyFailure
 from gateway.model import Source
+from gateway.services.background import Background
 from gateway.services.commits import Commits
 
 log = logging.getLogger("gateway.keys")
@@ -31,7 +32,7 @@ class Keys:
     def __init__(self, index: Index, commits: Commits) -> None:
         self._index = index
         self._commits = commits
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(log, "query keys wait")
         self._wake = asyncio.Event()
 
     async def configure(self, texts: Sequence[str]) -> None:
@@ -82,15 +83,11 @@ class Keys:
     # -- in the background ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._work, self._rest)
 
     async def close(self) -> None:
         """The step under way is finished or rolled back by the index; the next process goes on."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
     async def fill(self) -> None:
         """Until there is nothing left to do."""
@@ -99,13 +96,11 @@ class Keys:
             is_more = await self._index.work_on_keys(STEP)
             await asyncio.sleep(REST_SECONDS)
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                await self.fill()
-            except GatewayError as error:
-                log.warning("query keys wait: %s", error.detail, extra={"reason": error.detail})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wake.wait()
+    async def _work(self) -> None:
+        self._wake.clear()
+        await self.fill()
+
+    async def _rest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import StoreError
 from gateway.index.base import Change, Index
 from gateway.model import Source
+from gateway.services.background import Background
 from gateway.services.commits import Commits
 from gateway.services.inplace import ELSEWHERE
 from gateway.services.naming import inflated_key
@@ -45,7 +45,7 @@ class Reclaim:
         self._store = store
         self._index = index
         self._commits = commits
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(log, "reclaiming waits")
 
     async def run(self, window: float) -> Reclaimed:
         """All that was deleted `window` seconds ago or earlier. Raises IndexFailure, StoreError of the journal."""
@@ -87,22 +87,14 @@ class Reclaim:
     def start(self, window: float | None) -> None:
         """Once an hour from now on; never where `window` is None."""
         if window is not None:
-            self._task = asyncio.create_task(self._run(window))
+            pause = min(EVERY_SECONDS, max(window, 1.0))
+            self._background.start(lambda: self._work(window), lambda: asyncio.sleep(pause))
 
     async def close(self) -> None:
         """What is under way ends where it is: the rest is done by whoever comes next."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
-    async def _run(self, window: float) -> None:
-        while True:
-            try:
-                tally = await self.run(window)
-                if tally.versions:
-                    log.info("%d deleted versions reclaimed, %d bytes", tally.versions, tally.length)
-            except GatewayError as error:
-                log.warning("reclaiming waits: %s", error.detail, extra={"reason": error.detail})
-            await asyncio.sleep(min(EVERY_SECONDS, max(window, 1.0)))
+    async def _work(self, window: float) -> None:
+        tally = await self.run(window)
+        if tally.versions:
+            log.info("%d deleted versions reclaimed, %d bytes", tally.versions, tally.length)

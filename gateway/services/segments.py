@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from gateway.errors import GatewayError, ObjectExists
 from gateway.index.base import Change, Index
 from gateway.services import journallisting as listing
+from gateway.services.background import Background
 from gateway.services.journal import Journal
 from gateway.services.journalformat import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, packed
 from gateway.services.journallisting import Entry
@@ -72,27 +73,20 @@ class Segments:
         self._journal = journal
         self._index = index
         self._holder = uuid.uuid4().hex
-        self._task: asyncio.Task[None] | None = None
+        self._left = b""
+        """Digest of the listing of format 1 that was found damaged."""
+        self._background = Background(log, "journal: segments wait")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._work, lambda: asyncio.sleep(EVERY_SECONDS))
 
     async def close(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                made = await self._leased()
-                if made:
-                    log.info("journal: %d segments made", made)
-            except GatewayError as error:
-                log.warning("journal: segments wait: %s", error.detail, extra={"reason": error.detail})
-            await asyncio.sleep(EVERY_SECONDS)
+    async def _work(self) -> None:
+        made = await self._leased()
+        if made:
+            log.info("journal: %d segments made", made)
 
     async def _leased(self) -> int:
         """Compact where no other process does, or just did."""
@@ -202,7 +196,7 @@ class Segments:
                 if await whole(self._store, key) != body:
                     return 0
                 made += 1
-        if not made:
+        if not made or self._is_odd:  # damaged since it was looked at
             return 0
         async for entry in listing.old(self._store):
             if entry.modified < before:
@@ -210,27 +204,25 @@ class Segments:
         return made
 
     async def _is_taken(self, before: float) -> bool:
-        """Whether all of it is quiet and whole."""
+        """Whether all of it is quiet and whole; what was not, is not read again until an object of it changes."""
+        digest = hashlib.sha256()
         async for entry in listing.old(self._store):
             if entry.modified >= before:
                 return False
+            digest.update(f"{entry.key} {entry.length} {entry.modified}\n".encode())
+        if digest.digest() == self._left:
+            return False
         async for _ in self._old_changes():
             pass
         if self._is_odd:
+            self._left = digest.digest()
             log.warning(
                 "journal: objects of its first format are damaged, and left as they are: see 'verify'"
             )
         return not self._is_odd
 
     async def _old_bodies(self) -> AsyncGenerator[list[Change], None]:
-        """The changes of each segment to be made; nothing at all where any object is not whole."""
-        async for _ in self._old_changes():
-            pass
-        if self._is_odd:
-            log.warning(
-                "journal: objects of its first format are damaged, and left as they are: see 'verify'"
-            )
-            return
+        """The changes of each segment to be made."""
         held: list[Change] = []
         async for changes in self._old_changes():
             held += changes

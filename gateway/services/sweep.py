@@ -20,6 +20,7 @@ from gateway.errors import GatewayError, JournalDamaged, ObjectExists, ObjectMis
 from gateway.index.base import Index
 from gateway.model import Level, VersionId
 from gateway.services.agreement import Agreement, Disagree
+from gateway.services.background import Background
 from gateway.services.counters import Counters
 from gateway.services.journal import Journal
 from gateway.services.naming import (
@@ -108,27 +109,22 @@ class Sweeper:
         self._agreement = Agreement(index, journal)
         self._holder = uuid.uuid4().hex
         self._renewed = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(log, "sweeping waits")
 
     # -- in the background ------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Now and then from a while after the start; once a day among all processes."""
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._work, lambda: asyncio.sleep(0))
 
     async def close(self) -> None:
         """What is under way ends where it is; nothing is lost by that."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
-    async def _run(self) -> None:
-        while True:
-            # Not all at once, and not while all is busy with starting.
-            await asyncio.sleep(random.uniform(0.5, 1.5) * LOOK_SECONDS)
-            await self.look()
+    async def _work(self) -> None:
+        # Not all at once, and not while all is busy with starting.
+        await asyncio.sleep(random.uniform(0.5, 1.5) * LOOK_SECONDS)
+        await self.look()
 
     async def look(self) -> Swept | None:
         """Sweep if it is due and nobody else does; None where not."""

@@ -177,6 +177,25 @@ async def test_who_follows_the_log_hears_of_it(open_index: Open) -> None:
         await task
 
 
+async def test_an_outcome_can_be_looked_up_afterwards(open_index: Open) -> None:
+    """Were it not found, what was done would be taken for not committed, and be done twice."""
+    index, other = await open_index(), await open_index()
+    await index.migrate()
+    new = await filled(index, 4)
+    await index.remove(SCOPE, new[0].identity.path, Source("stow"), "wrong", "before")
+    aside = await index.aside()
+    await aside.clear("whole")
+    await replayed(index, aside.index)  # type: ignore[arg-type]
+    await index.remove(SCOPE, new[1].identity.path, Source("stow"), "wrong", "meanwhile")
+    await aside.settle()
+    await aside.close()
+    for name, version in (("before", new[0]), ("meanwhile", new[1])):
+        found = await other.committed(name)
+        assert found is not None
+        assert [change.version_before for change in found] == [version.version]
+    assert await other.committed("never") is None
+
+
 async def test_unjournaled_rows_stay_so(open_index: Open) -> None:
     index = await open_index()
     await index.migrate()

@@ -66,9 +66,20 @@ Opened = Callable[[float], Awaitable[SqlIndex]]
 
 async def test_a_search_is_given_up_when_its_time_is_over(opened: Opened) -> None:
     index = await opened(SOON)
-    with pytest.raises(Overdue, match=r"longer than the 0\.3 s"):
+    with pytest.raises(Overdue, match=r"search took longer than the 0\.3 s"):
         await asyncio.wait_for(index._search(endless), NET)
     assert not (await index.search(SCOPE, Query(Level.STUDY))).rows  # the connection is whole
+
+
+async def test_a_plain_read_that_is_given_up_is_not_called_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "READ_SECONDS", SOON)
+    index = await SqliteIndex.open(tmp_path / "index.sqlite")
+    await index.migrate()
+    with pytest.raises(Overdue, match=r"^reading the index took longer than 0\.3 s"):
+        await asyncio.wait_for(index._query(endless), NET)
+    await index.close()
 
 
 async def test_our_own_loops_look_at_the_time_too(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

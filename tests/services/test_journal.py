@@ -406,6 +406,27 @@ async def test_what_is_damaged_is_left_where_it_lies() -> None:
     assert (problem.key, problem.first, problem.last) == (log_key(4), 4, 4)
 
 
+async def test_what_is_damaged_of_format_1_is_read_and_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    store = Memory(dict(old_object(changes(n, n), n) for n in range(1, 7)))
+    key, body = old_object(changes(4, 4), 4)
+    store.objects[key] = body[:-9]
+    segments = Segments(store, opened(store))
+    assert await segments.compact() == 0
+    assert (store.reads > 0, caplog.text.count("are damaged")) == (True, 1)
+    store.reads = 0
+    assert await segments.compact() == 0
+    assert (store.reads, caplog.text.count("are damaged")) == (0, 1)
+    store.objects[key] = body
+    assert await segments.compact() == 1
+    assert await told(store) == changes(1, 6)
+
+
+async def test_what_is_whole_of_format_1_is_looked_at_once_before_it_is_taken_over() -> None:
+    store = Memory(dict(old_object(changes(n, n), n) for n in range(1, 7)))
+    assert await Segments(store, opened(store)).compact() == 1
+    assert store.reads == 6 + 6 + 1, "looked at, read for the segment, and the segment read back"
+
+
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_crash_at_any_call_of_compaction_is_harmless(after: bool, old: bool) -> None:

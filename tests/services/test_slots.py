@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from gateway.app import Gateway
 from gateway.errors import Busy
+from gateway.model import Source
+from gateway.services.ingest import Ingest
 from gateway.services.slots import Seat, Slots
+from gateway.settings import Settings
+from tests import build
 
 
 class Client:
@@ -112,3 +118,35 @@ async def test_what_is_held_before_the_uids_come_is_bounded_for_all() -> None:
     second.hold(60)
     second.hold(0)
     second.hold(100)
+
+
+async def test_who_is_cancelled_while_leaving_keeps_no_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All bytes had come, and the seat was about to be given back: the slot was lost for good."""
+    gateway = await Gateway.open(Settings(data=str(tmp_path)))
+    await gateway.start(follow=False)
+    ingest = Ingest(
+        gateway.store, gateway.commits, policies=gateway.policies, slots=Slots(working=1, seats=1)
+    )
+    leave, leaving = Seat.leave, asyncio.Event()
+
+    async def slow(seat: Seat) -> None:
+        leaving.set()
+        await asyncio.sleep(0.05)
+        await leave(seat)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield build.part10(build.dataset())
+
+    monkeypatch.setattr(Seat, "leave", slow)
+    task = asyncio.create_task(ingest.session(Source("stow")).take(body()))
+    await leaving.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    session = ingest.session(Source("stow"))
+    async with asyncio.timeout(10):
+        await session.take(body())
+        assert [outcome.failure for outcome in await session.finish()] == [None]
+    await gateway.close()

@@ -1,0 +1,60 @@
+"""Work that is done again and again for as long as the process lives, whatever becomes of one round of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from gateway.errors import GatewayError
+
+Step = Callable[[], Awaitable[object]]
+
+
+class Background:
+    """One task: `work`, then `rest`, for ever. What fails is told to `log`, and the next round is begun.
+
+    `name` says in that line what has to wait, such as "query keys wait".
+    """
+
+    def __init__(self, log: logging.Logger, name: str) -> None:
+        self._log = log
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, work: Step, rest: Step) -> None:
+        """Begin with `work`. `rest` is to wait a while: nothing else keeps what fails from failing at once again."""
+        self._task = asyncio.create_task(self._run(work, rest))
+
+    async def close(self) -> None:
+        """End it where it is. Raises nothing of what the task did."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("%s: %s", self._name, _told(error))
+
+    async def _run(self, work: Step, rest: Step) -> None:
+        while True:
+            try:
+                await work()
+            except GatewayError as error:
+                self._log.warning("%s: %s", self._name, error.detail, extra={"reason": error.detail})
+            except Exception as error:
+                # Its text may hold values of a patient: the class and the place are enough to find it by.
+                self._log.error("%s: %s", self._name, _told(error), extra={"reason": _told(error)})
+            await rest()
+
+
+def _told(error: BaseException) -> str:
+    """The class of what was raised, and where."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    module = trace.tb_frame.f_globals.get("__name__", "?")
+    return f"{type(error).__name__} in {module}.{code.co_name}, line {trace.tb_lineno}"
