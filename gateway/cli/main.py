@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dicomweb-gateway: {error.detail}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("dicomweb-gateway: interrupted", file=sys.stderr)
         return 1
 
 

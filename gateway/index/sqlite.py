@@ -315,10 +315,13 @@ class SqliteIndex(SqlIndex):
             except sqlite3.OperationalError as error:
                 raise IndexUnavailable("the index does not answer") from error
             except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                code = getattr(error, "sqlite_errorcode", None)
+                if code == sqlite3.SQLITE_NOTADB:
                     raise IndexFailure(
                         "the index is no SQLite file: put it aside, and the next start rebuilds the index"
                     ) from error
+                if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:  # the rest says where
+                    raise IndexFailure("the index file is damaged: run 'dicomweb-gateway reindex'") from error
                 raise IndexFailure("the index failed") from error
 
         return await asyncio.get_running_loop().run_in_executor(pool, job)

@@ -116,7 +116,8 @@ class Verify:
 
     async def _object(self, stored: StoredInstance, digests: bool) -> Difference | None:
         what = f"{stored.locator.key} ({stored.identity.instance})"
-        kind = await self._flaw(stored, digests)
+        # What is known as damaged is read whatever was asked: its length alone does not tell that it is whole again.
+        kind = await self._flaw(stored, digests or bool(stored.damage))
         if stored.damage:
             return Difference("damaged" if kind else "mended", f"{what}: {stored.damage}")
         if not kind or (kind == "object missing" and await self._is_gone(stored)):

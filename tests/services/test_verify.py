@@ -259,6 +259,14 @@ async def found(folder: Path, *, digests: bool = True) -> list[Difference]:
     return listed
 
 
+async def test_a_known_damage_of_the_same_length_is_not_called_mended_unread(archive: Archive) -> None:
+    archive.sql("UPDATE version SET damage = 'its digest differs' WHERE revision = 6")
+    file = _object(archive, 6)
+    held = file.read_bytes()
+    file.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
+    assert [difference.kind for difference in await found(archive.folder, digests=False)] == ["damaged"]
+
+
 async def test_nothing_is_found_where_nothing_is_wrong(archive: Archive) -> None:
     async with opened(archive.folder) as gateway:
         (one, *_) = await gateway.index.changes(0, 1)
