@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import JournalDamaged
 from gateway.index.base import Aside, Change, Index, StoredInstance
+from gateway.model import VersionId
 from gateway.services import archiveidentity
 from gateway.services.journal import Journal
 from gateway.services.journalmending import mend
@@ -167,7 +168,9 @@ class Reindex:
     # -- replaying --------------------------------------------------------------------------------------
 
     async def _replay(self, index: Index, total: int, progress: Callable[[int, int], None]) -> None:
-        reread = Reread(self._store, self._index.known_versions, headers=self._mode == HEADERS)
+        headers = self._mode == HEADERS
+        doubted = {stored.version async for stored in self.damaged()} if headers else set[VersionId]()
+        reread = Reread(self._store, self._index.known_versions, headers=headers, doubted=doubted)
         async with aclosing(self._changes(self._done.begun)) as changes:
             async for tally in replay(self._store, index, changes, reread):
                 progress(tally.last, max(tally.last, total))

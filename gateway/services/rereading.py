@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -55,8 +56,18 @@ class _Damaged(Exception):
 class Reread:
     """Reads several objects at once; memory is bounded by their headers."""
 
-    def __init__(self, store: ObjectStore, known: Known | None = None, *, headers: bool = False) -> None:
-        """`known` tells what another index still knows of versions, for those whose object is damaged."""
+    def __init__(
+        self,
+        store: ObjectStore,
+        known: Known | None = None,
+        *,
+        headers: bool = False,
+        doubted: AbstractSet[VersionId] = frozenset(),
+    ) -> None:
+        """`known` tells what another index still knows of versions, for those whose object is damaged; objects of
+        `doubted` are read whole whatever `headers` says: a header does not tell whether the rest was mended.
+        """
+        self._doubted = doubted
         self._store = store
         self._known = known
         self._headers = headers
@@ -110,7 +121,8 @@ class Reread:
         assert change.locator is not None
         key = change.locator.key
         try:
-            return await (self._header(change) if self._headers else self._whole(change))
+            is_short = self._headers and change.version_after not in self._doubted
+            return await (self._header(change) if is_short else self._whole(change))
         except ObjectMissing as error:
             raise _Damaged(f"object {key} is missing") from error
         except ObjectChanged as error:

@@ -132,6 +132,22 @@ async def test_what_is_missing_or_damaged_is_named_and_the_rest_is_whole(
                     await gateway.retrieve.locate(SCOPE, stored.identity.path)
 
 
+async def test_headers_do_not_take_a_known_damage_for_mended(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        assert await store(gateway, build.instance(), build.instance()) == [None] * 2
+        altered, _ = objects(tmp_path)
+        was = altered.read_bytes()
+        altered.write_bytes(was[:-1] + bytes([was[-1] ^ 1]))
+        for headers in (False, True, True):
+            job = Reindex(gateway.store, gateway.index, headers=headers)
+            await job.run()
+            assert [stored.locator.key.rpartition("/")[2] async for stored in job.damaged()] == [altered.name]
+        altered.write_bytes(was)
+        job = Reindex(gateway.store, gateway.index, headers=True)
+        await job.run()
+        assert [stored async for stored in job.damaged()] == []
+
+
 async def test_a_damaged_instance_that_is_sent_again_heals(tmp_path: Path) -> None:
     file = build.instance()
     async with opened(tmp_path) as gateway:
