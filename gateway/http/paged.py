@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from gateway.dicom.multipart import boundary_of
 from gateway.http.accept import Offer
-from gateway.http.charset import UTF8, recoded_xml
+from gateway.http.charset import recoded_xml
 from gateway.http.documents import text_type, xml_row
 from gateway.http.encoding import streamed
 from gateway.http.media import JSON
@@ -17,7 +17,7 @@ from gateway.http.request import Request
 from gateway.http.responses import Part, Response, StreamResponse
 from gateway.services.body import primed
 
-Pages = AsyncGenerator[list[bytes], None]
+Pages = AsyncGenerator[Sequence[bytes], None]
 
 
 async def paged(
@@ -36,7 +36,7 @@ async def paged(
     base = request.bulk_base.encode()
     if offer.media == JSON:
         headers["content-type"] = JSON
-        return await _coded(_array(pages, base), headers, coding)
+        return await _coded(json_array(pages, base), headers, coding)
     media = text_type(offer, charset)
     if offer.multipart:
         parts = _parts(pages, base, charset, media)
@@ -54,7 +54,7 @@ async def _coded(
     return StreamResponse(200, headers, chunks=await primed(chunks))
 
 
-async def _array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
+async def json_array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
     """A JSON array. Large data sets are written off the event loop, alone."""
     before = b"["
     async with aclosing(pages):
@@ -62,10 +62,10 @@ async def _array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
             for group in _groups(rows):
                 yield await asyncio.to_thread(_joined, before, group, base)
                 before = b","
-    yield b"]"
+    yield b"]" if before == b"," else b"[]"
 
 
-def _groups(rows: list[bytes]) -> list[list[bytes]]:
+def _groups(rows: Sequence[bytes]) -> list[list[bytes]]:
     """Rows of half a megabyte together."""
     groups: list[list[bytes]] = [[]]
     size = 0
@@ -83,12 +83,13 @@ def _joined(before: bytes, rows: list[bytes], base: bytes) -> bytes:
 
 
 async def _parts(pages: Pages, base: bytes, charset: str, media: str) -> AsyncGenerator[Part, None]:
-    async with aclosing(_documents(pages, base, charset)) as documents:
+    async with aclosing(xml_documents(pages, base, charset)) as documents:
         async for document in documents:
             yield Part(media, _once(document), len(document))
 
 
-async def _documents(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
+async def xml_documents(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
+    """Native DICOM XML of each row, made off the event loop."""
     async with aclosing(pages):
         async for rows in pages:
             for row in rows:
@@ -96,13 +97,12 @@ async def _documents(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[
 
 
 async def _one_document(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
-    async with aclosing(_documents(pages, base, charset)) as documents:
+    async with aclosing(xml_documents(pages, base, charset)) as documents:
         yield await anext(documents)
 
 
 def _xml(row: bytes, base: bytes, charset: str) -> bytes:
-    document = xml_row(row.replace(b"\0", base))
-    return document if charset == UTF8 else recoded_xml(document, charset)
+    return recoded_xml(xml_row(row.replace(b"\0", base)), charset)
 
 
 async def _once(document: bytes) -> AsyncGenerator[bytes, None]:

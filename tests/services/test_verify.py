@@ -7,13 +7,13 @@ import itertools
 import json
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gateway.app import Gateway, open_index
+from gateway.app import open_index
 from gateway.cli import commands
 from gateway.model import ResourcePath, Source, StudyUID
 from gateway.services.advice import advice
@@ -21,19 +21,9 @@ from gateway.services.verify import Difference, Verify
 from gateway.settings import Settings
 from gateway.store.filesystem import FilesystemStore
 from tests import build
-from tests.services.test_reindex import SCOPE, store
+from tests.services.test_reindex import SCOPE, opened, store
 
 COUNT = 12
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Gateway]:
-    gateway = await Gateway.open(Settings(data=str(folder)))
-    await gateway.start(follow=False)
-    try:
-        yield gateway
-    finally:
-        await gateway.close()
 
 
 @dataclass(frozen=True)
