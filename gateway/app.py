@@ -9,35 +9,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.collecting import settled
-from gateway.dicom import extrakeys
+from gateway.dicom.query import declaredkeys
 from gateway.errors import BadParameter, IndexUnavailable
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
-from gateway.services.anonymous import Anonymous, KeyFile
-from gateway.services.archive import Archive
-from gateway.services.assemble import Assemble
+from gateway.services.admin.quarantine import Quarantine
+from gateway.services.admin.querykeys import Keys
+from gateway.services.admin.reclaim import Reclaim
+from gateway.services.admin.remove import Remove
+from gateway.services.admin.sweep import Sweeper
 from gateway.services.commits import Commits
 from gateway.services.counters import Counters
-from gateway.services.documents import Documents
+from gateway.services.deidentify.anonymize import Anonymous, KeyFile
 from gateway.services.freshness import Freshness
-from gateway.services.ingest import Ingest
-from gateway.services.journal import Journal
-from gateway.services.keys import Keys
-from gateway.services.policy import Policies
-from gateway.services.quarantine import Quarantine
+from gateway.services.ingest.assemble import Assemble
+from gateway.services.ingest.ingest import Ingest
+from gateway.services.ingest.policy import Policies
+from gateway.services.ingest.slots import Slots
+from gateway.services.journal.journal import Journal
+from gateway.services.journal.segments import Segments
 from gateway.services.readiness import Readiness
-from gateway.services.reclaim import Reclaim
-from gateway.services.remove import Remove
-from gateway.services.rendered import Rendered
-from gateway.services.retrieve import Retrieve
+from gateway.services.recovery.startup import Startup
+from gateway.services.render.documents import Documents
+from gateway.services.render.presentationstates import States
+from gateway.services.render.rendered import Rendered
+from gateway.services.render.thumbnail import Thumbnails
+from gateway.services.retrieve.archive import Archive
+from gateway.services.retrieve.retrieve import Retrieve
 from gateway.services.search import Search
-from gateway.services.segments import Segments
-from gateway.services.slots import Slots
-from gateway.services.startup import Startup
-from gateway.services.states import States
-from gateway.services.sweep import Sweeper
-from gateway.services.thumbnail import Thumbnails
 from gateway.settings import Settings, load
 from gateway.store.base import ObjectStore, Place
 from gateway.store.inplace import WithPlaces
@@ -110,7 +110,7 @@ class Gateway:
         """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
         Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
         for text in settings.query_keys:
-            extrakeys.parsed(text)  # said before anything is opened
+            declaredkeys.parsed(text)  # said before anything is opened
         endpoint = settings.s3_endpoint or None
         store = WithPlaces(
             open_store(settings.store_url, endpoint=endpoint), partial(open_place, endpoint=endpoint)
@@ -175,9 +175,9 @@ def create() -> Starlette:
 
 def application(settings: Settings) -> Starlette:
     """The ASGI application for these settings; drivers open when the server starts it."""
-    from gateway.http import routes
+    from gateway.http import gate
 
-    services = routes.Services()
+    services = gate.Services()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -205,4 +205,4 @@ def application(settings: Settings) -> Starlette:
         finally:
             await gateway.close()
 
-    return routes.build(services, routes.HttpSettings.of(settings), lifespan=lifespan)
+    return gate.build(services, gate.HttpSettings.of(settings), lifespan=lifespan)

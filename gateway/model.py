@@ -13,7 +13,7 @@ InstanceUID = NewType("InstanceUID", str)
 # 32 lower-case hex digits of a UUIDv7: names the stored object and the instance version alike.
 VersionId = NewType("VersionId", str)
 
-# Counts from one, as PS3.18 does; only dicom/layout.py turns it into an offset.
+# Counts from one, as PS3.18 does; only dicom/encoding/layout.py turns it into an offset.
 FrameNumber = NewType("FrameNumber", int)
 
 PartitionId = NewType("PartitionId", int)

@@ -195,7 +195,7 @@ def _typed(name: str, value: object) -> object:
         except ValueError as error:
             raise BadParameter(f"{name} '{value}': want a whole number", parameter=name) from error
     if name == "store_rules" and isinstance(value, list | dict):
-        return json.dumps(value, default=str)  # services/policy.py says what is wrong with it
+        return json.dumps(value, default=str)  # services/ingest/policy.py says what is wrong with it
     if not isinstance(value, str):
         raise BadParameter(f"{name} '{value}': want a text", parameter=name)
     return value

@@ -20,11 +20,11 @@ from gateway.conformance import rows, statement
 from gateway.errors import BadParameter, GatewayError
 from gateway.model import Source
 from gateway.server import run
-from gateway.services.advice import advice
-from gateway.services.importing import Import, Notes, Tally, candidates
-from gateway.services.inplace import InPlace
-from gateway.services.reindex import Rebuilt, Reindex
-from gateway.services.verify import Verify
+from gateway.services.admin.advice import advice
+from gateway.services.admin.verify import Verify
+from gateway.services.ingest.importing import Import, Notes, Tally, candidates
+from gateway.services.ingest.inplace import InPlace
+from gateway.services.recovery.reindex import Rebuilt, Reindex
 from gateway.settings import Settings, seconds
 
 TELL_SECONDS = 5.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import NotFound
-from gateway.http.media import COMPRESSED, DICOM
+from gateway.http.negotiation.media import COMPRESSED, DICOM
 
 SERVICE = "/dicom-web"
 # The URI service (PS3.18 9), also below the service root.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.index import changelog, extra, reading, rows, undo
+from gateway.index import changelog, declaredkeys, retrieval, rows, tombstones
 from gateway.index.base import (
     Admitted,
     Change,
@@ -16,7 +16,7 @@ from gateway.index.base import (
     Verdict,
 )
 from gateway.index.connection import Connection
-from gateway.index.ledger import Current, Ledger
+from gateway.index.unitofwork import Current, Ledger
 from gateway.model import PartitionId, RepeatPolicy, ResourcePath, Source, VersionId
 
 
@@ -155,7 +155,7 @@ async def remove(
     """Tombstone what is current under `path`. Raises NotFound, Gone."""
     ledger = Ledger(db)
     await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
-    found = await reading.instances(db, scope, path)
+    found = await retrieval.instances(db, scope, path)
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
     for stored in found:
         identity = stored.identity
@@ -187,12 +187,12 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
     stores = [c for c in changes if c.kind == "store"]
     await ledger.reserve((c.partition, c.identity.study, c.identity.series) for c in stores)
-    hollow = await undo.hollow(db, changes, versions)
+    hollow = await tombstones.hollow(db, changes, versions)
     for change in changes:
         _apply(ledger, change, versions, hollow)
     await ledger.write()
     await ledger.finish(_revisions(changes))
-    await extra.replay(db, changes)
+    await declaredkeys.replay(db, changes)
     await changelog.append(db, changes)
     await changelog.mark_journaled(db, [change.revision for change in changes])
 

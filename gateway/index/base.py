@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.dicom.extrakeys import Definition
-from gateway.dicom.layout import InstanceLayout
-from gateway.dicom.query import Match, Path, Position, Query
+from gateway.dicom.encoding.layout import InstanceLayout
+from gateway.dicom.query.declaredkeys import Definition
+from gateway.dicom.query.query import Match, Path, Position, Query
 from gateway.model import (
     DEFAULT_PARTITION,
     Identity,

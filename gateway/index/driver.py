@@ -8,22 +8,22 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from gateway.dicom.extrakeys import Definition
-from gateway.dicom.layout import InstanceLayout
-from gateway.dicom.query import Query
+from gateway.dicom.encoding.layout import InstanceLayout
+from gateway.dicom.query.declaredkeys import Definition
+from gateway.dicom.query.query import Query
 from gateway.index import (
     admission,
     changelog,
-    extra,
+    declaredkeys,
     filling,
     identity,
     leases,
     migrating,
     operations,
-    reading,
+    retrieval,
     salvage,
     searching,
-    undo,
+    tombstones,
 )
 from gateway.index.base import (
     Aside,
@@ -156,16 +156,18 @@ class SqlIndex(ABC):
         self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
     ) -> list[Change]:
         return await self._named(
-            operation, lambda db, now: undo.restore(db, scope, path, source, reason, now)
+            operation, lambda db, now: tombstones.restore(db, scope, path, source, reason, now)
         )
 
     async def take_back(self, changes: Sequence[Change], reason: str, operation: str = "") -> list[Change]:
-        return await self._named(operation, lambda db, now: undo.take_back(db, changes, reason, now))
+        return await self._named(operation, lambda db, now: tombstones.take_back(db, changes, reason, now))
 
     async def reclaim(
         self, before: int, source: Source, limit: int = 200, operation: str = ""
     ) -> list[Change]:
-        return await self._named(operation, lambda db, now: undo.reclaim(db, before, source, limit, now))
+        return await self._named(
+            operation, lambda db, now: tombstones.reclaim(db, before, source, limit, now)
+        )
 
     async def _named(
         self, operation: str, work: Callable[[Connection, int], Coroutine[Any, Any, list[Change]]]
@@ -199,25 +201,25 @@ class SqlIndex(ABC):
 
     async def declare_key(self, definition: Definition, source: Source, operation: str = "") -> Change | None:
         async def work(db: Connection, now: int) -> list[Change]:
-            change = await extra.declare(db, definition, source, now)
+            change = await declaredkeys.declare(db, definition, source, now)
             return [] if change is None else [change]
 
         return next(iter(await self._named(operation, work)), None)
 
     async def drop_key(self, id: int, source: Source, operation: str = "") -> Change:
         async def work(db: Connection, now: int) -> list[Change]:
-            return [await extra.drop(db, id, source, now)]
+            return [await declaredkeys.drop(db, id, source, now)]
 
         return (await self._named(operation, work))[0]
 
     async def keys(self) -> list[ExtraKey]:
-        return await self._query(extra.listed)
+        return await self._query(declaredkeys.listed)
 
     async def key_failures(self, id: int, after: str = "", limit: int = 100) -> list[KeyFailure]:
-        return await self._query(lambda db: extra.failures(db, id, after, limit))
+        return await self._query(lambda db: declaredkeys.failures(db, id, after, limit))
 
     async def work_on_keys(self, limit: int = 200) -> bool:
-        if await self._commit(lambda db: extra.work(db, limit)):
+        if await self._commit(lambda db: declaredkeys.work(db, limit)):
             return True
         return await self._commit(lambda db: filling.kinds(db, limit))
 
@@ -230,43 +232,43 @@ class SqlIndex(ABC):
         return await self._search(lambda db: searching.read_on(db, scope, query, rest))
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-        return await self._query(lambda db: reading.instances(db, scope, path))
+        return await self._query(lambda db: retrieval.instances(db, scope, path))
 
     async def layout(self, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
-        return await self._glance(lambda db: reading.layout(db, scope, path))
+        return await self._glance(lambda db: retrieval.layout(db, scope, path))
 
     async def layouts_after(
         self, scope: Scope, path: ResourcePath, limit: int
     ) -> list[tuple[StoredInstance, InstanceLayout]]:
-        return await self._query(lambda db: reading.layouts_after(db, scope, path, limit))
+        return await self._query(lambda db: retrieval.layouts_after(db, scope, path, limit))
 
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
-        return await self._glance(lambda db: reading.version_set(db, scope, path))
+        return await self._glance(lambda db: retrieval.version_set(db, scope, path))
 
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        return await self._query(lambda db: reading.metadata(db, scope, path))
+        return await self._query(lambda db: retrieval.metadata(db, scope, path))
 
     async def described(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
-        return await self._query(lambda db: reading.described(db, scope, path, at_once))
+        return await self._query(lambda db: retrieval.described(db, scope, path, at_once))
 
     async def bodies(self, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
-        return await self._glance(lambda db: reading.bodies(db, scope, versions, at_once))
+        return await self._glance(lambda db: retrieval.bodies(db, scope, versions, at_once))
 
     async def layouts_of(
         self, scope: Scope, versions: Sequence[VersionId]
     ) -> dict[VersionId, InstanceLayout]:
-        return await self._glance(lambda db: reading.layouts_of(db, scope, versions))
+        return await self._glance(lambda db: retrieval.layouts_of(db, scope, versions))
 
     async def series_of(self, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
-        return await self._query(lambda db: reading.series_of(db, scope, study))
+        return await self._query(lambda db: retrieval.series_of(db, scope, study))
 
     async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]:
-        return await self._query(lambda db: reading.conflicts(db, scope, study))
+        return await self._query(lambda db: retrieval.conflicts(db, scope, study))
 
     async def deleted(
         self, scope: Scope, study: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
     ) -> list[Deleted]:
-        return await self._query(lambda db: undo.deleted(db, scope, study, after, limit))
+        return await self._query(lambda db: tombstones.deleted(db, scope, study, after, limit))
 
     async def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         after = ""
@@ -302,8 +304,8 @@ class SqlIndex(ABC):
         await self._commit(lambda db: leases.give_back(db, name, holder, is_done))
 
     async def counts(self) -> dict[Level, int]:
-        return await self._query(reading.counts)
+        return await self._query(retrieval.counts)
 
 
 async def _versions(after: str, db: Connection) -> list[tuple[StoredInstance, str]]:
-    return await reading.versions(db, after)
+    return await retrieval.versions(db, after)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import zstandard
 
-from gateway.dicom import layoutbytes
+from gateway.dicom.encoding import layoutbytes
 from gateway.index import rows
 from gateway.index.connection import Connection
 from gateway.index.scoping import Cut, Visible, chunks, visible

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dicom import layoutbytes
+from gateway.dicom.encoding import layoutbytes
 from gateway.index import rows
 from gateway.index.connection import Connection
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.dicom.query import Position
+from gateway.dicom.query.query import Position
 from gateway.errors import BadParameter
 from gateway.index.connection import Dialect
 from gateway.model import Level

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import zstandard
 
-from gateway.index import extra, rows
+from gateway.index import declaredkeys, rows
 from gateway.index.connection import Connection, Row
 from gateway.model import Level, PartitionId, VersionId
 
@@ -63,7 +63,7 @@ class Projection:
     def __init__(self, db: Connection) -> None:
         self._db = db
         self._studies: dict[tuple[int, str], Study] = {}
-        self.keys: Sequence[extra.Known] = ()
+        self.keys: Sequence[declaredkeys.Known] = ()
 
     async def hold(self, partition: PartitionId, studies: Iterable[str]) -> None:
         """Read the studies that are there and keep others from changing them."""
@@ -200,16 +200,16 @@ class Projection:
                 await self._write(study)
 
     async def _write(self, study: Study) -> None:
-        values = extra.Values(self.keys)
+        values = declaredkeys.Values(self.keys)
         for series in study.series.values():
             if series.touched:
                 await self._write_series(study, series)
                 if series.shown.changed:
-                    owner = extra.Owner((study.uid, series.uid, ""), series.id)
+                    owner = declaredkeys.Owner((study.uid, series.uid, ""), series.id)
                     values.add(Level.SERIES, owner, series.shown.attributes)
         await self._write_study(study)
         if study.shown.changed:
-            values.add(Level.STUDY, extra.Owner((study.uid, "", ""), study.id), study.shown.attributes)
+            values.add(Level.STUDY, declaredkeys.Owner((study.uid, "", ""), study.id), study.shown.attributes)
         await values.write(self._db)
         await self._db.many(
             "INSERT INTO conflict (study, tag, shown, differing, instance, version) VALUES (?,?,?,?,?,?) "

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from gateway.dicom import keys
 from gateway.dicom.dictionary import name_of, vr_of
-from gateway.dicom.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS
-from gateway.dicom.zones import zone_of
+from gateway.dicom.query import searchkeys
+from gateway.dicom.query.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS
+from gateway.dicom.query.timezones import zone_of
 from gateway.model import Identity
 
 Attribute: TypeAlias = dict[str, Any]
@@ -94,8 +94,8 @@ def _temporal(attributes: Attributes, tag: str, key: Callable[[str], str]) -> st
 def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
     """Folded groups and fuzzy words of a name."""
     found = value(attributes, tag)
-    groups = keys.stored_groups(found) if found is not None else ("", "", "")
-    words = keys.fuzzy_tokens(keys.name_text(found)) if found is not None else ""
+    groups = searchkeys.stored_groups(found) if found is not None else ("", "", "")
+    words = searchkeys.fuzzy_tokens(searchkeys.name_text(found)) if found is not None else ""
     names = (f"{columns}_{kind}" for kind in ("name", "ideographic", "phonetic", "words"))
     clean = (part.replace("\0", "")[:MOST_CHARACTERS] for part in groups)
     return dict(zip(names, (*clean, words.replace("\0", "")), strict=True))
@@ -260,14 +260,14 @@ def study_keys(attributes: Attributes) -> dict[str, Any]:
     """The key columns of a study row."""
     issuer, patient_id = text(attributes, "00100021"), text(attributes, "00100020")
     return {
-        "study_date": _temporal(attributes, "00080020", keys.date_key),
-        "study_time": _temporal(attributes, "00080030", keys.time_key),
+        "study_date": _temporal(attributes, "00080020", searchkeys.date_key),
+        "study_time": _temporal(attributes, "00080030", searchkeys.time_key),
         "accession_number": text(attributes, "00080050"),
         **_name(attributes, "00080090", "referring"),
         **_name(attributes, "00100010", "patient"),
         "patient_id": patient_id,
         "issuer_of_patient_id": issuer,
-        "patient_birth_date": _temporal(attributes, "00100030", keys.date_key),
+        "patient_birth_date": _temporal(attributes, "00100030", searchkeys.date_key),
         "patient_sex": text(attributes, "00100040"),
         "study_id": text(attributes, "00200010"),
         "study_description": text(attributes, "00081030"),
@@ -280,8 +280,8 @@ def series_keys(attributes: Attributes) -> dict[str, Any]:
     return {
         "modality": text(attributes, "00080060"),
         "number": number(attributes, "00200011"),
-        "pps_start_date": _temporal(attributes, "00400244", keys.date_key),
-        "pps_start_time": _temporal(attributes, "00400245", keys.time_key),
+        "pps_start_date": _temporal(attributes, "00400244", searchkeys.date_key),
+        "pps_start_time": _temporal(attributes, "00400245", searchkeys.time_key),
         "series_description": text(attributes, "0008103E"),
         "institution_name": text(attributes, "00080080"),
         "body_part_examined": text(attributes, "00180015"),
@@ -299,7 +299,7 @@ def instance_keys(sop_class: str, attributes: Attributes) -> dict[str, Any]:
         "sop_class": sop_class,
         "number": number(attributes, "00200013"),
         "acquisition_datetime": _temporal(
-            attributes, "0008002A", lambda value: keys.datetime_key(value, zone_of(attributes))
+            attributes, "0008002A", lambda value: searchkeys.datetime_key(value, zone_of(attributes))
         ),
     }
 
@@ -333,7 +333,7 @@ def grams(columns: Mapping[str, Any], letters: Mapping[str, str]) -> set[str]:
     """The n-grams of a row's key columns."""
     found: set[str] = set()
     for column, letter in letters.items():
-        made = keys.word_ngrams if column.endswith("_words") else keys.ngrams
+        made = searchkeys.word_ngrams if column.endswith("_words") else searchkeys.ngrams
         found.update(letter + gram for gram in made(columns[column]))
     return found
 

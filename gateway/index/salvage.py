@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import zstandard
 
-from gateway.dicom import layoutbytes
-from gateway.index import changelog, reading, rows
+from gateway.dicom.encoding import layoutbytes
+from gateway.index import changelog, retrieval, rows
 from gateway.index.base import Change, NewVersion, StoredInstance
 from gateway.index.connection import Connection
 from gateway.model import VersionId
 
-# As the reader of files does (dicom/tokens.py): longer metadata has an outline, of its short attributes.
+# As the reader of files does (dicom/encoding/tokens.py): longer metadata has an outline, of its short attributes.
 _SHORT_METADATA, _SHORT_ATTRIBUTE = 256 << 10, 64 << 10
 
 
@@ -20,7 +20,7 @@ async def versions(db: Connection, changes: Sequence[Change]) -> dict[VersionId,
     """What is known of the versions that these changes stored; without those whose bytes were given up."""
     stored = {c.version_after: c for c in changes if c.kind == "store" and c.version_after is not None}
     found = await db.fetch(
-        f"SELECT {reading.VERSION}, m.body, l.layout FROM version v "
+        f"SELECT {retrieval.VERSION}, m.body, l.layout FROM version v "
         "JOIN instance_metadata m ON m.version = v.id JOIN instance_layout l ON l.version = v.id "
         f"WHERE {db.dialect.among('v.id')}",
         db.dialect.listed(sorted(stored)),
@@ -28,7 +28,7 @@ async def versions(db: Connection, changes: Sequence[Change]) -> dict[VersionId,
     inflate = zstandard.ZstdDecompressor().decompress
     known: dict[VersionId, NewVersion] = {}
     for row in found:
-        one, metadata = reading.stored_of(row), inflate(row["body"])
+        one, metadata = retrieval.stored_of(row), inflate(row["body"])
         change = stored[one.version]
         known[one.version] = NewVersion(
             version=one.version,
@@ -57,19 +57,19 @@ def _outline(metadata: bytes) -> bytes:
 async def named(db: Connection, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
     """Those of these versions that there ever were, and their states."""
     found = await db.fetch(
-        f"SELECT {reading.VERSION}, v.state FROM version v WHERE {db.dialect.among('v.id')}",
+        f"SELECT {retrieval.VERSION}, v.state FROM version v WHERE {db.dialect.among('v.id')}",
         db.dialect.listed(sorted(set(ids))),
     )
-    return {VersionId(row["id"]): (reading.stored_of(row), row["state"]) for row in found}
+    return {VersionId(row["id"]): (retrieval.stored_of(row), row["state"]) for row in found}
 
 
 async def damaged(db: Connection, after: str, limit: int) -> list[StoredInstance]:
     """Damaged versions whose bytes were not given up, by id."""
     found = await db.fetch(
-        f"SELECT {reading.VERSION} FROM version v WHERE v.damage != '' AND v.id > ? ORDER BY v.id LIMIT ?",
+        f"SELECT {retrieval.VERSION} FROM version v WHERE v.damage != '' AND v.id > ? ORDER BY v.id LIMIT ?",
         *(after, limit),
     )
-    return [reading.stored_of(row) for row in found]
+    return [retrieval.stored_of(row) for row in found]
 
 
 async def change_at(db: Connection, revision: int) -> Change | None:

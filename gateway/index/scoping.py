@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import zstandard
 
-from gateway.dicom.levels import level_of
-from gateway.dicom.match import satisfies
-from gateway.dicom.query import Match
+from gateway.dicom.query.levels import level_of
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import Match
 from gateway.index import rows
 from gateway.index.base import Scope
 from gateway.index.connection import Connection, Dialect

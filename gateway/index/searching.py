@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.dicom.dictionary import name_of
-from gateway.dicom.match import satisfies
-from gateway.dicom.query import Match, Position, Query
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import Match, Position, Query
 from gateway.errors import BadParameter
-from gateway.index import entities, extra, extrasql, rows
-from gateway.index.answers import Answers
+from gateway.index import declaredkeys, declaredkeys_sql, entities, rows
 from gateway.index.base import Page, Place, Scope
 from gateway.index.connection import Connection, Row
 from gateway.index.entities import Entity, Kept
 from gateway.index.paging import TERMS, checked, columns, segments
 from gateway.index.scoping import AT_ONCE, Cut, chunks, cut_of, groups, visible
+from gateway.index.searchresults import Answers
 from gateway.index.sql import Compiled, compiled, first_tags
 from gateway.model import Level
 
@@ -72,7 +72,7 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
     job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
     asked = job.asked(scope)
     if asked.left:
-        extrasql.answered(db.dialect, await extra.known(db), asked)
+        declaredkeys_sql.answered(db.dialect, await declaredkeys.known(db), asked)
     job.lead(asked, scope)
     if asked.left or job.cut.left:
         found, matching = await job.examined(asked)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.dicom import keys
-from gateway.dicom.levels import RANK, level_of
-from gateway.dicom.query import (
+from gateway.dicom.query import searchkeys
+from gateway.dicom.query.levels import RANK, level_of
+from gateway.dicom.query.query import (
     DateTimeRange,
     Empty,
     Equals,
@@ -75,9 +75,9 @@ WORDS = {"st.patient_name": "st.patient_words", "st.referring_name": "st.referri
 NAMES["x.name"] = ("x.text", "x.ideographic", "x.phonetic")
 WORDS["x.name"] = "x.words"
 _TEMPORAL = {
-    **dict.fromkeys(("st.study_date", "st.patient_birth_date", "se.pps_start_date"), keys.date_key),
-    **dict.fromkeys(("st.study_time", "se.pps_start_time"), keys.time_key),
-    "i.acquisition_datetime": keys.datetime_key,
+    **dict.fromkeys(("st.study_date", "st.patient_birth_date", "se.pps_start_date"), searchkeys.date_key),
+    **dict.fromkeys(("st.study_time", "se.pps_start_time"), searchkeys.time_key),
+    "i.acquisition_datetime": searchkeys.datetime_key,
 }
 _GRAMS = {f"st.{column}": letter for column, letter in STUDY_GRAMS.items()} | {
     f"se.{column}": letter for column, letter in SERIES_GRAMS.items()
@@ -193,7 +193,7 @@ class Compiler:
         elif column in LISTS:
             out.any_of([self._has(column, value)])
         elif column in NUMBERS:
-            number = keys.number_key(value)
+            number = searchkeys.number_key(value)
             is_whole = bool(_WHOLE.fullmatch(number)) and abs(int(number)) < _LARGEST
             out.add(*(f"{column} = ?", int(number)) if is_whole else (_NEVER,))
         elif column in _TEMPORAL:
@@ -228,7 +228,7 @@ class Compiler:
     # -- patterns ---------------------------------------------------------------------------------------
 
     def _wildcard(self, out: Compiled, column: str, pattern: str) -> bool:
-        pattern = keys.collapsed(pattern)
+        pattern = searchkeys.collapsed(pattern)
         if column in NUMBERS or column in _TEMPORAL or len(pattern) > MOST_CHARACTERS or "\0" in pattern:
             return False
         if column in NAMES:
@@ -244,7 +244,7 @@ class Compiler:
         elif column in LISTS:
             return False
         else:
-            self._narrow(out, column, [keys.pattern_ngrams(pattern)])
+            self._narrow(out, column, [searchkeys.pattern_ngrams(pattern)])
             out.any_of([self._shaped(column, (pattern,))])
         return True
 
@@ -254,7 +254,7 @@ class Compiler:
         return f"(({likes}) AND {column} != '')", [self.dialect.shape(_wild(p)) for p in patterns]
 
     def _shaped_name(self, column: str, pattern: str) -> Condition:
-        return self._shaped(column, keys.name_patterns(pattern))
+        return self._shaped(column, searchkeys.name_patterns(pattern))
 
     def _narrow(self, out: Compiled, column: str, choices: Iterable[set[str]]) -> None:
         """Only rows with the n-grams of one of the choices; for the good of speed alone."""
@@ -270,13 +270,13 @@ class Compiler:
     # -- names ------------------------------------------------------------------------------------------
 
     def _named(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
-        """Any group, or, where groups are asked for, each of them in its place (see dicom/keys.py)."""
-        groups, parts = keys.folded_groups(asked), NAMES[column]
+        """Any group, or, where groups are asked for, each of them in its place (see dicom/query/searchkeys.py)."""
+        groups, parts = searchkeys.folded_groups(asked), NAMES[column]
         if len(groups) > 3 or not any(groups):
             out.add(_NEVER)
             return
         for group in filter(None, groups):
-            shared = (keys.pattern_ngrams(pattern) for pattern in keys.name_patterns(group))
+            shared = (searchkeys.pattern_ngrams(pattern) for pattern in searchkeys.name_patterns(group))
             self._narrow(out, column, [set.intersection(*shared)])
         if len(groups) == 1:
             out.any_of([fits(part, groups[0]) for part in parts])
@@ -288,10 +288,10 @@ class Compiler:
 
     def _word(self, out: Compiled, column: str, word: str) -> None:
         """A prefix of a word, or the sound of one."""
-        prefixes, sounds = keys.fuzzy_asked(word)
+        prefixes, sounds = searchkeys.fuzzy_asked(word)
         self._narrow(
             *(out, column),
-            [*(keys.pattern_ngrams(f"{prefix}*") for prefix in prefixes), *({f"~{s}"} for s in sounds)],
+            [*(searchkeys.pattern_ngrams(f"{prefix}*") for prefix in prefixes), *({f"~{s}"} for s in sounds)],
         )
         found = [(_MANY, f" {prefix}", _MANY) for prefix in prefixes]
         found += [(_MANY, f" ~{sound} ", _MANY) for sound in sounds]
@@ -313,9 +313,9 @@ class Compiler:
         if date is None or time is None:
             return False
         if match.zone is not None:  # what is stored may be in another zone: at most a day away
-            out.add(f"{date} >= ?", keys.day_beside(match.low, -1) if match.low else "0")
+            out.add(f"{date} >= ?", searchkeys.day_beside(match.low, -1) if match.low else "0")
             if match.high is not None:
-                out.add(f"{date} <= ?", keys.day_beside(match.high, 1))
+                out.add(f"{date} <= ?", searchkeys.day_beside(match.high, 1))
             return False
         moment = f"({date} || CASE WHEN {time} >= '0' THEN {time} ELSE '000000.000000' END)"
         # The date alone lets an index narrow it down first.
@@ -361,7 +361,7 @@ def _few(grams: Sequence[str]) -> Sequence[str]:
 
 def _is_telling(gram: str) -> bool:
     """Single Latin letters and digits are in almost every text."""
-    text = gram.strip(keys.BEGIN + keys.END)
+    text = gram.strip(searchkeys.BEGIN + searchkeys.END)
     return len(text) > 1 or not text.isascii()
 
 

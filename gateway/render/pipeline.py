@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.render import dose, icc, overlay, segmentation, shutter
-from gateway.render.annotate import annotated
 from gateway.render.attributes import Attributes
-from gateway.render.color import rgb, supplemented
-from gateway.render.geometry import pixel_aspect, placed
-from gateway.render.grey import grey
-from gateway.render.ink import laid
-from gateway.render.palette import palette, spread
+from gateway.render.objects import dose, segmentation
+from gateway.render.objects.layercolours import laid
 from gateway.render.rendering import Array, Image, Rendering
-from gateway.render.stored import Shape, shape_of, words
+from gateway.render.stages import icc, overlay, shutter
+from gateway.render.stages.annotate import annotated
+from gateway.render.stages.color import rgb, supplemented
+from gateway.render.stages.geometry import pixel_aspect, placed
+from gateway.render.stages.grey import grey
+from gateway.render.stages.palette import palette, spread
+from gateway.render.stages.storedvalues import Shape, shape_of, words
 
 
 def render_frame(

@@ -42,7 +42,7 @@ class Config(uvicorn.Config):
             server_header=False,
             timeout_keep_alive=int(self.bounds.idle) or 1,
             timeout_graceful_shutdown=self.stop_seconds,
-            proxy_headers=False,  # http/guard.py reads them, from trusted proxies only
+            proxy_headers=False,  # http/message/guard.py reads them, from trusted proxies only
             log_config=configuration(),
             **more,
         )

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from gateway.errors import Busy, GatewayError, IndexUnavailable, StoreError, StoreUnavailable
 from gateway.index.base import Admitted, Change, Index, NewVersion, ReceivedAgain, Verdict
 from gateway.services.freshness import Freshness
-from gateway.services.journal import Journal
+from gateway.services.journal.journal import Journal
 from gateway.services.lookup import Lookup, Work
 
 log = logging.getLogger("gateway.commits")

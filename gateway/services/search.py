@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
-from gateway.dicom.query import Path, Query
+from gateway.dicom.query.query import Path, Query
 from gateway.index.base import Index, Page, Scope
 from gateway.model import Level
-from gateway.services.available import Available, Obstacle
+from gateway.services.availablesyntaxes import Available, Obstacle
 from gateway.services.timing import measured
 
 

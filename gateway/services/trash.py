@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors import ObjectMissing
-from gateway.services.naming import TRASH_PREFIX, trash_key, trashed
+from gateway.services.objectkeys import TRASH_PREFIX, trash_key, trashed
 from gateway.store.base import KEY, ObjectStore
 
 

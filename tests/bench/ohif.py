@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from gateway.dicom.query import Query
-from gateway.index import answers
+from gateway.dicom.query.query import Query
+from gateway.index import searchresults
 from gateway.index.driver import SqlIndex
 from gateway.model import Level
 from tests.bench.paging import opened
@@ -64,7 +64,7 @@ async def measured(driver: str, studies: int) -> None:
             await filled(index, studies)
             await median(index, OHIF)
             plain, ready = await median(index, PLAIN), await median(index, OHIF)
-            answers._BESIDE = frozenset()
+            searchresults._BESIDE = frozenset()
             composed = await median(index, OHIF)
             print(
                 f"{driver}: plain {plain * 1e3:.2f} ms | OHIF {ready * 1e3:.2f} ms (x{ready / plain:.2f}) | "

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.dicom.query import Query
+from gateway.dicom.query.query import Query
 from gateway.index.base import Page, Scope
 from gateway.index.connection import Connection
 from gateway.index.driver import SqlIndex

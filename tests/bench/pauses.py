@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager
 import gateway.app  # noqa: F401  all that a process holds from its start
 import orjson
 from gateway.collecting import settled
-from gateway.dicom.jsonread import datasets
-from gateway.http import routes  # noqa: F401
+from gateway.dicom.model.jsonread import datasets
+from gateway.http import gate  # noqa: F401
 
 
 def pauses(settle: Callable[[], AbstractContextManager[None]], work: Callable[[], object]) -> list[float]:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-from gateway.render import encoders
+from gateway.render.codecs import encode
 from pydicom.encaps import encapsulate
 from tests import build
 from tests.live import LiveServer, multipart, serving
@@ -114,7 +114,7 @@ def compressed(count: int, edge: int) -> bytes:
     made = []
     for level in range(count):
         data = np.full((edge, edge), level * 100, "<u2").tobytes()
-        made.append(encoders.encode_frame(data, replace(layout_of(ds), encapsulated=False), J2K))
+        made.append(encode.encode_frame(data, replace(layout_of(ds), encapsulated=False), J2K))
     ds.PixelData = encapsulate(made)
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from gateway.render.attributes import Attributes
-from gateway.render.imageformats import encode
+from gateway.render.output.imageformats import encode
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Image, Rendering, Viewport, Window
 from tests.render.making import described, element

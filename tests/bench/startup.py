@@ -26,8 +26,8 @@ from gateway.model import (
     StudyUID,
     VersionId,
 )
-from gateway.services.journalformat import packed
-from gateway.services.naming import log_key, segment_key
+from gateway.services.journal.format import packed
+from gateway.services.objectkeys import log_key, segment_key
 from gateway.settings import Settings
 from gateway.store.filesystem import FilesystemStore
 

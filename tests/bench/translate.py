@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import orjson
-from gateway.dicom.part10 import Part10Reader
+from gateway.dicom.encoding.part10 import Part10Reader
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from gateway.model import RepeatPolicy, Source
-from gateway.services.policy import Action, Policies
+from gateway.services.ingest.policy import Action, Policies
 from gateway.settings import PREFIX, load
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

@@ -1,4 +1,4 @@
-"""Forty names, and what a fuzzy search finds or does not find them by (see gateway/dicom/keys.py)."""
+"""Forty names, and what a fuzzy search finds or does not find them by (see gateway/dicom/query/searchkeys.py)."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from io import BytesIO
 from typing import Any
 
 import orjson
-from gateway.dicom.layout import InstanceLayout
-from gateway.dicom.part10 import Part10Reader, ReadInstance
+from gateway.dicom.encoding.layout import InstanceLayout
+from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gateway.dicom.charsets import Charset, charset
+from gateway.dicom.encoding.charsets import Charset, charset
 
 NAMES = [
     # PS3.5 H.3.1, H.3.2: Kanji and Kana

@@ -10,11 +10,11 @@ import imagecodecs
 import numpy as np
 import pytest
 from gateway.dicom.deidentify.codestreams import cleanable, cleaned
-from gateway.dicom.frames import frame_spans
-from gateway.dicom.layout import PixelLayout
+from gateway.dicom.encoding.frames import frame_spans
+from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError, GatewayError
 from gateway.model import FrameNumber
-from gateway.render.codecs import decodable, decode_frame
+from gateway.render.codecs.decode import decodable, decode_frame
 from PIL import Image
 from tests.corpus import Row, rows
 from tests.dicom.oracle import read

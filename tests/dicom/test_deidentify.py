@@ -16,10 +16,10 @@ from gateway.dicom.deidentify.patching import METHODS, deidentifying
 from gateway.dicom.deidentify.rules import Action, Place, action
 from gateway.dicom.deidentify.tables import basic, listed, type_of
 from gateway.dicom.dictionary import vr_of
-from gateway.dicom.encode import Octets, encode
-from gateway.dicom.filemeta import file_meta
-from gateway.dicom.jsonread import datasets
-from gateway.dicom.patch import patched
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.model.encode import Octets, encode
+from gateway.dicom.model.jsonread import datasets
+from gateway.dicom.model.patch import patched
 from gateway.errors import GatewayError
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given, settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dicom.dicomdir import Entry, dicomdir, listed
+from gateway.dicom.model.dicomdir import Entry, dicomdir, listed
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 
 MODEL = {

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.dicom.encode import Encoded, Frames, Octets, encode
-from gateway.dicom.filemeta import file_meta
-from gateway.dicom.frames import frame_spans, swap, swap_width
-from gateway.dicom.jsonread import datasets
-from gateway.dicom.nativexml import to_xml
-from gateway.dicom.nativexmlread import dataset as from_xml
-from gateway.dicom.part10 import Part10Reader, ReadInstance
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.encoding.frames import frame_spans, swap, swap_width
+from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
+from gateway.dicom.model.encode import Encoded, Frames, Octets, encode
+from gateway.dicom.model.jsonread import datasets
+from gateway.dicom.model.nativexml import to_xml
+from gateway.dicom.model.nativexmlread import dataset as from_xml
 from gateway.errors import DicomError, GatewayError, LimitExceeded
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given

@@ -10,10 +10,10 @@ from io import BytesIO
 from itertools import accumulate
 
 import pytest
-from gateway.dicom import layoutbytes
-from gateway.dicom.filemeta import file_meta
-from gateway.dicom.fragments import FragmentScanner, Unwrapped
-from gateway.dicom.frames import (
+from gateway.dicom.encoding import layoutbytes
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.encoding.fragments import FragmentScanner, Unwrapped
+from gateway.dicom.encoding.frames import (
     PixelAttributes,
     PixelElement,
     frame_spans,
@@ -22,7 +22,7 @@ from gateway.dicom.frames import (
     runs,
     swap,
 )
-from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
 from gateway.errors import DicomError, Truncated
 from gateway.model import FrameNumber, Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given

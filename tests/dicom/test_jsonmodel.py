@@ -6,9 +6,9 @@ import struct
 
 import orjson
 import pytest
-from gateway.dicom import values
-from gateway.dicom.charsets import DEFAULT, charset
-from gateway.dicom.jsonmodel import Order, bulk_member, json_object, opening
+from gateway.dicom.encoding import values
+from gateway.dicom.encoding.charsets import DEFAULT, charset
+from gateway.dicom.encoding.jsonmodel import Order, bulk_member, json_object, opening
 from hypothesis import given
 from hypothesis import strategies as st
 

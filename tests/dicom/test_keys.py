@@ -5,9 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
-from gateway.dicom import keys
-from gateway.dicom.match import satisfies
-from gateway.dicom.query import Fuzzy
+from gateway.dicom.query import searchkeys
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import Fuzzy
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.dicom.names import NAMES
@@ -49,8 +49,8 @@ def test_names_are_found_as_expected(name: str, hits: tuple[str, ...], misses: t
     ],
 )
 def test_folding(text: str, folded: str) -> None:
-    assert keys.folded(text) == folded
-    assert keys.folded(keys.folded(text)) == folded
+    assert searchkeys.folded(text) == folded
+    assert searchkeys.folded(searchkeys.folded(text)) == folded
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_folding(text: str, folded: str) -> None:
     ],
 )
 def test_times(value: str, key: str) -> None:
-    assert keys.time_key(value) == key
+    assert searchkeys.time_key(value) == key
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_times(value: str, key: str) -> None:
     [("20240131", "20240131"), ("2024.01.31", "20240131"), ("2024", ""), ("x", ""), ("", "")],
 )
 def test_dates(value: str, key: str) -> None:
-    assert keys.date_key(value) == key
+    assert searchkeys.date_key(value) == key
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_dates(value: str, key: str) -> None:
     ],
 )
 def test_date_times(value: str, key: str) -> None:
-    assert keys.datetime_key(value) == key
+    assert searchkeys.datetime_key(value) == key
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_date_times(value: str, key: str) -> None:
     [("007", "7"), ("+7", "7"), (7, "7"), ("7.0", "7"), ("1e1", "10"), ("x", "x"), (7.5, "7.5")],
 )
 def test_numbers(value: object, key: str) -> None:
-    assert keys.number_key(value) == key
+    assert searchkeys.number_key(value) == key
 
 
 def test_numbers_of_64_and_of_32_bits() -> None:
-    assert keys.number_key("9007199254740993") != keys.number_key("9007199254740992")
-    assert keys.number_key("0.1", "FL") == keys.number_key(0.10000000149011612, "FL")
-    assert keys.number_key("0.1", "FD") != keys.number_key(0.10000000149011612, "FD")
-    assert keys.number_key("1e300", "FL") == "1e300"
+    assert searchkeys.number_key("9007199254740993") != searchkeys.number_key("9007199254740992")
+    assert searchkeys.number_key("0.1", "FL") == searchkeys.number_key(0.10000000149011612, "FL")
+    assert searchkeys.number_key("0.1", "FD") != searchkeys.number_key(0.10000000149011612, "FD")
+    assert searchkeys.number_key("1e300", "FL") == "1e300"
 
 
 @pytest.mark.parametrize(
@@ -116,28 +116,28 @@ def test_numbers_of_64_and_of_32_bits() -> None:
 )
 def test_these_sound_alike(alike: tuple[str, str]) -> None:
     left, right = alike
-    assert keys.sound(left) == keys.sound(right) != ""
+    assert searchkeys.sound(left) == searchkeys.sound(right) != ""
 
 
 @pytest.mark.parametrize("word", ["li", "山田太郎", "o1x", ""])
 def test_these_have_no_sound(word: str) -> None:
-    assert keys.sound(word) == ""
+    assert searchkeys.sound(word) == ""
 
 
 @given(TEXT, TEXT)
 def test_whatever_matches_a_pattern_has_its_ngrams(text: str, pattern: str) -> None:
-    from gateway.dicom.match import _is_like
+    from gateway.dicom.query.match import _is_like
 
     if text and _is_like(text, pattern):
-        assert keys.pattern_ngrams(pattern) <= keys.ngrams(text)
+        assert searchkeys.pattern_ngrams(pattern) <= searchkeys.ngrams(text)
 
 
 @given(TEXT, st.text(st.sampled_from("abÄ山"), min_size=1, max_size=3))
 def test_whatever_a_word_finds_has_its_ngrams(name: str, word: str) -> None:
-    tokens = keys.fuzzy_tokens(name)
-    for prefix in keys.fuzzy_asked(word)[0]:
+    tokens = searchkeys.fuzzy_tokens(name)
+    for prefix in searchkeys.fuzzy_asked(word)[0]:
         if f" {prefix}" in tokens:
-            assert keys.pattern_ngrams(f"{prefix}*") <= keys.word_ngrams(tokens)
+            assert searchkeys.pattern_ngrams(f"{prefix}*") <= searchkeys.word_ngrams(tokens)
 
 
 def _every_pattern(group: str) -> list[str]:
@@ -150,7 +150,7 @@ def _every_pattern(group: str) -> list[str]:
 
 @given(st.text("a^* ?", max_size=9), st.text("ab^ ", min_size=1, max_size=7))
 def test_two_patterns_stand_for_all_that_a_name_may_leave_out(group: str, name: str) -> None:
-    patterns = keys.name_patterns(group)
+    patterns = searchkeys.name_patterns(group)
     assert len(patterns) <= 2
     every = any(fnmatchcase(name, pattern) for pattern in _every_pattern(group))
     assert any(fnmatchcase(name, pattern) for pattern in patterns) is every
@@ -158,7 +158,7 @@ def test_two_patterns_stand_for_all_that_a_name_may_leave_out(group: str, name: 
 
 @given(st.text("a*?", max_size=9), st.text("ab", max_size=7))
 def test_a_collapsed_pattern_matches_the_same(pattern: str, text: str) -> None:
-    short = keys.collapsed(pattern)
+    short = searchkeys.collapsed(pattern)
     assert fnmatchcase(text, short) is fnmatchcase(text, pattern)
     assert len(short) <= len(pattern)
     assert "**" not in short
@@ -166,5 +166,5 @@ def test_a_collapsed_pattern_matches_the_same(pattern: str, text: str) -> None:
 
 
 def test_no_name_makes_many_patterns() -> None:
-    assert keys.name_patterns("*" + "^*" * 30_000) == ("*",)
-    assert keys.name_patterns("a" + "^*" * 30_000) == ("a^*", "a")
+    assert searchkeys.name_patterns("*" + "^*" * 30_000) == ("*",)
+    assert searchkeys.name_patterns("a" + "^*" * 30_000) == ("a^*", "a")

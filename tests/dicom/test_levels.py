@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gateway.dicom.dictionary import tag_of
-from gateway.dicom.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS, level_of
+from gateway.dicom.query.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS, level_of
 from gateway.model import Level
 
 REQUIRED = {

@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from gateway.dicom.match import _is_like, satisfies
-from gateway.dicom.private import PrivateTag
-from gateway.dicom.query import (
+from gateway.dicom.model.private import PrivateTag
+from gateway.dicom.query.match import _is_like, satisfies
+from gateway.dicom.query.query import (
     DateTimeRange,
     Empty,
     Equals,

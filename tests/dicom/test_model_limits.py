@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from gateway.dicom.jsonread import datasets
 from gateway.dicom.limits import MODEL
-from gateway.dicom.nativexmlread import dataset
+from gateway.dicom.model.jsonread import datasets
+from gateway.dicom.model.nativexmlread import dataset
 from gateway.errors import LimitExceeded
 
 ROOT = Path(__file__).resolve().parents[2]

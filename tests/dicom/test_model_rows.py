@@ -8,10 +8,10 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from gateway.dicom.encode import Frames, Octets, encode
-from gateway.dicom.filemeta import file_meta
-from gateway.dicom.nativexml import to_xml
-from gateway.dicom.nativexmlread import dataset as from_xml
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.model.encode import Frames, Octets, encode
+from gateway.dicom.model.nativexml import to_xml
+from gateway.dicom.model.nativexmlread import dataset as from_xml
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from pydicom import Dataset, dcmread
 from tests.dicom.oracle import SEQUENCE_END, dataset, element, item, meta, parsed, read

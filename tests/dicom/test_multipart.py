@@ -8,7 +8,7 @@ import itertools
 import time
 
 import pytest
-from gateway.dicom.multipart import (
+from gateway.dicom.model.multipart import (
     End,
     Event,
     MultipartParser,

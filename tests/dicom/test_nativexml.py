@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from gateway.dicom.nativexml import NAMESPACE, to_xml
+from gateway.dicom.model.nativexml import NAMESPACE, to_xml
 from gateway.errors import DicomError
 from tests.corpus import rows
 from tests.dicom.oracle import parsed, read

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
-from gateway.dicom.part10 import Part10Reader, ReadInstance
+from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
 from gateway.errors import DicomError, NotDicom, Truncated
 from tests.dicom.oracle import PLACE, SEQUENCE_END, UIDS, VERSION, dataset, element, item, meta, parsed, read
 

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from gateway.dicom.patch import (
+from gateway.dicom.model.patch import (
     Change,
     Modification,
     Nonconforming,
@@ -20,7 +20,7 @@ from gateway.dicom.patch import (
     patched,
     remembered,
 )
-from gateway.dicom.patchbytes import Patcher
+from gateway.dicom.model.patchbytes import Patcher
 from gateway.errors import DicomError, GatewayError, Truncated
 from gateway.model import EXPLICIT_VR_LE
 from hypothesis import given, settings

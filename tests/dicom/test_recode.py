@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gateway.dicom.charsets import charset
-from gateway.dicom.recode import ToUtf8, charset_at
+from gateway.dicom.encoding.charsets import charset
+from gateway.dicom.encoding.recode import ToUtf8, charset_at
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pydicom
 import pytest
-from gateway.dicom.heads import decoded_head
-from gateway.dicom.part10 import Part10Reader, ReadInstance
-from gateway.dicom.rewrite import PIECE, Rewriter
+from gateway.dicom.encoding.headeredit import decoded_head
+from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
+from gateway.dicom.encoding.rewrite import PIECE, Rewriter
 from gateway.errors import DicomError, Truncated
 from gateway.model import (
     EXPLICIT_VR_BE,

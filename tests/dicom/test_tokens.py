@@ -10,8 +10,8 @@ import zlib
 from typing import Any
 
 import pytest
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.dicom.limits import ReadLimits
-from gateway.dicom.part10 import Part10Reader
 from gateway.errors import DicomError, LimitExceeded, Truncated
 from tests.dicom.oracle import SEQUENCE_END, VERSION, dataset, element, item, meta, parsed, read
 

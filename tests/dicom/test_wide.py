@@ -9,9 +9,9 @@ from pathlib import Path
 from struct import pack
 
 import pytest
-from gateway.dicom import packed
+from gateway.dicom.encoding import packedmembers
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.dicom.limits import LIMITS, ReadLimits
-from gateway.dicom.part10 import Part10Reader
 from gateway.errors import LimitExceeded
 from tests.dicom.oracle import SEQUENCE_END, dataset, element, item, meta, parsed, read
 
@@ -40,7 +40,7 @@ def test_packed_members_make_the_same_metadata(monkeypatch: pytest.MonkeyPatch, 
         parts = [*parts, parts[7], parts[-1]]
     data = meta() + dataset(*parts)
     whole = read(data, chunk=5000)
-    monkeypatch.setattr(packed, "BLOCK", 4096)
+    monkeypatch.setattr(packedmembers, "BLOCK", 4096)
     found = read(data, chunk=5000)
     assert found == whole
     assert len(parsed(found.metadata)) == 3004

@@ -12,7 +12,7 @@ from gateway.errors import Gone, NotFound
 from gateway.index.base import Scope
 from gateway.index.driver import SqlIndex
 from gateway.model import ResourcePath
-from gateway.services.reindex import Reindex
+from gateway.services.recovery.reindex import Reindex
 from gateway.settings import Settings
 from gateway.store.inplace import WithPlaces
 from gateway.store.open import open_place, open_store

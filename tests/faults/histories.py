@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from gateway.app import Gateway
-from gateway.dicom.extrakeys import parsed
+from gateway.dicom.query.declaredkeys import parsed
 from gateway.errors import GatewayError, IndexFailure
 from gateway.model import ResourcePath, Source
 from tests import build

@@ -106,7 +106,7 @@ async def test_no_cut_is_an_unexpected_failure(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B4: readers and writers while every connection is cut again and again: only failures of ours."""
-    from gateway.dicom.query import Query
+    from gateway.dicom.query.query import Query
     from gateway.errors import GatewayError
     from gateway.model import Level
     from tests.faults.after import SCOPE

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from gateway.app import Gateway, open_index
 from gateway.model import Source
-from gateway.services.verify import Verify
+from gateway.services.admin.verify import Verify
 from gateway.settings import Settings
 from gateway.store.disk import Disk
 from gateway.store.filesystem import FilesystemStore

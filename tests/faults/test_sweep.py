@@ -9,8 +9,8 @@ import pytest
 from gateway.app import Gateway, open_index
 from gateway.errors import GatewayError, IndexUnavailable, StoreFull, StoreUnavailable
 from gateway.services import lookup
-from gateway.services.naming import new_version
-from gateway.services.sweep import Sweeper
+from gateway.services.admin.sweep import Sweeper
+from gateway.services.objectkeys import new_version
 from gateway.store.filesystem import FilesystemStore
 from tests.faults.after import Parts, check
 from tests.faults.histories import History, made, one, stored

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pydicom
 import pytest
-from gateway.render.codecs import decode_frame
+from gateway.render.codecs.decode import decode_frame
 from pydicom.encaps import generate_frames
 from tests import build
 from tests.live import multipart, serving

@@ -16,9 +16,9 @@ from gateway.app import Gateway
 from gateway.errors import Conflict, GatewayError, Gone, IndexUnavailable, NotFound, StoreUnavailable
 from gateway.index.base import Scope, StoredInstance
 from gateway.model import InstanceUID, RepeatPolicy, ResourcePath, SeriesUID, Source, StudyUID
-from gateway.services.policy import Action, Rule
-from gateway.services.reindex import Reindex
-from gateway.services.sweep import Sweeper
+from gateway.services.admin.sweep import Sweeper
+from gateway.services.ingest.policy import Action, Rule
+from gateway.services.recovery.reindex import Reindex
 from gateway.settings import Settings
 from tests import build
 

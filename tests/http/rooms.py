@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.dicom.query import Query
+from gateway.dicom.query.query import Query
 from gateway.errors import NotAcceptable, NotFound, StoreFull
-from gateway.http.routes import HttpSettings, Services, build
+from gateway.http.gate import HttpSettings, Services, build
 from gateway.index.base import Described, Page, Scope, StoredInstance
 from gateway.model import (
     EXPLICIT_VR_LE,
@@ -30,9 +30,9 @@ from gateway.model import (
     StudyUID,
     VersionId,
 )
-from gateway.services.body import Body
-from gateway.services.framing import Frames
-from gateway.services.outcomes import Outcome
+from gateway.services.bytestream import Body
+from gateway.services.ingest.outcomes import Outcome
+from gateway.services.retrieve.framing import Frames
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"

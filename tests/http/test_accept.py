@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 from gateway.errors import BadParameter, NotAcceptable
-from gateway.http.accept import Accept, Offer, json_offers
-from gateway.http.offers import bulk_offers, frame_offers, instance_offers
+from gateway.http.negotiation.accept import Accept, Offer, json_offers
+from gateway.http.negotiation.offers import bulk_offers, frame_offers, instance_offers
 
 ELE = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-from gateway.http.parameters import PARAMETERS
+from gateway.http.description.parameterdocs import PARAMETERS
+from gateway.http.gate import HttpSettings, Services, build
 from gateway.http.resources import SERVICE, TABLE
-from gateway.http.routes import HttpSettings, Services, build
 
 WADL, JSON = "application/vnd.sun.wadl+xml", "application/json"
 NS = "{http://wadl.dev.java.net/2009/02}"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 from gateway.errors import NotAcceptable
-from gateway.http.charset import ANNEX_D, UTF8, WRITABLE, choose_charset, known, recoded, recoded_xml
+from gateway.http.negotiation.charset import (
+    ANNEX_D,
+    UTF8,
+    WRITABLE,
+    choose_charset,
+    known,
+    recoded,
+    recoded_xml,
+)
 
 # PS3.18 Annex D, as the standard lists it.
 PAIRS = {

@@ -10,8 +10,8 @@ import pydicom
 import pytest
 from gateway.app import Gateway
 from gateway.errors import BadParameter, NotAcceptable
-from gateway.http.choice import Choice
-from gateway.http.request import Request
+from gateway.http.message.request import Request
+from gateway.http.studies.instancechoice import Choice
 from gateway.index.base import StoredInstance
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE, Source
 from gateway.settings import Settings

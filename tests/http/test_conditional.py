@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import zstandard
-from gateway.http.conditional import RangeNotSatisfiable, byte_range, cut, entity_tag, is_match
-from gateway.http.encoding import choose_coding, encoded
+from gateway.http.message.conditional import RangeNotSatisfiable, byte_range, cut, entity_tag, is_match
+from gateway.http.message.encoding import choose_coding, encoded
 from gateway.model import Span
 
 TAG = '"abc"'

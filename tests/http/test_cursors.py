@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gateway.dicom.query import Query
+from gateway.dicom.query.query import Query
 from gateway.errors import BadParameter
-from gateway.http import cursors
+from gateway.http.parameters import cursors
 from gateway.model import Level
 
 QUERY = Query(Level.STUDY)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from gateway.errors import BadRequest, TooLarge, UnsupportedMedia
-from gateway.http.decoding import checked_coding, gunzipped
+from gateway.http.message.decoding import checked_coding, gunzipped
 
 DATA = os.urandom(30_000) + bytes(5_000_000) + os.urandom(10)
 

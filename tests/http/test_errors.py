@@ -8,9 +8,9 @@ import logging
 import orjson
 import pytest
 from gateway import errors
-from gateway.http import errors as http_errors
-from gateway.http.conditional import RangeNotSatisfiable
-from gateway.http.errors import failure, status_of
+from gateway.http.message import errors as http_errors
+from gateway.http.message.conditional import RangeNotSatisfiable
+from gateway.http.message.errors import failure, status_of
 
 
 @pytest.mark.parametrize(

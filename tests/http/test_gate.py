@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from gateway.http.gate import HttpSettings, Services, build, handlers
 from gateway.http.resources import TABLE, Router
-from gateway.http.routes import HttpSettings, Services, build, handlers
 
 STUDY = "/dicom-web/studies/1.2"
 INSTANCE = f"{STUDY}/series/1.3/instances/1.4"

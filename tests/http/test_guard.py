@@ -6,9 +6,9 @@ import ipaddress
 from typing import Any
 
 import pytest
-from gateway.http.errors import Misdirected
-from gateway.http.guard import Guard
-from gateway.http.httpsettings import HttpSettings
+from gateway.http.message.errors import Misdirected
+from gateway.http.message.guard import Guard
+from gateway.http.settings import HttpSettings
 from gateway.settings import Settings
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"),)

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from gateway.http import leaving, responses
-from gateway.http.responses import StreamResponse
-from gateway.http.routes import HttpSettings, Services, build
+from gateway.http.gate import HttpSettings, Services, build
+from gateway.http.message import disconnect, responses
+from gateway.http.message.responses import StreamResponse
 from tests.http.test_responses import application
 from tests.http.wire import exchange, get, listening
 
@@ -49,7 +49,7 @@ async def test_who_hangs_up_before_the_answer_is_not_worked_for() -> None:
 
 
 async def test_who_waits_is_answered_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "UNWATCHED_SECONDS", 0.01)
+    monkeypatch.setattr(disconnect, "UNWATCHED_SECONDS", 0.01)
     keys = SlowKeys(0.2)
     async with listening(served(keys)) as port:
         head, body = await exchange(port, get("/api/v1/keys"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gateway.http.media import compressed_type, parse_media_type, split_quoted
+from gateway.http.negotiation.media import compressed_type, parse_media_type, split_quoted
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.http import schemas
-from gateway.http.parameters import PARAMETERS
+from gateway.http.description import schemas
+from gateway.http.description.parameterdocs import PARAMETERS
 from tests.http.parameter_cases import CASES, KINDS
 from tests.http.rooms import Rooms
 

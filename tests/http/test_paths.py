@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gateway.errors import BadParameter, NotFound
-from gateway.http.paths import bulk_path, frame_list, resource_path
+from gateway.http.parameters.paths import bulk_path, frame_list, resource_path
 from gateway.model import ResourcePath
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from gateway.errors import BadParameter
-from gateway.http import renderparams
-from gateway.http.params import Params
-from gateway.services.asked import Asked, Rendering, Viewport, VoiFunction, Window
+from gateway.http.parameters import rendering
+from gateway.http.parameters.querystring import Params
+from gateway.services.render.renderparameters import Asked, Rendering, Viewport, VoiFunction, Window
 
 
 def rows(*names: str) -> pytest.MarkDecorator:
@@ -14,7 +14,7 @@ def rows(*names: str) -> pytest.MarkDecorator:
 
 
 def read(query: str) -> Asked:
-    return renderparams.rendering(Params(query.encode()))
+    return rendering.rendering(Params(query.encode()))
 
 
 NUMBERS = [
@@ -43,7 +43,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("text", "value"), NUMBERS)
 def test_decimal(text: str, value: float | None) -> None:
     """PS3.18 5.1.1: sign, digits, fraction, exponent; 16 characters at most."""
-    assert renderparams.decimal(text) == value
+    assert rendering.decimal(text) == value
 
 
 READ = [
@@ -211,23 +211,23 @@ def test_unsupported_keywords_are_warned_of(text: str, known: set[str], unsuppor
 
 @pytest.mark.row("R-T-4")
 def test_a_thumbnail_has_a_size() -> None:
-    asked = renderparams.thumbnail(Params(b"viewport=100,80"))
+    asked = rendering.thumbnail(Params(b"viewport=100,80"))
     assert asked.how == Rendering(viewport=Viewport(100, 80))
-    assert renderparams.thumbnail(Params(b"")).how == Rendering()
+    assert rendering.thumbnail(Params(b"")).how == Rendering()
 
 
 @pytest.mark.row("R-T-5", "R-Q-22")
 @pytest.mark.parametrize("text", ["9,9,1", "9,9,,,5", "9,9,0,0,5,5", "9,9,,1"])
 def test_a_thumbnail_has_nothing_else(text: str) -> None:
     with pytest.raises(BadParameter) as refused:
-        renderparams.thumbnail(Params(f"viewport={text}".encode()))
+        rendering.thumbnail(Params(f"viewport={text}".encode()))
     assert (refused.value.parameter, refused.value.expected) == ("viewport", "vw,vh")
 
 
 @pytest.mark.row("R-T-6")
 @pytest.mark.parametrize("query", ["window=1", "quality=500", "annotation=%20", "iccprofile=x"])
 def test_other_parameters_are_none_of_a_thumbnail(query: str) -> None:
-    assert renderparams.thumbnail(Params(query.encode())) == renderparams.thumbnail(Params(b""))
+    assert rendering.thumbnail(Params(query.encode())) == rendering.thumbnail(Params(b""))
 
 
 def test_keys_tell_pictures_apart() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from gateway.dicom.multipart import MultipartParser, PartData, boundary_of
-from gateway.http.responses import MultipartResponse, Part, Response, StreamResponse
+from gateway.dicom.model.multipart import MultipartParser, PartData, boundary_of
+from gateway.http.message.responses import MultipartResponse, Part, Response, StreamResponse
 from starlette.types import Receive, Scope, Send
 from tests.http.wire import exchange, get, listening
 

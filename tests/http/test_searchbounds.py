@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from gateway.dicom.dictionary import vr_of
 from gateway.errors import BadParameter
-from gateway.http.matching import WILDCARD_VRS
-from gateway.http.params import Params
-from gateway.http.searchparams import Asked, Limits, Target, search_query
+from gateway.http.parameters.matching import WILDCARD_VRS
+from gateway.http.parameters.querystring import Params
+from gateway.http.parameters.search import Asked, Limits, Target, search_query
 from gateway.model import Level
 from hypothesis import given, settings
 from hypothesis import strategies as st

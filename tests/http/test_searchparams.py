@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from gateway.dicom.private import PrivateTag
-from gateway.dicom.query import (
+from gateway.dicom.model.private import PrivateTag
+from gateway.dicom.query.query import (
     DateTimeRange,
     Empty,
     Equals,
@@ -18,8 +18,8 @@ from gateway.dicom.query import (
     Wildcard,
 )
 from gateway.errors import BadParameter
-from gateway.http.params import Params
-from gateway.http.searchparams import Asked, Limits, Target, search_query
+from gateway.http.parameters.querystring import Params
+from gateway.http.parameters.search import Asked, Limits, Target, search_query
 from gateway.model import Level
 
 PATIENT_NAME = (0x00100010,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gateway.http.storeresponse import (
+from gateway.http.studies.storeresponse import (
     created_url,
     store_response,
     store_status,
@@ -11,7 +11,7 @@ from gateway.http.storeresponse import (
     study_url,
 )
 from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
-from gateway.services.outcomes import Outcome
+from gateway.services.ingest.outcomes import Outcome
 
 BASE = "http://h/dicom-web"
 

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 import pytest
-from gateway.http.routes import HttpSettings
+from gateway.http.gate import HttpSettings
 from tests.http.rooms import Rooms
 from tests.http.wire import exchange, listening
 from tests.live import multipart

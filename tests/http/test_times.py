@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gateway.http import times
+from gateway.http.parameters import datetimes
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from gateway.http import times
     ],
 )
 def test_dates(text: str, low: str | None, high: str | None) -> None:
-    assert times.da(text) == (low, high)
+    assert datetimes.da(text) == (low, high)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_dates(text: str, low: str | None, high: str | None) -> None:
     ],
 )
 def test_malformed_dates(text: str) -> None:
-    with pytest.raises(times.Malformed):
-        times.da(text)
+    with pytest.raises(datetimes.Malformed):
+        datetimes.da(text)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_malformed_dates(text: str) -> None:
     ],
 )
 def test_times(text: str, low: str | None, high: str | None) -> None:
-    assert times.tm(text) == (low, high)
+    assert datetimes.tm(text) == (low, high)
 
 
 @pytest.mark.parametrize("text", ["24", "1060", "10:15", "1", "101", "1015.5", "-", "", "101500.1234567"])
 def test_malformed_times(text: str) -> None:
-    with pytest.raises(times.Malformed):
-        times.tm(text)
+    with pytest.raises(datetimes.Malformed):
+        datetimes.tm(text)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_malformed_times(text: str) -> None:
     ],
 )
 def test_date_times(text: str, low: str | None, high: str | None) -> None:
-    assert times.dt(text) == (low, high)
+    assert datetimes.dt(text) == (low, high)
 
 
 def test_the_zone_of_the_query_is_for_date_times_without_one() -> None:
-    assert times.dt("2024013110", "+0100") == ("20240131090000.000000", "20240131095959.999999")
-    assert times.dt("2024013110+0000", "+0100")[0] == "20240131100000.000000"
+    assert datetimes.dt("2024013110", "+0100") == ("20240131090000.000000", "20240131095959.999999")
+    assert datetimes.dt("2024013110+0000", "+0100")[0] == "20240131100000.000000"
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,18 @@ def test_the_zone_of_the_query_is_for_date_times_without_one() -> None:
 )
 def test_malformed_date_times(text: str) -> None:
     """`20240131-0500` is a range that ends in the year 500: a negative offset cannot stand alone (Q-44)."""
-    with pytest.raises(times.Malformed):
-        times.dt(text)
+    with pytest.raises(datetimes.Malformed):
+        datetimes.dt(text)
 
 
 @pytest.mark.parametrize("text", ["0100", "+01:00", "+1500", "UTC", ""])
 def test_malformed_zones(text: str) -> None:
-    with pytest.raises(times.Malformed):
-        times.zone(text)
+    with pytest.raises(datetimes.Malformed):
+        datetimes.zone(text)
 
 
 def test_the_end_of_a_range_is_not_before_its_start() -> None:
-    low, high = times.tm("1800-1000")  # right with a range of dates only
-    with pytest.raises(times.Malformed):
-        times.ordered(low, high)
-    assert times.ordered(*times.tm("1000-1800")) == times.tm("1000-1800")
+    low, high = datetimes.tm("1800-1000")  # right with a range of dates only
+    with pytest.raises(datetimes.Malformed):
+        datetimes.ordered(low, high)
+    assert datetimes.ordered(*datetimes.tm("1000-1800")) == datetimes.tm("1000-1800")

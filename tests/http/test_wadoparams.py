@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from gateway.errors import BadParameter
-from gateway.http import wadoparams
-from gateway.http.accept import Offer
-from gateway.http.params import Params
+from gateway.http.negotiation.accept import Offer
+from gateway.http.parameters import wado
+from gateway.http.parameters.querystring import Params
 from gateway.model import InstanceUID, ResourcePath, SeriesUID, StudyUID
-from gateway.services.asked import Region, Rendering, Window
+from gateway.services.render.renderparameters import Region, Rendering, Window
 
 WADO = "requestType=WADO&studyUID=1.2&seriesUID=1.3&objectUID=1.4"
 STUDY = StudyUID("1.2")
@@ -29,7 +29,7 @@ def params(query: str) -> Params:
 
 def chosen(query: str, header: str | None, *, strict: bool = False) -> list[str]:
     """What is ranked of the pictures and the object itself."""
-    asked = wadoparams.content_type(params(query), header, strict=strict)
+    asked = wado.content_type(params(query), header, strict=strict)
     offers = [Offer(media, rendered=True) for media in STILLS]
     if not asked.rendered:
         offers.append(Offer("application/dicom"))
@@ -41,7 +41,7 @@ def chosen(query: str, header: str | None, *, strict: bool = False) -> list[str]
 def test_target(query: str) -> None:
     """In any order, whatever else there is."""
     path = ResourcePath(STUDY, SeriesUID("1.3"), InstanceUID("1.4"))
-    assert wadoparams.target(params(query)) == path
+    assert wado.target(params(query)) == path
 
 
 CHOSEN = [
@@ -106,12 +106,12 @@ READ = [
 
 @pytest.mark.parametrize(("query", "how"), READ)
 def test_rendering(query: str, how: Rendering) -> None:
-    assert wadoparams.rendering(params(query)).how == how
+    assert wado.rendering(params(query)).how == how
 
 
 @pytest.mark.row("U-59")
 def test_unsupported_annotation_is_warned_of() -> None:
-    asked = wadoparams.rendering(params("annotation=foo,patient,bar"))
+    asked = wado.rendering(params("annotation=foo,patient,bar"))
     assert asked.how.annotation == {"patient"}
     assert asked.warning("http://h") == (
         "299 http://h: The following annotation values are not supported: foo,bar"
@@ -119,35 +119,35 @@ def test_unsupported_annotation_is_warned_of() -> None:
 
 
 def _target(query: str) -> Any:
-    return wadoparams.target(params(query))
+    return wado.target(params(query))
 
 
 def _content_type(query: str) -> Any:
-    return wadoparams.content_type(params(query), "*/*", strict=False)
+    return wado.content_type(params(query), "*/*", strict=False)
 
 
 def _anonymize(query: str) -> Any:
-    return wadoparams.check_anonymize(params(query))
+    return wado.check_anonymize(params(query))
 
 
 def _rendering(query: str) -> Any:
-    return wadoparams.rendering(params(query))
+    return wado.rendering(params(query))
 
 
 def _frame(query: str) -> Any:
-    return wadoparams.frame_number(params(query), 3, several=True, strict=False)
+    return wado.frame_number(params(query), 3, several=True, strict=False)
 
 
 def _single_frame(query: str) -> Any:
-    return wadoparams.frame_number(params(query), 1, several=False, strict=False)
+    return wado.frame_number(params(query), 1, several=False, strict=False)
 
 
 def _strict_frame(query: str) -> Any:
-    return wadoparams.frame_number(params(query), 1, several=False, strict=True)
+    return wado.frame_number(params(query), 1, several=False, strict=True)
 
 
 def _state(query: str) -> Any:
-    return wadoparams.presentation(params(query), STUDY)
+    return wado.presentation(params(query), STUDY)
 
 
 def _uids(name: str) -> list[str]:

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from gateway.dicom.layout import BulkValue
-from gateway.dicom.match import satisfies
-from gateway.dicom.query import (
+from gateway.dicom.encoding.layout import BulkValue
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import (
     DateTimeRange,
     Empty,
     Equals,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from gateway.dicom.layout import InstanceLayout
+from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.index.base import NewVersion, Scope
 from gateway.model import (
     Identity,

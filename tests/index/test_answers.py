@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.dicom.query import Empty, Equals, InItem, Match, Query, Universal, Wildcard
+from gateway.dicom.query.query import Empty, Equals, InItem, Match, Query, Universal, Wildcard
 from gateway.errors import BadParameter
 from gateway.index import searching
 from gateway.index.base import NewVersion, Page

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gateway.dicom.query import Query
+from gateway.dicom.query.query import Query
 from gateway.errors import Conflict, IndexUnavailable, NotFound
 from gateway.index import generations
 from gateway.index.base import Admitted, Change, NewVersion

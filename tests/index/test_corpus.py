@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.dicom.part10 import Part10Reader
-from gateway.dicom.query import Query
+from gateway.dicom.encoding.part10 import Part10Reader
+from gateway.dicom.query.query import Query
 from gateway.errors import DicomError
 from gateway.index.base import Admitted, NewVersion, Refused, Verdict
 from gateway.model import Level, ResourcePath, Source, VersionId

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from gateway.dicom.query import Equals, Fuzzy, Match, Query, Wildcard
+from gateway.dicom.query.query import Equals, Fuzzy, Match, Query, Wildcard
 from gateway.errors import Busy, Overdue
 from gateway.index import postgres, searching, sqlite
 from gateway.index.connection import Connection

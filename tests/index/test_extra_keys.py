@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.dicom.extrakeys import parsed
-from gateway.dicom.match import satisfies
-from gateway.dicom.private import PrivateTag
-from gateway.dicom.query import (
+from gateway.dicom.model.private import PrivateTag
+from gateway.dicom.query.declaredkeys import parsed
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import (
     DateTimeRange,
     Empty,
     Equals,
@@ -161,7 +161,7 @@ async def test_keys_answer_as_the_exact_matcher(index: SqlIndex, monkeypatch: py
 
 
 def parsed_level(match: Match) -> Level:
-    from gateway.dicom.levels import level_of
+    from gateway.dicom.query.levels import level_of
     from gateway.index.sql import first_tags
 
     return level_of(first_tags(match)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gateway.dicom.query import Empty, Equals, Fuzzy, InItem, Match, OneOf, Query, Range, Wildcard
+from gateway.dicom.query.query import Empty, Equals, Fuzzy, InItem, Match, OneOf, Query, Range, Wildcard
 from gateway.index.base import Admitted, Refused
 from gateway.index.driver import SqlIndex
 from gateway.model import Level

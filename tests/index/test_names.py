@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.dicom.match import satisfies
-from gateway.dicom.query import Equals, Fuzzy, Match, Query, Wildcard
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import Equals, Fuzzy, Match, Query, Wildcard
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, Source
 from tests.dicom.names import NAMES

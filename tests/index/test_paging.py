@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from gateway.dicom.query import Empty, Match, Query, Wildcard
+from gateway.dicom.query.query import Empty, Match, Query, Wildcard
 from gateway.errors import BadParameter
 from gateway.index.base import Scope
 from gateway.index.driver import SqlIndex

@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 import pytest
-from gateway.dicom.query import Equals, Query
+from gateway.dicom.query.query import Equals, Query
 from gateway.index import entities, searching
 from gateway.index.base import Page
 from gateway.index.driver import SqlIndex

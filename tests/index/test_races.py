@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from gateway.dicom.query import Query
+from gateway.dicom.query.query import Query
 from gateway.errors import Gone
 from gateway.index.base import Admitted, Change, NewVersion, ReceivedAgain, Refused
 from gateway.index.driver import SqlIndex

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gateway.dicom import layoutbytes
-from gateway.dicom.query import Query, Wildcard
-from gateway.index import answers, entities, filling, rows
+from gateway.dicom.encoding import layoutbytes
+from gateway.dicom.query.query import Query, Wildcard
+from gateway.index import entities, filling, rows, searchresults
 from gateway.index.connection import Connection
 from gateway.index.driver import SqlIndex
 from gateway.model import Level
-from gateway.services.available import Available
+from gateway.services.availablesyntaxes import Available
 from tests.index.making import LAYOUT, SCOPE, Maker, attribute
 
 DESCRIPTION = (0x00081030,)
@@ -47,7 +47,7 @@ async def test_ready_answers_are_those_that_are_composed(
     await filled(index)
     query = replace(OHIF, matches=matches)
     ready = await index.search(SCOPE, query)
-    monkeypatch.setattr(answers, "_BESIDE", frozenset())
+    monkeypatch.setattr(searchresults, "_BESIDE", frozenset())
     assert await index.search(SCOPE, query) == ready
     assert len(ready.rows) == (1 if matches else len(SHOWN) + 1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from gateway.dicom.query import Equals, Query
+from gateway.dicom.query.query import Equals, Query
 from gateway.errors import Conflict, NotFound
 from gateway.index.base import Admitted, Change, NewVersion, ReceivedAgain
 from gateway.index.driver import SqlIndex

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from gateway.dicom.query import Equals, Match, OneOf, Query, Range, Wildcard
+from gateway.dicom.query.query import Equals, Match, OneOf, Query, Range, Wildcard
 from gateway.errors import IndexUnavailable, MigrationNeeded
 from gateway.index import migrating, searching
 from gateway.index.connection import Connection

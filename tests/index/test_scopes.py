@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gateway.dicom.query import Equals, Match, Query
+from gateway.dicom.query.query import Equals, Match, Query
 from gateway.errors import Gone, NotFound
 from gateway.index.base import Admitted, Scope
 from gateway.index.driver import SqlIndex

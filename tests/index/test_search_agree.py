@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.dicom.match import satisfies
-from gateway.dicom.query import (
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import (
     DateTimeRange,
     Empty,
     Equals,

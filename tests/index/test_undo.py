@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gateway.dicom.query import Equals, Query
+from gateway.dicom.query.query import Equals, Query
 from gateway.errors import Conflict, Gone, NotFound
 from gateway.index.base import Admitted, NewVersion, Scope
 from gateway.index.driver import SqlIndex

@@ -8,11 +8,11 @@ import httpx
 import orjson
 import pytest
 import schemathesis
-from gateway.http import openapi, schemas
-from gateway.http.parameters import PARAMETERS, parameters_of
+from gateway.http.description import openapi, schemas
+from gateway.http.description.parameterdocs import PARAMETERS, parameters_of
+from gateway.http.gate import HttpSettings, Services, build
 from gateway.http.resources import TABLE, Operation, Resource
-from gateway.http.routes import HttpSettings, Services, build
-from gateway.http.studies_store import TAKEN
+from gateway.http.studies.store import TAKEN
 from tests.live import ROOT
 
 FILE = ROOT / "openapi" / "openapi.json"

@@ -10,9 +10,9 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from gateway.dicom.layout import PixelLayout
+from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
-from gateway.render.codecs import DecodedFrame, decodable, decode_frame
+from gateway.render.codecs.decode import DecodedFrame, decodable, decode_frame
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder

@@ -10,25 +10,30 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from gateway.dicom.layout import PixelLayout
+from gateway.dicom.encoding.layout import PixelLayout
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render import encoders, targets
-from gateway.render.cells import cells
-from gateway.render.codecs import DEFLATED_FRAME, RLE, decode_frame
-from gateway.render.samples import ybr_to_rgb
+from gateway.render.codecs import encode, transcodetargets
+from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decode_frame
+from gateway.render.codecs.nativebytes import ybr_to_rgb
+from gateway.render.codecs.pixelcells import cells
 from tests.render.compressed import layout
 
-SYNTAXES = (EXPLICIT_VR_LE, RLE, DEFLATED_FRAME, *sorted(set(targets.TARGETS) - {RLE, DEFLATED_FRAME}))
+SYNTAXES = (
+    EXPLICIT_VR_LE,
+    RLE,
+    DEFLATED_FRAME,
+    *sorted(set(transcodetargets.TARGETS) - {RLE, DEFLATED_FRAME}),
+)
 NAMES = {EXPLICIT_VR_LE: "native", RLE: "RLE", DEFLATED_FRAME: "deflate"}
 
 # What a lossy step may change, in per cent of the range of the samples, and where it is in the mean.
 TOLERANCE = {
-    targets.BASELINE: (5.0, 1.0),
-    targets.EXTENDED: (5.0, 1.0),
-    targets.JLS_NEAR: (7.0, 3.5),
-    targets.J2K_ANY: (7.0, 1.5),
-    targets.HT_ANY: (3.0, 0.5),
-    targets.JXL_ANY: (12.0, 1.2),
+    transcodetargets.BASELINE: (5.0, 1.0),
+    transcodetargets.EXTENDED: (5.0, 1.0),
+    transcodetargets.JLS_NEAR: (7.0, 3.5),
+    transcodetargets.J2K_ANY: (7.0, 1.5),
+    transcodetargets.HT_ANY: (3.0, 0.5),
+    transcodetargets.JXL_ANY: (12.0, 1.2),
 }
 
 
@@ -114,19 +119,19 @@ def stored(kind: str, syntax: str) -> tuple[bytes, PixelLayout] | None:
     data, pixels = picture(**KINDS[kind])
     if syntax == EXPLICIT_VR_LE:
         return data, pixels
-    if syntax == targets.JXL_JPEG:
-        baseline = stored(kind, targets.BASELINE)
-        return (encoders.recompressed(baseline[0]), baseline[1]) if baseline else None
-    if targets.unreachable(pixels, EXPLICIT_VR_LE, syntax) or holds_more(pixels, data, syntax):
+    if syntax == transcodetargets.JXL_JPEG:
+        baseline = stored(kind, transcodetargets.BASELINE)
+        return (encode.recompressed(baseline[0]), baseline[1]) if baseline else None
+    if transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, syntax) or holds_more(pixels, data, syntax):
         return None
-    described = replace(targets.described(pixels, EXPLICIT_VR_LE, syntax), encapsulated=True)
-    return encoders.encode_frame(data, pixels, syntax), described
+    described = replace(transcodetargets.described(pixels, EXPLICIT_VR_LE, syntax), encapsulated=True)
+    return encode.encode_frame(data, pixels, syntax), described
 
 
 def holds_more(pixels: PixelLayout, data: bytes, syntax: str) -> bool:
     """Whether the cells have bits above the High Bit, which no lossy syntax takes."""
     array = cells(data, pixels).astype("i8")
-    if pixels.bits_allocated == 1 or not targets.is_lossy(syntax):
+    if pixels.bits_allocated == 1 or not transcodetargets.is_lossy(syntax):
         return False
     low, top = (
         (-(1 << pixels.high_bit), 1 << pixels.high_bit)
@@ -148,21 +153,21 @@ def seen(frame: bytes, pixels: PixelLayout, syntax: str) -> np.ndarray[Any, Any]
 def converted(kind: str, source: str, target: str) -> tuple[bytes, PixelLayout] | None:
     """The frame of a file in `source`, sent in `target`; None where it cannot be."""
     have = stored(kind, source)
-    if have is None or targets.unreachable(have[1], source, target):
+    if have is None or transcodetargets.unreachable(have[1], source, target):
         return None
     frame, pixels = have
-    after = replace(targets.described(pixels, source, target), encapsulated=True)
-    if source == target or (source, target) in targets.SAME_CODESTREAM:
+    after = replace(transcodetargets.described(pixels, source, target), encapsulated=True)
+    if source == target or (source, target) in transcodetargets.SAME_CODESTREAM:
         return frame, pixels
-    if (source, target) == (targets.JXL_JPEG, targets.BASELINE):
-        return encoders.reconstructed(frame), after
-    if target == targets.JXL_JPEG:
-        return encoders.recompressed(frame), after
-    native = replace(targets.native(pixels, source), encapsulated=False)
+    if (source, target) == (transcodetargets.JXL_JPEG, transcodetargets.BASELINE):
+        return encode.reconstructed(frame), after
+    if target == transcodetargets.JXL_JPEG:
+        return encode.recompressed(frame), after
+    native = replace(transcodetargets.native(pixels, source), encapsulated=False)
     data = frame if source == EXPLICIT_VR_LE else decode_frame(frame, pixels, source).data
     if target == EXPLICIT_VR_LE:
         return data, native
-    return None if holds_more(native, data, target) else (encoders.encode_frame(data, native, target), after)
+    return None if holds_more(native, data, target) else (encode.encode_frame(data, native, target), after)
 
 
 def difference(kind: str, source: str, target: str) -> tuple[float, float] | None:
@@ -181,7 +186,9 @@ def difference(kind: str, source: str, target: str) -> tuple[float, float] | Non
 
 def had_ybr(pixels: PixelLayout, syntax: str) -> bool:
     """Whether a decoded frame is still luminance and chrominance."""
-    return (pixels if syntax == EXPLICIT_VR_LE else targets.native(pixels, syntax)).photometric == "YBR_FULL"
+    return (
+        pixels if syntax == EXPLICIT_VR_LE else transcodetargets.native(pixels, syntax)
+    ).photometric == "YBR_FULL"
 
 
 def name(syntax: str) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gateway.dicom.frames import frame_spans, realigned, swap, swap_width
-from gateway.dicom.layout import InstanceLayout, PixelLayout
+from gateway.dicom.encoding.frames import frame_spans, realigned, swap, swap_width
+from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
 from gateway.model import FrameNumber
 from gateway.render.attributes import Attributes, bulk_wanted
-from gateway.render.codecs import decode_frame, described_after
+from gateway.render.codecs.decode import decode_frame, described_after
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Image, Rendering
 from PIL import Image as Pillow

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gateway.render.annotate import broken, length, patient_lines, technique_lines
 from gateway.render.attributes import Attributes
-from gateway.render.fonts import covered, drawable, font, runs
 from gateway.render.rendering import Array, Rendering, Viewport
+from gateway.render.stages.annotate import broken, length, patient_lines, technique_lines
+from gateway.render.stages.fonts import covered, drawable, font, runs
 from tests.render.making import element, rendered
 
 GREY = np.full((256, 256), 100, "u1")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
-from gateway.render.blending import BLENDING, blended, facing, opacity, parts
+from gateway.render.objects.blending import BLENDING, blended, facing, opacity, parts
+from gateway.render.objects.imageplane import Plane, apart, plane_of, within
+from gateway.render.objects.presentation import applied, superimposed
 from gateway.render.pipeline import render_frame
-from gateway.render.planes import Plane, apart, plane_of, within
-from gateway.render.presentation import applied, superimposed
 from gateway.render.rendering import Placement, Rendering
 from tests.render.making import described, element
 

@@ -11,7 +11,13 @@ import jpeg_ls
 import numpy as np
 import pytest
 from gateway.errors import CodecError
-from gateway.render.codecs import DECODABLE, decodable, decode_frame, described_after, native_frame_length
+from gateway.render.codecs.decode import (
+    DECODABLE,
+    decodable,
+    decode_frame,
+    described_after,
+    native_frame_length,
+)
 from pydicom import Dataset
 from pydicom.pixels import get_encoder
 from tests.render.compressed import Image, images, layout, outcome, values

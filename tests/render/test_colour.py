@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
-from gateway.render.palette import segmented
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Presentation, Rendering
+from gateway.render.stages.palette import segmented
 from pydicom.pixels.processing import _expand_segmented_lut
 from tests.render.making import described, element, rendered, row_of
 

@@ -7,10 +7,10 @@ from io import BytesIO
 import imagecodecs
 import numpy as np
 import pytest
-from gateway.dicom.layout import PixelLayout
+from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
-from gateway.render.codecs import JPEG_XL, decode_frame, described_after, native_frame_length
-from gateway.render.jpeg import TO_RGB
+from gateway.render.codecs.decode import JPEG_XL, decode_frame, described_after, native_frame_length
+from gateway.render.codecs.jpeg import TO_RGB
 from PIL import Image as Pillow
 from pydicom import dcmread
 from tests.corpus import row

@@ -15,8 +15,9 @@ import av
 import imagecodecs
 import pytest
 from gateway.errors import CodecError
-from gateway.render import received, receivedvideo, videostream
-from gateway.render.codecs import decode_frame
+from gateway.render.codecs import fromimagefiles, fromvideofiles
+from gateway.render.codecs.decode import decode_frame
+from gateway.render.output import videostream
 from PIL import Image as Pillow
 from tests.render.compressed import layout
 from tests.render.test_received import COLOUR, GREY, film
@@ -84,14 +85,14 @@ def test_pictures_are_refused_by_what_they_declare(kind: str, monkeypatch: pytes
     monkeypatch.setattr(Pillow, "open", decoded)
     media, made = HOSTILE[kind]
     with pytest.raises(CodecError, match="decoded, is beyond 134217728"):
-        received.pixels(made(), media)
+        fromimagefiles.pixels(made(), media)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"GIF89a" + bytes(7) + b"\x2c"])
 @pytest.mark.parametrize("media", ["image/png", "image/gif"])
 def test_headers_that_end_early_are_refused(media: str, data: bytes) -> None:
     with pytest.raises(CodecError):
-        received.decoded_length(data, media)
+        fromimagefiles.decoded_length(data, media)
 
 
 def test_what_is_declared_is_what_is_decoded() -> None:
@@ -100,8 +101,8 @@ def test_what_is_declared_is_what_is_decoded() -> None:
         (bytes(imagecodecs.png_encode(GREY.astype("u2"))), "image/png"),
         (gif((40, 24), (3, 2, 1, 1), 3), "image/gif"),
     ]:
-        frames, _ = received.pixels(data, media)
-        assert sum(map(len, frames)) == received.decoded_length(data, media)
+        frames, _ = fromimagefiles.pixels(data, media)
+        assert sum(map(len, frames)) == fromimagefiles.decoded_length(data, media)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_grey_and_colour_of_jpeg_xl_are_told_by_the_header() -> None:
     for array, samples in ((GREY, 1), (COLOUR, 3), (GREY.astype("u2") * 200, 1)):
         for kept in ({"lossless": True}, {"distance": 1.0}):
             stream = bytes(imagecodecs.jpegxl_encode(array, **kept))
-            assert received.codestream(stream, "image/jxl")[1].samples == samples
+            assert fromimagefiles.codestream(stream, "image/jxl")[1].samples == samples
 
 
 def test_a_large_jpeg_xl_is_not_decoded_to_be_described(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +143,8 @@ def test_a_large_jpeg_xl_is_not_decoded_to_be_described(monkeypatch: pytest.Monk
 
     stream = bytes(imagecodecs.jpegxl_encode(GREY, lossless=True))
     monkeypatch.setattr(imagecodecs, "jpegxl_decode", decoded)
-    monkeypatch.setattr(received, "PROVED_AT_MOST", GREY.size - 1)
-    assert received.codestream(stream, "image/jxl")[1].rows == 24
+    monkeypatch.setattr(fromimagefiles, "PROVED_AT_MOST", GREY.size - 1)
+    assert fromimagefiles.codestream(stream, "image/jxl")[1].rows == 24
 
 
 # -- videos
@@ -151,7 +152,7 @@ def test_a_large_jpeg_xl_is_not_decoded_to_be_described(monkeypatch: pytest.Monk
 
 def test_a_video_of_an_unknown_codec_is_a_codec_error() -> None:
     data = film("libx264").replace(b"avc1", b"zzzz")
-    for work in (videostream.frame, lambda source, _: receivedvideo.described(source)):
+    for work in (videostream.frame, lambda source, _: fromvideofiles.described(source)):
         with pytest.raises(CodecError, match="unknown codec"):
             work(io.BytesIO(data), 1)
 

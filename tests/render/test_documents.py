@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.dicom.part10 import Part10Reader
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.errors import GatewayError
 from gateway.render.attributes import Attributes
 from gateway.render.documents.report import date, moment, read, time

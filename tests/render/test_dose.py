@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
-from gateway.render.dose import LARGEST, THRESHOLD, doses, highest, plane, wash
+from gateway.render.objects.dose import LARGEST, THRESHOLD, doses, highest, plane, wash
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Rendering, Window
-from gateway.render.stored import shape_of, words
+from gateway.render.stages.storedvalues import shape_of, words
 from pydicom import dcmread
 from tests.corpus import row
 from tests.render.making import described, element

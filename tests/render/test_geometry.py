@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.errors import BadParameter, CodecError
-from gateway.render.geometry import placed
 from gateway.render.rendering import (
     Array,
     DisplayedArea,
@@ -17,6 +16,7 @@ from gateway.render.rendering import (
     Rendering,
     Viewport,
 )
+from gateway.render.stages.geometry import placed
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.render.making import element, rendered

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from gateway.errors import CodecError, GatewayError
-from gateway.render import voi
-from gateway.render.dose import is_dose
+from gateway.render.objects.dose import is_dose
+from gateway.render.objects.segmentation import is_segmentation
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Rendering, Viewport, VoiFunction, Window
-from gateway.render.segmentation import is_segmentation
+from gateway.render.stages import voi
 from tests.corpus import rows
 from tests.render.picture import DCMTK_READS, Source, apart, by_dcmtk, source
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gateway.render import ink as ink_of
 from gateway.render.attributes import Attributes
-from gateway.render.ink import contrary, laid
-from gateway.render.lettering import Box, box_between, lettered, lines_of
+from gateway.render.objects import layercolours as ink_of
+from gateway.render.objects.graphicobjects import outline
+from gateway.render.objects.layercolours import contrary, laid
+from gateway.render.objects.presentation import COLOR, GRAYSCALE, applied
+from gateway.render.objects.textobjects import Box, box_between, lettered, lines_of
 from gateway.render.pipeline import render_frame
-from gateway.render.presentation import COLOR, GRAYSCALE, applied
 from gateway.render.rendering import Array, DisplayedArea, Ink, Placement, Region, Rendering, Viewport
-from gateway.render.shapes import outline
 from tests.render.making import described, element
 
 ROWS, COLUMNS = 60, 80

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
-from gateway.render.grey import BAND, tabled
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Presentation, Rendering, VoiFunction, Window
+from gateway.render.stages.grey import BAND, tabled
 from tests.render.making import described, element, lut, rendered, row_of
 
 LINEAR, EXACT, SIGMOID = VoiFunction.LINEAR, VoiFunction.LINEAR_EXACT, VoiFunction.SIGMOID

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gateway.render import icc
 from gateway.render.attributes import Attributes
-from gateway.render.imageformats import EMBEDS_ICC, encode
+from gateway.render.output.imageformats import EMBEDS_ICC, encode
 from gateway.render.rendering import IccTarget, Presentation, Rendering
+from gateway.render.stages import icc
 from PIL import Image as Pillow
 from PIL import ImageCms
 from tests.render.making import element, rendered

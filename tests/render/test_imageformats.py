@@ -11,7 +11,15 @@ import imagecodecs
 import numpy as np
 import pytest
 from gateway.errors import CodecError
-from gateway.render.imageformats import ANIMATED, DEEP, MEDIA, VIDEO, encode, encode_animation, encode_video
+from gateway.render.output.imageformats import (
+    ANIMATED,
+    DEEP,
+    MEDIA,
+    VIDEO,
+    encode,
+    encode_animation,
+    encode_video,
+)
 from gateway.render.rendering import Array, Image, Rendering, Window
 from PIL import Image as Pillow
 from tests.render.picture import source

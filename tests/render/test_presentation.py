@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gateway.dicom.part10 import Part10Reader
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.render.attributes import Attributes
+from gateway.render.objects.presentation import GRAYSCALE, applied, refers
 from gateway.render.pipeline import render_frame
-from gateway.render.presentation import GRAYSCALE, applied, refers
 from gateway.render.rendering import Rendering
 from numpy.typing import NDArray
 from pydicom import Dataset

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render import received, receivedvideo
+from gateway.render.codecs import fromimagefiles, fromvideofiles
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -58,7 +58,7 @@ def film(
 def test_a_film_describes_itself(
     codec: str, fmt: str, container: str, size: tuple[int, int], syntax: str, bits: int, method: str
 ) -> None:
-    found = receivedvideo.described(io.BytesIO(film(codec, fmt, container, size)))
+    found = fromvideofiles.described(io.BytesIO(film(codec, fmt, container, size)))
     assert (found.transfer_syntax, found.bits, found.method) == (P + syntax, bits, method)
     assert (found.columns, found.rows, found.frames, found.rate) == (*size, 5, Fraction(25))
     assert found.timing()["00181063"]["Value"] == ["40"]
@@ -79,7 +79,7 @@ def test_a_film_describes_itself(
 )
 def test_what_is_no_film_of_dicom_is_refused_and_nothing_is_fetched(data: bytes) -> None:
     with pytest.raises(CodecError):
-        receivedvideo.described(io.BytesIO(data))
+        fromvideofiles.described(io.BytesIO(data))
 
 
 # -- pictures
@@ -114,7 +114,7 @@ def png(depth: int, colour: int, rows: list[bytes], *more: bytes, width: int = 8
     ],
 )
 def test_every_kind_of_png(data: bytes, photometric: str, bits: int, native: bytes) -> None:
-    (frame,), found = received.pixels(data, "image/png")
+    (frame,), found = fromimagefiles.pixels(data, "image/png")
     assert (found.photometric, found.bits, found.transfer_syntax) == (photometric, bits, EXPLICIT_VR_LE)
     assert frame == native
 
@@ -126,7 +126,7 @@ def test_frames_of_a_gif_are_whole_pictures() -> None:
     other.paste((0, 0, 200), (0, 0, 5, 5))
     out = io.BytesIO()
     base.save(out, "GIF", save_all=True, append_images=[other], disposal=1)
-    frames, found = received.pixels(out.getvalue(), "image/gif")
+    frames, found = fromimagefiles.pixels(out.getvalue(), "image/gif")
     assert (len(frames), found.photometric) == (2, "RGB")
     assert frames[1][:3] == bytes([0, 0, 200])
     assert frames[1][-3:] == bytes([200, 0, 0])
@@ -157,14 +157,14 @@ def _progressive() -> bytes:
 )
 def test_pictures_that_dicom_has_no_place_for(media: str, data: bytes, says: str) -> None:
     with pytest.raises(CodecError, match=says):
-        received.codestream(bytes(data), media)
+        fromimagefiles.codestream(bytes(data), media)
 
 
 def test_a_picture_that_would_be_huge_is_refused_before_it_is_decoded() -> None:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     with pytest.raises(CodecError):
-        received.pixels(bomb, "image/png")
+        fromimagefiles.pixels(bomb, "image/png")
 
 
 SAMPLES: list[tuple[str, bytes]] = [
@@ -196,8 +196,8 @@ def test_damaged_files_fail_as_such(
             data[at] = value
     with suppress(CodecError):
         if media.startswith("video/"):
-            receivedvideo.described(io.BytesIO(bytes(data)))
-        elif media in received.DECODED:
-            received.pixels(bytes(data), media)
+            fromvideofiles.described(io.BytesIO(bytes(data)))
+        elif media in fromimagefiles.DECODED:
+            fromimagefiles.pixels(bytes(data), media)
         else:
-            received.codestream(bytes(data), media)
+            fromimagefiles.codestream(bytes(data), media)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
-from gateway.render.cielab import srgb
+from gateway.render.objects.segmentation import colours, segment_of, source_of
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Rendering, Window
-from gateway.render.segmentation import colours, segment_of, source_of
+from gateway.render.stages.cielab import srgb
 from PIL import Image as Pillow
 from PIL import ImageCms
 from tests.render.making import described, element

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from gateway.app import Gateway
-from gateway.services import freshness, keys, reclaim, segments, sweep
+from gateway.services import freshness
+from gateway.services.admin import querykeys, reclaim, sweep
+from gateway.services.journal import segments
 from gateway.settings import Settings
 
 SECRET = "DOE^JANE"
@@ -47,7 +49,7 @@ async def test_each_goes_on_after_any_failure(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for module, interval in (
-        *((keys, "POLL_SECONDS"), (segments, "EVERY_SECONDS"), (sweep, "LOOK_SECONDS")),
+        *((querykeys, "POLL_SECONDS"), (segments, "EVERY_SECONDS"), (sweep, "LOOK_SECONDS")),
         *((reclaim, "EVERY_SECONDS"), (freshness, "AGAIN_SECONDS")),
     ):
         monkeypatch.setattr(module, interval, 0.01, raising=False)

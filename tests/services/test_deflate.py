@@ -6,9 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-from gateway.dicom.frames import BitJoin
+from gateway.dicom.encoding.frames import BitJoin
 from gateway.errors import CodecError
-from gateway.services.deflate import Deflater
+from gateway.services.retrieve.deflate import Deflater
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

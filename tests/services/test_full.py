@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from gateway.app import Gateway, open_index
-from gateway.dicom.query import Query
-from gateway.http.storeresponse import store_status
+from gateway.dicom.query.query import Query
+from gateway.http.studies.storeresponse import store_status
 from gateway.index.base import Scope
 from gateway.model import Level, Source
 from gateway.settings import Settings

@@ -21,11 +21,11 @@ from gateway.model import (
     StudyUID,
     VersionId,
 )
-from gateway.services.journal import Journal
-from gateway.services.journalformat import to_line
-from gateway.services.journalproblems import Problem
-from gateway.services.naming import log_key, old_key
-from gateway.services.segments import Segments
+from gateway.services.journal.format import to_line
+from gateway.services.journal.journal import Journal
+from gateway.services.journal.problems import Problem
+from gateway.services.journal.segments import Segments
+from gateway.services.objectkeys import log_key, old_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.services.memory import Memory
@@ -357,7 +357,7 @@ def test_any_damage_loses_nothing_or_is_named(plan: list[tuple[str, int, int]], 
         except JournalDamaged:
             assert any(p.is_loss for p in named)
         else:
-            # Only an index can miss what was at the very end (services/startup.py compares).
+            # Only an index can miss what was at the very end (services/recovery/startup.py compares).
             assert kept == whole or (kind == "delete" and kept == whole[: len(kept)])
         if kind != "delete" and data != store.objects[key]:
             assert named

@@ -9,7 +9,7 @@ from gateway.app import Gateway
 from gateway.errors import NotFound
 from gateway.index.base import Scope
 from gateway.model import ResourcePath, Source
-from gateway.services.layouts import Layouts
+from gateway.services.retrieve.layouts import Layouts
 from gateway.settings import Settings
 from tests import build
 from tests.services.test_reindex import store

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from gateway.app import Gateway
-from gateway.http import routes
+from gateway.http import gate
 from gateway.index.base import Scope
 from gateway.model import ResourcePath, Source, StudyUID
-from gateway.services import metadata
+from gateway.services.retrieve import metadata
 from gateway.settings import Settings
 from tests import build
 from tests.services.test_reindex import store
@@ -37,12 +37,12 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 
 def client(gateway: Gateway) -> httpx.AsyncClient:
-    services = routes.Services()
+    services = gate.Services()
     services.bind(
         ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove
     )
     services.archive = gateway.archive
-    app = routes.build(services, routes.HttpSettings())
+    app = gate.build(services, gate.HttpSettings())
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/dicom-web")
 
 

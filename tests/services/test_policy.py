@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gateway.errors import BadParameter
 from gateway.model import PartitionId, RepeatPolicy, Source
-from gateway.services.policy import Action, Policies
+from gateway.services.ingest.policy import Action, Policies
 from gateway.settings import load
 
 REJECT = {"action": "reject", "reason": "no"}

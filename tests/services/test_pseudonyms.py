@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gateway.errors import StoreError
-from gateway.services.pseudonyms import LENGTH, Pseudonyms, key_of
+from gateway.services.deidentify.pseudonyms import LENGTH, Pseudonyms, key_of
 from gateway.settings import Settings
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,11 +11,11 @@ from gateway.app import Gateway
 from gateway.errors import Gone, StoreUnavailable
 from gateway.index.base import Scope
 from gateway.model import ResourcePath, Source
-from gateway.services.inplace import InPlace
-from gateway.services.reindex import Reindex
-from gateway.services.remove import Remove
-from gateway.services.sweep import Sweeper, Swept
-from gateway.services.verify import Verify
+from gateway.services.admin.remove import Remove
+from gateway.services.admin.sweep import Sweeper, Swept
+from gateway.services.admin.verify import Verify
+from gateway.services.ingest.inplace import InPlace
+from gateway.services.recovery.reindex import Reindex
 from gateway.settings import Settings
 from tests import build
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from gateway.app import Gateway
-from gateway.dicom.query import Query
+from gateway.dicom.query.query import Query
 from gateway.errors import ForeignArchive, JournalDamaged, ObjectDamaged, StoreUnavailable
 from gateway.index.base import Scope
 from gateway.model import Level, ResourcePath, Source, StudyUID
-from gateway.services.reindex import Reindex
-from gateway.services.rereading import Reread
-from gateway.services.sweep import Sweeper
-from gateway.services.verify import Verify
+from gateway.services.admin.sweep import Sweeper
+from gateway.services.admin.verify import Verify
+from gateway.services.recovery.reindex import Reindex
+from gateway.services.recovery.reread import Reread
 from gateway.settings import Settings
 from tests import build
 
@@ -193,7 +193,7 @@ async def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
             await store(gateway, *(build.instance() for _ in range(3)))
         before = await answers(gateway)
         read = Reread.versions
-        monkeypatch.setattr("gateway.services.replaying.BATCH", 4)
+        monkeypatch.setattr("gateway.services.recovery.replay.BATCH", 4)
         calls = 0
 
         async def fails(self: Reread, changes: object) -> object:
@@ -283,7 +283,7 @@ async def test_memory_is_that_of_a_page(tmp_path: Path) -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Reread, "versions", counted)
-            patch.setattr("gateway.services.replaying.BATCH", 7)
+            patch.setattr("gateway.services.recovery.replay.BATCH", 7)
             await Reindex(gateway.store, gateway.index).run()
         assert 0 < most <= 7
         assert await count(gateway) == 60

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from gateway.dicom.part10 import Part10Reader
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.errors import DicomError, ObjectMissing, ShortRead
 from gateway.index.base import Change, NewVersion
 from gateway.model import Locator, Source, Span, VersionId
-from gateway.services import rereading
-from gateway.services.rereading import Reread
+from gateway.services.recovery import reread
+from gateway.services.recovery.reread import Reread
 from gateway.store.base import Stored
 from tests import build
 from tests.corpus import rows
@@ -74,9 +74,9 @@ async def read(data: bytes, *, headers: bool) -> tuple[NewVersion, int]:
 
 async def test_headers_tell_the_same_as_whole_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the corpus, with jumps wherever a value is passed by."""
-    monkeypatch.setattr(rereading, "FIRST_READ", 512)
-    monkeypatch.setattr(rereading, "AFTER_GAP", 64)
-    monkeypatch.setattr(rereading, "GAP", 16)
+    monkeypatch.setattr(reread, "FIRST_READ", 512)
+    monkeypatch.setattr(reread, "AFTER_GAP", 64)
+    monkeypatch.setattr(reread, "GAP", 16)
     compared = 0
     for row in rows():
         data = row.file.read_bytes()

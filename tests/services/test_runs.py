@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from gateway.app import Gateway
-from gateway.dicom.frames import IN_A_RUN, WINDOW, runs, windows
-from gateway.dicom.layout import PixelLayout
+from gateway.dicom.encoding.frames import IN_A_RUN, WINDOW, runs, windows
+from gateway.dicom.encoding.layout import PixelLayout
 from gateway.index.base import Scope
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, ResourcePath, Span
-from gateway.services.body import Body
-from gateway.services.framing import Frames, numbered
-from gateway.services.layouts import Located, weight_of
+from gateway.services.bytestream import Body
+from gateway.services.retrieve.framing import Frames, numbered
+from gateway.services.retrieve.layouts import Located, weight_of
 from gateway.settings import Settings
 from pydicom.encaps import encapsulate
 from tests import build

@@ -10,8 +10,8 @@ import pytest
 from gateway.app import Gateway
 from gateway.errors import Busy
 from gateway.model import Source
-from gateway.services.ingest import Ingest
-from gateway.services.slots import Seat, Slots
+from gateway.services.ingest.ingest import Ingest
+from gateway.services.ingest.slots import Seat, Slots
 from gateway.settings import Settings
 from tests import build
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from gateway.errors import StoreFull
-from gateway.services.spool import IN_MEMORY, Spool, Spooled
+from gateway.services.ingest.spool import IN_MEMORY, Spool, Spooled
 
 
 async def pieces(data: bytes, step: int) -> AsyncIterator[bytes]:

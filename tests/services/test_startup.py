@@ -17,12 +17,12 @@ from gateway.app import Gateway, open_index
 from gateway.errors import ForeignArchive, IndexBehind, IndexFailure, JournalDamaged
 from gateway.index.base import Change, Scope
 from gateway.model import Level, ResourcePath, Source, StudyUID
-from gateway.services.journalformat import to_line
-from gateway.services.naming import new_version
-from gateway.services.reindex import Reindex
-from gateway.services.segments import Segments
-from gateway.services.sweep import Sweeper
-from gateway.services.verify import Verify
+from gateway.services.admin.sweep import Sweeper
+from gateway.services.admin.verify import Verify
+from gateway.services.journal.format import to_line
+from gateway.services.journal.segments import Segments
+from gateway.services.objectkeys import new_version
+from gateway.services.recovery.reindex import Reindex
 from gateway.settings import Settings
 from gateway.store.s3 import S3Store
 from tests import build, servers

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gateway.dicom.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
 from gateway.index.base import StoredInstance
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, Locator, SeriesUID, StudyUID, VersionId
-from gateway.services.layouts import Located
-from gateway.services.subjects import Category, Subject, subject_of
+from gateway.services.render.rendertarget import Category, Subject, subject_of
+from gateway.services.retrieve.layouts import Located
 
 STORAGE = "1.2.840.10008.5.1.4.1.1"
 CT, ENHANCED, VIDEO, SECONDARY = f"{STORAGE}.2", f"{STORAGE}.2.1", f"{STORAGE}.77.1.1.1", f"{STORAGE}.7"

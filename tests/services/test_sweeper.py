@@ -19,10 +19,10 @@ from gateway.errors import StoreUnavailable
 from gateway.index.base import Scope
 from gateway.logs import configuration
 from gateway.model import ResourcePath, Source
-from gateway.services import sweep
-from gateway.services.journal import Journal
-from gateway.services.naming import inflated_key, new_version, trash_key
-from gateway.services.sweep import Sweeper, Swept
+from gateway.services.admin import sweep
+from gateway.services.admin.sweep import Sweeper, Swept
+from gateway.services.journal.journal import Journal
+from gateway.services.objectkeys import inflated_key, new_version, trash_key
 from gateway.settings import Settings
 from tests import build
 

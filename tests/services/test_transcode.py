@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 from gateway.app import Gateway
-from gateway.dicom.heads import derived_uid
+from gateway.dicom.encoding.headeredit import derived_uid
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.index.base import Scope
 from gateway.model import (
@@ -25,11 +25,11 @@ from gateway.model import (
     FrameNumber,
     Source,
 )
-from gateway.render import encoders, targets, wavelets
-from gateway.render.codecs import RLE, decode_frame
-from gateway.services import transcode
-from gateway.services.layouts import Located
-from gateway.services.transcode import AHEAD
+from gateway.render.codecs import encode, jpeg2000, transcodetargets
+from gateway.render.codecs.decode import RLE, decode_frame
+from gateway.services.retrieve import transcode
+from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.transcode import AHEAD
 from gateway.settings import Settings
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
@@ -96,7 +96,9 @@ def read(data: bytes) -> Dataset:
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE])
-@pytest.mark.parametrize("target", [RLE, targets.HT_RPCL, targets.JLS, DEFLATED_EXPLICIT_VR_LE])
+@pytest.mark.parametrize(
+    "target", [RLE, transcodetargets.HT_RPCL, transcodetargets.JLS, DEFLATED_EXPLICIT_VR_LE]
+)
 async def test_every_encoding_of_the_data_set_can_be_sent_compressed(
     gateway: Gateway, syntax: str, target: str
 ) -> None:
@@ -146,12 +148,12 @@ async def test_fragments_are_one_a_frame_and_the_offset_table_says_what_it_can(
 @pytest.mark.parametrize(
     ("kind", "target", "photometric", "planar"),
     [
-        ("RGB by plane", targets.J2K, "YBR_RCT", 0),
-        ("RGB by plane", targets.HT, "YBR_RCT", 0),
-        ("RGB by plane", targets.JPEG_SV1, "RGB", 0),
+        ("RGB by plane", transcodetargets.J2K, "YBR_RCT", 0),
+        ("RGB by plane", transcodetargets.HT, "YBR_RCT", 0),
+        ("RGB by plane", transcodetargets.JPEG_SV1, "RGB", 0),
         ("RGB by plane", RLE, "RGB", 1),
-        ("YBR by plane", targets.JLS, "YBR_FULL", 0),
-        ("palette of 8", targets.J2K, "PALETTE COLOR", None),
+        ("YBR by plane", transcodetargets.JLS, "YBR_FULL", 0),
+        ("palette of 8", transcodetargets.J2K, "PALETTE COLOR", None),
     ],
 )
 async def test_lossless_attributes(
@@ -167,12 +169,12 @@ async def test_lossless_attributes(
 @pytest.mark.parametrize(
     ("kind", "target", "method", "photometric"),
     [
-        ("RGB", targets.BASELINE, "ISO_10918_1", "YBR_FULL_422"),
-        ("12 of 16", targets.EXTENDED, "ISO_10918_1", "MONOCHROME2"),
-        ("12 of 16", targets.JLS_NEAR, "ISO_14495_1", "MONOCHROME2"),
-        ("RGB", targets.J2K_ANY, "ISO_15444_1", "YBR_ICT"),
-        ("RGB", targets.HT_ANY, "ISO_15444_15", "YBR_ICT"),
-        ("RGB", targets.JXL_ANY, "ISO_18181_1", "XYB"),
+        ("RGB", transcodetargets.BASELINE, "ISO_10918_1", "YBR_FULL_422"),
+        ("12 of 16", transcodetargets.EXTENDED, "ISO_10918_1", "MONOCHROME2"),
+        ("12 of 16", transcodetargets.JLS_NEAR, "ISO_14495_1", "MONOCHROME2"),
+        ("RGB", transcodetargets.J2K_ANY, "ISO_15444_1", "YBR_ICT"),
+        ("RGB", transcodetargets.HT_ANY, "ISO_15444_15", "YBR_ICT"),
+        ("RGB", transcodetargets.JXL_ANY, "ISO_18181_1", "XYB"),
     ],
 )
 async def test_a_lossy_version_is_a_new_image(
@@ -211,7 +213,7 @@ async def test_a_further_lossy_step_is_put_after_the_earlier_ones(gateway: Gatew
     earlier.ReferencedSOPClassUID, earlier.ReferencedSOPInstanceUID = build.CT_IMAGE, "1.2.3"
     ds.SourceImageSequence = [earlier]
     located = await stored(gateway, build.part10(ds))
-    found = read(await sent(gateway, located, targets.J2K_ANY))
+    found = read(await sent(gateway, located, transcodetargets.J2K_ANY))
     assert list(found.LossyImageCompressionMethod) == ["ISO_10918_1", "ISO_15444_1"]
     assert float(found.LossyImageCompressionRatio[0]) == 10
     assert len(found.LossyImageCompressionRatio) == 2
@@ -222,10 +224,10 @@ async def test_a_further_lossy_step_is_put_after_the_earlier_ones(gateway: Gatew
 async def test_what_was_lossy_stays_marked_and_keeps_its_uid_without_loss(gateway: Gateway) -> None:
     """PS3.3 C.7.6.1.1.5: '01' is never taken back; a lossless representation is the same image."""
     native = await stored(gateway, build.part10(image("RGB")))
-    lossy = read(await sent(gateway, native, targets.BASELINE))
+    lossy = read(await sent(gateway, native, transcodetargets.BASELINE))
     del lossy.LossyImageCompression
-    located = await stored(gateway, build.part10(lossy, targets.BASELINE))
-    for target in (EXPLICIT_VR_LE, targets.J2K, targets.JXL_JPEG, DEFLATED_EXPLICIT_VR_LE):
+    located = await stored(gateway, build.part10(lossy, transcodetargets.BASELINE))
+    for target in (EXPLICIT_VR_LE, transcodetargets.J2K, transcodetargets.JXL_JPEG, DEFLATED_EXPLICIT_VR_LE):
         found = read(await sent(gateway, located, target))
         assert found.SOPInstanceUID == lossy.SOPInstanceUID
         assert found.LossyImageCompression == "01"
@@ -238,9 +240,9 @@ async def test_frames_of_single_bits_join_without_padding(gateway: Gateway) -> N
     ds = image("1 bit", Rows=5, Columns=5, NumberOfFrames=3, PixelData=packed + b"\0" * (len(packed) % 2))
     ds["PixelData"].VR = "OB"
     located = await stored(gateway, build.part10(ds))
-    compressed = read(await sent(gateway, located, targets.J2K))
+    compressed = read(await sent(gateway, located, transcodetargets.J2K))
     compressed.SOPInstanceUID = "1.2.3.4"
-    again = await stored(gateway, build.part10(compressed, targets.J2K))
+    again = await stored(gateway, build.part10(compressed, transcodetargets.J2K))
     assert read(await sent(gateway, again, EXPLICIT_VR_LE)).PixelData == ds.PixelData
     bulk = await gateway.retrieve.bulk(SCOPE, again.stored.identity.path, "7FE00010")
     assert bulk.length == len(packed)
@@ -250,9 +252,9 @@ async def test_frames_of_single_bits_join_without_padding(gateway: Gateway) -> N
 async def test_what_cannot_be_had_is_406_and_names_what_can(gateway: Gateway) -> None:
     located = await stored(gateway, build.part10(image("32")))
     with pytest.raises(NotAcceptable, match="wanted 8 or 16") as raised:
-        await sent(gateway, located, targets.JLS)
+        await sent(gateway, located, transcodetargets.JLS)
     assert raised.value.available[0] == f"transfer-syntax={EXPLICIT_VR_LE}"
-    assert f"transfer-syntax={targets.HT}" in raised.value.available
+    assert f"transfer-syntax={transcodetargets.HT}" in raised.value.available
     report = await stored(gateway, build.part10(build.dataset(PixelData=None, Modality="SR")))
     with pytest.raises(NotAcceptable, match="no pixel data"):
         await sent(gateway, report, RLE)
@@ -273,22 +275,22 @@ def wrong(plane: Any) -> bytes:
     """An encoder that loses a bit of one pixel."""
     array = plane.array.copy()
     array[0, 0] ^= 1
-    return wavelets.jpeg2000(replace(plane, array=array))
+    return jpeg2000.jpeg2000(replace(plane, array=array))
 
 
 async def test_a_codestream_that_is_not_the_pixels_is_refused_and_counted(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     located = await stored(gateway, build.part10(image("12 of 16")))
-    good = await frame(gateway, located, 1, targets.HT)
+    good = await frame(gateway, located, 1, transcodetargets.HT)
     assert gateway.counters["transcode_proved_total"] == 1
-    monkeypatch.setitem(encoders._ENCODERS, targets.J2K, wrong)
+    monkeypatch.setitem(encode._ENCODERS, transcodetargets.J2K, wrong)
     for _ in range(2):  # what failed was not kept
         with pytest.raises(CodecError, match="does not decode to the same pixels"):
-            await frame(gateway, located, 1, targets.J2K)
+            await frame(gateway, located, 1, transcodetargets.J2K)
     assert gateway.counters["transcode_refuted_total"] == 2
     monkeypatch.undo()
-    assert await frame(gateway, located, 1, targets.J2K) != good
+    assert await frame(gateway, located, 1, transcodetargets.J2K) != good
     assert gateway.counters["transcode_proved_total"] == 2
 
 
@@ -297,8 +299,8 @@ async def test_proof_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Mon
     await opened.start()
     try:
         located = await stored(opened, build.part10(image("12 of 16")))
-        monkeypatch.setitem(encoders._ENCODERS, targets.J2K, wrong)
-        assert (await frame(opened, located, 1, targets.J2K)).startswith(b"\xff\x4f\xff\x51")
+        monkeypatch.setitem(encode._ENCODERS, transcodetargets.J2K, wrong)
+        assert (await frame(opened, located, 1, transcodetargets.J2K)).startswith(b"\xff\x4f\xff\x51")
         assert opened.counters.all() == {"transcode_frames_total": 1}
     finally:
         await opened.close()
@@ -306,13 +308,13 @@ async def test_proof_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_who_asks_the_same_at_once_shares_one_job_and_later_the_cache(gateway: Gateway) -> None:
     located = await stored(gateway, build.part10(image("16", frames=2)))
-    same = await asyncio.gather(*(frame(gateway, located, 2, targets.HT) for _ in range(12)))
+    same = await asyncio.gather(*(frame(gateway, located, 2, transcodetargets.HT) for _ in range(12)))
     assert len(set(same)) == 1
     assert gateway.counters["transcode_frames_total"] == 1
-    await frame(gateway, located, 2, targets.HT)
+    await frame(gateway, located, 2, transcodetargets.HT)
     assert gateway.counters["transcode_cached_total"] == 1
-    assert await frame(gateway, located, 1, targets.HT) != same[0]
-    assert await frame(gateway, located, 2, targets.J2K) != same[0]
+    assert await frame(gateway, located, 1, transcodetargets.HT) != same[0]
+    assert await frame(gateway, located, 2, transcodetargets.J2K) != same[0]
     assert gateway.counters["transcode_frames_total"] == 3
 
 
@@ -322,7 +324,7 @@ async def test_frames_of_an_instance_are_made_as_they_are_taken(
     """Who stops reading stops the work, and no more than a few frames of a long instance are ever held."""
     monkeypatch.setattr(transcode, "MADE_FIRST_AT_MOST", 0)
     located = await stored(gateway, build.part10(image("16", frames=30)))
-    body = await gateway.retrieve.instance_bytes(SCOPE, located.stored, targets.HT)
+    body = await gateway.retrieve.instance_bytes(SCOPE, located.stored, transcodetargets.HT)
     for _ in range(5):
         await anext(body.chunks)
     made = gateway.counters["transcode_frames_total"]
@@ -335,7 +337,10 @@ async def test_frames_of_an_instance_are_made_as_they_are_taken(
 async def test_a_codestream_that_serves_as_it_stands_is_passed_on(gateway: Gateway) -> None:
     """First-order prediction is lossless JPEG; RPCL is HTJ2K."""
     native = await stored(gateway, build.part10(image("16")))
-    for source, target in ((targets.JPEG_SV1, targets.JPEG_LOSSLESS), (targets.HT_RPCL, targets.HT)):
+    for source, target in (
+        (transcodetargets.JPEG_SV1, transcodetargets.JPEG_LOSSLESS),
+        (transcodetargets.HT_RPCL, transcodetargets.HT),
+    ):
         ds = read(await sent(gateway, native, source))
         ds.SOPInstanceUID = f"1.2.{int(source[-2:])}"
         located = await stored(gateway, build.part10(ds, source))
@@ -375,8 +380,11 @@ async def _everything(gateway: Gateway, most: int, wanted: tuple[str, ...]) -> t
                 found = read(data)
             assert found.file_meta.TransferSyntaxUID == target, row.name
             new = found.SOPInstanceUID != located.stored.identity.instance
-            reconstructed = (located.layout.transfer_syntax, target) == (targets.JXL_JPEG, targets.BASELINE)
-            assert new == (targets.is_lossy(target) and not reconstructed), row.name
+            reconstructed = (located.layout.transfer_syntax, target) == (
+                transcodetargets.JXL_JPEG,
+                transcodetargets.BASELINE,
+            )
+            assert new == (transcodetargets.is_lossy(target) and not reconstructed), row.name
             done += 1
     return done, failed
 
@@ -393,7 +401,7 @@ NOT_CODED = {
 
 async def test_small_files_of_the_corpus_in_every_transfer_syntax(gateway: Gateway) -> None:
     done, failed = await _everything(
-        gateway, 40_000, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS)
+        gateway, 40_000, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *transcodetargets.TARGETS)
     )
     assert set(failed) <= NOT_CODED
     assert done > (300 if there() else 20)
@@ -403,11 +411,11 @@ async def test_small_files_of_the_corpus_in_every_transfer_syntax(gateway: Gatew
 @pytest.mark.long
 async def test_every_file_of_the_corpus_in_every_transfer_syntax(gateway: Gateway) -> None:
     done, failed = await _everything(
-        gateway, SMALL, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS)
+        gateway, SMALL, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *transcodetargets.TARGETS)
     )
     assert set(failed) <= NOT_CODED
     assert done > (1500 if there() else 20)
     assert gateway.counters["transcode_refuted_total"] == 0
-    more, failed = await _everything(gateway, 1 << 30, (targets.HT,))
+    more, failed = await _everything(gateway, 1 << 30, (transcodetargets.HT,))
     assert set(failed) <= NOT_CODED
     assert more

@@ -16,8 +16,8 @@ import pytest
 from gateway.app import open_index
 from gateway.cli import commands
 from gateway.model import ResourcePath, Source, StudyUID
-from gateway.services.advice import advice
-from gateway.services.verify import Difference, Verify
+from gateway.services.admin.advice import advice
+from gateway.services.admin.verify import Difference, Verify
 from gateway.settings import Settings
 from gateway.store.filesystem import FilesystemStore
 from tests import build

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+from gateway.render.output.video import encode_video
 from gateway.render.rendering import Array, Image
-from gateway.render.video import encode_video
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render.targets import LOSSLESS_TARGETS
+from gateway.render.codecs.transcodetargets import LOSSLESS_TARGETS
 from tests.wire.transfer import BE, DEFLATED, DICOM, IMPLICIT, Archive
 
 # Codestreams that are none: what their attributes promise cannot be kept.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 import pytest
-from gateway.render.dose import OPACITY
+from gateway.render.objects.dose import OPACITY
 from gateway.render.rendering import Array
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.dicom.part10 import Part10Reader
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.model import (
     DEFLATED_EXPLICIT_VR_LE,
     EXPLICIT_VR_BE,

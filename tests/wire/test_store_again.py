@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.dicom.multipart import MultipartParser, PartBegin, PartData
-from gateway.dicom.nativexml import to_xml
-from gateway.http.media import COMPRESSED, JSON, OCTETS, XML
+from gateway.dicom.model.multipart import MultipartParser, PartBegin, PartData
+from gateway.dicom.model.nativexml import to_xml
+from gateway.http.negotiation.media import COMPRESSED, JSON, OCTETS, XML
 from pydicom.uid import generate_uid
 from tests.corpus import rows
 from tests.live import multipart

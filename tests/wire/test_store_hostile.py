@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.dicom.elements import VRS as KNOWN
-from gateway.dicom.nativexml import NAMESPACE
+from gateway.dicom.encoding.elements import VRS as KNOWN
+from gateway.dicom.model.nativexml import NAMESPACE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.live import LiveServer

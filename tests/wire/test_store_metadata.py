@@ -10,7 +10,7 @@ import httpx
 import imagecodecs
 import numpy as np
 import pytest
-from gateway.dicom.nativexml import to_xml
+from gateway.dicom.model.nativexml import to_xml
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames

@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pydicom
 import pytest
-from gateway.render import targets
-from gateway.render.codecs import decode_frame
+from gateway.render.codecs import transcodetargets
+from gateway.render.codecs.decode import decode_frame
 from pydicom.encaps import encapsulate
 from pydicom.uid import generate_uid
 from tests import build
@@ -100,7 +100,7 @@ def test_others_are_asked_by_name(archive: Archive, name: str, media: str, synta
     pixels = layout_of(archive.datasets[name])
     source = str(archive.datasets[name].file_meta.TransferSyntaxUID)
     pixels = pixels if name == "jpeg" else as_native(pixels)
-    decode_frame(part.body, targets.described(pixels, source, syntax), syntax)
+    decode_frame(part.body, transcodetargets.described(pixels, source, syntax), syntax)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pydicom
 import pytest
-from gateway.render.cells import cells
-from gateway.render.codecs import decode_frame
+from gateway.render.codecs.decode import decode_frame
+from gateway.render.codecs.pixelcells import cells
 from tests import build
 from tests.render.compressed import layout_of
 from tests.wire.transfer import (

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pydicom
-from gateway.dicom.layout import PixelLayout
-from gateway.render import targets
-from gateway.render.cells import cells
-from gateway.render.codecs import decode_frame
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.render.codecs import transcodetargets
+from gateway.render.codecs.decode import decode_frame
+from gateway.render.codecs.pixelcells import cells
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import generate_uid
@@ -181,7 +181,7 @@ def native(archive: Archive, name: str) -> bytes:
 def decoded(archive: Archive, name: str, part: Part) -> bytes:
     """By pixel, in RGB where JPEG 2000 made it something else."""
     pixels = layout_of(archive.datasets[name])
-    after = targets.described(as_native(pixels), ELE, str(part.syntax))
+    after = transcodetargets.described(as_native(pixels), ELE, str(part.syntax))
     frame = decode_frame(part.body, after, str(part.syntax))
     if frame.planar:
         return cells(frame.data, as_native(pixels)).tobytes()

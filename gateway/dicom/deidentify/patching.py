@@ -11,7 +11,7 @@ from gateway.dicom.deidentify.dummies import dummy, settled_vr
 from gateway.dicom.deidentify.identifiers import Finder, Identifiers
 from gateway.dicom.deidentify.rules import OWN, Action, Place, action
 from gateway.dicom.deidentify.tables import EDITION
-from gateway.dicom.patch import Change, Patch
+from gateway.dicom.model.patch import Change, Patch
 
 BASIC, CLEAN_PIXELS, _FEATURES = "113100", "113101", "113102"
 # Of CID 7050, what was done or, where it was done before, still holds: others retain what is not retained here.

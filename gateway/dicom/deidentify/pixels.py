@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.dicom.deidentify.tables import STORAGE
-from gateway.dicom.frames import is_video
+from gateway.dicom.encoding.frames import is_video
 
 # SOP classes of images that are de-identified, without their common root; a dot at the end: all below it.
 _IMAGES = (

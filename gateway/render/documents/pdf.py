@@ -12,7 +12,7 @@ from fpdf.enums import XPos, YPos
 from gateway.render.attributes import Attributes
 from gateway.render.documents.report import read
 from gateway.render.documents.written import labelled
-from gateway.render.fonts import font_file, runs
+from gateway.render.stages.fonts import font_file, runs
 
 TITLE, PLAIN = 16.0, 10.0
 # Millimetres.

@@ -1,0 +1,164 @@
+"""What the tokenizer knows of an element before it sees its value, found once for each tag and VR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct, unpack
+from typing import Any, TypeAlias
+
+from gateway.dicom.dictionary import vr_of
+from gateway.dicom.encoding.jsonmodel import opening
+from gateway.dicom.limits import BULK
+
+# Kinds, the commonest first.
+TEXT, DECIMAL, INTEGER, FLOAT, PERSON, WORDS, NUMBERS, BINARY, SEQUENCE, DROP, RESOLVE, ODD = range(12)
+# What an element tells of others.
+CHARSET, SIGNED, CREATOR, COLLECT = range(1, 5)
+
+# tag, kind, JSON member up to the value, 12-byte header?, VR, what it tells, length above which the value
+# goes out by reference, size and reader of a single integer. A bare tuple: it is unpacked for every element.
+Element: TypeAlias = tuple[int, int, str, bool, str, int, int, tuple[int, Callable[..., tuple[Any, ...]]]]
+
+UNDEFINED = 0xFFFFFFFF
+_MOST_ENTRIES = 65536
+# Only an undefined length is longer.
+_NEVER = 0xFFFFFFFE
+
+_NAMES = (
+    "AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV"
+)
+VRS = frozenset(_NAMES.encode().split())
+_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
+_KINDS = {
+    **dict.fromkeys(("AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC", "UI"), TEXT),
+    **dict.fromkeys(("AE", "LT", "ST", "UT", "UR"), WORDS),
+    **dict.fromkeys(("DS", "IS"), DECIMAL),
+    **dict.fromkeys(("US", "SS", "UL", "SL"), INTEGER),
+    **dict.fromkeys(("FL", "FD"), FLOAT),
+    **dict.fromkeys(("SV", "UV", "AT"), NUMBERS),
+    **dict.fromkeys(("OB", "OD", "OF", "OL", "OV", "OW", "UN"), BINARY),
+    "PN": PERSON,
+    "SQ": SEQUENCE,
+}
+_CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_BY_REFERENCE = frozenset({"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"})
+
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
+PADDING = 0xFFFCFFFC
+# Lower groups belong to commands, file meta and directories (PS3.5 7.1).
+FIRST = 0x00080000
+DOCUMENT = 0x00420011
+DOCUMENT_TYPE = 0x00420012
+STUDY, SERIES, INSTANCE, SOP_CLASS = 0x0020000D, 0x0020000E, 0x00080018, 0x00080016
+UIDS = frozenset({STUDY, SERIES, INSTANCE, SOP_CLASS})
+_COLLECTED = frozenset(
+    {*UIDS, DOCUMENT_TYPE, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011}
+    | {0x00280100, 0x00280101, 0x00280102}
+)
+
+
+@lru_cache(maxsize=16384)
+def element(tag: int, vr: str, big_endian: bool, long: bool) -> Element:
+    """The entry of a tag whose VR is settled; `long` says whether its header has 12 bytes."""
+    code = _CODES.get(vr, "H")
+    single = Struct((">" if big_endian else "<") + code)
+    kind = DROP if _dropped(tag) and vr != "SQ" else _KINDS[vr]
+    reader = (single.size, single.unpack_from)
+    return tag, kind, opening(tag, vr), long, vr, _tells(tag), _above(tag, vr), reader
+
+
+def _dropped(tag: int) -> bool:
+    """Group lengths, groups below 0008 and trailing padding are no part of the model (PS3.18 F.2.2)."""
+    return tag & 0xFFFF == 0 or (tag < FIRST and not tag >> 16 & 1) or tag == PADDING
+
+
+def _tells(tag: int) -> int:
+    if tag == 0x00080005:
+        return CHARSET
+    if tag == 0x00280103:
+        return SIGNED
+    if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
+        return CREATOR
+    return COLLECT if tag in _COLLECTED or tag in OFFSET_TABLES else 0
+
+
+def _above(tag: int, vr: str) -> int:
+    if _dropped(tag):
+        return 0
+    if tag == DOCUMENT or tag in PIXELS:
+        return 0
+    if tag in _COLLECTED:
+        return _NEVER
+    if _KINDS[vr] == BINARY or vr in _BY_REFERENCE:
+        return BULK.binary
+    return BULK.text if vr in ("LT", "ST", "UC", "UT") else _NEVER
+
+
+class Table(dict[bytes, Element]):
+    """Entries by the first bytes of a header: tag and, where explicit, VR. A subscript costs half a call."""
+
+    def __init__(self, make: Callable[[bytes], Element]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, head: bytes) -> Element:
+        if len(self) >= _MOST_ENTRIES:  # only hostile files have so many
+            self.clear()
+        found = self[head] = self._make(head)
+        return found
+
+
+def _explicit_le(head: bytes) -> Element:
+    low, high = unpack("<HH", head[:4])
+    return _explicit(low << 16 | high, head[4:6], False)
+
+
+def _explicit_be(head: bytes) -> Element:
+    low, high = unpack(">HH", head[:4])
+    return _explicit(low << 16 | high, head[4:6], True)
+
+
+def _explicit(tag: int, coded: bytes, big_endian: bool) -> Element:
+    """By tag and VR as they stand in the file; UN of a known tag is read by what PS3.6 says (PS3.5 6.2.2)."""
+    if coded not in VRS or tag >> 16 == 0xFFFE:
+        return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
+    vr = coded.decode("ascii")
+    if vr == "UN" and not big_endian:
+        return _implied(tag, True)
+    return element(tag, vr, big_endian, vr in _LONG)
+
+
+def _implicit_le(head: bytes) -> Element:
+    low, high = unpack("<HH", head)
+    return _implied(low << 16 | high, False)
+
+
+def _implicit_be(head: bytes) -> Element:
+    """No transfer syntax has it, some files do."""
+    low, high = unpack(">HH", head)
+    found = _implied(low << 16 | high, False)
+    return element(found[0], found[4], True, False) if found[1] < DROP else found
+
+
+def _implied(tag: int, long: bool) -> Element:
+    """VR by dictionary; RESOLVE where the private creator or other elements decide."""
+    if tag >> 16 == 0xFFFE:
+        return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
+    if tag >> 16 & 1 and tag & 0xFFFF:
+        if 0x10 <= tag & 0xFFFF <= 0xFF:
+            return element(tag, "LO", False, long)
+        return tag, RESOLVE, "", long, "", 0, _NEVER, _NO_READER
+    vr = vr_of(tag) or "UN"
+    if vr == "US or SS":
+        return tag, RESOLVE, "", long, vr, 0, _NEVER, _NO_READER
+    if len(vr) > 2:
+        vr = "OW"  # PS3.5 A.1: so it is in Implicit VR, where alone this is asked
+    return element(tag, vr if vr in _KINDS else "UN", False, long)
+
+
+_NO_READER: tuple[int, Callable[..., tuple[Any, ...]]] = (-1, Struct("<H").unpack_from)
+
+EXPLICIT_LE, EXPLICIT_BE = Table(_explicit_le), Table(_explicit_be)
+IMPLICIT_LE, IMPLICIT_BE = Table(_implicit_le), Table(_implicit_be)

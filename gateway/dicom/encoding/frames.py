@@ -1,0 +1,302 @@
+"""Frame tables: which bytes of an object are which frame (PS3.5 8.2, A.4; PS3.18 10.4.1.1.6)."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.dicom.encoding.fragments import FragmentScanner
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.model import FrameNumber, Span
+
+VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
+
+RLE = "1.2.840.10008.1.2.5"
+
+# Bytes that are read at once for what is short, and what may lie between: item headers, a few empty fragments.
+WINDOW = 256 << 10
+GAP = 64
+IN_A_WINDOW = 4096
+# Frames that are worked on at once where they are short.
+IN_A_RUN = 512
+
+
+@dataclass(frozen=True, slots=True)
+class PixelElement:
+    """The element that holds the pixels: `offset` and `length` of its value; `scanner` where encapsulated.
+
+    `table` and `table_lengths` are the values of the Extended Offset Table (7FE0,0001) and its lengths
+    (7FE0,0002), empty where absent.
+    """
+
+    tag: int
+    vr: str
+    offset: int
+    length: int
+    scanner: FragmentScanner | None = None
+    table: bytes = b""
+    table_lengths: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelAttributes:
+    """What the data set says of its pixels; 0 or '' where absent. `frames` is Number of Frames, 1 if absent."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+    photometric: str
+    planar: int
+    frames: int
+
+
+def is_video(transfer_syntax: str) -> bool:
+    """MPEG-2, H.264 and H.265: one stream, no frames of its own."""
+    return transfer_syntax.removesuffix(".1") in VIDEO or transfer_syntax in VIDEO
+
+
+def pixel_layout(element: PixelElement, attributes: PixelAttributes, transfer_syntax: str) -> PixelLayout:
+    """The frame table. Never allocates by what the attributes claim, only by what is there."""
+    scanner = element.scanner
+    bits = _frame_bits(attributes)
+    if scanner is None:
+        frames = min(attributes.frames, element.length * 8 // bits) if bits else 0
+        problem = "" if bits else "Rows, Columns, Samples per Pixel or Bits Allocated is absent or zero"
+        return _layout(element, attributes, bits, frames, problem, array("L"))
+    first, problem = _first_fragments(element, scanner, attributes.frames, transfer_syntax)
+    used = first.pop() if len(first) > attributes.frames else len(scanner.starts)
+    return _layout(element, attributes, bits, len(first), problem, first, used)
+
+
+def _layout(
+    element: PixelElement,
+    a: PixelAttributes,
+    bits: int,
+    frames: int,
+    problem: str,
+    first: array[int],
+    used: int = 0,
+) -> PixelLayout:
+    """`used` fragments are those of frames; what comes after them no frame has."""
+    scanner = element.scanner
+    return PixelLayout(
+        tag=element.tag,
+        vr=element.vr,
+        offset=element.offset,
+        length=element.length,
+        encapsulated=scanner is not None,
+        frames=frames,
+        declared_frames=a.frames,
+        rows=a.rows,
+        columns=a.columns,
+        samples=a.samples,
+        bits_allocated=a.bits_allocated,
+        bits_stored=a.bits_stored,
+        high_bit=a.high_bit,
+        pixel_representation=a.pixel_representation,
+        photometric=a.photometric,
+        planar=a.planar,
+        frame_bits=bits,
+        starts=scanner.starts[:used] if scanner else array("Q"),
+        lengths=scanner.lengths[:used] if scanner else array("Q"),
+        first=first,
+        problem=problem,
+    )
+
+
+def _frame_bits(a: PixelAttributes) -> int:
+    """Bits of one native frame; YBR_FULL_422 and YBR_PARTIAL_422 have two samples a pixel (PS3.3 C.7.6.3.1.2)."""
+    samples = 2 if a.photometric in {"YBR_FULL_422", "YBR_PARTIAL_422"} and a.samples == 3 else a.samples
+    return a.rows * a.columns * samples * a.bits_allocated
+
+
+def _first_fragments(
+    element: PixelElement, scanner: FragmentScanner, frames: int, transfer_syntax: str
+) -> tuple[array[int], str]:
+    """The first fragment of each frame, or why that cannot be told.
+
+    Where there are more frames than are declared, those that are declared, and the fragment behind them.
+    """
+    fragments = len(scanner.starts)
+    nothing = array("L")
+    if is_video(transfer_syntax):
+        return nothing, "the pixel data is one video stream"
+    if fragments == 0:
+        return nothing, "the pixel data has no fragments"
+    begins = scanner.begins
+    plain = len(begins) > 0 and begins[0] == 0
+    if frames <= 1:
+        several = plain and len(begins) == fragments > 1
+        return array("L", [0, 1] if several else [0]), ""
+    by_table = _by_table(element, scanner, frames)
+    if by_table is not None:
+        return by_table, ""
+    if fragments == frames:
+        return array("L", range(frames)), ""
+    if fragments < frames:
+        return nothing, f"{frames} frames are declared and there are {fragments} fragments"
+    if plain and len(begins) >= frames:
+        return begins[: frames + 1], ""
+    if transfer_syntax == RLE:  # each frame is one fragment (PS3.5 A.4.2)
+        return array("L", range(frames + 1)), ""
+    return nothing, f"no offset table tells which of {fragments} fragments belong to which of {frames} frames"
+
+
+def _by_table(element: PixelElement, scanner: FragmentScanner, frames: int) -> array[int] | None:
+    """From the Extended or the Basic Offset Table, if every offset is that of an item and they ascend."""
+    for table, code, size in ((element.table, "Q", 8), (scanner.bot, "I", 4)):
+        if len(table) < frames * size or len(table) % size:
+            continue
+        offsets = array(code)
+        offsets.frombytes(table)
+        if sys.byteorder == "big":
+            offsets.byteswap()
+        found = _indexes(scanner.starts, offsets)
+        if found is not None:
+            return found[: frames + 1]
+    return None
+
+
+def _indexes(starts: array[int], offsets: array[int]) -> array[int] | None:
+    """Which fragments lie at `offsets`; None unless each of them does, the first at the first, and they ascend.
+
+    Offsets count from the first item after the Basic Offset Table, and point at item headers.
+    """
+    found, index = array("L"), 0
+    for offset in offsets:
+        while index < len(starts) and starts[index] - starts[0] < offset:
+            index += 1
+        if index == len(starts) or starts[index] - starts[0] != offset or (found and found[-1] == index):
+            return None
+        found.append(index)
+    return found if found and found[0] == 0 else None
+
+
+def frame_spans(pixels: PixelLayout, number: FrameNumber) -> list[Span]:
+    """The spans of a frame, in order; neighbouring fragments stay apart, their item headers lie between.
+
+    A native 1-bit frame may begin and end within a byte: `realigned` mends that.
+    """
+    return list(each_span(pixels, number))
+
+
+def each_span(pixels: PixelLayout, number: FrameNumber) -> Iterator[Span]:
+    """`frame_spans`, one at a time: a frame may have millions of fragments."""
+    index = number - 1
+    if not 0 <= index < pixels.frames:
+        raise IndexError(number)
+    if not pixels.encapsulated:
+        begin, end = index * pixels.frame_bits, (index + 1) * pixels.frame_bits
+        return iter([Span(pixels.offset + begin // 8, pixels.offset + (end + 7) // 8)])
+    first, stop = _fragments_of(pixels, index)
+    return (Span(pixels.starts[i], pixels.starts[i] + pixels.lengths[i]) for i in range(first, stop))
+
+
+def stored_length(pixels: PixelLayout, number: FrameNumber) -> int:
+    """The bytes of a frame as it is stored: an encapsulated one without item headers, a native one whole."""
+    if not pixels.encapsulated:
+        return (pixels.frame_bits + 7) // 8
+    first, stop = _fragments_of(pixels, number - 1)
+    return sum(pixels.lengths[first:stop])
+
+
+def _fragments_of(pixels: PixelLayout, index: int) -> tuple[int, int]:
+    stop = pixels.first[index + 1] if index + 1 < pixels.frames else len(pixels.starts)
+    return pixels.first[index], stop
+
+
+def windows(spans: Iterable[Span]) -> Iterator[tuple[Span, list[Span]]]:
+    """Short spans that lie close together as one window each; what is long stays alone."""
+    held: list[Span] = []
+    for span in spans:
+        near = held and 0 <= span.start - held[-1].stop <= GAP and span.stop - held[0].start <= WINDOW
+        if held and not (near and len(held) < IN_A_WINDOW):
+            yield Span(held[0].start, held[-1].stop), held
+            held = []
+        held.append(span)
+    if held:
+        yield Span(held[0].start, held[-1].stop), held
+
+
+def runs(pixels: PixelLayout, numbers: Sequence[FrameNumber], each: int) -> Iterator[list[FrameNumber]]:
+    """Frames that follow one another and are short, together; `each` is what one takes in memory besides.
+
+    What has to be done for each frame alone is so done a few thousand times, not a million.
+    """
+    held: list[FrameNumber] = []
+    start = 0
+    for number in numbers:
+        first, last = _outside(pixels, number)
+        long = each * (len(held) + 1) > WINDOW or last - start > WINDOW or len(held) == IN_A_RUN
+        if held and (long or number != held[-1] + 1):
+            yield held
+            held = []
+        if not held:
+            start = first
+        held.append(number)
+    if held:
+        yield held
+
+
+def _outside(pixels: PixelLayout, number: FrameNumber) -> tuple[int, int]:
+    """Where the first byte of a frame lies, and where it ends; between them may be item headers."""
+    if not pixels.encapsulated:
+        spans = frame_spans(pixels, number)
+        return spans[0].start, spans[0].stop
+    first, stop = _fragments_of(pixels, number - 1)
+    return pixels.starts[first], pixels.starts[stop - 1] + pixels.lengths[stop - 1]
+
+
+def realigned(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
+    """The bits of a frame moved to begin with the first bit of a byte; bits are packed from the lowest (PS3.5 8.1.1)."""
+    shift = (number - 1) * pixels.frame_bits % 8
+    bits = int.from_bytes(data, "little") >> shift & (1 << pixels.frame_bits) - 1
+    return bits.to_bytes((pixels.frame_bits + 7) // 8, "little")
+
+
+class BitJoin:
+    """Frames of single bits one behind another without padding between them (PS3.5 8.1.1, PS3.18 8.7.3.3.1).
+
+    `feed` takes whole frames that begin with a byte, `finish` gives the last bits.
+    """
+
+    def __init__(self, frame_bits: int) -> None:
+        self._frame = frame_bits
+        self._rest = 0
+        self._held = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        bits = int.from_bytes(chunk, "little") & (1 << self._frame) - 1
+        value, count = self._rest | bits << self._held, self._held + self._frame
+        whole = count // 8
+        self._rest, self._held = value >> 8 * whole, count % 8
+        return (value & (1 << 8 * whole) - 1).to_bytes(whole, "little")
+
+    def finish(self) -> bytes:
+        return self._rest.to_bytes(1, "little") if self._held else b""
+
+
+def swap_width(vr: str, bits_allocated: int) -> int:
+    """How many bytes make up one unit of a big endian value."""
+    if vr == "OW":
+        return 4 if bits_allocated == 32 else 2
+    return {"OL": 4, "OF": 4, "FL": 4, "UL": 4, "SL": 4, "OD": 8, "OV": 8, "FD": 8, "UV": 8, "SV": 8}.get(
+        vr, 2 if vr in {"US", "SS", "AT"} else 1
+    )
+
+
+def swap(data: bytes, width: int) -> bytes:
+    """Each `width` bytes in the other order; what does not fill a unit at the end stays."""
+    if width == 1:
+        return data
+    out = bytearray(data)
+    whole = len(data) - len(data) % width
+    for i in range(width):
+        out[i:whole:width] = data[width - 1 - i : whole : width]
+    return bytes(out)

@@ -1,0 +1,155 @@
+"""The data set before its Pixel Data, written anew for other pixels (PS3.3 C.7.6.1.1.5, C.7.6.3; PS3.10 7.1)."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from gateway.dicom.dictionary import vr_of
+from gateway.dicom.encoding.elements import UNDEFINED
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.encoding.rewrite import header, top_elements
+from gateway.errors import DicomError
+from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID
+
+_OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
+_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
+_ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+_SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+# Made from a UUID; names what a lossy representation of ours is derived by.
+_NAMESPACE = uuid.UUID("0d8f2f0e-7a0c-4d8c-9a53-7f1b3b8f6d21")
+
+# What an element becomes; it is given the element as it was, empty where there was none.
+Edit = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A step of lossy compression: its method (0028,2114), and the ratio that the first frame came to.
+
+    (0028,2112) is 'approximate', and stands before the frames; so the first frame speaks for all.
+    """
+
+    method: str
+    ratio: float
+
+
+def derived_uid(instance: str, version: str, transfer_syntax: str) -> InstanceUID:
+    """The SOP Instance UID of a lossy representation: the same for the same content and transfer syntax.
+
+    PS3.3 C.7.6.1.1.5 gives the lossy version of a DICOM image a new UID. Drawn from what it is made of, it is
+    the same whenever and by whichever process it is made (PS3.5 B.2).
+    """
+    name = f"{instance}|{version}|{transfer_syntax}"
+    return InstanceUID(f"2.25.{uuid.uuid5(_NAMESPACE, name).int}")
+
+
+def decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | int]) -> bytes:
+    """A Part 10 head in Explicit VR Little Endian, `changes` mapping tags of 8 hex digits to new values."""
+    return edited_head(head, identity, EXPLICIT_VR_LE, replacing(changes))
+
+
+def edited_head(head: bytes, identity: Identity, transfer_syntax: str, edits: Mapping[int, Edit]) -> bytes:
+    """A Part 10 head of the data set bytes before Pixel Data, in Explicit VR Little Endian.
+
+    The extended offset tables go, since no fragment lies where it did, and group lengths, which would be wrong.
+    Raises DicomError where the bytes are no whole elements.
+    """
+    out = [file_meta(identity, transfer_syntax)]
+    left, at = dict(edits), 0
+    for tag, start, stop in top_elements(head):
+        out += [left.pop(due)(b"") for due in sorted(left) if due < tag]
+        if tag in left:
+            out.append(left.pop(tag)(head[start:stop]))
+        elif tag & 0xFFFF and tag not in _OFFSET_TABLES:
+            out.append(head[start:stop])
+        at = stop
+    if at != len(head):
+        raise DicomError("the header does not end where the pixel data begins", tag="7FE00010")
+    return b"".join([*out, *(left[tag](b"") for tag in sorted(left))])
+
+
+def replacing(changes: Mapping[str, str | int]) -> dict[int, Edit]:
+    """Edits that set these values, whatever was there."""
+    return {int(tag, 16): _setting(int(tag, 16), value) for tag, value in changes.items()}
+
+
+def lossy_once() -> dict[int, Edit]:
+    """Lossy Image Compression '01', which is never taken back (PS3.3 C.7.6.1.1.5)."""
+    return {0x00282110: _setting(0x00282110, "01")}
+
+
+def derived(
+    source: Identity, version: str, transfer_syntax: str, loss: Loss
+) -> tuple[Identity, dict[int, Edit]]:
+    """The identity and the edits of an image that is a lossy version of `source` (PS3.3 C.7.6.1.1.5, C.12.4).
+
+    A new SOP Instance UID; Image Type value 1 DERIVED; how and of what it was derived; ratio and method put
+    after those of earlier steps.
+    """
+    uid = derived_uid(source.instance, version, transfer_syntax)
+    predecessor = _code("121320", "Uncompressed predecessor")
+    reference = _text(0x00081150, source.sop_class) + _text(0x00081155, source.instance)
+    reference += _sequence(0x0040A170, predecessor)
+    return replace(source, instance=uid), {
+        0x00080008: _image_type,
+        0x00080018: _setting(0x00080018, uid),
+        0x00082111: lambda old: old if len(old) > 8 else _text(0x00082111, "Lossy compression"),
+        0x00082112: lambda old: _with_item(0x00082112, old, reference),
+        0x00089215: lambda old: _with_item(0x00089215, old, _code("113040", "Lossy Compression")),
+        **lossy_once(),
+        0x00282112: lambda old: _with_value(0x00282112, old, f"{loss.ratio:.4g}"),
+        0x00282114: lambda old: _with_value(0x00282114, old, loss.method),
+    }
+
+
+def _setting(tag: int, value: str | int) -> Edit:
+    number = struct.pack("<H", value) if isinstance(value, int) else None
+    element = _text(tag, str(value)) if number is None else header(tag, "US", 2) + number
+    return lambda _: element
+
+
+def _text(tag: int, value: str) -> bytes:
+    vr = vr_of(tag) or "CS"
+    data = value.encode("ascii")
+    if len(data) % 2:
+        data += b"\0" if vr == "UI" else b" "
+    return header(tag, vr, len(data)) + data
+
+
+def _value(element: bytes) -> str:
+    """Of an element with a length of two bytes."""
+    return element[8:].decode("latin-1").strip(" \0")
+
+
+def _image_type(old: bytes) -> bytes:
+    _, *others = _value(old).split("\\")
+    return _text(0x00080008, "\\".join(["DERIVED", *(others or ["SECONDARY"])]))
+
+
+def _with_value(tag: int, old: bytes, value: str) -> bytes:
+    before = _value(old)
+    return _text(tag, f"{before}\\{value}" if before else value)
+
+
+def _code(value: str, meaning: str) -> bytes:
+    """The content of an item of the Code Sequence Macro (PS3.3 8.8), from DCM."""
+    return _text(0x00080100, value) + _text(0x00080102, "DCM") + _text(0x00080104, meaning)
+
+
+def _sequence(tag: int, *items: bytes) -> bytes:
+    content = b"".join(_ITEM + item + _ITEM_END for item in items)
+    return header(tag, "SQ", UNDEFINED) + content + _SEQUENCE_END
+
+
+def _with_item(tag: int, old: bytes, item: bytes) -> bytes:
+    """The sequence with an item more; one that is not coded as SQ stays as it is."""
+    if not old:
+        return _sequence(tag, item)
+    if old[4:6] != b"SQ":
+        return old
+    endless = old[8:12] == b"\xff\xff\xff\xff"
+    content = old[12:-8] if endless else old[12:]
+    return header(tag, "SQ", UNDEFINED) + content + _ITEM + item + _ITEM_END + _SEQUENCE_END

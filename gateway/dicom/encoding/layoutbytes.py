@@ -1,0 +1,101 @@
+"""`InstanceLayout` as bytes for the index, and back; version 1."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from array import array
+from dataclasses import fields
+from typing import Any
+
+import orjson
+
+from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
+
+_VERSION = 1
+_ARRAYS = (("starts", "Q"), ("lengths", "Q"), ("first", "L"))
+_PLAIN = tuple(f.name for f in fields(PixelLayout) if f.name not in {"starts", "lengths", "first"})
+
+# Of these a kind is made: where the pixels are, and how long, says nothing of what they can become.
+_TELLING = tuple(name for name in _PLAIN if name not in {"vr", "offset", "length", "frame_bits"})
+
+# What stands in where an instance is described without its bytes.
+NOTHING = InstanceLayout("", False, False, False, 0, 0, None, {})
+
+
+def _little(values: array[int], code: str) -> bytes:
+    wide = array("Q", values) if code == "L" else values
+    if sys.byteorder == "big":
+        wide = array("Q", wide)
+        wide.byteswap()
+    return wide.tobytes()
+
+
+def encode(layout: InstanceLayout) -> bytes:
+    """One byte of version, then a compressed head of JSON and three arrays of 64-bit little endian numbers."""
+    pixels = layout.pixels
+    tables = [_little(getattr(pixels, name), code) for name, code in _ARRAYS] if pixels else []
+    head = orjson.dumps(
+        {
+            "ts": layout.transfer_syntax,
+            "implicit": layout.implicit,
+            "big": layout.big_endian,
+            "inflated": layout.inflated,
+            **({"odd": True} if layout.odd_meta else {}),
+            "dataset": layout.dataset_offset,
+            "length": layout.length,
+            "pixels": {name: getattr(pixels, name) for name in _PLAIN} if pixels else None,
+            "bulk": {p: [b.vr, b.offset, b.length, b.content_type] for p, b in layout.bulk.items()},
+            "tables": [len(table) for table in tables],
+        }
+    )
+    body = len(head).to_bytes(4, "little") + head + b"".join(tables)
+    return bytes([_VERSION]) + zlib.compress(body, 1)
+
+
+def decode(data: bytes) -> InstanceLayout:
+    """Raises ValueError for a version this program does not know."""
+    if data[:1] != bytes([_VERSION]):
+        raise ValueError("layout of an unknown version")
+    body = zlib.decompress(data[1:])
+    size = int.from_bytes(body[:4], "little")
+    head = orjson.loads(body[4 : 4 + size])
+    pixels = None
+    if head["pixels"] is not None:
+        at = 4 + size
+        tables: dict[str, Any] = {}
+        for (name, code), length in zip(_ARRAYS, head["tables"], strict=True):
+            values = array("Q", body[at : at + length])
+            if sys.byteorder == "big":
+                values.byteswap()
+            tables[name] = array(code, values)
+            at += length
+        pixels = PixelLayout(**head["pixels"], **tables)
+    return InstanceLayout(
+        transfer_syntax=head["ts"],
+        implicit=head["implicit"],
+        big_endian=head["big"],
+        inflated=head["inflated"],
+        dataset_offset=head["dataset"],
+        length=head["length"],
+        pixels=pixels,
+        bulk={path: BulkValue(*value) for path, value in head["bulk"].items()},
+        odd_meta="odd" in head,
+    )
+
+
+def kind_of(layout: InstanceLayout) -> str:
+    """A short text, the same for all instances that can be had in the same transfer syntaxes; see `of_kind`."""
+    pixels = layout.pixels
+    telling = [getattr(pixels, name) for name in _TELLING] if pixels else []
+    return orjson.dumps([layout.transfer_syntax, *telling]).decode()
+
+
+def of_kind(kind: str) -> InstanceLayout:
+    """A layout that says of pixels what they are, and not where."""
+    syntax, *telling = orjson.loads(kind)
+    pixels = None
+    if telling:
+        said = dict(zip(_TELLING, telling, strict=True))
+        pixels = PixelLayout(vr="", offset=0, length=0, **said)
+    return InstanceLayout(syntax, False, False, False, 0, 0, pixels, {})

@@ -1,0 +1,153 @@
+"""Encapsulated pixel data within sequences, such as icons, made native (PS3.5 A.4; PS3.3 F.7, C.7.6.1.1.6)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.dicom.encoding.elements import UNDEFINED
+from gateway.dicom.encoding.fragments import FragmentScanner
+from gateway.dicom.encoding.frames import PixelAttributes, PixelElement, frame_spans, pixel_layout
+from gateway.dicom.encoding.headeredit import replacing
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pushparser import CLOSE_ITEM, CLOSE_SEQUENCE, OPEN_ITEM
+from gateway.dicom.encoding.rewrite import header, top_elements
+from gateway.errors import CodecError, DicomError
+from gateway.model import FrameNumber
+
+PIXELS = 0x7FE00010
+_DEEPEST = 64
+_NUMBERS = {
+    "rows": 0x00280010,
+    "columns": 0x00280011,
+    "samples": 0x00280002,
+    "bits_allocated": 0x00280100,
+    "bits_stored": 0x00280101,
+    "high_bit": 0x00280102,
+    "pixel_representation": 0x00280103,
+    "planar": 0x00280006,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """What an image within a sequence becomes: its bytes, and the attributes that describe them otherwise."""
+
+    data: bytes
+    changes: Mapping[str, str | int]
+
+
+# Decodes the frames of one. Raises CodecError.
+Decode = Callable[[PixelLayout, list[bytes]], Native]
+
+
+def native_within(head: bytes, transfer_syntax: str, decode: Decode) -> bytes:
+    """The data set, in Explicit VR Little Endian, with no fragments within its sequences.
+
+    An image that cannot be decoded is left out with its sequence. Raises DicomError where the bytes are no whole
+    elements.
+    """
+    return _Walk(transfer_syntax, decode).data_set(head, 0) or head
+
+
+class _Walk:
+    def __init__(self, transfer_syntax: str, decode: Decode) -> None:
+        self._transfer_syntax = transfer_syntax
+        self._decode = decode
+
+    def data_set(self, data: bytes, depth: int) -> bytes | None:
+        """Written anew; None where nothing in it changes. Raises CodecError for pixels of its own."""
+        if depth > _DEEPEST:
+            raise DicomError("sequences are nested too deep")
+        out: list[bytes] = []
+        changed = False
+        edits: Mapping[int, Callable[[bytes], bytes]] = {}
+        for tag, start, stop in top_elements(data):
+            element = data[start:stop]
+            made: bytes | None = None
+            if element[4:6] == b"SQ":
+                made = self._sequence(tag, element, depth)
+            elif tag == PIXELS and depth and element[4:6] in (b"OB", b"OW") and element[8:12] == b"\xff" * 4:
+                made, edits = self._pixels(data, element)
+            changed |= made is not None
+            out.append(element if made is None else made)
+        if not changed:
+            return None
+        return _edited(b"".join(out), edits) if edits else b"".join(out)
+
+    def _sequence(self, tag: int, element: bytes, depth: int) -> bytes | None:
+        """Nothing at all where an image in it cannot be decoded."""
+        items = list(_items(element))
+        try:
+            made = [self.data_set(item, depth + 1) for item in items]
+        except CodecError:
+            return b""
+        if all(one is None for one in made):
+            return None
+        content = b"".join(
+            OPEN_ITEM + (item if one is None else one) + CLOSE_ITEM
+            for item, one in zip(items, made, strict=True)
+        )
+        return header(tag, "SQ", UNDEFINED) + content + CLOSE_SEQUENCE
+
+    def _pixels(self, data: bytes, element: bytes) -> tuple[bytes, Mapping[int, Callable[[bytes], bytes]]]:
+        scanner = FragmentScanner(12)
+        scanner.feed(element[12:])
+        scanner.close()
+        place = PixelElement(PIXELS, element[4:6].decode(), 12, len(element) - 12, scanner)
+        layout = pixel_layout(place, _attributes(data), self._transfer_syntax)
+        if layout.problem:
+            raise CodecError(layout.problem)
+        codestreams = [
+            b"".join([element[span.start : span.stop] for span in frame_spans(layout, FrameNumber(n + 1))])
+            for n in range(layout.frames)
+        ]
+        native = self._decode(layout, codestreams)
+        value = native.data + b"\0" * (len(native.data) % 2)
+        vr = "OW" if layout.bits_allocated > 8 else "OB"
+        return header(PIXELS, vr, len(value)) + value, replacing(native.changes)
+
+
+def _items(sequence: bytes) -> Iterator[bytes]:
+    """The data sets of the items of a sequence, which is given with its header."""
+    at, stop = 12, len(sequence)
+    while at + 8 <= stop:
+        high, low, length = struct.unpack_from("<HHI", sequence, at)
+        if high != 0xFFFE or low == 0xE0DD:
+            return
+        at += 8
+        if length != UNDEFINED:
+            yield sequence[at : at + length]
+            at += length
+            continue
+        end = _item_end(sequence, at)
+        yield sequence[at:end]
+        at = end + 8
+
+
+def _item_end(data: bytes, at: int) -> int:
+    """Where the delimiter of an item of undefined length begins."""
+    if data[at : at + 4] == b"\xfe\xff\x0d\xe0":
+        return at
+    for _, _, stop in top_elements(data[at:]):
+        if data[at + stop : at + stop + 4] == b"\xfe\xff\x0d\xe0":
+            return at + stop
+    raise DicomError("an item does not end")
+
+
+def _attributes(data: bytes) -> PixelAttributes:
+    found = {tag: data[start + 8 : stop] for tag, start, stop in top_elements(data) if tag >> 16 == 0x28}
+    numbers = {name: int.from_bytes(found.get(tag, b"")[:2], "little") for name, tag in _NUMBERS.items()}
+    frames = found.get(0x00280008, b"").strip(b" \0")
+    photometric = found.get(0x00280004, b"").strip(b" \0").decode("latin-1")
+    return PixelAttributes(**numbers, photometric=photometric, frames=int(frames) if frames.isdigit() else 1)
+
+
+def _edited(data: bytes, edits: Mapping[int, Callable[[bytes], bytes]]) -> bytes:
+    out: list[bytes] = []
+    left = dict(edits)
+    for tag, start, stop in top_elements(data):
+        out += [left.pop(due)(b"") for due in sorted(left) if due < tag]
+        out.append(left.pop(tag)(data[start:stop]) if tag in left else data[start:stop])
+    return b"".join([*out, *(left[tag](b"") for tag in sorted(left))])

@@ -1,0 +1,73 @@
+"""Text of a data set as UTF-8, in pieces of any size (PS3.18 F.2.2 note 4; PS3.5 6.1)."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.dicom.encoding.charsets import JIS_ROMAN, Charset, charset
+
+# VRs whose characters Specific Character Set decides (PS3.5 6.1.2.2) and whose values may be bulk data.
+TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_CHARSET = "00080005"
+_CONTROLS = (b"\n", b"\f", b"\r", b"\t")
+# Text with escape sequences is cut at a control character, which puts the first set back; one that has none
+# in so many bytes is cut all the same.
+_MOST_HELD = 1 << 20
+
+
+def charset_at(model: Mapping[str, Any], path: str) -> Charset:
+    """That of the element at `path` (`00400275/1/00400007`): of the innermost item that is there and declares one."""
+    found = _declared(model, charset(b""))
+    level: Any = model
+    tags = path.split("/")
+    for tag, number in zip(tags[0:-1:2], tags[1::2], strict=True):
+        items = level.get(tag, {}).get("Value", ())
+        level = items[int(number) - 1] or {} if int(number) <= len(items) else {}
+        found = _declared(level, found)
+    return found
+
+
+def _declared(level: Mapping[str, Any], inherited: Charset) -> Charset:
+    if _CHARSET not in level:
+        return inherited
+    terms = level[_CHARSET].get("Value") or [""]
+    return charset("\\".join(str(term or "") for term in terms).encode("latin-1", "replace"))
+
+
+class ToUtf8:
+    """Push translator; what is no text in the declared set becomes U+FFFD, so that the result is valid."""
+
+    def __init__(self, source: Charset) -> None:
+        self._source = source
+        self._plain = codecs.getincrementaldecoder(source.codec)("replace")
+        self._escaped = False
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What can be told by now."""
+        text = ""
+        if not self._escaped:
+            before, escape, rest = chunk.partition(b"\x1b")
+            text = self._decoded(before, bool(escape))
+            if not escape:
+                return text.encode()
+            self._escaped, chunk = True, escape + rest
+        data = self._held + chunk
+        cut = 1 + max(data.rfind(control) for control in _CONTROLS)
+        if not cut and len(data) > _MOST_HELD:
+            cut = len(data)
+        self._held = data[cut:]
+        return (text + self._source.text(data[:cut])[0]).encode()
+
+    def finish(self) -> bytes:
+        """The rest."""
+        text = self._source.text(self._held)[0] if self._escaped else self._decoded(b"", True)
+        return text.encode()
+
+    def _decoded(self, data: bytes, final: bool) -> str:
+        text = self._plain.decode(data, final)
+        if final:
+            self._plain.reset()
+        return text if self._source.plain else text.translate(JIS_ROMAN)

@@ -1,0 +1,312 @@
+"""A header patch applied to the bytes of a data set, as they stream (PS3.5 7).
+
+What no change touches passes as it is, pixel data in any encoding too; sequences that are changed inside get undefined
+lengths. Text that the declared character set cannot hold makes the whole data set UTF-8.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.dicom.encoding.charsets import Charset
+from gateway.dicom.encoding.elements import VRS
+from gateway.dicom.encoding.pushparser import (
+    CLOSE_ITEM,
+    CLOSE_SEQUENCE,
+    OPEN_ITEM,
+    UNDEFINED,
+    Stepping,
+    Steps,
+)
+from gateway.dicom.encoding.recode import TEXT, charset_at
+from gateway.dicom.encoding.rewrite import header
+from gateway.dicom.encoding.textset import UTF8, TextSet, fitting
+from gateway.dicom.limits import LIMITS
+from gateway.dicom.model.encode import element_bytes, texts_of
+from gateway.dicom.model.patch import Change, Patch, apply_to, patched
+from gateway.errors import DicomError, LimitExceeded, Truncated
+
+OPEN = 1 << 62
+_CHARSET = "00080005"
+_LAST = "G"  # after every tag
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+
+
+@dataclass(slots=True)
+class _Node:
+    """What is to be done to one attribute: `changes` in their order, and whether they begin by replacing it."""
+
+    changes: list[tuple[list[str], Change]] = field(default_factory=list)
+
+    @property
+    def replaces(self) -> bool:
+        return any(len(parts) == 1 for parts, _ in self.changes)
+
+    @property
+    def sets(self) -> bool:
+        return any(change.member is not None for _, change in self.changes)
+
+    def member(self, tag: str) -> Mapping[str, Any] | None:
+        """What replaces it, or comes where it was not there; None where nothing is left."""
+        whole = [at for at, (parts, _) in enumerate(self.changes) if len(parts) == 1]
+        begin = self.changes[whole[-1]][1].member if whole else None
+        level: dict[str, Any] = {} if begin is None else {tag: begin}
+        for parts, change in self.changes[whole[-1] + 1 if whole else 0 :]:
+            apply_to(level, parts, change)
+        found: Mapping[str, Any] | None = level.get(tag)
+        return found
+
+    def within(self) -> dict[int, dict[str, _Node]]:
+        """By item."""
+        items: dict[int, dict[str, _Node]] = {}
+        for parts, change in self.changes:
+            node = items.setdefault(int(parts[1]), {}).setdefault(parts[2], _Node())
+            node.changes.append((parts[2:], change))
+        return items
+
+
+@dataclass(slots=True)
+class _Level:
+    """A data set or a sequence that is open, and what is still to be done in it.
+
+    `model` is that of the data set, `models` those of the items: what is in it is waited for, also where the elements
+    of the file do not ascend.
+    """
+
+    end: int
+    charset: Charset
+    model: Mapping[str, Any] = field(default_factory=dict)
+    models: Sequence[Any] = ()
+    edits: dict[str, _Node] = field(default_factory=dict)
+    items: dict[int, dict[str, _Node]] | None = None
+    count: int = 0
+
+
+@dataclass(slots=True)
+class _Header:
+    tag: int
+    vr: bytes
+    length: int
+    raw: bytes
+
+    @property
+    def key(self) -> str:
+        return f"{self.tag:08X}"
+
+
+class Patcher(Stepping):
+    """Push translator of an Explicit VR Little Endian data set (without group 0002) whose metadata is `model`.
+
+    Raises DicomError where the patch does not fit the model, Truncated where the bytes end early.
+    """
+
+    def __init__(self, model: Mapping[str, Any], patch: Patch) -> None:
+        super().__init__()
+        patched(model, patch)  # whatever is wrong is said before a byte is written
+        self._text, self._recodes = _text_set(model, patch)
+        edits: dict[str, _Node] = {}
+        for change in patch.changes:
+            edits.setdefault(change.parts[0], _Node()).changes.append((change.parts, change))
+        self._source = charset_at(model, "")
+        self._levels = [_Level(OPEN, self._source, model, edits=edits)]
+        self._charset_due = self._recodes
+
+    # -- structure --------------------------------------------------------------------------------------
+
+    def _data_set(self) -> Steps:
+        while True:
+            level = self._levels[-1]
+            if level.end <= self._base + self._at:
+                self._close()
+            elif not (yield from self._have(8)):
+                break
+            elif level.items is not None:
+                self._item(level)
+            else:
+                yield from self._element(level)
+        if len(self._levels) > 1:
+            raise Truncated("the data set ends within a sequence")
+        self._insert(self._levels[0], _LAST)
+        self._out += self._buffer[self._at :]  # less than a header: zeros
+
+    def _item(self, level: _Level) -> None:
+        tag, length = self._peek()
+        self._at += 8
+        if tag == _SEQUENCE_END:
+            self._close()
+        elif tag == _ITEM:
+            level.count += 1
+            edits = (level.items or {}).pop(level.count, {})
+            end = OPEN if length == UNDEFINED else min(self._base + self._at + length, level.end)
+            self._out += OPEN_ITEM
+            model = level.models[level.count - 1] if level.count <= len(level.models) else None
+            self._levels.append(_Level(end, level.charset, model or {}, edits=edits))
+        elif tag != _ITEM_END:
+            raise DicomError("an item was due", tag=f"{tag:08X}")
+
+    def _close(self) -> None:
+        level = self._levels.pop()
+        if level.items is None:
+            self._insert(level, _LAST)
+            self._out += CLOSE_ITEM
+            return
+        for number in sorted(level.items):
+            if not any(node.sets for node in level.items[number].values()):
+                continue  # nothing to take away where nothing is
+            self._levels.append(_Level(OPEN, level.charset, edits=level.items[number]))
+            self._out += OPEN_ITEM
+            self._close()
+        self._out += CLOSE_SEQUENCE
+
+    def _peek(self) -> tuple[int, int]:
+        high, low, length = struct.unpack_from("<HHI", self._buffer, self._at)
+        return high << 16 | low, length
+
+    # -- elements ---------------------------------------------------------------------------------------
+
+    def _element(self, level: _Level) -> Steps:
+        tag, _ = self._peek()
+        nested = len(self._levels) > 1
+        if tag in (_ITEM_END, _SEQUENCE_END) and nested:
+            self._at += 8 if tag == _ITEM_END else 0
+            self._close()
+            return
+        found = yield from self._header(explicit=True)
+        if nested and found.vr not in VRS:
+            raise DicomError("an item is not in Explicit VR, as the data set is", tag=found.key)
+        self._insert(level, found.key)
+        node = level.edits.pop(found.key, None)
+        if found.tag & 0xFFFF == 0:
+            yield from self._pass(found.length, keep=False)  # a group length would be wrong
+        elif node is not None and node.replaces:
+            yield from self._value(found, keep=False)
+            self._write(found.key, node)
+        elif node is not None or (self._recodes and found.vr == b"SQ"):
+            self._open(level, found, node)
+        elif self._recodes and found.vr == b"UN" and found.length == UNDEFINED:
+            raise DicomError("text in a sequence that is coded as UN cannot be recoded", tag=found.key)
+        elif self._recodes and found.key == _CHARSET:
+            yield from self._own_charset(level, found)
+        elif self._recodes and found.vr.decode("latin-1") in TEXT:
+            yield from self._recoded(level, found)
+        else:
+            self._out += found.raw
+            yield from self._value(found, keep=True)
+
+    def _header(self, *, explicit: bool) -> Generator[None, None, _Header]:
+        """The next header, taken from the buffer."""
+        tag, length = self._peek()
+        vr, size = bytes(self._buffer[self._at + 4 : self._at + 6]), 8
+        if explicit and vr in _LONG:
+            yield from self._all(12)
+            length, size = int.from_bytes(self._buffer[self._at + 8 : self._at + 12], "little"), 12
+        elif explicit:
+            length = int.from_bytes(self._buffer[self._at + 6 : self._at + 8], "little")
+        raw = bytes(self._buffer[self._at : self._at + size])
+        self._at += size
+        return _Header(tag, vr, length, raw)
+
+    def _open(self, level: _Level, found: _Header, node: _Node | None) -> None:
+        if found.vr != b"SQ":
+            raise DicomError(f"{found.key} is no sequence in the file", tag=found.key)
+        self._out += header(found.tag, "SQ", UNDEFINED)
+        end = OPEN if found.length == UNDEFINED else self._base + self._at + found.length
+        models = level.model.get(found.key, {}).get("Value", ())
+        self._levels.append(_Level(end, level.charset, models=models, items=node.within() if node else {}))
+
+    def _insert(self, level: _Level, before: str) -> None:
+        """Attributes that come before the next one of the file and are not in it."""
+        if self._charset_due and len(self._levels) <= 1 and before > _CHARSET:
+            self._charset_due = False
+            self._out += element_bytes(_CHARSET, {"vr": "CS", "Value": [UTF8]}, self._text)
+        ended = before == _LAST
+        for key in sorted(key for key in level.edits if key < before and (ended or key not in level.model)):
+            self._write(key, level.edits.pop(key))
+
+    def _write(self, key: str, node: _Node) -> None:
+        member = node.member(key)
+        if member is not None:
+            self._out += element_bytes(key, member, self._text)
+
+    def _own_charset(self, level: _Level, found: _Header) -> Steps:
+        value = yield from self._whole(found)
+        if len(self._levels) > 1:
+            level.charset = charset_at({_CHARSET: {"Value": value.decode("latin-1").split("\\")}}, "")
+
+    def _recoded(self, level: _Level, found: _Header) -> Steps:
+        raw = yield from self._whole(found)
+        if found.vr == b"PN":
+            text = "\\".join(level.charset.names(raw)[0])
+        elif found.vr in (b"LO", b"SH", b"UC"):
+            text = "\\".join(level.charset.values(raw)[0])
+        else:
+            text = level.charset.text(raw)[0]
+        value = text.rstrip("\0").encode()
+        value += b" " * (len(value) % 2)
+        vr = "UN" if len(value) > 0xFFFE and found.vr not in _LONG else found.vr.decode()
+        self._out += header(found.tag, vr, len(value)) + value
+
+    # -- bytes ------------------------------------------------------------------------------------------
+
+    def _whole(self, found: _Header) -> Generator[None, None, bytes]:
+        if found.length > LIMITS.value:
+            raise LimitExceeded(f"a text of {found.length} bytes is beyond {LIMITS.value}", tag=found.key)
+        return (yield from self._taken(found.length, found.tag))
+
+    def _value(self, found: _Header, *, keep: bool) -> Steps:
+        if found.length == UNDEFINED:
+            yield from self._endless(explicit=found.vr != b"UN", keep=keep)
+        else:
+            yield from self._pass(found.length, keep=keep)
+
+    def _pass(self, left: int, *, keep: bool) -> Steps:
+        while left:
+            yield from self._all(1)
+            have = min(left, len(self._buffer) - self._at)
+            if keep:
+                self._out += self._buffer[self._at : self._at + have]
+            self._at += have
+            left -= have
+
+    def _endless(self, *, explicit: bool, keep: bool) -> Steps:
+        """Items, or fragments, up to their delimiter; nested ones are counted, not recursed into."""
+        modes = [explicit]
+        while modes:
+            yield from self._all(8)
+            tag, length = self._peek()
+            if tag >> 16 == 0xFFFE:
+                if tag == _SEQUENCE_END:
+                    modes.pop()
+                yield from self._pass(8, keep=keep)
+                if tag == _ITEM and length != UNDEFINED:
+                    yield from self._pass(length, keep=keep)
+                continue
+            coded = bytes(self._buffer[self._at + 4 : self._at + 6])
+            found = yield from self._header(explicit=modes[-1] and coded in VRS)
+            if keep:
+                self._out += found.raw
+            if found.length == UNDEFINED:
+                modes.append(modes[-1] and found.vr != b"UN")
+            else:
+                yield from self._pass(found.length, keep=keep)
+
+
+def _text_set(model: Mapping[str, Any], patch: Patch) -> tuple[TextSet, bool]:
+    """What the new texts are written in, and whether the others have to follow."""
+    declared = [str(term or "") for term in model.get(_CHARSET, {}).get("Value", ())]
+    foreign, texts = False, []
+    for change in patch.changes:
+        found = texts_of({change.tags[-1]: change.member}) if change.member is not None else []
+        if any(not text.isascii() for text in found):
+            texts += found
+            foreign |= charset_at(model, change.path) != charset_at(model, "")
+    if not texts:
+        return TextSet("\\".join(declared), "ascii"), False
+    chosen = fitting(declared, texts)
+    if foreign or chosen.term != "\\".join(declared):
+        return TextSet(UTF8, "utf-8"), True
+    return chosen, False

@@ -1,0 +1,39 @@
+"""`/metrics` in Prometheus' text format: what this process did since it started, and what the index holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from gateway.http.message.request import Request
+from gateway.http.message.responses import Response
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+
+PREFIX = "dicomweb_gateway_"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """Handler of `/metrics`. Numbers only: no UID, no name of a patient, no path."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def metrics(self, request: Request) -> Response:
+        """With several workers each tells of itself: scrape them apart, or run one a process."""
+        held = await self._services.search.counts()
+        gauges = {f"{level.value}_count": count for level, count in held.items()}
+        lines = [*_lines(self._services.counters.all(), "counter"), *_lines(gauges, "gauge")]
+        return Response(200, {"content-type": TEXT, "cache-control": "no-store"}, ["".join(lines).encode()])
+
+
+def _lines(values: Mapping[str, int], kind: str) -> Iterator[str]:
+    seen: set[str] = set()
+    for name, value in values.items():
+        family = PREFIX + name.partition("{")[0]
+        if family not in seen:
+            seen.add(family)
+            yield f"# TYPE {family} {kind}\n"
+        yield f"{PREFIX}{name} {value}\n"

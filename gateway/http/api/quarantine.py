@@ -1,0 +1,68 @@
+"""`/api/v1/quarantine`: instances that a rule of the site set aside (our own API, no part of PS3.18)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from gateway.errors import Conflict
+from gateway.http.message.request import Request
+from gateway.http.message.responses import Response, json_answer
+from gateway.http.negotiation.accept import Offer
+from gateway.http.parameters.paths import resource_path
+from gateway.model import Source
+from gateway.services.ingest.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+
+JSON = "application/json"
+MOST = 1000
+MOST_FAILED = 100
+
+
+class ApiQuarantine:
+    """Handlers of `/api/v1/quarantine` and what is below."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def list_quarantined(self, request: Request) -> Response:
+        """By series; `remaining` is how many more there are."""
+        request.accept.choose((Offer(JSON),))
+        limit = min(request.params.unsigned("limit") or 100, MOST)
+        offset = request.params.unsigned("offset") or 0
+        page = await self._services.quarantine.listed(request.scope, limit, offset)
+        shown = [_shown(orjson.loads(row.replace(b"\0", b""))) for row in page.rows]
+        return json_answer({"quarantined": shown, "remaining": page.remaining})
+
+    async def release(self, request: Request) -> Response:
+        """What could not be released stays, with the reason. Raises NotFound, Gone, Conflict where nothing could."""
+        request.accept.choose((Offer(JSON),))
+        path = resource_path(request.path_params)
+        source = Source("release", peer=request.peer, partition=request.scope.partition)
+        done = await self._services.quarantine.release(request.scope, path, source)
+        if not done.count and done.failed:
+            raise Conflict(f"nothing could be released: {done.failed[0].detail}")
+        failed = [_failed(outcome) for outcome in done.failed[:MOST_FAILED]]
+        return json_answer({"released": done.count, "failed": failed, "url": f"{request.base}{path.url()}"})
+
+    async def discard(self, request: Request) -> Response:
+        """Raises NotFound, Gone."""
+        source = Source("api", peer=request.peer, partition=request.scope.partition)
+        await self._services.quarantine.discard(request.scope, resource_path(request.path_params), source)
+        return Response(204, {"cache-control": "no-store"})
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    def value(tag: str) -> Any:
+        return (row.get(tag, {}).get("Value") or [None])[0]
+
+    shown = {"study": value("0020000D"), "series": value("0020000E"), "instances": value("00201209")}
+    return shown | ({"modality": value("00080060")} if value("00080060") else {})
+
+
+def _failed(outcome: Outcome) -> dict[str, str]:
+    instance = {"instance": outcome.identity.instance} if outcome.identity is not None else {}
+    return {**instance, "reason": f"{outcome.failure:04X}H {outcome.detail}"}

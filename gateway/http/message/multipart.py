@@ -1,0 +1,51 @@
+"""multipart/related answers of any number of parts, each made when it is its turn (PS3.18 8.6.1.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from gateway.dicom.model.multipart import closing, encode_head, message_type
+from gateway.http.message.responses import Part, StreamResponse, part_begun
+from gateway.services.bytestream import coalesced, primed
+
+# Tiny parts that are written before others have their turn.
+AT_A_TIME = 500
+
+
+async def multipart(
+    status: int,
+    headers: dict[str, str],
+    parts: AsyncGenerator[Part, None],
+    boundary: str,
+    part_type: str,
+    size: int | None = None,
+) -> StreamResponse:
+    """The answer, once its first bytes are at hand; what fails before is a status. `size` is that of the body.
+
+    Raises what the first part does.
+    """
+    headers["content-type"] = message_type(boundary, part_type)
+    chunks = await primed(coalesced(_written(parts, boundary)))
+    return StreamResponse(status, headers, chunks=chunks, size=size)
+
+
+async def _written(parts: AsyncGenerator[Part, None], boundary: str) -> AsyncGenerator[bytes, None]:
+    """Heads and bodies. Where a part fails, all ends: without the closing boundary, so that it shows."""
+    count = 0
+    async with aclosing(parts):
+        async for part in parts:
+            async with aclosing(part.chunks):
+                first = await part_begun(part) if part.size is None else []
+                head = replace(part.head, length=len(first[0])) if len(first) == 1 else part.head
+                yield encode_head(boundary, head, first=not count)
+                for chunk in first:
+                    yield chunk
+                async for chunk in part.chunks:
+                    yield chunk
+            count += 1
+            if count % AT_A_TIME == 0:
+                await asyncio.sleep(0)
+    yield closing(boundary)

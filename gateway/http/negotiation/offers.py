@@ -1,0 +1,91 @@
+"""What could be sent of a resource, the choice for `*/*` first (PS3.18 Table 10.4.4-1, 8.7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from gateway.http.negotiation.accept import Accept, Offer
+from gateway.http.negotiation.media import DICOM, OCTETS, compressed_type
+from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
+
+# Never sent (PS3.18 8.7.3): rewritten to Explicit VR Little Endian on the way out.
+REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
+
+
+def instance_offers(
+    transfer_syntax: str, *, single: bool, targets: Sequence[str] = (), native: bool = True
+) -> list[Offer]:
+    """Of an instance stored in `transfer_syntax`; `single`: it is the only one, so a bare body will do.
+
+    `targets` are what else it can be encoded to. `native`: Explicit VR Little Endian can hold it; where not, what is
+    stored stands for that (C-TS-4).
+    """
+    as_stored = EXPLICIT_VR_LE if transfer_syntax in REWRITTEN else transfer_syntax
+    offers = [Offer(DICOM, True, as_stored, stored=True, unnamed=not native)]
+    others = [EXPLICIT_VR_LE, *targets] if native else [*targets]
+    offers += [Offer(DICOM, True, target) for target in others if target != as_stored]
+    return _and_single(offers) if single else offers
+
+
+def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence[str] = ()) -> list[Offer]:
+    """Of frames; `transfer_syntax` is that of encapsulated ones, None for native; `targets` as above."""
+    if transfer_syntax is None:
+        offers = [Offer(OCTETS, True, EXPLICIT_VR_LE, stored=True)]
+    else:
+        stored = Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True)
+        offers = [Offer(OCTETS, True, EXPLICIT_VR_LE), stored]
+    offers += [Offer(compressed_type(target), True, target) for target in targets]
+    return _and_single(offers) if single else offers
+
+
+@lru_cache(maxsize=1024)
+def ranked_frames(
+    accept: Accept, transfer_syntax: str | None, *, single: bool, targets: tuple[str, ...]
+) -> tuple[Offer, ...]:
+    """The acceptable ones of `frame_offers`, best first; remembered, since a viewer asks a thousand frames alike."""
+    return tuple(accept.rank(frame_offers(transfer_syntax, single=single, targets=targets)))
+
+
+@lru_cache(maxsize=1024)
+def ranked_instances(
+    accept: Accept, transfer_syntax: str, *, single: bool, targets: tuple[str, ...], native: bool
+) -> tuple[Offer, ...]:
+    """The acceptable ones of `instance_offers`, best first; under `strict` `*/*` means the default (8.7.7)."""
+    offers = instance_offers(transfer_syntax, single=single, targets=targets, native=native)
+    if accept.strict:
+        offers.sort(key=lambda offer: (not offer.multipart, offer.transfer_syntax != EXPLICIT_VR_LE))
+    return tuple(accept.rank(offers))
+
+
+def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
+    """Of one bulk data value: octets, and for an encapsulated document, a video or an icon its own type as well."""
+    coded = content_type.endswith("/*")
+    offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=coded)]
+    if coded and transfer_syntax is not None:
+        if compressed_type(transfer_syntax) != OCTETS:
+            offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
+    elif content_type != OCTETS:
+        offers.append(Offer(content_type, True, stored=True))
+    return _and_single(offers)
+
+
+def value_offers(
+    kind: tuple[str, str | None], frames: list[Offer] | None, *, decodable: bool = True
+) -> list[Offer]:
+    """Of one bulk data value; `frames` are the offers of its frames where it is pixel data that has any.
+
+    All native frames one after another come first (R-B-5), where they can be had, then a part for each (8.7.3.3).
+    """
+    offers = bulk_offers(*kind) if decodable else []
+    return offers + [offer for offer in frames or () if not is_octets(offer)]
+
+
+def is_octets(offer: Offer) -> bool:
+    """Whether it stands for the value as a whole, and not for a frame."""
+    return offer.media == OCTETS and offer.transfer_syntax == EXPLICIT_VR_LE
+
+
+def _and_single(offers: list[Offer]) -> list[Offer]:
+    return offers + [replace(offer, multipart=False) for offer in offers]

@@ -1,0 +1,74 @@
+"""What an instance can be rendered as (PS3.18 Table 8.7.4-1, 10.4.4). Pure, tested as a table.
+
+Decisions: of several frames, `*/*` means a part of image/jpeg for each (R-MT-9), a bare image/gif an animation, a bare
+video/mp4 a video; any other bare image type is the first frame, with a warning, unless strict (D-5, R-MT-4). A stored
+video goes out as it is, unless the request changes the picture. Of studies and series, nothing is a single part
+(R-MT-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.http.negotiation.accept import Offer
+from gateway.services.render.rendered import EMBEDS_ICC, GIF, MP4, REMUXED
+from gateway.services.render.renderparameters import Asked
+from gateway.services.render.rendertarget import Subject
+
+STILLS = ("image/jpeg", "image/png", GIF, "image/jp2", "image/jph", "image/jxl")
+
+
+def picture_offers(count: int, *, bare: bool, filmable: bool, lenient: bool) -> list[Offer]:
+    """Of so many frames of an instance, the choice for `*/*` first; `bare`: the target may be a single part."""
+    alone = [_rendered(media) for media in STILLS]
+    parts = [replace(offer, multipart=True) for offer in alone]
+    if count == 1:
+        return [*alone, *parts] if bare else parts
+    films = [_rendered(media) for media in (GIF, MP4)] if filmable else []
+    found = [*parts, *(replace(film, multipart=True) for film in films if film.media == MP4)]
+    if not bare:
+        return found
+    return [*found, *films, *((o for o in alone if o not in films) if lenient else ())]
+
+
+def video_offers(stored: str, *, bare: bool, changed: bool, filmable: bool, lenient: bool) -> list[Offer]:
+    """Of a stored video of several frames; `changed`: what is asked makes other pictures of it."""
+    films = [] if changed else [stored]
+    if (filmable or (stored in REMUXED and not changed)) and MP4 not in films:
+        films.append(MP4)
+    alone = [_rendered(media) for media in films]
+    parts = [replace(offer, multipart=True) for offer in alone]
+    if not bare:
+        return parts
+    return [*alone, *parts, *(map(_rendered, STILLS) if lenient else ())]
+
+
+def text_offers(media: Sequence[str], *, bare: bool) -> list[Offer]:
+    """Of a document in these media types."""
+    alone = [_rendered(one) for one in media]
+    parts = [replace(offer, multipart=True) for offer in alone]
+    return [*alone, *parts] if bare else parts
+
+
+def is_film(subject: Subject, offer: Offer, count: int) -> bool:
+    """Whether all frames go into one body or part: an animation, or a video."""
+    if offer.media.startswith("video/"):
+        return True
+    return offer.media == GIF and not offer.multipart and count > 1
+
+
+def changes(asked: Asked) -> bool:
+    """Whether a stored video cannot go out as it is; `quality` alone may be overlooked (8.3.5.1.2)."""
+    how = asked.how
+    sized = how.viewport or how.region or how.rows or how.columns
+    return bool(sized or how.window or how.annotation or asked.profile)
+
+
+def holds_profile(offer: Offer) -> bool:
+    """Whether the media type has a place for an ICC profile, or needs none because it is text."""
+    return offer.media in EMBEDS_ICC or not offer.media.startswith(("image/", "video/"))
+
+
+def _rendered(media: str) -> Offer:
+    return Offer(media, rendered=True)

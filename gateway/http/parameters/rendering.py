@@ -1,0 +1,177 @@
+"""Rendering parameters of the RESTful services (PS3.18 8.3.5.1, 8.3.5.2). Pure, tested as a table.
+
+Decisions: of `annotation`, words of letters, digits and hyphens are keywords, and unsupported ones are told in a
+warning (R-Q-4); commas at the end of `viewport` are overlooked (R-Q-15); the standard's values of `iccprofile` and
+displayp3 are taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from math import isfinite
+
+from gateway.errors import BadParameter
+from gateway.http.parameters.querystring import Params
+from gateway.services.render.renderparameters import (
+    KNOWN,
+    Asked,
+    IccTarget,
+    Rendering,
+    Viewport,
+    VoiFunction,
+    Window,
+    valid_width,
+)
+
+# A side of a picture that is asked for, and its pixels: 8K fits.
+SIDE_AT_MOST = 16384
+PIXELS_AT_MOST = 1 << 25
+
+_DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
+_KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
+_FUNCTIONS = {
+    "linear": VoiFunction.LINEAR,
+    "linear-exact": VoiFunction.LINEAR_EXACT,
+    "sigmoid": VoiFunction.SIGMOID,
+}
+_NAMES = ("annotation", "quality", "viewport", "window", "iccprofile")
+
+
+def rendering(params: Params) -> Asked:
+    """The parameters of a rendered resource. Raises BadParameter naming the parameter and what is accepted."""
+    annotation, unsupported = annotation_words(params, "annotation")
+    how = Rendering(
+        annotation=annotation,
+        quality=quality(params, "quality"),
+        viewport=viewport(params),
+        window=_window(params),
+        icc=_icc(params),
+    )
+    return Asked(how, unsupported, given(params, _NAMES))
+
+
+def thumbnail(params: Params) -> Asked:
+    """The one parameter of a thumbnail: two values of `viewport` (8.3.5.2). Raises BadParameter."""
+    found = viewport(params)
+    if found is not None:
+        check_unregioned(found, "a thumbnail")
+    return Asked(Rendering(viewport=found), (), given(params, ("viewport",)))
+
+
+def given(params: Params, names: Collection[str]) -> frozenset[str]:
+    """Those of `names` that the request has."""
+    return frozenset(name for name, _ in params.pairs if name in names)
+
+
+def check_unregioned(found: Viewport, what: str) -> None:
+    """Raises BadParameter where `viewport` has more than its width and height (8.3.5.1.3)."""
+    if any(value is not None for value in (found.sx, found.sy, found.sw, found.sh)):
+        raise BadParameter(
+            f"viewport: of {what}, only width and height can be asked",
+            parameter="viewport",
+            expected="vw,vh",
+        )
+
+
+def decimal(text: str) -> float | None:
+    """A number as PS3.18 5.1.1 has it: digits on both sides of a point, 16 characters at most; else None."""
+    if len(text) > 16 or not _DECIMAL.match(text):
+        return None
+    value = float(text)
+    return value if isfinite(value) else None
+
+
+def positive(text: str) -> int | None:
+    """A whole number from 1; else None."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) else None
+
+
+def annotation_words(params: Params, name: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The known keywords and the others (8.3.5.1.1). Raises BadParameter for what is no keyword."""
+    text = params.one(name)
+    if text is None:
+        return frozenset(), ()
+    words = [word.strip() for word in text.split(",")]
+    if not all(map(_KEYWORD.match, words)):
+        raise bad(name, text, f"keywords separated by commas, of {', '.join(sorted(KNOWN))}")
+    return KNOWN.intersection(words), tuple(dict.fromkeys(word for word in words if word not in KNOWN))
+
+
+def quality(params: Params, name: str) -> int:
+    """1 to 100 (8.3.5.1.2); the default where it is absent. Raises BadParameter."""
+    text = params.one(name)
+    if text is None:
+        return Rendering().quality
+    value = positive(text)
+    if value is None or value > 100:
+        raise bad(name, text, "a whole number from 1 to 100")
+    return value
+
+
+def viewport(params: Params) -> Viewport | None:
+    """`vw,vh` or `vw,vh,sx,sy,sw,sh`, inner values may be empty (8.3.5.1.3). Raises BadParameter."""
+    text = params.one("viewport")
+    if text is None:
+        return None
+    wanted = "vw,vh or vw,vh,sx,sy,sw,sh: two whole numbers from 1, then decimals"
+    pieces = text.rstrip(",").split(",")
+    width, height = (positive(piece) for piece in (*pieces, "", "")[:2])
+    if width is None or height is None or len(pieces) > 6 or text.count(",") > 5:
+        raise bad("viewport", text, wanted)
+    check_size("viewport", width, height)
+    region: list[float | None] = []
+    for piece in (*pieces[2:], "", "", "", "")[:4]:
+        value = decimal(piece) if piece else None
+        if piece and value is None:
+            raise bad("viewport", text, wanted)
+        region.append(value)
+    sx, sy, sw, sh = region
+    if sw == 0 or sh == 0:
+        raise bad("viewport", text, "sw and sh other than 0")
+    return Viewport(width, height, sx, sy, sw, sh)
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Raises BadParameter beyond what is rendered."""
+    if max(width, height) > SIDE_AT_MOST or width * height > PIXELS_AT_MOST:
+        limit = f"sides of {SIDE_AT_MOST} and {PIXELS_AT_MOST} pixels at most"
+        raise BadParameter(
+            f"{name}: a picture of {width} by {height} pixels is beyond the limit; want {limit}",
+            parameter=name,
+            expected=limit,
+        )
+
+
+def _window(params: Params) -> Window | None:
+    """`center,width,function` (8.3.5.1.4). Raises BadParameter."""
+    text = params.one("window")
+    if text is None:
+        return None
+    pieces = text.split(",")
+    if len(pieces) != 3 or pieces[2] not in _FUNCTIONS:
+        raise bad("window", text, f"center,width,function; function is one of {', '.join(_FUNCTIONS)}")
+    return window("window", pieces[0], pieces[1], _FUNCTIONS[pieces[2]])
+
+
+def window(name: str, center: str, width: str, function: VoiFunction) -> Window:
+    """Raises BadParameter for what is no decimal or no width of the function (PS3.3 C.11.2.1.2)."""
+    middle, extent = decimal(center), decimal(width)
+    if middle is None or extent is None:
+        raise bad(name, f"{center},{width}", "decimals of 16 characters at most, such as 40,400")
+    if not valid_width(extent, function):
+        least = "1 or more" if function is VoiFunction.LINEAR else "more than 0"
+        raise bad(name, f"{center},{width}", f"a width of {least} for {function.value}")
+    return Window(middle, extent, function)
+
+
+def _icc(params: Params) -> str | None:
+    text = params.one("iccprofile")
+    if text is not None and text not in set(IccTarget):
+        raise bad("iccprofile", text, ", ".join(IccTarget))
+    return text
+
+
+def bad(name: str, value: str, wanted: str) -> BadParameter:
+    """The failure that names the parameter and what is accepted."""
+    return BadParameter(f"{name} '{value[:60]}': want {wanted}", parameter=name, expected=wanted)

@@ -1,0 +1,303 @@
+"""The parameters of a search as a query (PS3.18 8.3.4, 10.6.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from gateway.dicom.dictionary import private_vr, vr_of
+from gateway.dicom.model.private import PrivateTag, is_creator, is_private
+from gateway.dicom.query.levels import RANK, level_of
+from gateway.dicom.query.match import NUMERIC
+from gateway.dicom.query.query import DateTimeRange, InItem, Match, Path, Query, Range
+from gateway.errors import BadParameter
+from gateway.http.parameters import cursors, datetimes
+from gateway.http.parameters.attributes import Names, plain_path
+from gateway.http.parameters.dateranges import combined, in_zone
+from gateway.http.parameters.matching import MATCHABLE, Key, Rules, bad_value, match_of
+from gateway.http.parameters.querystring import Params, decode, spaced
+from gateway.http.parameters.searchbounds import check_cost, check_count, check_included, check_keys
+from gateway.model import Level, ResourcePath
+
+# `v` names a version in our URLs, `_` is what scripts add to get round caches.
+CONTROL = frozenset(
+    {"limit", "offset", "cursor", "count", "includefield", "accept", "charset", "v", "_"}
+    | {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}
+)
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+TIMEZONE_OFFSET = 0x00080201
+STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
+MAX_OFFSET = 1 << 53
+# Of the file meta, and no attribute to match on; clients ask for it by includefield.
+TRANSFER_SYNTAX = 0x00020010
+_FILE_META = frozenset({"00020010", "TransferSyntaxUID"})
+# VRs whose values may hold a `+` that is meant.
+_SIGNED = NUMERIC | {"DT"}
+
+# Kinds of matching, and what is said where one is not supported (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6).
+UNSUPPORTED = {
+    "fuzzymatching": "Only literal matching has been performed.",
+    "emptyvaluematching": "Empty Value Matching has not been performed.",
+    "multiplevaluematching": "Multiple Value Matching has not been performed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many results a search gives when it does not say, and at most; what is done only if so configured.
+
+    `unsupported` names kinds of matching that are switched off, `strict` turns what is merely not permitted into
+    a 400, `most_matches` is how many a search may match before it is a 413 (0: any number).
+    """
+
+    default: int = 200
+    most: int = 5000
+    most_matches: int = 0
+    strict: bool = False
+    unsupported: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Asked:
+    """A search as it was asked; `ignored` names parameters that are not supported (PS3.18 8.3).
+
+    `warnings` are what the standard has said in other words (8.3.4.2, 8.3.4.5, 8.3.4.6).
+    """
+
+    query: Query
+    ignored: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which search resource: what is listed, and below what."""
+
+    level: Level
+    within: ResourcePath | None = None
+
+    @property
+    def levels(self) -> frozenset[Level]:
+        """Of match keys that are permitted (PS3.18 Table 10.6.1-1)."""
+        ranks = range(RANK[self.level] + 1)
+        above = 0 if self.within is None else 1 + RANK[self.within.level]
+        return frozenset(level for level, rank in RANK.items() if rank in ranks and rank >= above)
+
+
+def search_query(
+    params: Params, target: Target, limits: Limits, vrs: Mapping[Path, str] = MappingProxyType({})
+) -> Asked:
+    """Raises BadParameter naming the parameter and what was wanted; what is unknown is ignored and named.
+
+    `vrs` are those of query keys that were declared.
+    """
+    check_count([name for name, _ in params.pairs])
+    ignored: list[str] = []
+    warnings: list[str] = []
+    names = Names(params, plus=limits.strict)
+    keys = _keys(params, names, vrs, ignored)
+    if not limits.strict:
+        keys = [replace(key, raw=_spaced(key)) for key in keys]
+    rules = _rules(params, keys, limits.unsupported, warnings)
+    include, include_all = _included(params, names, limits, ignored)
+    keys = [key for key in keys if key.path != (TIMEZONE_OFFSET,) and key.path not in names.used]
+    keys = [key for key in keys if _means_something(key, limits, ignored)]
+    keys = [key for key in keys if _is_permitted(key, target, limits, ignored)]
+    check_keys(keys)
+    matches = _matches(keys, rules)
+    check_cost(matches, keys)
+    limit = params.unsigned("limit")
+    query = Query(
+        level=target.level,
+        within=target.within,
+        matches=matches,
+        include=include,
+        include_all=include_all,
+        limit=min(limits.default if limit is None else limit, limits.most),
+        offset=min(params.unsigned("offset") or 0, MAX_OFFSET),
+        count=params.flag("count"),
+    )
+    return Asked(_continued(params, query), ignored, warnings)
+
+
+def _continued(params: Params, query: Query) -> Query:
+    """From where a page ended. Raises BadParameter."""
+    cursor = params.one("cursor")
+    if cursor is None:
+        return query
+    if params.all("offset"):
+        raise BadParameter("cursor: stands instead of offset", parameter="cursor", expected="one of the two")
+    return replace(query, after=cursors.read(query, cursor))
+
+
+def is_private_asked(params: Params) -> bool:
+    """Whether a private element is named, whose VR only a declared key may know."""
+    return any((path := plain_path(name)) and any(map(is_private, path)) for name, _ in params.pairs)
+
+
+def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) -> bool:
+    """Keys of other levels are not permitted there, and not supported (PS3.18 10.6.1.2.1, Q-11).
+
+    One of a level above without a value only asks for the attribute.
+    """
+    level = level_of(key.path[0])
+    if level in target.levels or (RANK[level] <= RANK[target.level] and not key.raw):
+        return True
+    path = target.within
+    uids = {} if path is None else {STUDY_UID: path.study, SERIES_UID: path.series}
+    if key.raw and uids.get(key.path[-1]) == key.raw:
+        return True
+    if limits.strict:
+        wanted = " or ".join(sorted(level.value for level in target.levels))
+        raise BadParameter(
+            f"{key.name}: a key of {level.value} level is not permitted here",
+            parameter=key.name,
+            expected=f"a key of {wanted} level",
+        )
+    ignored.append(key.name)
+    return False
+
+
+def _spaced(key: Key) -> str:
+    """`+` as a space, but where a number or a time zone may begin with it."""
+    return key.raw if key.path == (TIMEZONE_OFFSET,) or key.vr in _SIGNED else spaced(key.raw)
+
+
+def _means_something(key: Key, limits: Limits, ignored: list[str]) -> bool:
+    """A private creator tells what a private element is that the request names. Alone it selects nothing: which block
+    a creator has is a matter of each data set (PS3.5 7.8.1).
+    """
+    if not key.raw or not is_creator(key.path[-1]):
+        return True
+    if limits.strict:
+        raise BadParameter(
+            f"{key.name}: a private creator is no key by itself; want a private attribute of it as well",
+            parameter=key.name,
+            expected=f"a private attribute of block {key.path[-1] & 0xFF:02X}",
+        )
+    ignored.append(key.name)
+    return False
+
+
+def _keys(params: Params, names: Names, vrs: Mapping[Path, str], ignored: list[str]) -> list[Key]:
+    keys: dict[Path, Key] = {}
+    for name, raw in params.pairs:
+        if name in CONTROL:
+            continue
+        path = names.path(name)
+        key = None if path is None else _key(name, path, raw, vrs)
+        if key is None:
+            ignored.append(name)
+            continue
+        if key.path in keys:
+            raise BadParameter(f"{name}: the attribute is given twice", parameter=name, expected="once")
+        keys[key.path] = key
+    return list(keys.values())
+
+
+def _key(name: str, path: Path, raw: str, vrs: Mapping[Path, str]) -> Key | None:
+    """None where the attribute cannot be matched on. Raises BadParameter where the path makes no sense."""
+    if any(vr_of(tag) not in ("SQ", "") for tag in path[:-1]):
+        raise BadParameter(
+            f"{name}: only the last attribute may be other than a sequence",
+            parameter=name,
+            expected="SQ before '.'",
+        )
+    vr = vrs.get(path) or _vr_of(path[-1])
+    if vr == "SQ":
+        if raw:
+            raise BadParameter(
+                f"{name}: a sequence has no value to match; name an attribute of its items after a dot",
+                parameter=name,
+                expected="an attribute of its items",
+            )
+        return Key(name, path, "UI", "")
+    if path == (SPECIFIC_CHARACTER_SET,):
+        return None  # never matched (Q-31)
+    vr = "US" if vr == "US or SS" else vr
+    return Key(name, path, vr, raw) if vr in MATCHABLE else None
+
+
+def _vr_of(tag: int) -> str:
+    """Private elements that no dictionary knows are compared as text."""
+    return (private_vr(tag.creator, tag) or "LO") if isinstance(tag, PrivateTag) else vr_of(tag)
+
+
+def _rules(params: Params, keys: Sequence[Key], unsupported: frozenset[str], warnings: list[str]) -> Rules:
+    zone = None
+    for key in keys:
+        if key.path == (TIMEZONE_OFFSET,) and key.raw:
+            try:
+                zone = datetimes.zone(decode(key.name, key.raw))
+            except datetimes.Malformed as error:
+                raise BadParameter(
+                    f"{key.name}: want {error}", parameter=key.name, expected=str(error)
+                ) from error
+    asked = {name: params.flag(name) for name in UNSUPPORTED}
+    for name in sorted(unsupported):
+        if asked.get(name):
+            asked[name] = False
+            warnings.append(f"The {name} parameter is not supported. {UNSUPPORTED[name]}")
+    fuzzy, empty, multiple = asked.values()
+    return Rules(fuzzy, empty, multiple, zone)
+
+
+def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
+    flat: list[Match] = []
+    ranges: set[Path] = set()
+    items: dict[int, list[Key]] = {}
+    for key in keys:
+        if len(key.path) > 1 and key.raw:
+            items.setdefault(key.path[0], []).append(Key(key.name, key.path[1:], key.vr, key.raw))
+            continue
+        flat.extend(match_of(key, rules))
+        if key.vr in ("DA", "TM") and "-" in decode(key.name, key.raw):
+            ranges.add(key.path)
+    flat.extend(InItem((sequence,), _matches(inner, rules)) for sequence, inner in items.items())
+    nodes = combined(flat, ranges)
+    for node in nodes:
+        _check_order(node, keys)
+    return tuple(in_zone(node, rules.zone) for node in nodes)
+
+
+def _check_order(node: Match, keys: Sequence[Key]) -> None:
+    """Times of one day, and whole intervals, go forwards (PS3.4 C.2.2.2.5). Raises BadParameter."""
+    if isinstance(node, Range | DateTimeRange):
+        path = node.time if isinstance(node, DateTimeRange) else node.path
+        try:
+            datetimes.ordered(node.low, node.high)
+        except datetimes.Malformed as error:
+            raise bad_value(next(key for key in keys if key.path == path), str(error)) from error
+
+
+def _included(
+    params: Params, names: Names, limits: Limits, ignored: list[str]
+) -> tuple[tuple[Path, ...], bool]:
+    """includefield: tags, keywords, dotted paths; commas raw or encoded; `all` wins over the rest (Q-74 …
+    Q-79).
+    """
+    paths: dict[Path, None] = {}
+    everything = False
+    for raw in params.all("includefield"):
+        for name in decode("includefield", raw if limits.strict else spaced(raw)).strip('"').split(","):
+            name = name.strip(" ")
+            if name == "all":
+                everything = True
+                continue
+            path = names.path(name, "includefield") if name else None
+            if name in _FILE_META:
+                path = (TRANSFER_SYNTAX,)
+            if path is not None:
+                paths[path] = None
+            elif name:
+                ignored.append(f"includefield {name}")
+    if everything and paths and limits.strict:
+        raise BadParameter(
+            "includefield: 'all' stands beside other attributes",
+            parameter="includefield",
+            expected="all alone",
+        )
+    check_included(tuple(paths))
+    return tuple(paths), everything

@@ -1,0 +1,74 @@
+"""DICOM JSON and XML documents as answers (PS3.18 Annex F, PS3.19 A.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import orjson
+
+from gateway.dicom.model.multipart import boundary_of
+from gateway.http.message.encoding import choose_coding, encoded
+from gateway.http.message.request import Request
+from gateway.http.message.responses import MultipartResponse, Part, Response
+from gateway.http.negotiation.accept import Offer
+from gateway.http.negotiation.charset import UTF8, recoded_xml
+from gateway.http.negotiation.media import JSON
+
+
+async def documents(
+    request: Request,
+    offer: Offer,
+    rows: Sequence[bytes],
+    tag: str,
+    headers: dict[str, str],
+    charset: str = UTF8,
+    root: str | None = None,
+) -> Response:
+    """`rows` are DICOM JSON objects with a NUL byte where `root`, else the URL of the service, goes.
+
+    `tag` seeds the boundary. `charset` is that of XML (8.8); DICOM JSON is UTF-8. Raises NotAcceptable where it
+    cannot hold the text.
+    """
+    base = (request.base if root is None else root).encode()
+    if offer.media == JSON:
+        body = b"".join((b"[", b",".join(rows).replace(b"\0", base), b"]"))
+        return await encoded_response(request, 200, {**headers, "content-type": JSON}, body)
+    written = await asyncio.to_thread(
+        lambda: [recoded_xml(xml_row(row.replace(b"\0", base)), charset) for row in rows]
+    )
+    media = text_type(offer, charset)
+    if not offer.multipart:
+        return await encoded_response(request, 200, {**headers, "content-type": media}, written[0])
+    parts = [Part(media, _once(document), len(document)) for document in written]
+    return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
+
+
+def text_type(offer: Offer, charset: str) -> str:
+    """The Content-Type of text; UTF-8, the default of DICOM media types, is not named (8.7.3.5.3)."""
+    return offer.media if charset == UTF8 else f"{offer.media}; charset={charset}"
+
+
+async def encoded_response(request: Request, status: int, headers: dict[str, str], body: bytes) -> Response:
+    """`body` in the content coding that the client likes best."""
+    coding = choose_coding(request.headers.get("accept-encoding"), len(body))
+    if coding is not None:
+        headers = {**headers, "content-encoding": coding}
+        body = await encoded(body, coding)
+    return Response(status, headers, [body])
+
+
+def xml_row(row: bytes) -> bytes:
+    """One DICOM JSON object as a Native DICOM Model document."""
+    from gateway.dicom.model.nativexml import to_xml
+
+    return to_xml(orjson.loads(row))
+
+
+def xml_of(dataset: dict[str, dict[str, object]]) -> bytes:
+    """One data set as a Native DICOM Model document."""
+    return xml_row(orjson.dumps(dataset))
+
+
+async def _once(document: bytes) -> AsyncGenerator[bytes, None]:
+    yield document

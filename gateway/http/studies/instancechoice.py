@@ -1,0 +1,109 @@
+"""Which representation each instance of an answer is sent in (PS3.18 8.7.8; C-ACC-15)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.errors import BadParameter
+from gateway.http.negotiation.accept import Offer
+from gateway.http.negotiation.media import LOSSY
+from gateway.http.negotiation.offers import REWRITTEN, instance_offers, ranked_instances
+from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
+
+if TYPE_CHECKING:
+    from gateway.http.message.request import Request
+    from gateway.index.base import StoredInstance
+    from gateway.services.retrieve.layouts import Located
+    from gateway.services.retrieve.retrieve import Retrieve
+
+_UNCOMPRESSED = REWRITTEN | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+_UID = re.compile(r"[0-9.]{1,64}")
+# So many instances are looked into to say what a client could have asked for.
+LOOKED_INTO = 20
+
+
+class Choice:
+    """Ranks once for each stored transfer syntax; looks into an instance only where it would have to be encoded."""
+
+    def __init__(self, retrieve: Retrieve, request: Request, *, single: bool) -> None:
+        self._retrieve = retrieve
+        self._request = request
+        self._single = single
+        self._ranked: dict[tuple[str, bool], tuple[Offer, ...]] = {}
+
+    async def of(self, stored: StoredInstance) -> Offer | None:
+        """The best that can be sent of an instance, as far as its attributes tell. Raises NotFound."""
+        syntax = stored.transfer_syntax
+        located: Located | None = None
+        for offer in self._rank(syntax, native=True):
+            if offer.stored or (syntax in _UNCOMPRESSED and offer.transfer_syntax in _UNCOMPRESSED):
+                return offer
+            located = located or await self._located(stored)
+            if not self._retrieve.obstacle(located, str(offer.transfer_syntax)):
+                return offer
+        if located is not None and self._held(located, syntax):
+            return next((o for o in self._rank(syntax, native=False) if o.stored), None)
+        return None
+
+    def _held(self, located: Located, syntax: str) -> bool:
+        """Whether what is stored may stand for Explicit VR Little Endian: it is too long for that (C-TS-4), or it is
+        lossy and cannot be decoded here, as video cannot (C-TS-3).
+        """
+        undecodable = syntax in LOSSY and not self._retrieve.convertible(syntax)
+        return undecodable or self._retrieve.too_long(located)
+
+    async def named(self, stored: StoredInstance, value: str | None) -> str | None:
+        """What `transferSyntax` of the URI service means for an instance: a target, or None for as it is stored.
+
+        Without a value it is Explicit VR Little Endian, with the exceptions of 8.7.3.4; `*` is as stored (8.7.3.6).
+        Raises BadParameter for what is not one UID (9.4.2.4), NotAcceptable for what cannot be had.
+        """
+        if value == "*":
+            return None
+        if value is not None and not _UID.fullmatch(value):
+            raise BadParameter(
+                f"transferSyntax '{value}': want one UID, or *",
+                parameter="transferSyntax",
+                expected="one UID, or *",
+            )
+        located = await self._located(stored)
+        target = value or EXPLICIT_VR_LE
+        if (
+            value is None
+            and self._retrieve.obstacle(located, target)
+            and self._held(located, stored.transfer_syntax)
+        ):
+            return None
+        self._retrieve.check(located, target)
+        return target
+
+    async def available(self, stored: Sequence[StoredInstance]) -> list[Offer]:
+        """What could be had of them, for who accepts none of it."""
+        found: list[Offer] = []
+        for instance in stored[:LOOKED_INTO]:
+            located = await self._located(instance)
+            found += [
+                offer
+                for offer in self._offers(instance.transfer_syntax, native=True)
+                if offer.stored or not self._retrieve.obstacle(located, str(offer.transfer_syntax))
+            ]
+        return found
+
+    def _rank(self, syntax: str, *, native: bool) -> tuple[Offer, ...]:
+        key = (syntax, native)
+        if key not in self._ranked:
+            targets = self._retrieve.possible(syntax)
+            accept, single = self._request.accept, self._single
+            self._ranked[key] = ranked_instances(
+                accept, syntax, single=single, targets=targets, native=native
+            )
+        return self._ranked[key]
+
+    def _offers(self, syntax: str, *, native: bool) -> list[Offer]:
+        targets = self._retrieve.possible(syntax)
+        return instance_offers(syntax, single=self._single, targets=targets, native=native)
+
+    async def _located(self, stored: StoredInstance) -> Located:
+        return await self._retrieve.of(self._request.scope, stored)

@@ -1,0 +1,109 @@
+"""Metadata too long to be held: written as it is read, a few data sets at a time (PS3.18 Annex F, PS3.19 A.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from gateway.dicom.model.multipart import boundary_of
+from gateway.http.message.encoding import streamed
+from gateway.http.message.multipart import multipart
+from gateway.http.message.request import Request
+from gateway.http.message.responses import Part, Response, StreamResponse
+from gateway.http.negotiation.accept import Offer
+from gateway.http.negotiation.charset import recoded_xml
+from gateway.http.negotiation.media import JSON
+from gateway.http.studies.documents import text_type, xml_row
+from gateway.services.bytestream import primed
+
+Pages = AsyncGenerator[Sequence[bytes], None]
+
+
+async def paged(
+    request: Request,
+    offer: Offer,
+    pages: Pages,
+    tag: str,
+    headers: dict[str, str],
+    charset: str,
+    coding: str | None,
+) -> Response:
+    """`documents`, of rows that come in pages; the first is at hand before the status line.
+
+    Raises what the first page does; text that `charset` cannot hold in a later one ends the answer.
+    """
+    base = request.bulk_base.encode()
+    if offer.media == JSON:
+        headers["content-type"] = JSON
+        return await _coded(json_array(pages, base), headers, coding)
+    media = text_type(offer, charset)
+    if offer.multipart:
+        parts = _parts(pages, base, charset, media)
+        return await multipart(200, headers, parts, boundary_of(tag), offer.media)
+    headers["content-type"] = media
+    return await _coded(_one_document(pages, base, charset), headers, coding)
+
+
+async def _coded(
+    chunks: AsyncGenerator[bytes, None], headers: dict[str, str], coding: str | None
+) -> Response:
+    if coding is not None:
+        headers["content-encoding"] = coding
+        chunks = streamed(chunks, coding)
+    return StreamResponse(200, headers, chunks=await primed(chunks))
+
+
+async def json_array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
+    """A JSON array. Large data sets are written off the event loop, alone."""
+    before = b"["
+    async with aclosing(pages):
+        async for rows in pages:
+            for group in _groups(rows):
+                yield await asyncio.to_thread(_joined, before, group, base)
+                before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+def _groups(rows: Sequence[bytes]) -> list[list[bytes]]:
+    """Rows of half a megabyte together."""
+    groups: list[list[bytes]] = [[]]
+    size = 0
+    for row in rows:
+        if groups[-1] and size + len(row) > 512 << 10:
+            groups.append([])
+            size = 0
+        groups[-1].append(row)
+        size += len(row)
+    return groups if groups[0] else []
+
+
+def _joined(before: bytes, rows: list[bytes], base: bytes) -> bytes:
+    return before + b",".join(rows).replace(b"\0", base)
+
+
+async def _parts(pages: Pages, base: bytes, charset: str, media: str) -> AsyncGenerator[Part, None]:
+    async with aclosing(xml_documents(pages, base, charset)) as documents:
+        async for document in documents:
+            yield Part(media, _once(document), len(document))
+
+
+async def xml_documents(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
+    """Native DICOM XML of each row, made off the event loop."""
+    async with aclosing(pages):
+        async for rows in pages:
+            for row in rows:
+                yield await asyncio.to_thread(_xml, row, base, charset)
+
+
+async def _one_document(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
+    async with aclosing(xml_documents(pages, base, charset)) as documents:
+        yield await anext(documents)
+
+
+def _xml(row: bytes, base: bytes, charset: str) -> bytes:
+    return recoded_xml(xml_row(row.replace(b"\0", base)), charset)
+
+
+async def _once(document: bytes) -> AsyncGenerator[bytes, None]:
+    yield document

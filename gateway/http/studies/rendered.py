@@ -1,0 +1,354 @@
+"""`/rendered` and `/thumbnail` of studies, series, instances and frames (PS3.18 10.4.1.1.3, 10.4.1.1.4, 10.4.3.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.dicom.model.multipart import boundary_of
+from gateway.errors import BadParameter, CodecError, GatewayError, NotAcceptable, NotFound, TooLarge
+from gateway.http.message.caching import caching, not_modified
+from gateway.http.message.conditional import entity_tag
+from gateway.http.message.request import Request
+from gateway.http.message.responses import MultipartResponse, Part, Response
+from gateway.http.negotiation import renderoffers
+from gateway.http.negotiation.accept import Offer, not_acceptable
+from gateway.http.parameters import rendering
+from gateway.http.parameters.paths import frame_list, resource_path
+from gateway.http.studies.lookahead import Ahead, Chunk, Job
+from gateway.http.studies.singlepart import single
+from gateway.model import FrameNumber, Level, ResourcePath
+from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, only, primed
+from gateway.services.render.rendered import RENDERER, Shot, checked, weight
+from gateway.services.render.renderparameters import Asked
+from gateway.services.render.rendertarget import Category, Subject
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+
+# Parts of one answer: who wants more asks frame by frame.
+PARTS_AT_MOST = 20_000
+# What a browser shows must not do anything: it may come from anywhere.
+SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is sent of one instance: frames one by one, or all of it in one body; `charset` is that of text."""
+
+    subject: Subject
+    offer: Offer
+    shots: tuple[Shot, ...] = ()
+    charset: str = ""
+
+    @property
+    def tag(self) -> str:
+        return f"{self.subject.version} {[shot.key for shot in self.shots]} {self.offer} {self.charset}"
+
+
+class StudiesRendered:
+    """Handlers of GET on rendered resources and thumbnails."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def rendered(self, request: Request) -> Response:
+        """Pictures of frames, animations, videos and texts, whatever the category has (8.7.4)."""
+        path = resource_path(request.path_params)
+        asked = rendering.rendering(request.params)
+        _ = request.accept  # what is wrong with it is said before anything is looked up
+        if path.level is Level.INSTANCE:
+            pieces, left_out = await self._of_instance(request, path, asked), 0
+        else:
+            pieces, left_out = await self._of_all(request, path, asked)
+        for piece in pieces:
+            check_profile(asked, piece.offer)
+        tag = entity_tag(
+            request.scope.fingerprint,
+            request.base,
+            RENDERER,
+            path.url(),
+            asked.key(),
+            *(p.tag for p in pieces),
+        )
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        warnings = [asked.warning(request.base)]
+        if not pieces[0].offer.multipart:
+            return await self._alone(request, pieces[0], asked, headers, warnings)
+        return await self._together(request, pieces, asked, headers, warnings, left_out)
+
+    # -- what there is ----------------------------------------------------------------------------------
+
+    async def _of_instance(self, request: Request, path: ResourcePath, asked: Asked) -> list[Piece]:
+        """Of one instance, or of frames of it. Raises NotFound, NotAcceptable, BadParameter."""
+        subject = await self._services.rendered.subjects.find(request.scope, path)
+        frames = request.path_params.get("frames")
+        if frames is not None:
+            numbers = checked_numbers(subject, frame_list(frames))
+            shots = await self._services.rendered.shots(request.scope, subject, numbers)
+        elif subject.state:
+            check_state(asked)
+            shots = await self._services.states.shots(request.scope, subject)
+        else:
+            shots = await self._whole(request, subject)
+        offers = await self._offers(request, subject, len(shots), asked, bare=True, whole=frames is None)
+        if not offers:
+            checked(subject)
+        ranked = request.accept.rank(offers)
+        if not ranked:
+            raise not_acceptable(offers)
+        return [self._piece(request, subject, ranked[0], shots)]
+
+    async def _whole(self, request: Request, subject: Subject) -> list[Shot]:
+        """All frames in the order that they are sent in (8.3.5.1.6)."""
+        if subject.obstacle:
+            return []
+        if subject.category is Category.VIDEO:
+            return [Shot(subject, FrameNumber(1))]
+        if subject.frames > PARTS_AT_MOST:
+            raise TooLarge(
+                f"the instance has {subject.frames} frames, more than the {PARTS_AT_MOST} parts of one answer; "
+                "ask for frames/{list}/rendered"
+            )
+        rendered = self._services.rendered
+        return await rendered.order(request.scope, await rendered.shots(request.scope, subject))
+
+    async def _of_all(self, request: Request, path: ResourcePath, asked: Asked) -> tuple[list[Piece], int]:
+        """Of every instance that has something acceptable, and how many have not. Raises NotAcceptable."""
+        services = self._services
+        pieces: list[Piece] = []
+        seen: list[Offer] = []
+        stored, damaged = await services.retrieve.sound(request.scope, path)
+        count = 0
+        for instance in stored:
+            subject = await services.rendered.subjects.find(request.scope, instance.identity.path)
+            offers = await self._offers(
+                request, subject, max(subject.frames, 1), asked, bare=False, whole=True
+            )
+            seen += offers
+            if ranked := request.accept.rank(offers):
+                shots = await self._whole(request, subject)
+                pieces.append(self._piece(request, subject, ranked[0], shots))
+                count += max(len(shots), 1)
+            if count > PARTS_AT_MOST:
+                raise TooLarge(f"more than {PARTS_AT_MOST} pictures; ask for series or instances")
+        if not pieces:
+            raise not_acceptable(seen, "" if seen else "none of the instances here can be rendered, so")
+        return pieces, len(stored) - len(pieces) + damaged
+
+    async def _offers(
+        self, request: Request, subject: Subject, count: int, asked: Asked, *, bare: bool, whole: bool
+    ) -> list[Offer]:
+        if subject.category is Category.TEXT:
+            return renderoffers.text_offers(
+                await self._services.documents.media(request.scope, subject), bare=bare
+            )
+        if subject.obstacle and not subject.state:
+            return []
+        lenient = not request.strict
+        if subject.state:
+            return (
+                renderoffers.picture_offers(count, bare=bare, filmable=False, lenient=lenient) if bare else []
+            )
+        filmable = self._services.rendered.filmable(subject, count)
+        if subject.category is Category.VIDEO and whole:
+            return renderoffers.video_offers(
+                self._services.rendered.stored_type(subject),
+                bare=bare,
+                changed=renderoffers.changes(asked),
+                filmable=filmable,
+                lenient=lenient,
+            )
+        return renderoffers.picture_offers(count, bare=bare, filmable=filmable, lenient=lenient)
+
+    def _piece(self, request: Request, subject: Subject, offer: Offer, shots: Sequence[Shot]) -> Piece:
+        charset = ""
+        if subject.category is Category.TEXT and offer.media.startswith("text/"):
+            charset = request.charset(offer)
+        if not offer.multipart and not renderoffers.is_film(subject, offer, len(shots)):
+            shots = shots[:1]
+        return Piece(subject, offer, tuple(shots), charset)
+
+    # -- how it is sent ---------------------------------------------------------------------------------
+
+    async def _alone(
+        self, request: Request, piece: Piece, asked: Asked, headers: dict[str, str], warnings: list[str]
+    ) -> Response:
+        """One body: a picture, an animation, a video or a text."""
+        shown = piece.shots[0].subject if piece.shots else piece.subject
+        film = renderoffers.is_film(piece.subject, piece.offer, len(piece.shots))
+        if len(piece.shots) == 1 and not film and "frames" not in request.path_params and shown.frames > 1:
+            warnings.append(f"299 {request.base}: the picture is one of {shown.frames} frames")
+        body = await self._body(request, piece, asked)
+        headers["content-location"] = self._location(request, piece, None if film else 0)
+        if said := "\n".join(filter(None, warnings)):
+            headers["warning"] = said
+        if piece.subject.category is Category.TEXT:
+            headers["content-security-policy"] = SANDBOX
+        return single(request, body, body.content_type, headers)
+
+    async def _body(self, request: Request, piece: Piece, asked: Asked) -> Body:
+        rendered, subject, media = self._services.rendered, piece.subject, piece.offer.media
+        if subject.category is Category.TEXT:
+            return await self._services.documents.text(request.scope, subject, media, piece.charset)
+        if not renderoffers.is_film(subject, piece.offer, len(piece.shots)):
+            data = await rendered.picture(request.scope, piece.shots[0], asked, media)
+            return Body(media, None, len(data), only(data))
+        whole = subject.category is Category.VIDEO and "frames" not in request.path_params
+        if whole and not renderoffers.changes(asked) and rendered.passes(subject, media):
+            size, chunks = await rendered.stored_video(request.scope, subject, media)
+        else:
+            shots = () if whole else piece.shots
+            size, chunks = await rendered.film(request.scope, subject, shots, asked, media)
+        return Body(media, None, size, chunks)
+
+    async def _together(
+        self,
+        request: Request,
+        pieces: Sequence[Piece],
+        asked: Asked,
+        headers: dict[str, str],
+        warnings: list[str],
+        left_out: int,
+    ) -> Response:
+        """A part for each picture, animation, video or text, made when its turn comes."""
+        parts = self._parts(request, pieces, asked)
+        parts, failed = await _begun(parts, all_now=_is_short(pieces))
+        if left_out + failed:
+            warnings.append(
+                f"299 {request.base}: {left_out + failed} of what was asked for cannot be rendered"
+            )
+        if said := "\n".join(filter(None, warnings)):
+            headers["warning"] = said
+        return MultipartResponse(
+            206 if left_out + failed else 200,
+            headers,
+            parts=parts,
+            boundary=boundary_of(headers["etag"]),
+            part_type=parts[0].content_type.partition(";")[0],
+        )
+
+    def _parts(self, request: Request, pieces: Sequence[Piece], asked: Asked) -> list[Part]:
+        jobs: list[Job] = []
+        ahead = Ahead(jobs)
+        parts: list[Part] = []
+        for piece in pieces:
+            media = piece.offer.media
+            text = piece.subject.category is Category.TEXT
+            if text or renderoffers.is_film(piece.subject, piece.offer, len(piece.shots)):
+                content_type = f"{media}; charset={piece.charset}" if piece.charset else media
+                location = self._location(request, piece, None)
+                parts.append(Part(content_type, self._later(request, piece, asked), None, location))
+                continue
+            for number, shot in enumerate(piece.shots):
+                jobs.append(partial(self._services.rendered.picture, request.scope, shot, asked, media))
+                location = self._location(request, piece, number)
+                parts.append(Part(media, Chunk(ahead, len(jobs) - 1), None, location))
+        return parts
+
+    async def _later(self, request: Request, piece: Piece, asked: Asked) -> AsyncGenerator[bytes, None]:
+        body = await self._body(request, piece, asked)
+        try:
+            async for chunk in body.chunks:
+                yield chunk
+        finally:
+            await body.chunks.aclose()
+
+    def _location(self, request: Request, piece: Piece, shot: int | None) -> str:
+        """The resource that it was made from (8.6.1.2): the frame where there are several, else the instance."""
+        if shot is None or not piece.shots:
+            return request.base + piece.subject.path.url()
+        made_of = piece.shots[shot]
+        several = made_of.subject.frames > 1 or "frames" in request.path_params
+        suffix = f"/frames/{made_of.number}" if several else ""
+        return request.base + made_of.subject.path.url() + suffix
+
+    # -- thumbnails -------------------------------------------------------------------------------------
+
+    async def thumbnail(self, request: Request) -> Response:
+        """One picture of all that is there, with no name on it (8.3.5.2, 10.4.3.3.4)."""
+        path = resource_path(request.path_params)
+        frames = request.path_params.get("frames")
+        numbers = frame_list(frames) if frames is not None else None
+        asked = rendering.thumbnail(request.params)
+        offer = request.accept.choose([Offer(media, rendered=True) for media in renderoffers.STILLS])
+        versions = await self._services.retrieve.version_set(request.scope, path)
+        tag = entity_tag(
+            *(request.scope.fingerprint, request.base, RENDERER, "thumbnail", path.url(), versions),
+            *(numbers, offer, asked.key()),
+        )
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        made = await self._services.thumbnails.of(
+            request.scope, path, numbers, asked.how.viewport, offer.media
+        )
+        suffix = f"/frames/{made.frame}" if made.frame is not None else ""
+        headers["content-location"] = request.base + made.source.url() + suffix
+        body = Body(offer.media, None, len(made.data), only(made.data))
+        return single(request, body, offer.media, headers)
+
+
+def checked_numbers(subject: Subject, numbers: Sequence[FrameNumber]) -> Sequence[FrameNumber]:
+    """The numbers, once all of them are there. Raises NotFound naming the one that is not (10.4.3.1)."""
+    instance = subject.path.instance
+    if not subject.frames:
+        raise NotFound(f"instance {instance} has no frames", uid=instance)
+    for number in numbers:
+        if number > subject.frames:
+            raise NotFound(
+                f"frame {number}: the instance has {subject.frames}", parameter="frames", uid=instance
+            )
+    return numbers
+
+
+def check_state(asked: Asked) -> None:
+    """What cannot be asked of a presentation state (8.3.5.1.3, 8.3.5.1.4). Raises BadParameter."""
+    if asked.how.window is not None:
+        raise BadParameter(
+            "window: a presentation state has its own", parameter="window", expected="no window"
+        )
+    if asked.how.viewport is not None:
+        rendering.check_unregioned(asked.how.viewport, "a presentation state")
+
+
+def check_profile(asked: Asked, offer: Offer) -> None:
+    """Raises BadParameter where a profile is asked that the media type has no place for (8.3.5.1.5)."""
+    if asked.profile and not renderoffers.holds_profile(offer):
+        raise BadParameter(
+            f"iccprofile '{asked.how.icc}': {offer.media} cannot hold a profile",
+            parameter="iccprofile",
+            expected="no, or a media type that holds one: image/jpeg, image/png, image/jp2, image/jph",
+        )
+
+
+def _is_short(pieces: Sequence[Piece]) -> bool:
+    """Whether they are pictures that are made quickly, all together."""
+    films = any(renderoffers.is_film(p.subject, p.offer, len(p.shots)) for p in pieces)
+    drawn = sum(weight(shot) for piece in pieces for shot in piece.shots)
+    return not films and drawn <= MADE_FIRST_AT_MOST
+
+
+async def _begun(parts: list[Part], *, all_now: bool) -> tuple[list[Part], int]:
+    """The parts from the first that can be made, which is made now, and how many of those looked at cannot be.
+
+    While nothing is sent, a failure can still be a status: `all_now` looks at every one. Raises CodecError,
+    NotAcceptable where none can be made.
+    """
+    failure: GatewayError | None = None
+    made: list[Part] = []
+    for index, part in enumerate(parts):
+        try:
+            made.append(replace(part, chunks=await primed(part.chunks)))
+        except (CodecError, NotAcceptable) as error:
+            failure = failure or error
+            continue
+        if not all_now:
+            return [*made, *parts[index + 1 :]], index
+    if not made:
+        raise failure or NotAcceptable("there is nothing that can be rendered")
+    return made, len(parts) - len(made)

@@ -1,0 +1,289 @@
+"""WADO-RS: instances, metadata, frames, bulk data (PS3.18 10.4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from gateway.dicom.model.multipart import PartHead, boundary_of, content_length
+from gateway.errors import CodecError, GatewayError, NotAcceptable
+from gateway.http.message.caching import caching, not_modified
+from gateway.http.message.conditional import entity_tag
+from gateway.http.message.encoding import choose_coding
+from gateway.http.message.multipart import multipart
+from gateway.http.message.request import Request
+from gateway.http.message.responses import MultipartResponse, Part, Response
+from gateway.http.negotiation.accept import Offer, json_offers, not_acceptable
+from gateway.http.negotiation.offers import REWRITTEN, frame_offers, is_octets, ranked_frames, value_offers
+from gateway.http.parameters.paths import bulk_path, frame_list, resource_path
+from gateway.http.studies.documents import documents
+from gateway.http.studies.instancechoice import Choice
+from gateway.http.studies.pagedmetadata import paged
+from gateway.http.studies.singlepart import single
+from gateway.http.studies.zip import is_wanted, zipped
+from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
+from gateway.services.retrieve.framing import numbered
+from gateway.services.retrieve.transcode import ENCODER
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+    from gateway.index.base import StoredInstance
+    from gateway.services.bytestream import Body
+    from gateway.services.retrieve.framing import Frames
+    from gateway.services.retrieve.layouts import Located
+
+
+class StudiesRetrieve:
+    """Handlers of GET on studies, series, instances, and what is below them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # -- metadata ---------------------------------------------------------------------------------------
+
+    async def metadata(self, request: Request) -> Response:
+        """An array of all data sets below, or a part of XML for each (10.4.3.3.2)."""
+        path = resource_path(request.path_params)
+        offer = request.accept.choose(json_offers(single_xml=path.level is Level.INSTANCE))
+        charset = request.charset(offer)
+        versions = await self._services.retrieve.version_set(request.scope, path)
+        coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
+        about = ("metadata", path.url(), str(offer), charset, coding, request.bulk_base)
+        headers = caching(request, _tag(request, versions, *about), versions)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        described = await self._services.retrieve.described(request.scope, path, versions)
+        if described.version_set != versions:
+            # Something was committed since: the tag is that of what is sent.
+            versions = described.version_set
+            headers = caching(request, _tag(request, versions, *about), versions)
+        headers["content-location"] = f"{request.base}{path.url()}/metadata"
+        tag = headers["etag"]
+        if described.lost:
+            _incomplete(request, headers, f"{described.lost} instances are damaged in the archive")
+        if described.rows is None:
+            pages = self._services.retrieve.pages(request.scope, described.versions)
+            answer = await paged(request, offer, pages, tag, headers, charset, coding)
+        else:
+            base = request.bulk_base
+            answer = await documents(request, offer, described.rows, tag, headers, charset, base)
+        answer.status = 206 if described.lost else answer.status
+        return answer
+
+    # -- instances --------------------------------------------------------------------------------------
+
+    async def instances(self, request: Request) -> Response:
+        """PS3.10 files, in the transfer syntax that each of them can be had in (10.4.3.3.1)."""
+        path = resource_path(request.path_params)
+        # What is wrong with the Accept field is said before anything is looked up.
+        if is_wanted(request, path.level):
+            return await zipped(self._services, request, path)
+        stored, damaged = await self._services.retrieve.sound(request.scope, path)
+        chosen = await self._chosen(request, stored, single=path.level is Level.INSTANCE)
+        tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
+        headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        if not chosen[0][1].multipart:
+            return await self._single_instance(request, *chosen[0], headers)
+        parts = await self._instance_parts(request, chosen)
+        if missing := len(stored) - len(parts):
+            headers["warning"] = (
+                f"299 {request.base}: {missing} instances cannot be sent in an acceptable transfer syntax"
+            )
+        if damaged:
+            _incomplete(request, headers, f"{damaged} instances are damaged in the archive")
+        return MultipartResponse(
+            206 if missing or damaged else 200,
+            headers,
+            parts=parts,
+            boundary=boundary_of(tag),
+            part_type="application/dicom",
+        )
+
+    async def _chosen(
+        self, request: Request, stored: Sequence[StoredInstance], *, single: bool
+    ) -> list[tuple[StoredInstance, Offer]]:
+        """The best offer for each instance that has one (C-ACC-15). Raises NotAcceptable where none has."""
+        choice = Choice(self._services.retrieve, request, single=single)
+        chosen = [(s, offer) for s in stored if (offer := await choice.of(s)) is not None]
+        if not chosen:
+            raise not_acceptable(await choice.available(stored))
+        return chosen
+
+    async def _single_instance(
+        self, request: Request, stored: StoredInstance, offer: Offer, headers: dict[str, str]
+    ) -> Response:
+        body = await self._open(request, stored, offer)
+        headers["content-location"] = request.base + stored.identity.path.url()
+        return single(request, body, offer.content_type, headers)
+
+    async def _instance_parts(
+        self, request: Request, chosen: Sequence[tuple[StoredInstance, Offer]]
+    ) -> list[Part]:
+        """The first that can be opened is opened now, while a failure can still be a status, and all of a short
+        answer; others when it is their turn. Raises CodecError, NotAcceptable where none can be (10.4.3.1).
+        """
+        parts: list[Part] = []
+        made = [stored for stored, offer in chosen if not _is_untouched(stored, offer)]
+        all_now = await self._services.retrieve.is_short(request.scope, made)
+        failure: GatewayError | None = None
+        for stored, offer in chosen:
+            location = request.base + stored.identity.path.url()
+            untouched = _is_untouched(stored, offer)
+            if parts and (untouched or not all_now):
+                size = stored.locator.length if untouched else None
+                parts.append(Part(offer.content_type, self._later(request, stored, offer), size, location))
+                continue
+            try:
+                body = await self._open(request, stored, offer)
+                parts.append(Part(offer.content_type, body.chunks, body.length, location))
+            except (CodecError, NotAcceptable) as error:
+                failure = failure or error
+        if failure is not None and not parts:
+            raise failure
+        return parts
+
+    async def _open(self, request: Request, stored: StoredInstance, offer: Offer) -> Body:
+        target = None if offer.stored else offer.transfer_syntax
+        return await self._services.retrieve.instance_bytes(request.scope, stored, target)
+
+    async def _later(
+        self, request: Request, stored: StoredInstance, offer: Offer
+    ) -> AsyncGenerator[bytes, None]:
+        body = await self._open(request, stored, offer)
+        async with aclosing(body.chunks):
+            async for chunk in body.chunks:
+                yield chunk
+
+    # -- frames -----------------------------------------------------------------------------------------
+
+    async def frames(self, request: Request) -> Response:
+        """One part for each frame, in the order asked (10.4.3.3.6); a bare body where one is asked so."""
+        path = resource_path(request.path_params)
+        numbers = frame_list(request.path_params["frames"])
+        accept = request.accept
+        located = await self._services.retrieve.locate(request.scope, path)
+        pixels = self._services.retrieve.checked_frames(located, numbers)
+        syntax = located.layout.transfer_syntax if pixels.encapsulated else None
+        targets = self._services.retrieve.targets(located)
+        single = len(numbers) == 1
+        failure: GatewayError | None = None
+        for offer in ranked_frames(accept, syntax, single=single, targets=targets):
+            try:
+                return await self._frames_as(request, located, numbers, offer)
+            except (NotAcceptable, CodecError) as error:  # the next best may do
+                failure = failure or error
+        raise failure or not_acceptable(frame_offers(syntax, single=single, targets=targets))
+
+    async def _frames_as(
+        self, request: Request, located: Located, numbers: Sequence[FrameNumber], offer: Offer
+    ) -> Response:
+        path = located.stored.identity.path
+        tag = _tag(request, located.stored.version, "frames", path.url(), numbers, offer, ENCODER)
+        headers = caching(request, tag, located.stored.version)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        target = None if offer.stored else offer.transfer_syntax
+        frames = await self._services.retrieve.frames(located, numbers, target=target)
+        base = f"{request.base}{path.url()}/frames/"
+        boundary = boundary_of(tag)
+        if len(numbers) == 1:
+            body, location = await frames.one(), f"{base}{numbers[0]}"
+            if not offer.multipart:
+                headers["content-location"] = location
+                return single(request, body, offer.content_type, headers)
+            part = Part(offer.content_type, body.chunks, body.length, location)
+            return MultipartResponse(200, headers, parts=[part], boundary=boundary, part_type=offer.media)
+        size = None
+        if frames.sizes is not None:
+            heads = (
+                PartHead(offer.content_type, s, f"{base}{n}")
+                for s, n in zip(frames.sizes, numbers, strict=True)
+            )
+            size = content_length(boundary, zip(heads, frames.sizes, strict=True))
+        parts = _frame_parts(frames, numbers, offer, base)
+        return await multipart(200, headers, parts, boundary, offer.media, size)
+
+    # -- bulk data --------------------------------------------------------------------------------------
+
+    async def bulk(self, request: Request) -> Response:
+        """The value that a BulkDataURI stands for (10.4.3.3.5).
+
+        Pixel Data is decoded, or, a part for each frame, compressed (8.7.3.3): what cannot be decoded is still to be
+        had as it is stored.
+        """
+        path = resource_path(request.path_params)
+        where = bulk_path(request.path_params["path"])
+        accept = request.accept
+        located = await self._services.retrieve.locate(request.scope, path)
+        offers = await self._bulk_offers(located, where)
+        failure: GatewayError | None = None
+        ranked = accept.rank(offers)
+        for offer in ranked:
+            try:
+                return await self._bulk_as(request, located, where, offer)
+            except (NotAcceptable, CodecError) as error:  # the next best may do
+                failure = failure or error
+        if failure is None:
+            raise not_acceptable(offers)
+        others = [str(offer) for offer in offers if offer not in ranked]
+        raise NotAcceptable(
+            failure.detail, available=others, uid=located.stored.identity.instance
+        ) from failure
+
+    async def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
+        retrieve = self._services.retrieve
+        kind, pixels = await retrieve.kind(located, where), located.layout.pixels
+        if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
+            return value_offers(kind, None)
+        syntax = located.layout.transfer_syntax if pixels.encapsulated else None
+        targets = retrieve.targets(located)
+        frames = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
+        decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
+        return value_offers(kind, frames, decodable=decodable)
+
+    async def _bulk_as(self, request: Request, located: Located, where: str, offer: Offer) -> Response:
+        pixels = located.layout.pixels
+        if pixels is not None and where == f"{pixels.tag:08X}" and pixels.frames and not is_octets(offer):
+            return await self._frames_as(request, located, numbered(pixels), offer)
+        path: ResourcePath = located.stored.identity.path
+        tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
+        headers = caching(request, tag, located.stored.version)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.retrieve.value(request.scope, located, where)
+        version = request.version
+        location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
+        if not offer.multipart:
+            headers["content-location"] = location
+            return single(request, body, offer.content_type, headers)
+        part = Part(offer.content_type, body.chunks, body.length, location)
+        return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
+
+
+async def _frame_parts(
+    frames: Frames, numbers: Sequence[FrameNumber], offer: Offer, base: str
+) -> AsyncGenerator[Part, None]:
+    async with aclosing(frames.bodies):
+        turn = iter(numbers)
+        async for body in frames.bodies:
+            yield Part(offer.content_type, body.chunks, body.length, f"{base}{next(turn)}")
+
+
+def _incomplete(request: Request, headers: dict[str, str], why: str) -> None:
+    """Say what is not there (Table 10.4.3-1, 206). Nothing is kept: once mended, the answer is another."""
+    said = [headers["warning"]] if "warning" in headers else []
+    headers["warning"] = ", ".join([*said, f"299 {request.base}: {why}"])
+    headers.pop("etag", None)
+    headers["cache-control"] = "no-store"
+
+
+def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:
+    """Whether its bytes go out as they are."""
+    return offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
+
+
+def _tag(request: Request, *parts: object) -> str:
+    return entity_tag(request.scope.fingerprint, request.base, *parts)

@@ -1,0 +1,234 @@
+"""STOW-RS: instances in, one after another as they arrive (PS3.18 10.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import orjson
+
+from gateway.dicom.model.multipart import (
+    Event,
+    MultipartParser,
+    PartBegin,
+    PartData,
+    PartEnd,
+    PartHead,
+    boundary_of,
+    closing,
+    encode_head,
+    message_type,
+)
+from gateway.errors import BadRequest, DicomError, GatewayError, NotAcceptable, UnsupportedMedia
+from gateway.http.message.decoding import checked_coding
+from gateway.http.message.request import ClientGone, Request
+from gateway.http.message.responses import Response
+from gateway.http.negotiation.accept import Offer
+from gateway.http.negotiation.charset import UTF8, recoded_xml
+from gateway.http.negotiation.media import DICOM, JSON, MULTIPART, OCTETS, XML, MediaType, parse_media_type
+from gateway.http.parameters.paths import uid
+from gateway.http.settings import HttpSettings
+from gateway.http.studies.documents import encoded_response, text_type, xml_of
+from gateway.http.studies.metadataparts import MetadataParts
+from gateway.http.studies.storeresponse import created_url, store_response, store_status, store_warnings
+from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+    from gateway.services.ingest.ingest import IngestSession
+
+TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM, *(f'{MULTIPART}; type="{m}"' for m in (JSON, XML)), JSON, XML)
+# Outcomes that are not reported on the event loop.
+MANY = 1000
+OFFERS = (Offer(JSON), Offer(XML), Offer(XML, multipart=True))
+
+
+class StudiesStore:
+    """Handler of POST on `/studies` and `/studies/{study}`."""
+
+    def __init__(self, services: Services, settings: HttpSettings) -> None:
+        self._services = services
+        self._max_body = settings.max_body
+
+    async def store(self, request: Request) -> Response:
+        """Every instance stands or falls alone; what is reported as stored is durable."""
+        study = request.path_params.get("study")
+        study = None if study is None else uid("study", study)
+        offer = request.accept.choose(OFFERS)
+        charset = request.charset(offer)
+        media = _checked_type(request)
+        await self._services.readiness.check_room(request.announced)
+        session = self._services.ingest.session(request.source, study=study)
+        outcomes = await self._receive(request, media, session)
+        return await _answer(request, offer, outcomes, charset)
+
+    async def _receive(self, request: Request, media: MediaType, session: IngestSession) -> list[Outcome]:
+        body = request.body(self._max_body)
+        refused: list[Outcome] = []
+        root = _root(media)
+        try:
+            if root.essence != DICOM:
+                refused += await self._metadata(request, media, root, body, session)
+            elif media.essence == MULTIPART:
+                await _take_parts(Parts(body, media.get("boundary") or ""), media, session, refused)
+            else:
+                await session.take(await _not_empty(body), named_transfer_syntax=media.get("transfer-syntax"))
+        except (DicomError, BadRequest) as error:
+            outcomes = await session.finish() + refused
+            if all(outcome.failure is not None for outcome in outcomes):
+                raise BadRequest(error.detail) from error
+            return [*outcomes, Outcome(None, CANNOT_UNDERSTAND, error.detail)]
+        except (ClientGone, GatewayError):
+            await session.finish()
+            raise
+        return await session.finish() + refused
+
+    async def _metadata(
+        self,
+        request: Request,
+        media: MediaType,
+        root: MediaType,
+        body: AsyncIterator[bytes],
+        session: IngestSession,
+    ) -> list[Outcome]:
+        """Metadata with or without bulk data; what failed before it could be taken in."""
+        found = MetadataParts(self._services.assemble, f"{request.base}{request.path}")
+        try:
+            async with aclosing(self._services.ingest.awaited(body, request.peer)) as chunks:
+                if media.essence == MULTIPART:
+                    await found.read(Parts(chunks, media.get("boundary") or ""), root)
+                else:
+                    await found.metadata(root.essence, chunks)
+            await found.store(session)
+        finally:
+            found.close()
+        return found.refused
+
+
+def _root(media: MediaType) -> MediaType:
+    """The media type of the root part, or of the body where it is not multipart."""
+    if media.essence != MULTIPART:
+        return media
+    return parse_media_type(media.get("type") or DICOM) or media
+
+
+def _checked_type(request: Request) -> MediaType:
+    """What the body is. Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11)."""
+    checked_coding(request.headers.get("content-encoding", ""))
+    text = request.headers.get("content-type", "")
+    media = parse_media_type(text) if text else None
+    if media is None or media.essence not in (MULTIPART, DICOM, JSON, XML):
+        seen = f"content type '{text[:100]}' is not taken" if text else "no content type is given"
+        raise UnsupportedMedia(f"{seen}; want {TAKEN[0]}", available=TAKEN)
+    if media.essence == MULTIPART and not media.get("boundary"):
+        raise BadRequest("the multipart content type names no boundary")
+    if _root(media).essence not in (DICOM, JSON, XML):
+        root = media.get("type") or ""
+        raise BadRequest(f"a message of type '{root[:60]}' has no metadata; want {', '.join(TAKEN)}")
+    return media
+
+
+async def _take_parts(parts: Parts, media: MediaType, session: IngestSession, refused: list[Outcome]) -> None:
+    """Each part's own type decides (S-28); where it has none, that of the message."""
+    async for headers in parts:
+        text = headers.get("content-type", "")
+        part_type = parse_media_type(text) if text else MediaType(DICOM)
+        if part_type is None or part_type.essence not in (DICOM, OCTETS):
+            async for _ in parts.body():
+                pass
+            detail = f"part {parts.count}: content type '{text[:100]}' is not taken; want {DICOM}"
+            refused.append(Outcome(None, CANNOT_UNDERSTAND, detail))
+            continue
+        syntax = part_type.get("transfer-syntax") or media.get("transfer-syntax")
+        await session.take(parts.body(), named_transfer_syntax=syntax)
+    if not parts.count:
+        raise BadRequest("the multipart body has no parts")
+
+
+async def _not_empty(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    first = await anext(body, b"")
+    if not first:
+        raise BadRequest("the body is empty; want an instance")
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in body:
+            yield chunk
+
+    return all_of_it()
+
+
+class Parts:
+    """The parts of a multipart body, in order; the body of each is read before the next one begins."""
+
+    def __init__(self, body: AsyncIterator[bytes], boundary: str) -> None:
+        self._chunks = body
+        self._parser = MultipartParser(boundary)
+        self._events: deque[Event] = deque()
+        self.count = 0
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, str]]:
+        """The header fields of each part. Raises Truncated where the closing boundary is missing."""
+        while (event := await self._next()) is not None:
+            if isinstance(event, PartBegin):
+                self.count += 1
+                yield event.headers
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The octets of the part that has just begun."""
+        while (event := await self._next()) is not None:
+            if isinstance(event, PartData):
+                yield event.data
+            elif isinstance(event, PartEnd):
+                return
+
+    async def _next(self) -> Event | None:
+        while not self._events:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                self._parser.close()
+                return None
+            self._events.extend(self._parser.feed(chunk))
+        return self._events.popleft()
+
+
+def _written(document: bytes, charset: str) -> tuple[bytes, str]:
+    """In the set that was asked for; in UTF-8 where that cannot hold it: what is stored cannot be unsaid."""
+    try:
+        return recoded_xml(document, charset), charset
+    except NotAcceptable:
+        return document, UTF8
+
+
+async def _answer(request: Request, offer: Offer, outcomes: list[Outcome], charset: str) -> Response:
+    what = (request, offer, outcomes, charset)
+    many = len(outcomes) > MANY
+    return await encoded_response(request, *(await asyncio.to_thread(_told, *what) if many else _told(*what)))
+
+
+def _told(
+    request: Request, offer: Offer, outcomes: list[Outcome], charset: str
+) -> tuple[int, dict[str, str], bytes]:
+    dataset = store_response(outcomes, request.base)
+    headers = {"cache-control": "no-store", "content-type": offer.media}
+    if location := created_url(outcomes, request.base):
+        headers["location"] = location
+    if lines := store_warnings(outcomes, request.base):
+        headers["warning"] = "\n".join(line.replace("\n", " ") for line in lines)
+    status = store_status(outcomes)
+    if status == 503:
+        headers["retry-after"] = "5"
+    if offer.media == JSON:
+        body = orjson.dumps(dataset)
+    else:
+        body, charset = _written(xml_of(dataset), charset)
+        headers["content-type"] = text_type(offer, charset)
+    if offer.multipart:  # who takes multipart XML only gets one part of it (S-95)
+        boundary = boundary_of(location or request.path)
+        head = encode_head(boundary, PartHead(headers["content-type"], len(body)), first=True)
+        headers["content-type"] = message_type(boundary, XML)
+        body = head + body + closing(boundary)
+    return status, headers, body

@@ -1,0 +1,112 @@
+"""Store Instances Response Module and the status that goes with it (PS3.18 10.5.3, Annex I)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from gateway.services.ingest.outcomes import Outcome
+
+Dataset: TypeAlias = dict[str, dict[str, object]]
+
+MOST_WARNINGS = 10  # header fields are bounded by clients and proxies
+
+
+def store_status(outcomes: Sequence[Outcome]) -> int:
+    """Table 10.5.3-1: 200 all well, 202 some failed, were stored with warnings or put aside, 409 nothing stored.
+
+    503 where nothing was stored because we could not, so that a client tries again.
+    """
+    failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+    if len(failures) < len(outcomes):
+        clean = not failures and not any(outcome.warnings or outcome.quarantined for outcome in outcomes)
+        return 200 if clean else 202
+    ours = all(code == 0x0110 or code >> 8 == 0xA7 for code in failures)
+    return 503 if ours else 409
+
+
+def store_response(outcomes: Sequence[Outcome], base: str) -> Dataset:
+    """The module as one DICOM JSON object; sequences are absent where they have nothing to say."""
+    stored = [o for o in outcomes if o.failure is None]
+    failed = [o for o in outcomes if o.failure is not None and o.identity is not None]
+    others = [o for o in outcomes if o.failure is not None and o.identity is None]
+    dataset: Dataset = {"00081190": _url(study_url(outcomes, base))}
+    if failed:
+        dataset["00081198"] = _sequence([_failed(o) for o in failed])
+    if stored:
+        dataset["00081199"] = _sequence([_stored(o, base) for o in stored])
+    if others:
+        dataset["0008119A"] = _sequence([{"00081197": _number(o.failure or 0)} for o in others])
+    return dataset
+
+
+def study_url(outcomes: Sequence[Outcome], base: str) -> str:
+    """Of the one study that was stored into, '' where there is none or several (D-11)."""
+    studies = {o.identity.study for o in outcomes if _is_there(o) and o.identity is not None}
+    return f"{base}/studies/{studies.pop()}" if len(studies) == 1 else ""
+
+
+def created_url(outcomes: Sequence[Outcome], base: str) -> str:
+    """What `Location` names: the study that instances were added to, `/studies` for several, '' for nothing
+    new.
+    """
+    if not any(_is_there(o) and o.fresh for o in outcomes):
+        return ""
+    return study_url(outcomes, base) or f"{base}/studies"
+
+
+def store_warnings(outcomes: Sequence[Outcome], base: str) -> list[str]:
+    """`Warning` values, `A700 <service>: Out of memory` (10.5.3.2), the first few."""
+    lines: dict[str, None] = {}
+    for outcome in outcomes:
+        code = outcome.failure if outcome.failure is not None else next(iter(outcome.warnings), 0)
+        if not code and not outcome.detail:
+            continue
+        what = f"instance {outcome.identity.instance}: " if outcome.identity is not None else ""
+        details = "; ".join(filter(None, (outcome.detail, *outcome.warning_details)))
+        details = details or "stored with a warning"
+        lines[f"{code:04X} {base}: {what}{details}"] = None
+    return list(lines)[:MOST_WARNINGS]
+
+
+def _is_there(outcome: Outcome) -> bool:
+    """Whether it can be retrieved."""
+    return outcome.failure is None and not outcome.quarantined
+
+
+def _stored(outcome: Outcome, base: str) -> Dataset:
+    assert outcome.identity is not None
+    item = {
+        **_reference(outcome),
+        "00081190": _url(base + outcome.identity.path.url() if _is_there(outcome) else ""),
+    }
+    if outcome.warnings:
+        item["00081196"] = _number(outcome.warnings[0])
+    if outcome.original is not None:
+        item["04000561"] = _sequence([dict(outcome.original)])
+    return dict(sorted(item.items()))
+
+
+def _failed(outcome: Outcome) -> Dataset:
+    return {**_reference(outcome), "00081197": _number(outcome.failure or 0)}
+
+
+def _reference(outcome: Outcome) -> Dataset:
+    assert outcome.identity is not None
+    return {
+        "00081150": {"vr": "UI", "Value": [outcome.identity.sop_class]},
+        "00081155": {"vr": "UI", "Value": [outcome.identity.instance]},
+    }
+
+
+def _url(url: str) -> dict[str, object]:
+    return {"vr": "UR", "Value": [url]} if url else {"vr": "UR"}
+
+
+def _number(value: int) -> dict[str, object]:
+    return {"vr": "US", "Value": [value]}
+
+
+def _sequence(items: Sequence[Dataset]) -> dict[str, object]:
+    return {"vr": "SQ", "Value": list(items)}

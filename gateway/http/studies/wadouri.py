@@ -1,0 +1,231 @@
+"""The URI service: one instance, named by query parameters (PS3.18 chapter 9).
+
+Decisions: without `contentType` and Accept the default of the target's category (U-11), and of what has no rendered
+type the object itself; without `frameNumber` a picture
+is of the first frame (U-55), and image/gif and video/mp4 are of all; what cannot be de-identified is refused for
+`anonymize=yes` with 403 whatever the media type (U-40), a picture then has no overlays, annotation or presentation
+state; what does not fit the transaction is overlooked unless strict (U-43, U-51).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.http.message.caching import caching, not_modified
+from gateway.http.message.conditional import entity_tag
+from gateway.http.message.request import Request
+from gateway.http.message.responses import Response
+from gateway.http.negotiation import renderoffers
+from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
+from gateway.http.negotiation.charset import WRITABLE, choose_charset
+from gateway.http.negotiation.media import DICOM
+from gateway.http.parameters import wado as wadoparams
+from gateway.http.parameters.rendering import bad
+from gateway.http.studies.instancechoice import Choice
+from gateway.http.studies.rendered import SANDBOX
+from gateway.http.studies.singlepart import single
+from gateway.model import FrameNumber, ResourcePath
+from gateway.services.bytestream import Body, only
+from gateway.services.deidentify.anonymize import RULES
+from gateway.services.render.rendered import GIF, MP4, RENDERER, Shot
+from gateway.services.render.renderparameters import Asked
+from gateway.services.render.rendertarget import Category, Subject
+from gateway.services.retrieve.transcode import ENCODER
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+
+
+class WadoUri:
+    """Handler of GET on the URI service."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def wado(self, request: Request) -> Response:
+        """The instance as it is, or rendered, as `contentType` and Accept say (9.3)."""
+        path = wadoparams.target(request.params)
+        asked_type = wadoparams.content_type(
+            request.params, request.headers.get("accept"), strict=request.strict
+        )
+        anonymous = wadoparams.check_anonymize(request.params)
+        asked = wadoparams.rendering(request.params)
+        state = wadoparams.presentation(request.params, path.study)
+        subject = await self._services.rendered.subjects.find(request.scope, path)
+        if anonymous:
+            asked = await self._judged(request, subject, asked)
+        offers = await self._offers(request, subject, asked)
+        original = Offer(DICOM)
+        ranked = asked_type.accept.rank(offers if asked_type.rendered else [*offers, original])
+        if not ranked:
+            raise not_acceptable([*offers, original])
+        if ranked[0] == original:
+            return await self._instance(request, subject, asked)
+        if state is not None:
+            return await self._presented(request, subject, state, ranked[0], asked)
+        if subject.category is Category.TEXT:
+            return await self._text(request, subject, ranked[0], asked, asked_type.accept)
+        return await self._picture(request, subject, ranked[0], asked)
+
+    async def _judged(self, request: Request, subject: Subject, asked: Asked) -> Asked:
+        """What is asked of an instance that can be sent without who it is of. Raises BadParameter, Forbidden."""
+        _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
+        await self._services.anonymous.check(request.scope, subject)
+        return replace(asked, anonymous=True)
+
+    async def _presented(
+        self, request: Request, subject: Subject, state: ResourcePath, offer: Offer, asked: Asked
+    ) -> Response:
+        """A frame through a presentation state (9.5.2.3). Raises BadParameter."""
+        shot = await self._services.states.through(request.scope, state, subject)
+        tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, asked.key())
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        _say(request, headers, asked)
+        headers["content-location"] = request.base + subject.path.url()
+        return single(request, await self._shot(request, shot, offer, asked), offer.media, headers)
+
+    async def _offers(self, request: Request, subject: Subject, asked: Asked) -> list[Offer]:
+        """Rendered types, each a single part (8.6), the default of the category first."""
+        services = self._services
+        if subject.category is Category.TEXT:
+            return renderoffers.text_offers(await services.documents.media(request.scope, subject), bare=True)
+        if subject.obstacle:
+            return []
+        one = "frameNumber" in asked.given or "presentationUID" in asked.given or subject.frames == 1
+        stills = renderoffers.picture_offers(1, bare=True, filmable=False, lenient=False)
+        filmable = not one and services.rendered.filmable(subject, subject.frames)
+        films = [Offer(MP4, rendered=True)] if filmable else []
+        if subject.category is Category.VIDEO and not one:
+            stored = services.rendered.stored_type(subject)
+            changed = renderoffers.changes(asked)
+            films = renderoffers.video_offers(
+                stored, bare=True, changed=changed, filmable=filmable, lenient=False
+            )
+            return [offer for offer in (*films, *stills) if not offer.multipart]
+        return [offer for offer in (*stills, *films) if not offer.multipart]
+
+    # -- the object itself ------------------------------------------------------------------------------
+
+    async def _instance(self, request: Request, subject: Subject, asked: Asked) -> Response:
+        """Retrieve DICOM Instance (9.4). Raises BadParameter, NotAcceptable."""
+        unfit = (*wadoparams.WINDOW, *((*wadoparams.STATE, *wadoparams.SHAPING) if request.strict else ()))
+        _refuse(request, asked, unfit, f"beside {DICOM}")
+        stored = subject.located.stored
+        choice = Choice(self._services.retrieve, request, single=True)
+        syntax = await choice.named(stored, request.params.one("transferSyntax"))
+        if asked.anonymous:
+            return await self._anonymous(request, subject, syntax)
+        tag = _tag(request, subject, "uri", ENCODER, syntax)
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.retrieve.instance_bytes(request.scope, stored, syntax)
+        headers["content-location"] = request.base + subject.path.url()
+        return single(request, body, DICOM, headers)
+
+    async def _anonymous(self, request: Request, subject: Subject, asked_syntax: str | None) -> Response:
+        """The object without who it is of (9.4.1.2.1). Raises Forbidden, NotAcceptable."""
+        anonymous = self._services.anonymous
+        syntax = anonymous.target(subject, asked_syntax)
+        key = (await anonymous.pseudonyms()).fingerprint
+        tag = _tag(request, subject, "uri anonymous", RULES, key, ENCODER, syntax)
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await anonymous.instance(request.scope, subject, syntax)
+        headers["content-location"] = _location(request, subject)
+        return single(request, body, DICOM, headers)
+
+    # -- rendered ---------------------------------------------------------------------------------------
+
+    async def _picture(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Response:
+        """A frame, or all of them in an animation or a video (9.5). Raises BadParameter."""
+        several = subject.category in (Category.MULTI, Category.VIDEO)
+        number = wadoparams.frame_number(
+            request.params, subject.frames, several=several, strict=request.strict
+        )
+        asked_for = [FrameNumber(number or 1)]
+        (shot,) = await self._shots(request, subject, asked, asked_for)
+        film = offer.media.startswith("video/") or (offer.media == GIF and not number and several)
+        tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, film, asked.key())
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        _say(request, headers, asked)
+        suffix = f"/frames/{shot.number}" if several and not film else ""
+        url = request.base + subject.path.url() + suffix
+        headers["content-location"] = _location(request, subject) if asked.anonymous else url
+        body = await self._film(request, subject, offer, asked) if film else None
+        return single(request, body or await self._shot(request, shot, offer, asked), offer.media, headers)
+
+    async def _shots(
+        self, request: Request, subject: Subject, asked: Asked, numbers: list[FrameNumber] | None = None
+    ) -> list[Shot]:
+        """These frames or all; what is shown beneath them is judged as they are. Raises Forbidden."""
+        shots = await self._services.rendered.shots(request.scope, subject, numbers)
+        for shot in shots if asked.anonymous else ():
+            if shot.under is not None:
+                await self._services.anonymous.check(request.scope, shot.under.subject)
+        return shots
+
+    async def _shot(self, request: Request, shot: Shot, offer: Offer, asked: Asked) -> Body:
+        data = await self._services.rendered.picture(request.scope, shot, asked, offer.media)
+        return Body(offer.media, None, len(data), only(data))
+
+    async def _film(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Body:
+        rendered, video = self._services.rendered, subject.category is Category.VIDEO
+        if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
+            size, chunks = await rendered.stored_video(request.scope, subject, offer.media)
+        else:
+            every = [] if video else await self._shots(request, subject, asked)
+            shots = await rendered.order(request.scope, every)
+            size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
+        return Body(offer.media, None, size, chunks)
+
+    async def _text(
+        self, request: Request, subject: Subject, offer: Offer, asked: Asked, accept: Accept
+    ) -> Response:
+        """A document; parameters of pictures are overlooked unless strict (U-51)."""
+        if request.strict:
+            _refuse(request, asked, asked.given, "of a document")
+        charset = _charset(request, offer, accept) if offer.media.startswith("text/") else ""
+        tag = _tag(request, subject, "uri", RENDERER, offer, charset)
+        headers = caching(request, tag)
+        if unchanged := not_modified(request, headers):
+            return unchanged
+        body = await self._services.documents.text(request.scope, subject, offer.media, charset)
+        headers["content-location"] = request.base + subject.path.url()
+        headers["content-security-policy"] = SANDBOX
+        return single(request, body, body.content_type, headers)
+
+
+def _charset(request: Request, offer: Offer, accept: Accept) -> str:
+    """The character set to write in (8.8.5, 9.1.2.2.2). Raises NotAcceptable."""
+    header = request.headers.get("accept-charset")
+    return choose_charset(accept.charset_of(offer), request.params.joined("charset"), header, WRITABLE)
+
+
+def _refuse(request: Request, asked: Asked, names: Iterable[str], where: str) -> None:
+    """Raises BadParameter for the first of `names` that is there."""
+    for name in sorted(asked.given.intersection(names)):
+        raise bad(name, request.params.all(name)[0], f"no {name} {where}")
+
+
+def _location(request: Request, subject: Subject) -> str:
+    """Of what is anonymous: the resource that was asked for is another one."""
+    path = subject.path
+    named = f"studyUID={path.study}&seriesUID={path.series}&objectUID={path.instance}"
+    return f"{request.base}/wado?requestType=WADO&{named}&anonymize=yes"
+
+
+def _say(request: Request, headers: dict[str, str], asked: Asked) -> None:
+    if said := asked.warning(request.base):
+        headers["warning"] = said
+
+
+def _tag(request: Request, subject: Subject, *parts: object) -> str:
+    return entity_tag(request.scope.fingerprint, request.base, subject.version, *parts)

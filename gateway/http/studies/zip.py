@@ -1,0 +1,59 @@
+"""`application/zip` for studies, series and instances: an extension, sent to who names it and to nobody else (R-MT-15)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from gateway.errors import ObjectDamaged
+from gateway.http.message.caching import caching, not_modified
+from gateway.http.message.conditional import entity_tag
+from gateway.http.message.request import Request
+from gateway.http.message.responses import Response, StreamResponse
+from gateway.http.negotiation.accept import Offer
+from gateway.http.negotiation.media import DICOM
+from gateway.model import EXPLICIT_VR_LE, Level, ResourcePath
+
+if TYPE_CHECKING:
+    from gateway.http.gate import Services
+
+ZIP = "application/zip"
+# Raise it when the same instances would be packed otherwise.
+PACKER = "1"
+
+
+def is_wanted(request: Request, level: Level) -> bool:
+    """Whether zip is named, and liked better than all that the standard has for the resource (F-102)."""
+    named = {item.media for tier in request.accept.tiers for item in tier if item.quality > 0}
+    if ZIP not in named:
+        return False
+    standard = [Offer(DICOM, True, EXPLICIT_VR_LE), Offer(DICOM, True, "*")]
+    if level is Level.INSTANCE:
+        standard.append(Offer(DICOM, False, EXPLICIT_VR_LE))
+    ranked = request.accept.rank([*standard, Offer(ZIP)])
+    return bool(ranked) and ranked[0].media == ZIP
+
+
+async def zipped(services: Services, request: Request, path: ResourcePath) -> Response:
+    """The archive, made while it is sent: its length is not known before."""
+    stored, damaged = await services.retrieve.sound(request.scope, path)
+    if damaged:
+        # Whoever opens the file later sees no status line: an archive that lacks something must not look whole.
+        raise ObjectDamaged(
+            f"{damaged} instances are damaged in the archive, and a zip file would not tell: ask for multipart"
+        )
+    tag = entity_tag(
+        request.scope.fingerprint, request.base, ZIP, PACKER, path.url(), *(one.version for one in stored)
+    )
+    headers = caching(request, tag)
+    if unchanged := not_modified(request, headers):
+        return unchanged
+    # A UUID of the content, as PS3.5 B.2 allows: the same set has the same UID.
+    uid = f"2.25.{int.from_bytes(hashlib.sha256(tag.encode()).digest()[:16], 'big')}"
+    name = path.instance or path.series or path.study
+    headers |= {
+        "content-type": ZIP,
+        "content-location": request.base + path.url(),
+        "content-disposition": f'attachment; filename="{name}.zip"',
+    }
+    return StreamResponse(200, headers, chunks=services.archive.zipped(request.scope, stored, uid))

@@ -1,0 +1,291 @@
+"""Reading by path: the hot way of retrieval, one statement each where the scope is the whole partition."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+import zstandard
+
+from gateway.dicom.encoding import layoutbytes
+from gateway.dicom.encoding.layout import InstanceLayout
+from gateway.errors import Gone, NotFound
+from gateway.index import rows
+from gateway.index.base import Conflicting, Described, Scope, StoredInstance
+from gateway.index.changelog import identity_of, locator_of
+from gateway.index.connection import Connection, Row
+from gateway.index.scoping import Cut, cut_of, visible
+from gateway.model import Level, ResourcePath, SeriesUID, VersionId
+
+PAGE = 1000
+SMALL_LAYOUT = 4096
+
+# Default order: series by number, then UID; instances likewise; empty values last.
+ORDER = "se.number NULLS LAST, se.uid, i.number NULLS LAST, i.uid"
+VERSION = (
+    "v.id, v.study_uid, v.series_uid, v.instance_uid, v.sop_class, v.transfer_syntax, v.store, v.key, "
+    'v."offset", v.length, v.file_digest, v.content_digest, v.received, v.odd_meta, v.damage'
+)
+_FROM = (
+    "FROM study st JOIN series se ON se.study = st.id JOIN instance i ON i.series = se.id "
+    "JOIN version v ON v.id = i.version"
+)
+
+
+def stored_of(row: Row) -> StoredInstance:
+    return StoredInstance(
+        version=VersionId(row["id"]),
+        identity=identity_of(row["study_uid"], row["series_uid"], row["instance_uid"], row["sop_class"]),
+        transfer_syntax=row["transfer_syntax"],
+        locator=locator_of(row),
+        file_digest=row["file_digest"],
+        content_digest=row["content_digest"],
+        received=row["received"],
+        odd_meta=bool(row["odd_meta"]),
+        damage=row["damage"],
+    )
+
+
+def _where(cut: Cut, scope: Scope, path: ResourcePath) -> tuple[str, list[object]]:
+    conditions, values = ["st.partition = ?", "st.uid = ?"], list[object]([scope.partition, path.study])
+    if path.series is not None:
+        conditions.append("se.uid = ?")
+        values.append(path.series)
+    if path.instance is not None:
+        # The second condition is implied, and leads straight to the row.
+        conditions.append("i.partition = ? AND i.uid = ?")
+        values += [scope.partition, path.instance]
+    return " AND ".join([*conditions, *cut.conditions]), [*values, *cut.values]
+
+
+async def _rows(
+    db: Connection, scope: Scope, path: ResourcePath, columns: str, more: str = ""
+) -> Sequence[Row]:
+    """In default order, those the scope lets through. Raises NotFound, Gone."""
+    cut = cut_of(db.dialect, scope)
+    where, values = _where(cut, scope, path)
+    found = await db.fetch(f"SELECT {columns} {_FROM} {more} WHERE {where} ORDER BY {ORDER}", *values)
+    if cut.left:
+        seen = await visible(db, cut, Level.INSTANCE, [row["id"] for row in found])
+        passing = {one.version for one in seen}
+        found = [row for row in found if row["id"] in passing]
+    if not found:
+        raise await absent(db, scope, path)
+    return found
+
+
+async def instances(db: Connection, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+    """Raises NotFound, Gone."""
+    return [stored_of(row) for row in await _rows(db, scope, path, VERSION)]
+
+
+async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
+    """Of one instance. Raises NotFound, Gone."""
+    (row,) = await _rows(
+        *(db, scope, path, f"{VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
+    )
+    return stored_of(row), layoutbytes.decode(row["layout"])
+
+
+async def layouts_after(
+    db: Connection, scope: Scope, path: ResourcePath, limit: int
+) -> list[tuple[StoredInstance, InstanceLayout]]:
+    """Of the instance and those that follow it in its series, small ones only. Raises NotFound, Gone."""
+    series = ResourcePath(path.study, path.series)
+    found = await _rows(db, scope, series, "v.id, v.instance_uid")
+    uids = [row["instance_uid"] for row in found]
+    first = uids.index(path.instance) if path.instance in uids else 0
+    wanted = [row["id"] for row in found[first : first + limit]]
+    marks = ", ".join("?" * len(wanted))
+    sql = (
+        f"SELECT {VERSION}, l.layout FROM version v JOIN instance_layout l ON l.version = v.id "
+        f"WHERE v.id IN ({marks}) AND LENGTH(l.layout) <= {SMALL_LAYOUT}"
+    )
+    return [(stored_of(row), layoutbytes.decode(row["layout"])) for row in await db.fetch(sql, *wanted)]
+
+
+async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[bytes]:
+    """In default order. Raises NotFound, Gone."""
+    inflate = zstandard.ZstdDecompressor().decompress
+    more = "JOIN instance_metadata m ON m.version = v.id"
+    found = await _rows(db, scope, path, "v.id, v.damage, m.body", more)
+    return [_known(inflate(row["body"])) if row["damage"] else inflate(row["body"]) for row in found]
+
+
+def _known(metadata: bytes) -> bytes:
+    """Nothing where all that is left of a damaged version is what the journal says of it."""
+    return b"" if rows.UNAVAILABLE in metadata else metadata
+
+
+async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+    """What is there, its fingerprint, and all metadata where that is no more than `at_once` bytes.
+
+    Raises NotFound, Gone.
+    """
+    more = "JOIN instance_metadata m ON m.version = v.id"
+    found = await _rows(db, scope, path, "v.id, v.damage, LENGTH(m.body) AS size", more)
+    mark = 0
+    for row in found:
+        mark ^= rows.version_mark(row["id"])
+    lost = await _lost(db, scope, [VersionId(row["id"]) for row in found if row["damage"]])
+    found = [row for row in found if row["id"] not in lost]
+    versions = [VersionId(row["id"]) for row in found]
+    kept: list[bytes] | None = None
+    if sum(int(row["size"]) for row in found) <= at_once:
+        packed = await _packed(db, scope, versions)
+        if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
+            inflate = zstandard.ZstdDecompressor().decompress
+            kept = [inflate(packed[version]) for version in versions]
+    return Described(f"{mark:032x}", versions, kept, len(lost))
+
+
+async def _lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:
+    """Those of which nothing is left but what the journal says of them."""
+    if not damaged:
+        return set()
+    inflate = zstandard.ZstdDecompressor().decompress
+    packed = await _packed(db, scope, damaged)
+    return {version for version, body in packed.items() if not _known(inflate(body))}
+
+
+async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
+    """Metadata of the first of these versions, as many as `at_once` bytes hold, at least one. Raises NotFound."""
+    sizes = await db.fetch(
+        f"SELECT m.version, LENGTH(m.body) AS size FROM instance_metadata m WHERE {db.dialect.among('m.version')}",
+        db.dialect.listed(versions),
+    )
+    size = {row["version"]: int(row["size"]) for row in sizes}
+    # What is dense hardly shrinks: no more is fetched than would fit.
+    totals = accumulate(size.get(version, 0) for version in versions)
+    packed = await _packed(db, scope, versions[: max(1, bisect_right(list(totals), at_once))])
+    inflate = zstandard.ZstdDecompressor().decompress
+    found: list[bytes] = []
+    for version in versions:
+        body = packed.get(version)
+        if body is None and not found:
+            raise NotFound(f"version {version} is not kept any more")
+        at_once -= 0 if body is None else zstandard.frame_content_size(body)
+        if body is None or (found and at_once < 0):
+            break
+        found.append(inflate(body))
+    return found
+
+
+async def _packed(db: Connection, scope: Scope, versions: Sequence[VersionId]) -> dict[VersionId, bytes]:
+    """Metadata as it is kept, by version, whatever became of the version."""
+    sql = (
+        "SELECT m.version, m.body FROM instance_metadata m JOIN version v ON v.id = m.version "
+        f"WHERE v.partition = ? AND {db.dialect.among('m.version')}"
+    )
+    found = await db.fetch(sql, scope.partition, db.dialect.listed(versions))
+    return {VersionId(row["version"]): row["body"] for row in found}
+
+
+async def layouts_of(
+    db: Connection, scope: Scope, versions: Sequence[VersionId]
+) -> dict[VersionId, InstanceLayout]:
+    """By version, whatever became of it; what was reclaimed has none."""
+    sql = (
+        "SELECT l.version, l.layout FROM instance_layout l JOIN version v ON v.id = l.version "
+        f"WHERE v.partition = ? AND {db.dialect.among('l.version')}"
+    )
+    found = await db.fetch(sql, scope.partition, db.dialect.listed(versions))
+    return {VersionId(row["version"]): layoutbytes.decode(row["layout"]) for row in found}
+
+
+async def series_of(db: Connection, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
+    """In default order. Raises NotFound, Gone."""
+    found = await _rows(db, scope, study, "v.id, se.uid")
+    return [ResourcePath(study.study, SeriesUID(uid)) for uid in dict.fromkeys(row["uid"] for row in found)]
+
+
+async def version_set(db: Connection, scope: Scope, path: ResourcePath) -> str:
+    """Kept with the rows of study and series; made from what passes where the scope cuts."""
+    cut = cut_of(db.dialect, scope)
+    if path.level is Level.INSTANCE or cut.inside:
+        mark = 0
+        for row in await _rows(db, scope, path, "v.id"):
+            mark ^= rows.version_mark(row["id"])
+        return f"{mark:032x}"
+    where, values = _where(cut, scope, path)
+    if path.series is None:
+        sql = f"SELECT st.version_set, st.instance_count FROM study st WHERE {where}"
+    else:
+        sql = (
+            "SELECT se.version_set, se.instance_count FROM series se "
+            f"JOIN study st ON st.id = se.study WHERE {where}"
+        )
+    kept = await db.first(sql, *values)
+    if kept is None or not kept["instance_count"]:
+        raise await absent(db, scope, path)
+    return bytes(kept["version_set"]).hex()
+
+
+async def absent(db: Connection, scope: Scope, path: ResourcePath) -> NotFound:
+    """Gone where there was something once, and no scope keeps that from being known."""
+    uid = path.instance or path.series or path.study
+    what = f"{path.level.value} {uid}"
+    if scope.is_whole and await _was_there(db, scope, path):
+        return Gone(f"{what} was deleted", uid=uid)
+    return NotFound(f"{what} is not known here", uid=uid)
+
+
+async def _was_there(db: Connection, scope: Scope, path: ResourcePath) -> bool:
+    values: tuple[object, ...]
+    if path.instance is not None:
+        sql = "SELECT id FROM version WHERE partition = ? AND instance_uid = ? AND study_uid = ? AND series_uid = ?"
+        values = (scope.partition, path.instance, path.study, path.series)
+    elif path.series is not None:
+        sql = (
+            "SELECT se.id FROM series se JOIN study st ON st.id = se.study "
+            "WHERE st.partition = ? AND st.uid = ? AND se.uid = ?"
+        )
+        values = (scope.partition, path.study, path.series)
+    else:
+        sql, values = "SELECT id FROM study WHERE partition = ? AND uid = ?", (scope.partition, path.study)
+    return await db.first(f"{sql} LIMIT 1", *values) is not None
+
+
+async def conflicts(db: Connection, scope: Scope, study: str | None) -> list[Conflicting]:
+    cut = cut_of(db.dialect, scope)
+    where, values = "st.partition = ?", list[object]([scope.partition])
+    if study is not None:
+        where += " AND st.uid = ?"
+        values.append(study)
+    where = " AND ".join([where, *cut.conditions])
+    found = await db.fetch(
+        "SELECT st.uid, c.tag, c.shown, c.differing, c.instance, c.version FROM conflict c "
+        "JOIN study st ON st.id = c.study JOIN instance i ON i.partition = st.partition AND i.uid = c.instance "
+        f"JOIN series se ON se.id = i.series WHERE {where} ORDER BY st.uid, c.tag, c.version",
+        *(*values, *cut.values),
+    )
+    if cut.left:
+        seen = await visible(db, cut, Level.INSTANCE, list({row["version"] for row in found}))
+        passing = {one.version for one in seen}
+        found = [row for row in found if row["version"] in passing]
+    return [
+        Conflicting(r["uid"], r["tag"], r["shown"], r["differing"], r["instance"], VersionId(r["version"]))
+        for r in found
+    ]
+
+
+async def versions(db: Connection, after: str) -> list[tuple[StoredInstance, str]]:
+    """A page of every version ever admitted and its state, by id."""
+    found = await db.fetch(
+        f"SELECT {VERSION}, v.state FROM version v WHERE v.id > ? ORDER BY v.id LIMIT ?", after, PAGE
+    )
+    return [(stored_of(row), row["state"]) for row in found]
+
+
+async def counts(db: Connection) -> dict[Level, int]:
+    row = await db.first(
+        "SELECT COUNT(*) AS studies, COALESCE(SUM(series_count), 0) AS series, "
+        "COALESCE(SUM(instance_count), 0) AS instances FROM study WHERE instance_count > 0"
+    )
+    assert row is not None
+    return {
+        Level.STUDY: int(row["studies"]),
+        Level.SERIES: int(row["series"]),
+        Level.INSTANCE: int(row["instances"]),
+    }

@@ -1,0 +1,222 @@
+"""What a search answers for one row (PS3.18 10.6.3.3): required attributes, those matched on, those asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gateway.dicom.dictionary import vr_of
+from gateway.dicom.model.private import PrivateTag, creator_key, where
+from gateway.dicom.query.levels import RANK, level_of
+from gateway.dicom.query.match import satisfies
+from gateway.dicom.query.query import DateTimeRange, InItem, Match, Path, Query, Universal
+from gateway.index import rows
+from gateway.index.entities import Entity
+from gateway.model import Level
+
+_REQUEST = int(rows.REQUEST, 16)
+_REQUEST_KEYS: tuple[Path, ...] = tuple((int(tag, 16),) for tag in rows.REQUEST_KEYS)
+_CHARACTER_SET = "00080005"  # the answer is UTF-8, whatever the data set was
+_ALWAYS = {
+    Level.STUDY: frozenset(int(tag, 16) for tag in rows.STUDY_REQUIRED)
+    | {0x0020000D, 0x00080056, 0x00080061, 0x00081190, 0x00201206, 0x00201208},
+    Level.SERIES: frozenset(int(tag, 16) for tag in rows.SERIES_REQUIRED)
+    | {0x0020000D, 0x0020000E, 0x00081190, 0x00201209},
+    Level.INSTANCE: frozenset(int(tag, 16) for tag in rows.INSTANCE_REQUIRED)
+    | {0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002},
+}
+_BESIDE = frozenset({int(rows.DESCRIPTION, 16)})
+_TRANSFER_SYNTAX, _AVAILABLE = 0x00020010, "00083002"
+_READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTANCE_IF_KNOWN)) | {
+    *(0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002, _TRANSFER_SYNTAX)
+}
+
+
+def shown_levels(query: Query) -> tuple[Level, ...]:
+    """Relational searches also show the levels above (PS3.18 10.6.3.3.2, 10.6.3.3.3)."""
+    if query.level is Level.STUDY:
+        return (Level.STUDY,)
+    above: list[Level] = [] if query.within is not None else [Level.STUDY]
+    if query.level is Level.INSTANCE and (query.within is None or query.within.series is None):
+        above.append(Level.SERIES)
+    return (*above, query.level)
+
+
+@dataclass(slots=True)
+class Answers:
+    """What a query wants beyond the required attributes; sequences whole or by paths into their items."""
+
+    query: Query
+    plain: list[int] = field(default_factory=list)
+    whole: set[int] = field(default_factory=set)
+    parts: dict[int, list[Path]] = field(default_factory=dict)
+    items: dict[int, list[InItem]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, query: Query) -> Answers:
+        made = cls(query)
+        for path in query.include:
+            made._want(path, whole=True)
+        for match in query.matches:
+            made._matched(match)
+        return made
+
+    def _want(self, path: Path, *, whole: bool = False) -> None:
+        tag = path[0]
+        if RANK[level_of(tag)] > RANK[self.query.level]:
+            return
+        if len(path) > 1:
+            self.parts.setdefault(tag, []).append(path[1:])
+            return
+        self.plain.append(tag)
+        if whole:
+            self.whole.add(tag)
+
+    def _matched(self, match: Match) -> None:
+        if isinstance(match, DateTimeRange):
+            self._want(match.date)
+            self._want(match.time)
+        elif isinstance(match, InItem):
+            for path in _paths_of(match):
+                self._want(path)
+            self.items.setdefault(match.path[0], []).append(match)
+        else:
+            self._want(match.path, whole=isinstance(match, Universal))
+
+    @property
+    def are_ready(self) -> bool:
+        """Whether what is stored ready has all that is wanted."""
+        ready = _ALWAYS[self.query.level]
+        return (
+            len(shown_levels(self.query)) == 1
+            and not (self.query.include_all or self.parts or self.items)
+            and (ready | _BESIDE if self.query.level is Level.STUDY else ready).issuperset(self.plain)
+        )
+
+    @property
+    def wants_description(self) -> bool:
+        """Of a study; it is stored ready beside the answer."""
+        return self.query.level is Level.STUDY and not _BESIDE.isdisjoint(self.plain)
+
+    @property
+    def wants_metadata(self) -> bool:
+        """Whether an instance's answer needs more than what is kept ready."""
+        wanted = {*self.plain, *self.parts}
+        return self.query.include_all or any(
+            level_of(tag) is Level.INSTANCE and tag not in _READY for tag in wanted
+        )
+
+    def composed(self, found: dict[Level, Entity]) -> rows.Attributes:
+        """`found` holds the levels from the study down to the one that is listed."""
+        answer: rows.Attributes = {}
+        for level in shown_levels(self.query):
+            answer |= found[level].answer
+            if self.query.include_all:
+                # `all` means the attributes of the levels that are shown.
+                answer = _all_of(level, found[level]) | _without_part(answer)
+        for tag in self.plain:
+            self._add(answer, tag, found)
+        for tag in self.parts.keys() | self.items.keys():
+            self._shape(answer, tag, found)
+        answer.pop(_CHARACTER_SET, None)
+        return answer
+
+    def _add(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
+        if tag == _TRANSFER_SYNTAX:
+            # Of the file meta, which is no data set: what the stored answer says can be had as it is (PS3.10 7.1).
+            answer["00020010"] = found[Level.INSTANCE].answer[_AVAILABLE]
+            return
+        key, attribute = _attribute(found, tag)
+        if attribute is not None and (key not in answer or tag in self.whole):
+            answer[key] = attribute
+            self._with_creator(answer, key, tag, found)
+        elif not isinstance(tag, PrivateTag) and (vr := vr_of(tag)[:2]):
+            answer.setdefault(key, {"vr": vr})
+
+    def _with_creator(self, answer: rows.Attributes, key: str, tag: int, found: dict[Level, Entity]) -> None:
+        """A private element comes with the element that says whose it is (PS3.18 8.3.4.3)."""
+        if isinstance(tag, PrivateTag):
+            *_, own = found.values()
+            answer[creator_key(key)] = own.attributes[creator_key(key)]
+
+    def _shape(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
+        """Of a matched sequence only the items that match, and of these what was asked for (PS3.4 C.2.2.2.6)."""
+        if RANK[level_of(tag)] > RANK[self.query.level]:
+            return
+        key, attribute = _attribute(found, tag)
+        items = rows.items_of(attribute)
+        if items is None:
+            if attribute is not None or not isinstance(tag, PrivateTag):
+                answer.setdefault(key, attribute or {"vr": "SQ"})
+            return
+        items = _fitting(items, self.items.get(tag, ()))
+        if tag not in self.whole and not self.query.include_all:
+            wanted = [*self.parts.get(tag, ()), *(_REQUEST_KEYS if tag == _REQUEST else ())]
+            items = [_projected(item, wanted) for item in items]
+        answer[key] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+        self._with_creator(answer, key, tag, found)
+
+
+def _fitting(items: Sequence[rows.Attributes], matches: Sequence[InItem]) -> list[rows.Attributes]:
+    """The items that match, and in them likewise of the sequences that were matched on."""
+    fitting = [item for item in items if all(satisfies(item, match.keys) for match in matches)]
+    inner: dict[int, list[InItem]] = {}
+    for match in matches:
+        for key in match.keys:
+            if isinstance(key, InItem):
+                inner.setdefault(key.path[0], []).append(key)
+    return [_narrowed(item, inner) for item in fitting] if inner else fitting
+
+
+def _narrowed(item: rows.Attributes, inner: dict[int, list[InItem]]) -> rows.Attributes:
+    made = dict(item)
+    for tag, matches in inner.items():
+        items = rows.items_of(item.get(where(item, tag)))
+        if items is not None:
+            made[where(item, tag)] = {"vr": "SQ", "Value": _fitting(items, matches)}
+    return made
+
+
+def _paths_of(match: InItem) -> Iterator[Path]:
+    for key in match.keys:
+        if isinstance(key, InItem):
+            yield from ((*match.path, *path) for path in _paths_of(key))
+        elif isinstance(key, DateTimeRange):
+            yield from ((*match.path, *path) for path in (key.date, key.time))
+        else:
+            yield (*match.path, *key.path)
+
+
+def _all_of(level: Level, entity: Entity) -> rows.Attributes:
+    """An instance's data set holds attributes of the levels above, too."""
+    attributes = entity.attributes
+    if level is not Level.INSTANCE:
+        return attributes
+    return {tag: value for tag, value in attributes.items() if level_of(int(tag, 16)) is level}
+
+
+def _without_part(answer: rows.Attributes) -> rows.Attributes:
+    """Of this sequence, answers show a part of each item."""
+    return {tag: value for tag, value in answer.items() if tag != rows.REQUEST}
+
+
+def _attribute(found: dict[Level, Entity], tag: int) -> tuple[str, rows.Attribute | None]:
+    """Its key, and as its level shows it; else as the row itself has it."""
+    *_, own = found.values()
+    key = where(own.attributes, tag)
+    return key, found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
+
+
+def _projected(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
+    """The parts of an item that paths name; empty where the item has none."""
+    made: rows.Attributes = {}
+    for tag in dict.fromkeys(path[0] for path in paths):
+        key, below = where(item, tag), [path[1:] for path in paths if path[0] == tag]
+        items = rows.items_of(item.get(key))
+        if items is not None and all(below):
+            made[key] = {"vr": "SQ", "Value": [_projected(inner, below) for inner in items]}
+        elif key in item or (key and vr_of(tag)):
+            made[key] = item.get(key, {"vr": vr_of(tag)[:2]})
+        if isinstance(tag, PrivateTag) and key in item:
+            made[creator_key(key)] = item[creator_key(key)]
+    return dict(sorted(made.items()))

@@ -1,0 +1,236 @@
+"""One frame of encapsulated Pixel Data to native bytes (PS3.5 8.2, A.4), whatever compressed it."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+import imagecodecs
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.render.codecs import codestreamheaders, jpeg, rle
+from gateway.render.codecs.codestreamheaders import Header
+from gateway.render.codecs.nativebytes import Array, native_bytes
+from gateway.render.codecs.pixelcells import cells
+
+RLE = "1.2.840.10008.1.2.5"
+DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
+_PREFIX = "1.2.840.10008.1.2.4."
+JPEG = jpeg.TO_RGB | {_PREFIX + "57", _PREFIX + "70"}
+JPEG_LS = frozenset({_PREFIX + "80", _PREFIX + "81"})
+JPEG_2000 = frozenset(_PREFIX + n for n in ("90", "91", "92", "93"))
+HTJ2K = frozenset(_PREFIX + n for n in ("201", "202", "203"))
+JPEG_XL = frozenset(_PREFIX + n for n in ("110", "111", "112"))
+DECODABLE = JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {RLE, DEFLATED_FRAME}
+
+# A frame that claims more is refused before a byte is allocated; 16384 x 16384 in 8 bits just fits.
+FRAME_AT_MOST = 256 << 20
+
+# What decoding it may take in memory: the frame twice, and of wavelets and JPEG XL 4 bytes a sample, whatever it has.
+WORKING_AT_MOST = 768 << 20
+_IN_WORDS = JPEG_2000 | HTJ2K | JPEG_XL
+
+# OpenJPEG refuses deeper ones of high throughput, OpenJPH does not.
+OPENJPEG_HT_BITS = 16
+
+_HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+_SUBSAMPLED = _HALVED | {"YBR_PARTIAL_420"}
+_FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """Native little endian bytes of one frame and the attributes that describe them (PS3.3 C.7.6.3)."""
+
+    data: bytes
+    photometric: str
+    samples: int
+    planar: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+
+
+def decodable(transfer_syntax: str) -> bool:
+    """Whether frames in this transfer syntax can be asked in Explicit VR Little Endian."""
+    return transfer_syntax in DECODABLE
+
+
+def native_frame_length(pixels: PixelLayout) -> int:
+    """Bytes of one frame, once decoded if it is compressed, single bits packed (PS3.5 8.1.1).
+
+    Native frames of halved chrominance have two samples a pixel (PS3.3 C.7.6.3.1.2); decoded ones have all three.
+    """
+    halved = pixels.photometric in _HALVED and pixels.samples == 3 and not pixels.encapsulated
+    samples = 2 if halved else pixels.samples
+    return (pixels.rows * pixels.columns * samples * pixels.bits_allocated + 7) // 8
+
+
+def native_length(pixels: PixelLayout) -> int:
+    """Bytes of all frames once decoded, without padding between them."""
+    if pixels.bits_allocated == 1:
+        return (pixels.rows * pixels.columns * pixels.samples * pixels.frames + 7) // 8
+    return native_frame_length(pixels) * pixels.frames
+
+
+def described_after(pixels: PixelLayout, transfer_syntax: str) -> dict[str, str | int]:
+    """What changes in the header when every frame is decoded: tag to its new value, nothing where all stays.
+
+    Known without decoding, so that the header can be written first.
+    """
+    changes: dict[str, str | int] = {}
+    photometric, planar = _described(pixels, transfer_syntax)
+    if photometric != pixels.photometric:
+        changes["00280004"] = photometric
+    if planar != pixels.planar:
+        changes["00280006"] = planar
+    return changes
+
+
+def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> DecodedFrame:
+    """The bytes Explicit VR Little Endian would hold. Raises CodecError, never anything else."""
+    _check_described(pixels, transfer_syntax)
+    try:
+        if transfer_syntax == RLE:
+            data = _rle(codestream, pixels)
+        elif transfer_syntax == DEFLATED_FRAME:
+            data = _full(_inflated(codestream, pixels), pixels)
+        else:
+            data = _coded(codestream, pixels, transfer_syntax)
+    except _FAILURES as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise CodecError(f"the codestream in {transfer_syntax} cannot be decoded: {reason}") from error
+    photometric, planar = _described(pixels, transfer_syntax)
+    return DecodedFrame(
+        data=data,
+        photometric=photometric,
+        samples=pixels.samples,
+        planar=planar,
+        bits_allocated=pixels.bits_allocated,
+        bits_stored=pixels.bits_stored,
+        high_bit=pixels.high_bit,
+        pixel_representation=pixels.pixel_representation,
+    )
+
+
+def _described(pixels: PixelLayout, transfer_syntax: str) -> tuple[str, int]:
+    """Photometric Interpretation and Planar Configuration of the decoded frame.
+
+    RLE and Deflated Image Frame keep both, but that halved chrominance is doubled. The others come
+    colour-by-pixel. Discrete cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what
+    keeps YBR has no subsampling any more.
+    """
+    photometric = pixels.photometric
+    if pixels.samples != 3:
+        return photometric, pixels.planar
+    if transfer_syntax in {RLE, DEFLATED_FRAME}:
+        halved = photometric in _HALVED
+        return (
+            ("YBR_FULL", 0 if transfer_syntax == DEFLATED_FRAME else pixels.planar)
+            if halved
+            else (photometric, pixels.planar)
+        )
+    transformed = photometric in {"YBR_RCT", "YBR_ICT"}
+    if transfer_syntax in jpeg.TO_RGB | JPEG_XL or transformed:
+        return "RGB", 0
+    return ("YBR_FULL" if photometric in _SUBSAMPLED else photometric), 0
+
+
+def _check_described(pixels: PixelLayout, transfer_syntax: str) -> None:
+    """Refuse what cannot be a frame before its size is believed."""
+    if not decodable(transfer_syntax):
+        raise CodecError(f"frames in transfer syntax {transfer_syntax} cannot be decoded here")
+    if not (pixels.rows and pixels.columns and pixels.samples):
+        raise CodecError(
+            f"no frame has {pixels.rows} rows, {pixels.columns} columns and {pixels.samples} samples a pixel"
+        )
+    if pixels.bits_allocated not in {1, 8, 16, 32, 64}:
+        raise CodecError(f"Bits Allocated is {pixels.bits_allocated}, wanted 1, 8, 16, 32 or 64")
+    length = native_frame_length(pixels)
+    if length > FRAME_AT_MOST:
+        raise CodecError(f"a frame of {length} bytes is beyond the limit of {FRAME_AT_MOST}")
+    words = 4 * pixels.rows * pixels.columns * pixels.samples if transfer_syntax in _IN_WORDS else 0
+    if 2 * length + words > WORKING_AT_MOST:
+        raise CodecError(f"to decode the frame takes {2 * length + words} bytes, beyond {WORKING_AT_MOST}")
+
+
+def _rle(codestream: bytes, pixels: PixelLayout) -> bytes:
+    """Segments are planes always; Planar Configuration says how they come out (PS3.5 8.2.2, A.4.2)."""
+    width = max(pixels.bits_allocated // 8, 1)
+    plane = (pixels.rows * pixels.columns * pixels.bits_allocated + 7) // 8
+    data = rle.decode(codestream, pixels.samples, width, plane)
+    return data if pixels.samples == 1 or pixels.planar == 1 else rle.by_pixel(data, pixels.samples, width)
+
+
+def _inflated(codestream: bytes, pixels: PixelLayout) -> bytes:
+    """Deflated Image Frame Compression (PS3.5 A.4.13): a native frame in RFC 1951 bytes."""
+    samples = 2 if pixels.samples == 3 and pixels.photometric in _HALVED else pixels.samples
+    wanted = (pixels.rows * pixels.columns * samples * pixels.bits_allocated + 7) // 8
+    stream = zlib.decompressobj(-15)
+    try:
+        data = stream.decompress(codestream, wanted + 2)
+    except zlib.error as error:
+        raise CodecError(f"the deflated frame cannot be inflated: {error}") from error
+    # A frame of odd length may be padded before it is deflated.
+    if len(data) not in {wanted, wanted + wanted % 2} or not stream.eof:
+        raise CodecError(f"the deflated frame holds {len(data)} bytes or more, wanted {wanted}")
+    return data[:wanted]
+
+
+def _full(data: bytes, pixels: PixelLayout) -> bytes:
+    """A sample of each colour for each pixel, where two pixels share their chrominance."""
+    if pixels.samples != 3 or pixels.photometric not in _HALVED:
+        return data
+    return cells(data, replace(pixels, encapsulated=False)).tobytes()
+
+
+def _coded(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> bytes:
+    if transfer_syntax in JPEG:
+        header = _fitting(codestreamheaders.jpeg(codestream), pixels)
+        array = jpeg.decode(codestream, header, pixels, transfer_syntax)
+    elif transfer_syntax in JPEG_LS:
+        header = _fitting(codestreamheaders.jpeg(codestream), pixels)
+        array = imagecodecs.jpegls_decode(jpeg.ended(codestream))
+    elif transfer_syntax in JPEG_XL:
+        header = _fitting(codestreamheaders.jpegxl(codestream), pixels)
+        array = imagecodecs.jpegxl_decode(codestream, numthreads=1)
+    else:
+        codestream = codestreamheaders.unboxed(codestream)
+        header = _fitting(codestreamheaders.jpeg2000(codestream), pixels)
+        if transfer_syntax in HTJ2K and header.precision > OPENJPEG_HT_BITS:
+            array = imagecodecs.htj2k_decode(codestream)
+        else:
+            array = imagecodecs.jpeg2k_decode(codestream, numthreads=1)
+    return native_bytes(_shaped(array, pixels), pixels, header)
+
+
+def _fitting(header: Header, pixels: PixelLayout) -> Header:
+    """The header, where it agrees with the data set; two opinions on the size would end in torn images."""
+    seen, wanted = (header.rows, header.columns), (pixels.rows, pixels.columns)
+    if seen != wanted:
+        raise CodecError(
+            f"the codestream is {seen[0]} rows by {seen[1]} columns, wanted {wanted[0]} by {wanted[1]}"
+        )
+    if header.components not in {0, pixels.samples}:
+        raise CodecError(
+            f"the codestream has {header.components} components, Samples per Pixel is {pixels.samples}"
+        )
+    if header.precision > max(pixels.bits_allocated, 8 if pixels.bits_allocated == 1 else 0):
+        raise CodecError(
+            f"the codestream has {header.precision} bits a sample, Bits Allocated is {pixels.bits_allocated}"
+        )
+    return header
+
+
+def _shaped(array: Array, pixels: PixelLayout) -> Array:
+    """Rows, columns, samples; a codec that keeps planes apart gives samples first."""
+    wanted = (pixels.rows, pixels.columns, pixels.samples)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.shape == wanted:
+        return array
+    if array.shape == (wanted[2], *wanted[:2]):
+        return array.transpose(1, 2, 0)
+    raise CodecError(f"the codestream decodes to {array.shape}, wanted {wanted}")

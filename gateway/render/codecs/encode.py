@@ -1,0 +1,197 @@
+"""One native frame to a codestream (PS3.5 8.2, A.4): RLE, JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL, deflate.
+
+A codestream holds the cells of Bits Allocated as they are, in as many bits as they need: the High Bit and what
+is below, or all of them where an overlay lies above. So what is decoded is the cells again, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import imagecodecs
+import numpy as np
+from isal import isal_zlib
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.model import EXPLICIT_VR_LE
+from gateway.render.codecs import codestreamheaders, jpeg2000, rle, transcodetargets
+from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, DecodedFrame, decode_frame
+from gateway.render.codecs.nativebytes import ybr_to_rgb
+from gateway.render.codecs.pixelcells import Plane, cells, needed_bits, pixel_hash
+
+# Of codecs, and of what is asked of them.
+VERSION = f"{imagecodecs.__version__}-1"
+# How much lossy syntaxes lose, where nobody says: hardly to be seen, in every one of them.
+JPEG_QUALITY = 90
+NEAR = 2
+JXL_DISTANCE = 0.4
+# Beyond this effort JPEG XL takes seconds for what is a few per cent.
+JXL_EFFORT = 3
+
+_FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError)
+
+
+def encode_frame(data: bytes, pixels: PixelLayout, target: str) -> bytes:
+    """The codestream of a native frame that `pixels` describes. Raises CodecError, never anything else."""
+    if reason := transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, target):
+        raise CodecError(f"the frame cannot be encoded to {target}: {reason}")
+    try:
+        return _even_deflated(data) if target == DEFLATED_FRAME else _encoded(data, pixels, target)
+    except _FAILURES as error:
+        raise CodecError(
+            f"the frame cannot be encoded to {target}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def recompressed(codestream: bytes) -> bytes:
+    """JPEG Baseline as JPEG XL from which the same bytes can be had again (PS3.5 A.4.12). Raises CodecError."""
+    try:
+        made = bytes(imagecodecs.jpegxl_encode_jpeg(codestream, numthreads=1))
+    except _FAILURES as error:
+        raise CodecError(f"the JPEG codestream cannot be recompressed: {error}") from error
+    return made
+
+
+def reconstructed(codestream: bytes) -> bytes:
+    """The JPEG that was recompressed as JPEG XL, byte for byte. Raises CodecError where none was."""
+    try:
+        return bytes(imagecodecs.jpegxl_decode_jpeg(codestream, numthreads=1))
+    except _FAILURES as error:
+        raise CodecError(f"no JPEG can be reconstructed from the JPEG XL codestream: {error}") from error
+
+
+def proves(codestream: bytes, frame: bytes, pixels: PixelLayout, target: str) -> bool:
+    """Whether a lossless codestream decodes to the native `frame` that it was made of; never raises."""
+    after = transcodetargets.described(pixels, EXPLICIT_VR_LE, target)
+    try:
+        back = decode_frame(codestream, after, target)
+        return pixel_hash(back.data, _native(back, after)) == pixel_hash(frame, pixels)
+    except CodecError:
+        return False
+
+
+def _native(back: DecodedFrame, after: PixelLayout) -> PixelLayout:
+    return replace(after, photometric=back.photometric, planar=back.planar, encapsulated=False)
+
+
+def _encoded(data: bytes, pixels: PixelLayout, target: str) -> bytes:
+    if target == RLE:
+        return _rle(data, pixels)
+    array = np.ascontiguousarray(cells(data, pixels))
+    bits = needed_bits(array, pixels)
+    if bits > transcodetargets.most_bits(target):
+        raise CodecError(f"{bits} bits a sample are more than {transcodetargets.most_bits(target)}")
+    if transcodetargets.is_lossy(target) and bits > pixels.bits_stored:
+        raise CodecError("there is more in the cells than the samples, and it would be lost")
+    if bits <= 8 < 8 * array.dtype.itemsize:
+        array = array.astype(f"{array.dtype.kind}1")
+    return _ENCODERS[target](Plane(array, transcodetargets.full(pixels), bits, target))
+
+
+# -- RLE, deflate ------------------------------------------------------------------------------------------
+
+
+def _rle(data: bytes, pixels: PixelLayout) -> bytes:
+    if pixels.bits_allocated == 1:
+        # Packed rows where they end with a byte, else the frame as one.
+        shape = (pixels.rows, pixels.columns // 8) if pixels.columns % 8 == 0 else (1, -1)
+        return rle.encode(np.frombuffer(data, "u1").reshape(*shape, 1))
+    return rle.encode(cells(data, pixels).reshape(pixels.rows, pixels.columns, pixels.samples))
+
+
+def _even_deflated(data: bytes) -> bytes:
+    """Deflated Image Frame Compression (PS3.5 A.4.13): the frame, of even length, without zlib's header."""
+    deflater = isal_zlib.compressobj(
+        isal_zlib.ISAL_BEST_COMPRESSION, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS
+    )
+    return bytes(deflater.compress(data) + deflater.compress(b"\0" * (len(data) % 2)) + deflater.flush())
+
+
+# -- JPEG, JPEG-LS, JPEG XL --------------------------------------------------------------------------------
+
+
+def _space(plane: Plane) -> str | None:
+    """The colour that a JPEG codestream says it has."""
+    if plane.pixels.samples == 1:
+        return None
+    return "RGB" if plane.pixels.photometric == "RGB" else "YCBCR"
+
+
+def _jpeg_lossless(plane: Plane) -> bytes:
+    """Process 14, predictor 1: the first selection value, so right for both its syntaxes.
+
+    Samples are coded as they are, whatever colour they make: said to be RGB, nobody transforms them. (Said to be
+    YCbCr, libjpeg-turbo codes them wrongly.)
+    """
+    space = "RGB" if plane.pixels.samples == 3 else None
+    made: bytes | bytearray = imagecodecs.jpeg8_encode(
+        plane.unsigned,
+        lossless=True,
+        predictor=1,
+        bitspersample=max(plane.bits, 2),
+        colorspace=space,
+        outcolorspace=space,
+    )
+    return bytes(made)
+
+
+def _jpeg(plane: Plane) -> bytes:
+    """Baseline for 8 bits, process 4 for 12; colour with chrominance halved across (PS3.5 8.2.1)."""
+    colour = plane.pixels.samples == 3
+    made: bytes | bytearray = imagecodecs.jpeg8_encode(
+        plane.array,
+        JPEG_QUALITY,
+        bitspersample=plane.pixels.bits_stored,
+        colorspace=_space(plane),
+        outcolorspace="YCBCR" if colour else None,
+        subsampling="422" if colour else None,
+    )
+    return bytes(made)
+
+
+def _jpegls(plane: Plane) -> bytes:
+    """Whole cells: this encoder codes 8 or 16 bits, so a sign goes to the top of them.
+
+    What may be off by NEAR keeps that far from the ends of its range, beyond which it would have another sign,
+    or bits above the High Bit.
+    """
+    array, near = plane.array, NEAR if plane.target == transcodetargets.JLS_NEAR else 0
+    signed = array.dtype.kind == "i"
+    if near and (signed or plane.bits < 8 * array.dtype.itemsize):
+        low, high = (-(1 << plane.bits - 1), 1 << plane.bits - 1) if signed else (-near, 1 << plane.bits)
+        array = np.clip(array, low + near, high - 1 - near)
+    made: bytes | bytearray = imagecodecs.jpegls_encode(array.view(f"u{array.dtype.itemsize}"), near)
+    return bytes(made)
+
+
+def _jpegxl(plane: Plane) -> bytes:
+    lossy = plane.target == transcodetargets.JXL_ANY
+    array = plane.unsigned
+    if lossy and plane.pixels.samples == 3 and plane.pixels.photometric != "RGB":
+        array = ybr_to_rgb(array)
+    kept = {"distance": JXL_DISTANCE} if lossy else {"lossless": True}
+    made = bytes(
+        imagecodecs.jpegxl_encode(
+            array, effort=JXL_EFFORT, usecontainer=False, bitspersample=plane.bits, numthreads=1, **kept
+        )
+    )
+    return codestreamheaders.bare_jpegxl(made)
+
+
+_ENCODERS: dict[str, Callable[[Plane], bytes]] = {
+    transcodetargets.BASELINE: _jpeg,
+    transcodetargets.EXTENDED: _jpeg,
+    transcodetargets.JPEG_LOSSLESS: _jpeg_lossless,
+    transcodetargets.JPEG_SV1: _jpeg_lossless,
+    transcodetargets.JLS: _jpegls,
+    transcodetargets.JLS_NEAR: _jpegls,
+    transcodetargets.J2K: jpeg2000.jpeg2000,
+    transcodetargets.J2K_ANY: jpeg2000.jpeg2000,
+    transcodetargets.HT: jpeg2000.htj2k,
+    transcodetargets.HT_RPCL: jpeg2000.htj2k,
+    transcodetargets.HT_ANY: jpeg2000.htj2k,
+    transcodetargets.JXL: _jpegxl,
+    transcodetargets.JXL_ANY: _jpegxl,
+}

@@ -1,0 +1,277 @@
+"""What image and video files that come as bulk data become in an instance (PS3.18 10.5.2, Table 10.5.2-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from struct import error as StructError
+from struct import unpack_from
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from PIL import Image as Pillow
+
+from gateway.errors import CodecError
+from gateway.model import EXPLICIT_VR_LE
+from gateway.render.codecs import codestreamheaders
+
+_PREFIX = "1.2.840.10008.1.2.4."
+# In bytes of a picture, or of all pictures of a file, once decoded: a photograph of 44 million pixels in 8 bits of
+# colour. It is in memory three times for a moment.
+DECODED_AT_MOST = 128 << 20
+# In samples: whether a JPEG XL of no more is whole is tried.
+PROVED_AT_MOST = 1 << 25
+# Of a codestream or picture that is read as a whole; more than this no decoder here takes (codecs.FRAME_AT_MOST).
+CODED_AT_MOST = 256 << 20
+
+# Where a description comes with the metadata, a video need not be one that can be read here.
+VIDEOS = {"video/mpeg": _PREFIX + "101", "video/mp4": _PREFIX + "102", "video/H265": _PREFIX + "107"}
+# RLE tells too little of itself: its description has to come with the metadata.
+UNDESCRIBED = {"image/dicom-rle": "1.2.840.10008.1.2.5"}
+CODESTREAMS = frozenset(
+    {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc", "image/jxl"}
+)
+DECODED = frozenset({"image/png", "image/gif"})
+# What decoders raise where a picture is broken; Pillow's GIF plugin does not guard its own indexing.
+_FAILURES = (
+    *(OSError, ValueError, RuntimeError, SyntaxError, EOFError, IndexError, StructError, OverflowError),
+    Pillow.DecompressionBombError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """How pixels are to be described (PS3.3 C.7.6.3); `lossy` has (0028,2114) where something was lost."""
+
+    transfer_syntax: str
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    photometric: str
+    signed: bool = False
+    lossy: str = ""
+
+    def attributes(self) -> dict[str, Any]:
+        """The Image Pixel Description macro as DICOM JSON members, Planar Configuration where it applies."""
+        allocated = 8 if self.bits <= 8 else 16 if self.bits <= 16 else 32
+        numbers = {
+            "00280002": self.samples,
+            "00280010": self.rows,
+            "00280011": self.columns,
+            "00280100": allocated,
+            "00280101": self.bits,
+            "00280102": self.bits - 1,
+            "00280103": int(self.signed),
+            **({"00280006": 0} if self.samples > 1 else {}),
+        }
+        return {
+            "00280004": {"vr": "CS", "Value": [self.photometric]},
+            **{tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
+        }
+
+
+def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
+    """The codestream without a file format's boxes (PS3.5 A.4.4), and what it says. Raises CodecError."""
+    if media in ("image/jpeg", "image/jls"):
+        try:
+            return data, _jpeg(data)
+        except (IndexError, StructError) as error:
+            raise CodecError("the JPEG codestream ends within its header") from error
+    if media == "image/jxl":
+        return _jpegxl(data)
+    if data.startswith(codestreamheaders.JP2):
+        data = codestreamheaders.unboxed(data)
+    return data, _jpeg2000(data)
+
+
+def _jpeg(data: bytes) -> Described:
+    header = codestreamheaders.jpeg(data)
+    _check_samples(header.components)
+    frame, selection = _process(data)
+    if frame == 0xF7:
+        syntax, lossy = (_PREFIX + "80", "") if selection == 0 else (_PREFIX + "81", "ISO_14495_1")
+    elif frame == 0xC3:
+        syntax, lossy = _PREFIX + ("70" if selection == 1 else "57"), ""
+    elif frame in (0xC0, 0xC1):
+        syntax, lossy = _PREFIX + ("50" if frame == 0xC0 else "51"), "ISO_10918_1"
+    else:
+        raise CodecError(f"JPEG process SOF{frame - 0xC0}: want baseline, extended, lossless or JPEG-LS")
+    if header.components == 1:
+        photometric = "MONOCHROME2"
+    elif header.lossless or header.coded_rgb:
+        photometric = "RGB"
+    else:
+        photometric = "YBR_FULL_422" if _is_subsampled(data) else "YBR_FULL"
+    return Described(
+        syntax, header.rows, header.columns, header.components, header.precision, photometric, lossy=lossy
+    )
+
+
+def _check_samples(count: int) -> None:
+    """One or three, as PS3.3 C.7.6.3.1.2 has it; opacity and CMYK have no photometric interpretation."""
+    if count not in (1, 3):
+        raise CodecError(f"a picture of {count} components: want 1 or 3")
+
+
+def _process(data: bytes) -> tuple[int, int]:
+    """The frame marker's code and Ss of the first scan: predictor of lossless JPEG, NEAR of JPEG-LS."""
+    at, frame = 2, 0
+    while True:
+        marker, begin, end = codestreamheaders._segment(data, at)
+        if marker in codestreamheaders._FRAMES:
+            frame = marker
+        elif marker == 0xDA:
+            return frame, data[begin + 1 + 2 * data[begin]]
+        at = end
+
+
+def _is_subsampled(data: bytes) -> bool:
+    at = 2
+    while True:
+        marker, begin, end = codestreamheaders._segment(data, at)
+        if marker in codestreamheaders._FRAMES:
+            return len({data[begin + 7 + 3 * n] for n in range(data[begin + 5])}) > 1
+        at = end
+
+
+def _jpeg2000(data: bytes) -> Described:
+    header = codestreamheaders.jpeg2000(data)
+    _check_samples(header.components)
+    reversible, transformed, high_throughput = _coding(data)
+    if high_throughput:
+        syntax = _PREFIX + ("201" if reversible else "203")
+        lossy = "" if reversible else "ISO_15444_15"
+    else:
+        syntax = _PREFIX + ("90" if reversible else "91")
+        lossy = "" if reversible else "ISO_15444_1"
+    photometric = "MONOCHROME2"
+    if header.components == 3:
+        photometric = ("YBR_RCT" if reversible else "YBR_ICT") if transformed else "RGB"
+    return Described(
+        *(syntax, header.rows, header.columns, header.components, header.precision, photometric),
+        signed=header.signed,
+        lossy=lossy,
+    )
+
+
+def _coding(data: bytes) -> tuple[bool, bool, bool]:
+    """Reversible?, colours transformed?, HTJ2K? (ISO 15444-1 A.6.1, ISO 15444-15 A.3)."""
+    at, high_throughput = 2, False
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if data[at + 1] == 0x50:
+            high_throughput = bool(int.from_bytes(body[:4], "big") & 0x00020000)
+        elif data[at + 1] == 0x52 and len(body) >= 10:
+            return body[9] == 1, body[4] == 1, high_throughput
+        at += 2 + length
+    raise CodecError("the JPEG 2000 codestream has no coding style (COD) in its main header")
+
+
+def _jpegxl(data: bytes) -> tuple[bytes, Described]:
+    """What JPEG XL does not say in its header, loss, is assumed; a recompressed JPEG says so by a box.
+
+    A large picture is taken by its header, as JPEG and JPEG 2000 are: to prove it would cost 4 bytes a sample.
+    """
+    header = codestreamheaders.jpegxl(data)
+    again = b"jbrd" in data[:4096] and data.startswith(codestreamheaders.JXL_BOXES)
+    samples = header.components
+    if header.rows * header.columns * samples <= PROVED_AT_MOST:
+        try:
+            imagecodecs.jpegxl_decode(data, numthreads=1)
+        except (RuntimeError, ValueError) as error:
+            raise CodecError(f"the JPEG XL picture cannot be decoded: {error}") from error
+    syntax = _PREFIX + ("111" if again else "112")
+    photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
+    stream = data if again else codestreamheaders.bare_jpegxl(data)
+    found = Described(
+        *(syntax, header.rows, header.columns, samples, header.precision, photometric),
+        lossy="ISO_10918_1" if again else "ISO_18181_1",
+    )
+    return stream, found
+
+
+def decoded_length(data: bytes, media: str) -> int:
+    """Bytes that a PNG or GIF takes once decoded, told from its header. Raises CodecError beyond `DECODED_AT_MOST`."""
+    try:
+        size = sum(_gif_sizes(data)) if media == "image/gif" else _png_size(data)
+    except (IndexError, StructError) as error:
+        raise CodecError(f"the {media} ends within its header") from error
+    if size > DECODED_AT_MOST:
+        raise CodecError(f"a picture of {size} bytes, decoded, is beyond {DECODED_AT_MOST}")
+    return size
+
+
+def _png_size(data: bytes) -> int:
+    """By IHDR, which is always the first chunk (ISO 15948 11.2.2)."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
+        raise CodecError("no PNG: it does not begin with a signature and IHDR")
+    columns, rows, depth, kind = unpack_from(">IIBB", data, 16)
+    channels = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}.get(
+        kind, 4
+    )  # of a palette the indices, and the colours they become
+    return int(columns * rows * channels * (2 if depth == 16 else 1))
+
+
+def _gif_sizes(data: bytes) -> Iterator[int]:
+    """Of each picture: it covers the screen, and what lies beyond that makes the screen larger for Pillow."""
+    columns, rows = unpack_from("<HH", data, 6)
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    while at < len(data) and data[at] in (0x21, 0x2C):
+        if data[at] == 0x21:
+            at = _behind_blocks(data, at + 2)
+            continue
+        left, top, wide, high, flags = unpack_from("<4HB", data, at + 1)
+        columns, rows = max(columns, left + wide), max(rows, top + high)
+        yield columns * rows * 3
+        at = _behind_blocks(data, at + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
+
+
+def _behind_blocks(data: bytes, at: int) -> int:
+    """Where a row of blocks ends, of which each begins with its length and the last is empty."""
+    while at < len(data) and data[at]:
+        at += data[at] + 1
+    return at + 1
+
+
+def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
+    """Native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66). Raises CodecError."""
+    decoded_length(data, media)
+    try:
+        if media == "image/gif":
+            return _gif(data)
+        picture = _png(data)
+    except _FAILURES as error:
+        raise CodecError(f"the {media} cannot be decoded: {error}") from error
+    samples = 1 if picture.ndim == 2 else picture.shape[2]
+    found = Described(
+        *(EXPLICIT_VR_LE, picture.shape[0], picture.shape[1], samples, picture.dtype.itemsize * 8),
+        photometric="MONOCHROME2" if samples == 1 else "RGB",
+    )
+    return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], found
+
+
+def _png(data: bytes) -> Any:
+    with Pillow.open(BytesIO(data), formats=["PNG"]) as picture:
+        indexed = picture.mode == "P"
+        if indexed or picture.mode == "1":
+            return np.asarray(picture.convert("RGB" if indexed else "L"))
+    array = imagecodecs.png_decode(data)
+    if array.ndim == 3 and array.shape[2] in (2, 4):  # the last is opacity
+        array = array[..., 0] if array.shape[2] == 2 else array[..., :3]
+    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def _gif(data: bytes) -> tuple[list[bytes], Described]:
+    frames = []
+    with Pillow.open(BytesIO(data), formats=["GIF"]) as picture:
+        for number in range(getattr(picture, "n_frames", 1)):
+            picture.seek(number)
+            frames.append(picture.convert("RGB").tobytes())
+        rows, columns = picture.height, picture.width
+    if any(len(frame) != rows * columns * 3 for frame in frames):
+        raise CodecError("the pictures of the GIF are of different sizes")
+    return frames, Described(EXPLICIT_VR_LE, rows, columns, 3, 8, photometric="RGB")

@@ -1,0 +1,49 @@
+"""The JPEG family (ISO 10918-1): sequential, progressive, 12 bit and lossless."""
+
+from __future__ import annotations
+
+import imagecodecs
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.render.codecs.codestreamheaders import Header
+from gateway.render.codecs.nativebytes import Array, ybr_to_rgb
+
+# Processes whose colour comes out as RGB; the lossless ones keep the space they declare (PS3.5 8.2.1).
+TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
+
+
+def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: str) -> Array:
+    """Colour as the described Photometric Interpretation has it. Raises what the codec raises."""
+    stream = ended(stream)
+    if header.components == 1:
+        return imagecodecs.jpeg8_decode(stream)
+    if header.components != 3:
+        raise CodecError(f"the JPEG codestream has {header.components} components, wanted 1 or 3")
+    rgb = coded_rgb(header, pixels)
+    wants_rgb = transfer_syntax in TO_RGB or pixels.photometric == "RGB"
+    if header.lossless:
+        array = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
+        return ybr_to_rgb(array) if transfer_syntax in TO_RGB and not rgb else array
+    space = "RGB" if rgb else "YCBCR"
+    target = "RGB" if wants_rgb or rgb else "YCBCR"
+    return imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace=target)
+
+
+def ended(stream: bytes) -> bytes:
+    """The codestream up to its End of Image marker, padding left out. Raises CodecError where it is cut short.
+
+    Of a stream without the marker the JPEG codec makes up the rest, and the JPEG-LS codec spins for seconds
+    reading zeros past the end. Neither format lets these two bytes stand within a scan.
+    """
+    at = stream.rfind(b"\xff\xd9")
+    if at < 0:
+        raise CodecError("the codestream has no End of Image marker, it is cut short")
+    return stream[: at + 2]
+
+
+def coded_rgb(header: Header, pixels: PixelLayout) -> bool:
+    """Whether the three components are RGB: the codestream knows better than the data set, if it says."""
+    if header.coded_rgb is not None and not header.lossless:
+        return header.coded_rgb
+    return pixels.photometric == "RGB"

@@ -1,0 +1,98 @@
+"""JPEG 2000 and HTJ2K (ISO 15444-1, 15444-15) from a native frame (PS3.5 8.2.4, 10.18)."""
+
+from __future__ import annotations
+
+import imagecodecs
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.render.codecs import transcodetargets
+from gateway.render.codecs.pixelcells import Plane
+
+# How much the lossy ones lose, hardly to be seen: decibels, and a part of the range.
+PSNR = 55
+HT_STEP = 1 / 200
+
+
+def jpeg2000(plane: Plane) -> bytes:
+    lossy = plane.target == transcodetargets.J2K_ANY
+    made: bytes | bytearray = imagecodecs.jpeg2k_encode(
+        plane.array,
+        PSNR if lossy else None,
+        codecformat="j2k",
+        reversible=not lossy,
+        bitspersample=plane.bits,
+        mct=transcodetargets.transformed(plane.pixels, plane.target),
+        numthreads=1,
+    )
+    return bytes(made)
+
+
+def htj2k(plane: Plane) -> bytes:
+    """Progression by resolution, tile-part lengths and a smallest resolution within 64, as .202 wants it.
+
+    The encoder knows no precision but that of whole bytes. So it is given values around zero, for which the
+    codestream has no level shift, and the header is told afterwards what they are.
+    """
+    lossy = plane.target == transcodetargets.HT_ANY
+    array, whole = plane.array, 8 * plane.array.dtype.itemsize
+    signed = array.dtype.kind == "i"
+    # A quantisation step in the header can be told to be finer by 2 to the 6th, not more.
+    narrowed = plane.bits < whole or whole == 32
+    spare = whole - plane.bits
+    if lossy and spare > 6:
+        raise CodecError(f"{plane.bits} of {whole} bits are too few to be compressed with loss")
+    if narrowed and not signed:
+        array = (array.astype("i8") - (1 << plane.bits - 1)).astype(f"i{array.dtype.itemsize}")
+    colour = plane.pixels.samples == 3
+    made = bytearray(
+        imagecodecs.htj2k_encode(
+            array,
+            HT_STEP / (1 << spare) if lossy else None,
+            reversible=not lossy,
+            rgb=transcodetargets.transformed(plane.pixels, plane.target) if colour else None,
+            resolutions=_decompositions(plane.pixels),
+            tlm=True,
+        )
+    )
+    if narrowed:
+        _tell_depth(made, plane.bits, plane.pixels.samples, signed=signed)
+        if lossy:
+            _tell_steps(made, spare)
+    return bytes(made)
+
+
+def _tell_depth(stream: bytearray, bits: int, components: int, *, signed: bool) -> None:
+    """Ssiz of each component (ISO 15444-1 A.5.1)."""
+    for component in range(components):
+        stream[42 + 3 * component] = bits - 1 | (0x80 if signed else 0)
+
+
+def _tell_steps(stream: bytearray, spare: int) -> None:
+    """Quantisation steps count from the depth (ISO 15444-1 E.1.1): the same ones for `spare` bits less.
+
+    The exponents fall, and the guard bits rise by as much, so that the bit-planes stay as many.
+    """
+    at = 2
+    while stream[at : at + 2] != b"\xff\x5c":
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+        if at + 4 > len(stream):
+            raise CodecError("the HTJ2K codestream has no quantisation")
+    end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    guard, style = stream[at + 4] >> 5, stream[at + 4] & 0x1F
+    if guard + spare > 7 or style != 2:
+        raise CodecError("the HTJ2K codestream has no room for what it should say")
+    stream[at + 4] = guard + spare << 5 | style
+    for step in range(at + 5, end, 2):
+        value = int.from_bytes(stream[step : step + 2], "big") - (spare << 11)
+        if value < 0:
+            raise CodecError("the HTJ2K codestream has steps that are too coarse")
+        stream[step : step + 2] = value.to_bytes(2, "big")
+
+
+def _decompositions(pixels: PixelLayout) -> int:
+    """Halvings until a side is at most 64, five at least (PS3.5 10.18)."""
+    side, count = min(pixels.rows, pixels.columns), 0
+    while side > 64:
+        side, count = (side + 1) // 2, count + 1
+    return max(count, 5)

@@ -1,0 +1,83 @@
+"""RLE Lossless (PS3.5 Annex G): a header of offsets, then one PackBits segment for each byte of a sample."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+
+import imagecodecs
+import numpy as np
+
+from gateway.errors import CodecError
+from gateway.render.codecs.nativebytes import Array
+
+HEADER = 64
+
+
+def decode(codestream: bytes, samples: int, width: int, plane: int) -> bytes:
+    """Colour-by-plane, little endian: `samples` planes of `plane` bytes, of `width` bytes a value.
+
+    Raises CodecError where the segments are not as many as wanted or do not fill their plane.
+    """
+    wanted = samples * width
+    part = plane // width
+    out = bytearray(samples * plane)
+    view = np.frombuffer(out, "u1").reshape(samples, part, width)
+    for number, segment in enumerate(_segments(codestream, wanted)):
+        sample, byte = divmod(number, width)
+        # Segments come with the most significant byte first (PS3.5 G.2).
+        view[sample, :, width - 1 - byte] = np.frombuffer(_unpacked(segment, part, number), "u1")
+    return bytes(out)
+
+
+def _segments(codestream: bytes, wanted: int) -> list[bytes]:
+    if len(codestream) < HEADER:
+        raise CodecError(f"the RLE codestream has {len(codestream)} bytes, less than its header of {HEADER}")
+    count, *offsets = struct.unpack_from("<16I", codestream)
+    if count != wanted:
+        raise CodecError(f"the RLE header names {count} segments, wanted {wanted}")
+    bounds = [*offsets[:count], len(codestream)]
+    if bounds[0] < HEADER or any(a >= b for a, b in pairwise(bounds)):
+        raise CodecError(f"the RLE segments begin at {offsets[:count]} of {len(codestream)} bytes")
+    return [codestream[a:b] for a, b in pairwise(bounds)]
+
+
+def _unpacked(segment: bytes, wanted: int, number: int) -> bytes:
+    """A segment may go on after its plane is full: a byte of padding, or as much as an encoder left there."""
+    if wanted > 64 * len(segment):
+        raise CodecError(f"RLE segment {number + 1} of {len(segment)} bytes cannot hold {wanted}")
+    try:
+        data = bytes(imagecodecs.packbits_decode(segment, out=wanted))
+    except (RuntimeError, ValueError) as error:
+        raise CodecError(f"RLE segment {number + 1} cannot be decoded") from error
+    if len(data) != wanted:
+        raise CodecError(f"RLE segment {number + 1} holds {len(data)} bytes, wanted {wanted}")
+    return data
+
+
+def by_pixel(planes: bytes, samples: int, width: int) -> bytes:
+    """Colour-by-plane to colour-by-pixel."""
+    values = np.frombuffer(planes, f"V{width}").reshape(samples, -1)
+    return values.T.tobytes()
+
+
+def encode(values: Array) -> bytes:
+    """Rows, columns and samples of any width as a frame: a segment for each byte of each sample, the most significant
+    first (PS3.5 G.2). Raises what the codec raises.
+    """
+    width = values.dtype.itemsize
+    planes = np.ascontiguousarray(values).view("u1").reshape(*values.shape, width)
+    wanted = [(sample, byte) for sample in range(values.shape[2]) for byte in reversed(range(width))]
+    segments = [_packed(planes[:, :, sample, byte]) for sample, byte in wanted]
+    offsets, at = [], HEADER
+    for segment in segments:
+        offsets.append(at)
+        at += len(segment)
+    return struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments))) + b"".join(segments)
+
+
+def _packed(plane: Array) -> bytes:
+    """Each row for itself (PS3.5 G.3.1), of even length."""
+    # A copy, since a plane of one column passes for contiguous with steps that the codec does not take.
+    segment = bytes(imagecodecs.packbits_encode(plane.copy(order="C")))
+    return segment + b"\0" * (len(segment) % 2)

@@ -1,0 +1,207 @@
+"""What a frame can be encoded to, told from its attributes alone, and how it is described then.
+
+Offers are made from this, so nothing here looks at a pixel (PS3.5 8.2, PS3.18 8.7.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.model import EXPLICIT_VR_LE
+from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decodable, described_after
+
+_PREFIX = "1.2.840.10008.1.2.4."
+BASELINE, EXTENDED = _PREFIX + "50", _PREFIX + "51"
+JPEG_LOSSLESS, JPEG_SV1 = _PREFIX + "57", _PREFIX + "70"
+JLS, JLS_NEAR = _PREFIX + "80", _PREFIX + "81"
+J2K, J2K_ANY = _PREFIX + "90", _PREFIX + "91"
+HT, HT_RPCL, HT_ANY = _PREFIX + "201", _PREFIX + "202", _PREFIX + "203"
+JXL, JXL_JPEG, JXL_ANY = _PREFIX + "110", _PREFIX + "111", _PREFIX + "112"
+
+# In the order in which they are offered: the widest known first of each kind, what loses after what does not.
+LOSSLESS_TARGETS = (HT, HT_RPCL, JPEG_SV1, JPEG_LOSSLESS, JLS, J2K, JXL, JXL_JPEG, RLE, DEFLATED_FRAME)
+LOSSY_TARGETS = (BASELINE, EXTENDED, JLS_NEAR, J2K_ANY, HT_ANY, JXL_ANY)
+TARGETS = LOSSLESS_TARGETS + LOSSY_TARGETS
+
+# (0028,2114) of what these do to pixels (PS3.3 C.7.6.1.1.5.2).
+METHODS = {
+    BASELINE: "ISO_10918_1",
+    EXTENDED: "ISO_10918_1",
+    JLS_NEAR: "ISO_14495_1",
+    J2K_ANY: "ISO_15444_1",
+    HT_ANY: "ISO_15444_15",
+    JXL_ANY: "ISO_18181_1",
+}
+# Stored so, pixels have lost something for certain, whatever (0028,2110) says.
+LOST = frozenset(_PREFIX + n for n in ("50", "51", "53", "55"))
+
+# A codestream of the first is one of the second as it stands: the second asks less of it (PS3.5 A.4.1, A.4.8).
+SAME_CODESTREAM = frozenset({(JPEG_SV1, JPEG_LOSSLESS), (HT_RPCL, HT)})
+
+PIXEL_DATA = 0x7FE00010
+_REACHABLE: dict[tuple[object, ...], tuple[str, ...]] = {}
+_REMEMBERED = 1000
+_HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+_J2K_FAMILY = frozenset({J2K, J2K_ANY, HT, HT_RPCL, HT_ANY})
+_MOST_BITS = {J2K: 26, HT: 32, HT_RPCL: 32}
+
+
+def is_lossy(target: str) -> bool:
+    """Whether encoding to this transfer syntax loses what the pixels were."""
+    return target in METHODS
+
+
+def native(pixels: PixelLayout, source: str) -> PixelLayout:
+    """As the decoded frames of an encapsulated source are described; a native source is described already."""
+    if not pixels.encapsulated:
+        return pixels
+    changes = described_after(pixels, source)
+    photometric, planar = changes.get("00280004", pixels.photometric), changes.get("00280006", pixels.planar)
+    return replace(pixels, photometric=str(photometric), planar=int(planar))
+
+
+def full(pixels: PixelLayout) -> PixelLayout:
+    """With a sample of each colour for each pixel, by pixel: what encoders are fed."""
+    if pixels.samples == 1:
+        return pixels
+    photometric = "YBR_FULL" if pixels.photometric in _HALVED else pixels.photometric
+    return replace(pixels, photometric=photometric, planar=0)
+
+
+def described(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
+    """As frames are described once encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
+    if (
+        (source, target) in SAME_CODESTREAM
+        or target == JXL_JPEG
+        or (source == JXL_JPEG and target == BASELINE)
+    ):
+        return pixels
+    before = native(pixels, source)
+    if target == DEFLATED_FRAME:
+        return before
+    if target == RLE:
+        return full(before) if before.photometric in _HALVED else before
+    after = full(before)
+    if after.samples == 1:
+        return after
+    return replace(after, photometric=_photometric(after, target))
+
+
+def _photometric(after: PixelLayout, target: str) -> str:
+    if target in {BASELINE, EXTENDED}:
+        return "YBR_FULL_422"
+    if target == JXL_ANY:
+        return "XYB"
+    if transformed(after, target):
+        return "YBR_ICT" if is_lossy(target) else "YBR_RCT"
+    return after.photometric
+
+
+def transformed(after: PixelLayout, target: str) -> bool:
+    """Whether JPEG 2000 turns RGB into luminance and colour differences on the way."""
+    return target in _J2K_FAMILY and after.photometric == "RGB" and after.pixel_representation == 0
+
+
+def header_changes(pixels: PixelLayout, source: str, target: str) -> dict[str, str | int]:
+    """Tag to new value of what describes the pixels otherwise than before."""
+    after = native(pixels, source) if target == EXPLICIT_VR_LE else described(pixels, source, target)
+    changes: dict[str, str | int] = {}
+    if after.photometric != pixels.photometric:
+        changes["00280004"] = after.photometric
+    if after.planar != pixels.planar:
+        changes["00280006"] = after.planar
+    return changes
+
+
+def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
+    """Why frames stored in `source` cannot be sent in `target`; empty where nothing is known against it."""
+    if pixels.problem:
+        return pixels.problem
+    if target == EXPLICIT_VR_LE or (target == source and pixels.encapsulated):
+        return (
+            "" if target == source or not pixels.encapsulated or decodable(source) else _undecodable(source)
+        )
+    if target not in TARGETS:
+        return f"nothing is encoded to transfer syntax {target} here"
+    if pixels.encapsulated and not decodable(source):
+        return _undecodable(source)
+    if (source, target) in SAME_CODESTREAM:
+        return ""
+    if target == JXL_JPEG:
+        return "" if source == BASELINE else "only JPEG Baseline can be recompressed as JPEG XL"
+    return _unfit(native(pixels, source), target)
+
+
+def reachable(pixels: PixelLayout, source: str) -> tuple[str, ...]:
+    """All targets that nothing is known against, but the source itself; remembered by what they depend on."""
+    bits = (pixels.bits_allocated, pixels.bits_stored, pixels.high_bit, pixels.pixel_representation)
+    rest = (pixels.samples, pixels.photometric, pixels.planar, pixels.problem, pixels.encapsulated)
+    key = (source, pixels.tag, bool(pixels.rows), bool(pixels.columns), *bits, *rest)
+    found = _REACHABLE.get(key)
+    if found is None:
+        found = tuple(t for t in TARGETS if t != source and not unreachable(pixels, source, t))
+        if len(_REACHABLE) < _REMEMBERED:
+            _REACHABLE[key] = found
+    return found
+
+
+def _undecodable(source: str) -> str:
+    return f"what is stored in transfer syntax {source} cannot be decoded here"
+
+
+def _unfit(before: PixelLayout, target: str) -> str:
+    """What the samples have that the codec, or PS3.5 8.2 for it, does not."""
+    if before.tag != PIXEL_DATA:
+        return "pixels in floating point cannot be compressed"
+    if before.samples not in {1, 3}:
+        return f"{before.samples} samples a pixel cannot be compressed"
+    if before.bits_allocated not in {1, 8, 16, 32} or not before.rows or not before.columns:
+        return f"frames of {before.rows} by {before.columns} in {before.bits_allocated} bits cannot be compressed"
+    if target == DEFLATED_FRAME:
+        return ""
+    if target == RLE:
+        segments = before.samples * max(before.bits_allocated // 8, 1)
+        return "" if segments <= 15 else f"{segments} segments are more than the 15 of RLE"
+    if is_lossy(target):
+        return _unfit_for_loss(before, target)
+    return _unfit_lossless(before, target)
+
+
+def _unfit_lossless(before: PixelLayout, target: str) -> str:
+    bits = before.bits_allocated
+    if target in _MOST_BITS:
+        needed = before.high_bit + 1 if bits > most_bits(target) else bits
+        return (
+            "" if needed <= most_bits(target) else f"{needed} bits a sample are more than {most_bits(target)}"
+        )
+    if bits not in {8, 16}:
+        return f"Bits Allocated is {bits}, wanted 8 or 16"
+    if target == JXL and before.samples == 3 and before.photometric != "RGB":
+        return f"{before.photometric} cannot be told in JPEG XL, wanted RGB"
+    return ""
+
+
+def _unfit_for_loss(before: PixelLayout, target: str) -> str:
+    bits, stored = before.bits_allocated, before.bits_stored
+    if before.photometric == "PALETTE COLOR":
+        return "indices into a palette cannot be compressed with loss"
+    if bits not in {8, 16} or before.high_bit + 1 != stored or stored < 2:
+        return f"{stored} bits of {bits} up to bit {before.high_bit} cannot be compressed with loss"
+    if before.pixel_representation and target not in {JLS_NEAR, J2K_ANY, HT_ANY}:
+        return "signed samples cannot be compressed by this process"
+    if target == HT_ANY and stored == 9:
+        # Quantisation cannot be told of so few bits in two bytes.
+        return "9 bits cannot be compressed with loss by this process"
+    if target == BASELINE and (bits, stored) != (8, 8):
+        return f"Bits Stored is {stored}, wanted 8"
+    if target == EXTENDED and (bits, stored) not in {(8, 8), (16, 12)}:
+        return f"Bits Stored is {stored}, wanted 8 or 12"
+    if target == EXTENDED and stored == 12 and before.samples != 1:
+        return "colour of 12 bits cannot be compressed by this process"
+    return ""
+
+
+def most_bits(target: str) -> int:
+    """The bits a sample may need."""
+    return _MOST_BITS.get(target, 16)

@@ -1,0 +1,79 @@
+"""RT Dose as a wash of colour (PS3.3 C.8.8.3): blue for little, red for the most, nothing where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.objects.imageplane import Plane, plane_of
+from gateway.render.rendering import Array
+from gateway.render.stages.storedvalues import Shape, shape_of, stored_values, words
+
+CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.2"})
+_SCALING, _OFFSETS = "3004000E", "3004000C"
+# Largest Image Pixel Value: of the whole grid where it is told, so that all frames have one scale.
+LARGEST = "00280107"
+# Share of the highest dose to colour, between which it is mixed: blue, cyan, green, yellow, red.
+_STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_COLOURS = ((0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0))
+# Below this share of the highest dose nothing is shown.
+THRESHOLD = 0.05
+OPACITY = 0.4
+
+
+def is_dose(attributes: Attributes) -> bool:
+    """Whether it is of the RT Dose SOP Class, with a grid."""
+    return attributes.text("00080016").strip() in CLASSES
+
+
+def doses(cells: Array, attributes: Attributes, shape: Shape) -> Array:
+    """Each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
+    scaled: Array = stored_values(cells, shape).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
+    return scaled
+
+
+def largest(native: bytes, attributes: Attributes) -> int:
+    """The largest stored value of a frame. Raises CodecError where bytes are missing."""
+    shape = shape_of(attributes)
+    return int(stored_values(words(native, shape), shape).max(initial=0))
+
+
+def highest(cells: Array, attributes: Attributes, shape: Shape) -> float:
+    """What the scale ends at: the largest of the grid where the attributes tell it, else of the frame."""
+    told = attributes.number(LARGEST)
+    most = float(stored_values(cells, shape).max(initial=0)) if told is None else told
+    return most * (attributes.number(_SCALING) or 1.0)
+
+
+def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array, Array]:
+    """Colour of each dose on a scale up to `top`, and whether it is shown."""
+    share = np.clip(values / top, 0, 1) if top > 0 else np.zeros(values.shape)
+    channels = [np.interp(share, _STOPS, [colour[n] for colour in _COLOURS]) for n in range(3)]
+    shown: Array = share >= threshold if top > 0 else np.zeros(values.shape, bool)
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8), shown
+
+
+def coloured(
+    cells: Array, attributes: Attributes, shape: Shape, beneath: Array | None = None
+) -> Array | None:
+    """A frame as a wash over `beneath`, RGB of the same size, or else over black; None where it is no dose."""
+    if not is_dose(attributes) or shape.samples != 1:
+        return None
+    colour, shown = wash(doses(cells, attributes, shape), highest(cells, attributes, shape))
+    if beneath is None:
+        colour[~shown] = 0
+        return colour
+    mixed = np.rint(beneath * (1 - OPACITY) + colour * OPACITY)
+    picture: Array = np.where(shown[..., None], mixed, beneath).astype(np.uint8)
+    return picture
+
+
+def plane(attributes: Attributes, frame: int) -> Plane | None:
+    """Where `frame` (from 1) lies (C.8.8.3.2): offsets from 0 go along the normal, others are z in the patient."""
+    first, offsets = plane_of(attributes, frame), attributes.numbers(_OFFSETS)
+    if first is None or len(offsets) < frame:
+        return first if frame == 1 else None
+    way = first.normal if offsets[0] == 0 else np.array([0.0, 0.0, 1.0])
+    return replace(first, corner=first.corner + way * (offsets[frame - 1] - offsets[0]))

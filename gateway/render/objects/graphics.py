@@ -1,0 +1,137 @@
+"""Graphic annotations of a presentation state (PS3.3 C.10.5): lines, shapes and text over a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from gateway.render.attributes import Attributes
+from gateway.render.objects import layercolours as ink_of
+from gateway.render.objects.graphicobjects import Point, outline
+from gateway.render.objects.layercolours import laid
+from gateway.render.objects.textobjects import Box, box_between, lettered, lines_of
+from gateway.render.rendering import Array, Ink, Placement
+
+_LAYERS, _LAYER, _ORDER = "00700060", "00700002", "00700062"
+_OBJECTS, _UNITS, _DATA, _KIND, _FILLED = "00700009", "00700005", "00700022", "00700023", "00700024"
+_LINE_STYLE, _FILL_STYLE, _TEXT_STYLE = "00700232", "00700233", "00700231"
+_THICKNESS, _TEXT_COLOUR = "00700253", "00700241"
+_TEXTS, _TEXT, _BOX_UNITS, _ANCHOR_UNITS = "00700008", "00700006", "00700003", "00700004"
+_BOX_TOP, _BOX_BOTTOM, _ANCHOR, _ANCHOR_SHOWN = "00700010", "00700011", "00700014", "00700015"
+_JUSTIFICATION = "00700012"
+# Objects and texts of one note beyond this are not drawn, and no coordinate is taken further out than that.
+MOST_OBJECTS, MOST_TEXTS = 5_000, 200
+FARTHEST = 1e6
+
+
+def drawn(
+    picture: Array,
+    placement: Placement,
+    *,
+    notes: Sequence[Attributes],
+    layers: Mapping[str, Attributes],
+    display: Placement,
+) -> Array:
+    """The picture with every object of `notes`, layer by layer, in the greys and colours of their layers.
+
+    `placement` has where the source lies in the picture, `display` where the displayed area's fractions lie in
+    the source.
+    """
+    pen = _Pen((picture.shape[1], picture.shape[0]), placement, display.then(placement))
+    for note in sorted(notes, key=lambda item: _order(layers.get(item.text(_LAYER).strip()))):
+        own = ink_of.of_layer(layers.get(note.text(_LAYER).strip()))
+        for item in note.items(_OBJECTS)[:MOST_OBJECTS]:
+            pen.object(item, own)
+        picture = pen.lifted(picture)
+        for item in note.items(_TEXTS)[:MOST_TEXTS]:
+            picture = pen.lifted(pen.text(picture, item, own))
+    return picture
+
+
+def layers_of(state: Attributes) -> dict[str, Attributes]:
+    """The items of Graphic Layer Sequence by name (C.10.7)."""
+    return {item.text(_LAYER).strip(): item for item in state.items(_LAYERS)}
+
+
+def _order(layer: Attributes | None) -> int:
+    return layer.integer(_ORDER) if layer is not None else 0
+
+
+@dataclass(slots=True)
+class _Pen:
+    """Draws on one sheet for each ink."""
+
+    size: tuple[int, int]
+    placement: Placement
+    display: Placement
+    sheets: dict[tuple[Ink, float], Pillow.Image] = field(default_factory=dict)
+
+    def lifted(self, picture: Array) -> Array:
+        """The picture with what has been drawn so far."""
+        for (ink, cover), sheet in self.sheets.items():
+            picture = laid(picture, np.asarray(sheet, np.float32) * np.float32(cover / 255), ink)
+        self.sheets.clear()
+        return picture
+
+    def _on(self, ink: Ink, cover: float = 1.0) -> ImageDraw.ImageDraw:
+        sheet = self.sheets.setdefault((ink, cover), Pillow.new("L", self.size))
+        return ImageDraw.Draw(sheet)
+
+    def _place(self, point: Sequence[float], units: str) -> Point:
+        """PIXEL counts in the image, DISPLAY in fractions of the displayed area (C.10.5)."""
+        by = self.display if units.strip() == "DISPLAY" else self.placement
+        x, y = by.point(point[0], point[1])
+        return max(-FARTHEST, min(FARTHEST, x)), max(-FARTHEST, min(FARTHEST, y))
+
+    def object(self, item: Attributes, layer: Ink) -> None:
+        """A graphic object; a style of its own goes before its layer's (C.10.5.1.2)."""
+        numbers, kind = item.numbers(_DATA), item.text(_KIND).strip()
+        points = outline(kind, list(zip(numbers[::2], numbers[1::2], strict=False)))
+        shown = [self._place(point, item.text(_UNITS)) for point in points]
+        style, fill = item.item(_LINE_STYLE), item.item(_FILL_STYLE)
+        ink = ink_of.of_style(style) or layer
+        if kind == "POINT" and shown:
+            (x, y), r = shown[0], 1.5 * self._width(style)
+            self._on(ink).ellipse((x - r, y - r, x + r, y + r), fill=255)
+        elif len(shown) > 1:
+            if item.text(_FILLED).strip() == "Y" and points[0] == points[-1]:
+                self._on(ink_of.of_style(fill) or ink, ink_of.opacity(fill)).polygon(shown, fill=255)
+            self._on(ink).line(shown, fill=255, width=self._width(style), joint="curve")
+
+    def _width(self, style: Attributes | None) -> int:
+        """As it looks on a display of some 512 pixels; thickness counts such lines."""
+        thickness = style.number(_THICKNESS) if style is not None else None
+        usual = max(1, round(min(self.size) / 512))
+        return usual if thickness is None else max(1, min(round(thickness * usual), 64))
+
+    def text(self, picture: Array, item: Attributes, layer: Ink) -> Array:
+        """A text object, with an edge against any ground; a visible anchor is joined with it (C.10.5.1.1)."""
+        lines = lines_of(item.text(_TEXT))
+        ink = ink_of.of_style(item.item(_TEXT_STYLE), _TEXT_COLOUR) or layer
+        found = self._box(item, len(lines))
+        if found is None:
+            return picture
+        letters, edges = lettered(lines, found, item.text(_JUSTIFICATION).strip(), self.size)
+        picture = laid(picture, edges.astype(np.float32) / 255, ink_of.contrary(ink))
+        picture = laid(picture, letters.astype(np.float32) / 255, ink)
+        anchor = item.numbers(_ANCHOR)
+        if len(anchor) == 2 and item.text(_ANCHOR_SHOWN).strip() == "Y":
+            to = self._place(anchor, item.text(_ANCHOR_UNITS))
+            self._on(ink).line([found.start, to], fill=255, width=self._width(None))
+        return picture
+
+    def _box(self, item: Attributes, lines: int) -> Box | None:
+        """The bounding box, else room beside the anchor; None where the text has no place."""
+        first, last, anchor = (item.numbers(tag) for tag in (_BOX_TOP, _BOX_BOTTOM, _ANCHOR))
+        if len(first) == len(last) == 2:
+            units = item.text(_BOX_UNITS)
+            return box_between(self._place(first, units), self._place(last, units))
+        if len(anchor) != 2:
+            return None
+        step = max(16.0, min(self.size) / 24)
+        x, y = self._place(anchor, item.text(_ANCHOR_UNITS))
+        return Box((x + step / 2, y + step / 2), 0.0, step * lines)

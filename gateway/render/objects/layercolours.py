@@ -1,0 +1,71 @@
+"""The greys and colours of graphic layers, and how they are laid on a picture (PS3.3 C.10.5, C.10.7)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array, Ink
+from gateway.render.stages.cielab import srgb
+from gateway.render.stages.color import in_colour
+
+_GREY, _RGB, _LAB = "00700066", "00700067", "00700401"
+_ON, _OPACITY = "00700251", "00700284"
+
+
+def of_layer(layer: Attributes | None) -> Ink:
+    """The recommended colour of an item of Graphic Layer Sequence, else its grey, else white."""
+    if layer is None:
+        return Ink()
+    colour = srgb(layer.numbers(_LAB)) or _retired(layer)
+    value = layer.number(_GREY)
+    if colour is not None and (value is None or max(colour) != min(colour)):
+        return _ink(colour)
+    return Ink() if value is None else Ink(min(max(value / 65535, 0.0), 1.0))
+
+
+def of_style(style: Attributes | None, tag: str = _ON) -> Ink | None:
+    """The colour of an item of Line, Fill or Text Style Sequence; None where it has none."""
+    colour = srgb(style.numbers(tag)) if style is not None else None
+    return None if colour is None else _ink(colour)
+
+
+def opacity(style: Attributes | None) -> float:
+    """How much of what lies beneath is covered, 0 to 1."""
+    value = style.number(_OPACITY) if style is not None else None
+    return 1.0 if value is None else min(max(value, 0.0), 1.0)
+
+
+def contrary(ink: Ink) -> Ink:
+    """Black round what is light, white round what is dark."""
+    red, green, blue = ink.colour or (ink.grey * 255,) * 3
+    return Ink(0.0 if 0.299 * red + 0.587 * green + 0.114 * blue > 127 else 1.0)
+
+
+def laid(picture: Array, share: Array, ink: Ink) -> Array:
+    """The picture with so much ink on each pixel: all or nothing, or 0 to 1. Colour makes it one of colour."""
+    if not share.any():
+        return picture
+    if ink.colour is not None:
+        picture = in_colour(picture) if picture.ndim == 2 or picture.dtype != np.uint8 else picture
+    top = 255 if picture.dtype == np.uint8 else 65535
+    level = np.array(ink.colour if ink.colour is not None else ink.grey * top, np.float32)
+    cover = share.astype(np.float32)
+    if picture.ndim == 3:
+        cover = cover[..., None]
+    mixed: Array = np.rint(picture * (1 - cover) + level * cover).astype(picture.dtype)
+    return mixed
+
+
+def _ink(colour: tuple[int, int, int]) -> Ink:
+    """A grey is kept as one, so that a grey picture stays grey."""
+    return Ink(colour[0] / 255) if max(colour) == min(colour) else Ink(colour=colour)
+
+
+def _retired(layer: Attributes) -> tuple[int, int, int] | None:
+    """Graphic Layer Recommended Display RGB Value, of 16 bits each."""
+    values = layer.numbers(_RGB)
+    if len(values) != 3 or not all(0 <= value <= 65535 for value in values):
+        return None
+    red, green, blue = (round(value * 255 / 65535) for value in values)
+    return red, green, blue

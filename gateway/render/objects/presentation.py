@@ -1,0 +1,133 @@
+"""What a presentation state says of one frame of an image (PS3.3 A.33, PS3.4 N.2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from gateway.render.attributes import Attributes
+from gateway.render.objects import blending
+from gateway.render.objects.graphics import drawn, layers_of
+from gateway.render.objects.layercolours import of_layer
+from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
+from gateway.render.stages.shutter import bitmap_group
+
+GRAYSCALE, COLOR, PSEUDO_COLOR = (f"1.2.840.10008.5.1.4.1.1.11.{n}" for n in (1, 2, 3))
+# XA/XRF, volumetric and advanced blending states are not applied.
+APPLICABLE = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR, blending.BLENDING})
+
+_REFERENCED, _INSTANCE, _FRAMES = "00081140", "00081155", "00081160"
+_VOI, _ICC = "00283110", "00282000"
+_AREA, _TOP_LEFT, _BOTTOM_RIGHT = "0070005A", "00700052", "00700053"
+_MODE, _SPACING, _ASPECT, _MAGNIFICATION = "00700100", "00700101", "00700102", "00700103"
+_ROTATION, _FLIP = "00700042", "00700041"
+_ANNOTATIONS = "00700001"
+_ACTIVATION, _OVERLAY_DATA = "1001", "3000"
+_NOTHING = Attributes({})
+
+
+def superimposed(state: Attributes, item: Attributes, instance: str, frame: int) -> Presentation:
+    """Of a frame that a blending state lays over others, in colours of its palette (PS3.4 N.2.4.2)."""
+    voi = next((each for each in item.items(_VOI) if refers(each, instance, frame)), _NOTHING)
+    return Presentation(modality=item, voi=voi, palette=state)
+
+
+def applied(state: Attributes, sop_class: str, image: Attributes, instance: str, frame: int) -> Presentation:
+    """Of `frame` (from 1) of `image`, whose SOP Instance UID is `instance`, through a state of that class.
+
+    What the state leaves unsaid is nothing: the image's own LUTs and windows do not count (PS3.4 N.2.1.1). Of a
+    blending state this is how what lies beneath is shown.
+    """
+    found = blending.parts(state) if sop_class == blending.BLENDING else None
+    grades = found[0] if found is not None else state
+    voi = next((item for item in grades.items(_VOI) if refers(item, instance, frame)), _NOTHING)
+    area = next((item for item in state.items(_AREA) if refers(item, instance, frame)), None)
+    notes = [item for item in state.items(_ANNOTATIONS) if refers(item, instance, frame)]
+    grey = sop_class != COLOR
+    shown = Presentation(
+        modality=grades if grey else _NOTHING,
+        voi=voi if grey else _NOTHING,
+        lut=state if grey and found is None else _NOTHING,
+        shutter=state,
+        overlays=_overlays(state, image),
+        inks=_inks(state),
+        palette=state if sop_class == PSEUDO_COLOR else None,
+        icc=state.raw(_ICC),
+        flip=state.text(_FLIP).strip() == "Y",
+        rotation=state.integer(_ROTATION) % 360,
+        area=_displayed(area) if area is not None else None,
+    )
+    if not notes:
+        return shown
+    display = _display(shown, image.integer("00280011"), image.integer("00280010"))
+    return replace(shown, draw=partial(drawn, notes=notes, layers=layers_of(state), display=display))
+
+
+def refers(item: Attributes, instance: str, frame: int) -> bool:
+    """Whether an item is about this frame: it names it, or its image without frames, or nothing (C.10.4, C.11.8)."""
+    named = item.items(_REFERENCED)
+    if not named:
+        return True
+    for reference in named:
+        if reference.text(_INSTANCE) == instance:
+            frames = reference.numbers(_FRAMES)
+            if not frames or frame in frames:
+                return True
+    return False
+
+
+def _displayed(item: Attributes) -> DisplayedArea | None:
+    first, last = item.numbers(_TOP_LEFT), item.numbers(_BOTTOM_RIGHT)
+    if len(first) != 2 or len(last) != 2:
+        return None
+    left, top, right, bottom = (int(value) for value in (*first, *last))
+    return DisplayedArea(
+        *(left, top, right, bottom),
+        mode=item.text(_MODE).strip() or "SCALE TO FIT",
+        magnification=item.number(_MAGNIFICATION) or 1.0,
+        aspect=_aspect(item),
+    )
+
+
+def _aspect(item: Attributes) -> float:
+    """Height of a pixel over its width: by spacing (row, column), or by ratio (vertical, horizontal)."""
+    for tag in (_SPACING, _ASPECT):
+        pair = item.numbers(tag)
+        if len(pair) == 2 and all(value > 0 for value in pair):
+            return pair[0] / pair[1]
+    return 1.0
+
+
+def _display(shown: Presentation, columns: int, rows: int) -> Placement:
+    """Where fractions of the displayed area, as it is seen, lie in the image (C.10.5)."""
+    left, top, right, bottom = 1, 1, max(columns, 1), max(rows, 1)
+    if shown.area is not None:
+        left, right = sorted((shown.area.left, shown.area.right))
+        top, bottom = sorted((shown.area.top, shown.area.bottom))
+    width, height = right - left + 1, bottom - top + 1
+    way = Placement(c=1 - left, f=1 - top)
+    for _ in range(shown.rotation // 90 % 4):
+        way = way.then(Placement(0, -1, height, 1, 0, 0))
+        width, height = height, width
+    if shown.flip:
+        way = way.then(Placement(-1, 0, width, 0, 1, 0))
+    return way.then(Placement(a=1 / width, e=1 / height)).inverse()
+
+
+def _active(state: Attributes) -> dict[str, str]:
+    """Overlay groups and the layers that they are shown in; without a layer they are not shown (C.11.7)."""
+    tags = [tag for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)]
+    return {tag[:4]: layer for tag in tags if (layer := state.text(tag).strip())}
+
+
+def _inks(state: Attributes) -> dict[str, Ink]:
+    layers = layers_of(state)
+    return {group: of_layer(layers.get(layer)) for group, layer in _active(state).items()}
+
+
+def _overlays(state: Attributes, image: Attributes) -> Attributes:
+    """Planes to be drawn: the state's own, else the image's; and that of a bitmap shutter (C.11.7, C.7.6.15)."""
+    groups = {*_active(state), *filter(None, [bitmap_group(state)])}
+    own = {group for group in groups if group + _OVERLAY_DATA in state}
+    theirs = groups - own
+    return state.only(tuple(own)).beside(image.only(tuple(theirs)))

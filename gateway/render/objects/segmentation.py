@@ -1,0 +1,100 @@
+"""Segments in their recommended colours, over black or over what they were made of (PS3.3 A.51, C.8.20)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array
+from gateway.render.stages.cielab import srgb
+from gateway.render.stages.storedvalues import Shape, stored_values
+
+Colour: TypeAlias = tuple[int, int, int]
+
+CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+_TYPE, _SEGMENTS, _NUMBER = "00620001", "00620002", "00620004"
+_LAB, _GREY, _MAXIMUM = "0062000D", "0062000C", "0062000E"
+_IDENTIFICATION, _REFERENCED = "0062000A", "0062000B"
+_DERIVATION, _SOURCE, _INSTANCE, _FRAME = "00089124", "00082112", "00081155", "00081160"
+# How much of a segment covers the image that it lies on.
+OPACITY = 0.5
+
+
+def is_segmentation(attributes: Attributes) -> bool:
+    """Whether it is of the Segmentation or the Label Map Segmentation SOP Class."""
+    return attributes.text("00080016").strip() in CLASSES
+
+
+def colours(attributes: Attributes) -> Mapping[int, Colour]:
+    """Segment number to its recommended colour, or grey (C.8.20.2); what has none is left out."""
+    found: dict[int, Colour] = {}
+    for item in attributes.items(_SEGMENTS):
+        colour = srgb(item.numbers(_LAB))
+        if colour is None and _GREY in item:
+            level = round(min(max(item.integer(_GREY), 0), 65535) * 255 / 65535)
+            colour = (level, level, level)
+        if colour is not None:
+            found[item.integer(_NUMBER)] = colour
+    return found
+
+
+def segment_of(attributes: Attributes, frame: int) -> int | None:
+    """The segment that `frame` (from 1) is of; None in a label map, where the pixels tell (C.8.20.3.1)."""
+    group = attributes.functional(frame, _IDENTIFICATION)
+    return group.integer(_REFERENCED) if group is not None and _REFERENCED in group else None
+
+
+def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
+    """SOP Instance UID and frame of the first image that `frame` was derived from (C.7.6.16.2.6)."""
+    derivation = attributes.functional(frame, _DERIVATION)
+    image = derivation.item(_SOURCE) if derivation is not None else None
+    if image is None or _INSTANCE not in image:
+        return None
+    return image.text(_INSTANCE), max(image.integer(_FRAME, 1), 1)
+
+
+def coloured(
+    cells: Array, attributes: Attributes, shape: Shape, frame: int, beneath: Array | None = None
+) -> Array | None:
+    """A frame in colour over `beneath`, RGB of the same size, or else over black.
+
+    None where no segment of it has a colour, or it is no segmentation.
+    """
+    if not is_segmentation(attributes) or shape.samples != 1:
+        return None
+    found = _shares(cells, attributes, shape, frame)
+    if found is None:
+        return None
+    share, colour = found
+    if beneath is None:
+        alone: Array = np.rint(share[..., None] * colour).astype(np.uint8)
+        return alone
+    cover = (share * np.float32(OPACITY))[..., None]
+    mixed: Array = np.rint(beneath * (1 - cover) + colour * cover).astype(np.uint8)
+    return mixed
+
+
+def _shares(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> tuple[Array, Array] | None:
+    """How much of each pixel belongs to a segment, 0 to 1, and its colour, of each pixel or of all."""
+    values, known = stored_values(cells, shape), colours(attributes)
+    kind = attributes.text(_TYPE).strip()
+    if kind == "LABELMAP" and known:
+        return _labelled(values, known)
+    colour = known.get(segment_of(attributes, frame) or 0)
+    if colour is None:
+        return None
+    most = attributes.integer(_MAXIMUM, 255) if kind == "FRACTIONAL" else 1
+    share = np.clip(values.astype(np.float32) / np.float32(max(most, 1)), 0, 1)
+    return share, np.array(colour, np.float32)
+
+
+def _labelled(values: Array, known: Mapping[int, Colour]) -> tuple[Array, Array]:
+    """By one look-up, however many segments there are; what has no colour is of none."""
+    numbers = np.array(sorted(known))
+    table = np.array([known[number] for number in numbers.tolist()] + [(0, 0, 0)], np.float32)
+    at = np.searchsorted(numbers, values)
+    at[numbers[np.minimum(at, len(numbers) - 1)] != values] = len(numbers)
+    return (at < len(numbers)).astype(np.float32), table[at]

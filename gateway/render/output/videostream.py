@@ -1,0 +1,114 @@
+"""Frames out of a stream of MPEG-2, H.264 or H.265, and the stream into a file that plays (PS3.5 8.2.5 to 8.2.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from gateway.errors import CodecError
+from gateway.render.attributes import Attributes
+from gateway.render.codecs.fromvideofiles import opened
+
+# Up to here frames are counted from the first one on; beyond, the nearest key frame is looked for.
+COUNTED = 300
+
+
+class Source(Protocol):
+    """Bytes of a stream, read by position."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
+def plays(head: bytes) -> bool:
+    """Whether a stream begins as a file in the ISO base media format does."""
+    return head[4:8] in {b"ftyp", b"styp"}
+
+
+def frame(source: Source, number: int) -> tuple[bytes, int, int]:
+    """Frame `number`, from 1, in RGB by pixel; its rows and columns. Blocking. Raises CodecError."""
+    with _opened(source) as (container, stream):
+        for found in _from(container, stream, number):
+            return _rgb(found)
+    raise CodecError(f"the video has no frame {number}")
+
+
+def frames(source: Source) -> Iterator[tuple[bytes, int, int]]:
+    """Every frame, as above. Raises CodecError."""
+    with _opened(source) as (container, stream):
+        for found in container.decode(stream):
+            yield _rgb(found)
+
+
+def described(attributes: Attributes, rows: int, columns: int) -> Attributes:
+    """The attributes of a decoded frame."""
+    return attributes.changed(
+        {
+            "00280002": 3,
+            "00280004": "RGB",
+            "00280006": 0,
+            "00280010": rows,
+            "00280011": columns,
+            "00280100": 8,
+            "00280101": 8,
+            "00280102": 7,
+            "00280103": 0,
+        }
+    )
+
+
+def remuxed(source: Source, path: Path) -> None:
+    """The same stream, nothing of it decoded, in an MP4 file with its index in front. Blocking. Raises CodecError."""
+    with _opened(source) as (container, stream):
+        options = {"movflags": "+faststart"}
+        try:
+            with av.open(str(path), "w", format="mp4", options=options) as out:
+                copy = out.add_stream_from_template(stream)
+                for packet in container.demux(stream):
+                    if packet.dts is not None:
+                        packet.stream = copy
+                        out.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            raise CodecError(f"the video cannot be put into an MP4 file: {error}") from error
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+    try:
+        with opened(source) as (container, stream):
+            stream.codec_context.thread_count = 1
+            yield container, stream
+    except (av.FFmpegError, ValueError, EOFError) as error:
+        raise CodecError(f"the video cannot be decoded: {error}") from error
+
+
+def _from(container: InputContainer, stream: VideoStream, number: int) -> Iterator[av.VideoFrame]:
+    """The frames from `number` on."""
+    rate, base = stream.average_rate, stream.time_base
+    if number <= COUNTED or not rate or not base:
+        for index, found in enumerate(container.decode(stream), 1):
+            if index >= number:
+                yield found
+        return
+    start = stream.start_time or 0
+    wanted = start + round((number - 1) / rate / base)
+    container.seek(wanted, stream=stream)
+    half = 1 / rate / base / 2
+    for found in container.decode(stream):
+        if found.pts is not None and found.pts >= wanted - half:
+            yield found
+
+
+def _rgb(found: av.VideoFrame) -> tuple[bytes, int, int]:
+    pixels = np.ascontiguousarray(found.to_ndarray(format="rgb24"))
+    return pixels.tobytes(), int(pixels.shape[0]), int(pixels.shape[1])

@@ -1,0 +1,119 @@
+"""Burned-in text (PS3.18 8.3.5.1.1): who the patient is, how the image was made. Always the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array
+from gateway.render.stages.fonts import DRAWING, font, runs
+
+PATIENT, TECHNIQUE = "patient", "technique"
+KNOWN = frozenset({PATIENT, TECHNIQUE})
+
+_SMALLEST, _LARGEST = 9, 40
+
+
+def annotated(picture: Array, attributes: Attributes, frame: int, wanted: frozenset[str]) -> Array:
+    """The picture with text: the patient's in the upper left corner, the technique's in the lower left."""
+    above = patient_lines(attributes) if PATIENT in wanted else []
+    below = technique_lines(attributes, frame) if TECHNIQUE in wanted else []
+    if not above and not below:
+        return picture
+    with DRAWING:
+        fill, edge = _masks(picture.shape[1], picture.shape[0], above, below)
+    return _blended(picture, fill, edge)
+
+
+def patient_lines(attributes: Attributes) -> list[str]:
+    """Each group of the name on its own line, ID, birth date and sex."""
+    names = (group.replace("^", " ").split() for group in attributes.groups("00100010"))
+    lines = [" ".join(name) for name in names if name]
+    identity = attributes.text("00100020").strip()
+    more = (_date(attributes.text("00100030")), attributes.text("00100040").strip())
+    return [*lines, *filter(None, (identity, "  ".join(filter(None, more))))]
+
+
+def technique_lines(attributes: Attributes, frame: int) -> list[str]:
+    """Modality and descriptions, when, which image, where and how thick, exposure."""
+    return [line for line in (part.strip() for part in _technique(attributes, frame)) if line]
+
+
+def _technique(a: Attributes, frame: int) -> Iterator[str]:
+    yield " ".join(filter(None, (a.text("00080060"), a.text("00081030"), a.text("0008103E"))))
+    day = a.text("00080022") or a.text("00080020")
+    yield " ".join(filter(None, (_date(day), _time(a.text("00080032") or a.text("00080030")))))
+    numbers = [f"Se {a.text('00200011')}" if a.text("00200011") else ""]
+    numbers.append(f"Im {a.text('00200013')}" if a.text("00200013") else "")
+    if a.integer("00280008", 1) > 1:
+        numbers.append(f"Fr {frame}/{a.integer('00280008')}")
+    yield "  ".join(filter(None, numbers))
+    measures = (("00201041", "Loc {:g} mm"), ("00180050", "Thk {:g} mm"), ("00180060", "{:g} kV"))
+    found = ((a.number(tag), form) for tag, form in measures)
+    yield "  ".join(form.format(value) for value, form in found if value is not None)
+
+
+def _date(text: str) -> str:
+    text = text.strip()
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
+
+
+def _time(text: str) -> str:
+    text = text.strip()
+    return f"{text[:2]}:{text[2:4]}:{text[4:6]}" if text[:6].isdigit() and len(text) >= 6 else text
+
+
+def _masks(width: int, height: int, above: list[str], below: list[str]) -> tuple[Array, Array]:
+    """How much of each pixel is text, and how much is its dark edge, 0 to 255."""
+    size = min(max(min(height, width) // 28, _SMALLEST), _LARGEST)
+    margin, step = size // 2, round(size * 1.35)
+    fill, edge = Pillow.new("L", (width, height)), Pillow.new("L", (width, height))
+    room = width - 2 * margin
+    top = [part for line in above for part in broken(line, size, room)]
+    bottom = [part for line in below for part in broken(line, size, room)]
+    starts = [margin + step * n for n in range(len(top))]
+    starts += [height - margin - step * (len(bottom) - n) for n in range(len(bottom))]
+    for line, y in zip([*top, *bottom], starts, strict=True):
+        x = float(margin)
+        for text, number in runs(line):
+            face = font(number, size)
+            at = (x, y + size)
+            ImageDraw.Draw(fill).text(at, text, fill=255, font=face, anchor="ls")
+            ImageDraw.Draw(edge).text(
+                at, text, fill=255, font=face, anchor="ls", stroke_width=max(1, size // 12)
+            )
+            x += face.getlength(text)
+    return np.asarray(fill), np.asarray(edge)
+
+
+def broken(line: str, size: int, room: int) -> list[str]:
+    """The line in as many as fit the width: nothing of it is left out."""
+    if length(line, size) <= room or len(line) < 2:
+        return [line]
+    low, high = 1, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if length(line[:middle], size) <= room else (low, middle - 1)
+    space = line.rfind(" ", 1, low + 1)
+    cut = space if space > 0 else low
+    return [line[:cut], *broken(line[cut:].lstrip(), size, room)] if line[cut:].strip() else [line[:cut]]
+
+
+def length(line: str, size: int) -> float:
+    """Pixels from its beginning to its end."""
+    return sum(font(number, size).getlength(text) for text, number in runs(line))
+
+
+def _blended(picture: Array, fill: Array, edge: Array) -> Array:
+    """White letters with a dark edge, on any ground."""
+    top = 255 if picture.dtype == np.uint8 else 65535
+    dark, light = edge.astype(np.float32) / 255, fill.astype(np.float32) / 255
+    if picture.ndim == 3:
+        dark, light = dark[..., None], light[..., None]
+    mixed = picture * (1 - dark) * (1 - light) + top * light
+    done: Array = np.rint(mixed).astype(picture.dtype)
+    return done

@@ -1,0 +1,84 @@
+"""Colour of any Photometric Interpretation to RGB of 8 bits (PS3.3 C.7.6.3.1.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.errors import CodecError
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array
+from gateway.render.stages.palette import coloured, has_palette, palette
+from gateway.render.stages.storedvalues import Shape, stored_values
+
+_FULL_RANGE = frozenset({"YBR_FULL", "YBR_FULL_422"})
+_STUDIO_RANGE = frozenset({"YBR_PARTIAL_422", "YBR_PARTIAL_420"})
+# As the codec leaves them, they are RGB.
+_DECODED = frozenset({"YBR_ICT", "YBR_RCT", "XYB"})
+_SUPPLEMENTAL = "COLOR"
+
+
+def rgb(cells: Array, attributes: Attributes, shape: Shape) -> Array:
+    """Rows x columns x RGB. Raises CodecError for a Photometric Interpretation that is not known."""
+    values = stored_values(cells, shape)
+    if shape.samples == 1:
+        return coloured(values, palette(attributes, shape.signed))
+    eight = _eight_bits(values, shape)
+    if shape.photometric in _FULL_RANGE:
+        return _from_ybr(eight, luma=1.0, chroma=1.0, black=0)
+    if shape.photometric in _STUDIO_RANGE:
+        return _from_ybr(eight, luma=255 / 219, chroma=255 / 224, black=16)
+    if shape.photometric == "RGB" or shape.photometric in _DECODED or "MONO" in shape.photometric:
+        return eight
+    raise CodecError(f"{shape.photometric} is no colour that is rendered here", tag="00280004")
+
+
+def _eight_bits(values: Array, shape: Shape) -> Array:
+    if shape.stored == 8:
+        return values.astype(np.uint8, copy=False)
+    if shape.stored > 8:
+        high: Array = values >> np.array(shape.stored - 8, values.dtype)
+        return high.astype(np.uint8)
+    wide: Array = values.astype(np.uint16) * 255 // ((1 << shape.stored) - 1)
+    return wide.astype(np.uint8)
+
+
+def _from_ybr(ybr: Array, luma: float, chroma: float, black: int) -> Array:
+    y = (ybr[..., 0].astype(np.float32) - black) * np.float32(luma)
+    cb = (ybr[..., 1].astype(np.float32) - 128) * np.float32(chroma)
+    cr = (ybr[..., 2].astype(np.float32) - 128) * np.float32(chroma)
+    out = np.empty(ybr.shape, np.uint8)
+    for n, plane in enumerate((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)):
+        out[..., n] = np.clip(plane + 0.5, 0, 255)
+    return out
+
+
+def supplemented(grey: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int) -> Array:
+    """Grey with the stored values that a Supplemental Palette colours (PS3.3 C.8.16.2.1.1.1, C.7.6.19)."""
+    if shape.floating or not has_palette(attributes) or not _has_colour(attributes, frame):
+        return grey
+    colours = palette(attributes, shape.signed)
+    values = stored_values(cells, shape)
+    among = values >= colours[0].first
+    if not among.any():
+        return grey
+    out = in_colour(grey)
+    out[among] = coloured(values[among], colours)
+    return out
+
+
+def _has_colour(attributes: Attributes, frame: int) -> bool:
+    """Pixel Presentation of the frame's type, or of the image's."""
+    for macro in ("00189226", "00189329", "00189751", "00189732"):  # MR, CT, PET and their like
+        group = attributes.functional(frame, macro)
+        if group is not None and "00089205" in group:
+            return group.text("00089205").strip() == _SUPPLEMENTAL
+    return attributes.text("00089205").strip() == _SUPPLEMENTAL
+
+
+def in_colour(picture: Array) -> Array:
+    """A writable copy of a picture in RGB of 8 bits."""
+    if picture.dtype != np.uint8:
+        picture = ((picture.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    if picture.ndim == 3:
+        return picture.copy()
+    return np.repeat(picture[..., None], 3, axis=2)

@@ -1,0 +1,170 @@
+"""From stored values to P-Values: the grayscale pipeline (PS3.4 N.2, PS3.3 C.11, PS3.14).
+
+Output is proportional to P-Values, which a display calibrated by PS3.14 shows as they are meant; no curve of
+another display is laid over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array, Rendering
+from gateway.render.stages import modality as modality_of
+from gateway.render.stages import voi as voi_of
+from gateway.render.stages.lut import Lut, lut_of
+from gateway.render.stages.modality import Modality
+from gateway.render.stages.storedvalues import Shape, stored_values
+from gateway.render.stages.voi import Span, Voi
+
+_PADDING, _PADDING_LIMIT = "00280120", "00280121"
+# Pixels that are looked up at once.
+BAND = 1 << 18
+_SHAPE, _PRESENTATION_LUT = "20500020", "20500010"
+# Without a VOI their stored values are P-Values (PS3.3 A.8.2.4, A.8.3.4, A.8.4.4).
+_P_VALUES = frozenset(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in ("1", "2", "3"))
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Stored values that are no part of the picture (PS3.3 C.7.5.1.1.2)."""
+
+    low: float
+    high: float
+
+    def among(self, values: Array) -> Array:
+        found: Array = (values >= self.low) & (values <= self.high)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The whole way of one value."""
+
+    modality: Modality
+    voi: Voi
+    lut: Lut | None
+    inverse: bool
+    padding: Padding | None
+
+    def apply(self, values: Array, bits: int) -> Array:
+        """Stored values to the output range of `bits`; padding is the darkest, whatever is inverted."""
+        share = voi_of.apply(self.voi, self.modality.apply(values))
+        if self.lut is not None:
+            index = np.rint(share * (len(self.lut.entries) - 1)).astype(np.intp)
+            share = self.lut.entries[index].astype(np.float32) / np.float32(self.lut.top)
+        if self.inverse:
+            share = 1 - share
+        top = (1 << bits) - 1
+        out = (share * top + 0.5).astype(np.uint8 if bits == 8 else np.uint16)
+        if self.padding is not None:
+            out[self.padding.among(values)] = 0
+        return out
+
+
+def grey(
+    cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering, bits: int = 8
+) -> Array:
+    """One frame of MONOCHROME1 or MONOCHROME2 in 8 or 16 bits."""
+    made = chain(cells, attributes, shape, frame, how)
+    if shape.allocated > 16 or cells.size < 1 << shape.allocated:
+        return made.apply(stored_values(cells, shape), bits)
+    # What lies in unused bits is ignored by the table, too: no pixel has to be masked.
+    every = np.arange(1 << max(shape.allocated, 8), dtype=cells.dtype)
+    return tabled(lambda: made.apply(stored_values(every, shape), bits), cells)
+
+
+def tabled(table: Callable[[], Array], cells: Array) -> Array:
+    """`table()[cells]` of rows and columns, the quick way, in bands: an index takes eight bytes while it is used."""
+    entries = table()
+    found = np.empty(cells.shape, entries.dtype)
+    band = max(1, BAND // cells.shape[1])
+    for row in range(0, len(cells), band):
+        np.take(entries, cells[row : row + band], out=found[row : row + band], mode="clip")
+    return found
+
+
+def chain(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Chain:
+    """The transformations that hold: asked, of the presentation, of the frame, of the object."""
+    state = how.presentation
+    if state is not None:
+        modality = modality_of.module(state.modality, shape.signed)
+    else:
+        modality = modality_of.modality(attributes, frame, shape.signed)
+    low, high = _possible(shape)
+    signed = modality.range(low, high)[0] < 0
+    padding = _padding(attributes, shape)
+    found: Voi | None = how.window
+    if found is None:
+        found = (
+            voi_of.module(state.voi, signed) if state is not None else voi_of.voi(attributes, frame, signed)
+        )
+    if found is None:
+        found = _everything(cells, attributes, shape, modality, padding, state is not None)
+    says = state.lut if state is not None else attributes
+    inverse = says.text(_SHAPE).strip() == "INVERSE"
+    if state is None:
+        # Either of the two says that the lowest value is white (PS3.3 C.8.11.3.1); a state has only its own.
+        inverse = inverse or shape.photometric == "MONOCHROME1"
+    item = says.item(_PRESENTATION_LUT)
+    lut = lut_of(item, False) if item is not None else None
+    return Chain(modality, found, lut, inverse and lut is None, padding)
+
+
+def _possible(shape: Shape) -> tuple[float, float]:
+    if shape.floating:
+        return -np.inf, np.inf
+    if shape.signed:
+        return -float(1 << shape.stored - 1), float((1 << shape.stored - 1) - 1)
+    return 0.0, float((1 << shape.stored) - 1)
+
+
+def _padding(attributes: Attributes, shape: Shape) -> Padding | None:
+    """Float and double have tags of their own; a limit makes it a range, in either order."""
+    tags = (_PADDING, _PADDING_LIMIT)
+    if shape.floating:
+        tags = ("00280122", "00280124") if shape.allocated == 32 else ("00280123", "00280125")
+    value, limit = attributes.number(tags[0]), attributes.number(tags[1])
+    if value is None:
+        return None
+    ends = [_as_stored(value, shape), _as_stored(value if limit is None else limit, shape)]
+    return Padding(min(ends), max(ends))
+
+
+def _as_stored(value: float, shape: Shape) -> float:
+    """A padding value of the other sign's VR, as the same bits read in the pixels' sign."""
+    if shape.floating:
+        return value
+    low, high = _possible(shape)
+    if shape.signed and value > high:
+        return value - (1 << shape.stored if value < 1 << shape.stored else 1 << 16)
+    if not shape.signed and value < low:
+        return value + (1 << 16)
+    return value
+
+
+def _everything(
+    cells: Array,
+    attributes: Attributes,
+    shape: Shape,
+    modality: Modality,
+    padding: Padding | None,
+    state: bool,
+) -> Span:
+    """Without a VOI: all possible values where they are meant so, else all that the frame has."""
+    low, high = _possible(shape)
+    whole = shape.stored <= 8 and not shape.signed and modality.identity
+    if not shape.floating and (whole or state or attributes.text("00080016") in _P_VALUES):
+        return Span(*modality.range(low, high))
+    values = stored_values(cells, shape)
+    if padding is not None:
+        values = values[~padding.among(values)]
+    if shape.floating:
+        values = values[np.isfinite(values)]
+    if not values.size:
+        return Span(0.0, 1.0)
+    found = modality.apply(np.array([values.min(), values.max()]))
+    return Span(float(found.min()), float(found.max()))

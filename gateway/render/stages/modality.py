@@ -1,0 +1,71 @@
+"""The Modality LUT: stored values to the units of the modality (PS3.3 C.11.1, C.7.6.16.2.9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array
+from gateway.render.stages.lut import Lut, lut_of
+
+_SEQUENCE, _INTERCEPT, _SLOPE = "00283000", "00281052", "00281053"
+_PIXEL_VALUE_TRANSFORMATION = "00289145"
+# X-Ray angiographic and radiofluoroscopic images: their Modality LUT leads back to X-ray intensity, it is not
+# for display (PS3.3 C.8.7.1.1.2); viewers and dcmtk apply the VOI to stored values.
+_XRAY = frozenset({"1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2"})
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """A table, or slope and intercept."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    lut: Lut | None = None
+
+    @property
+    def identity(self) -> bool:
+        return self.lut is None and self.slope == 1.0 and self.intercept == 0.0
+
+    def apply(self, values: Array) -> Array:
+        if self.lut is not None:
+            return self.lut.look_up(values)
+        if self.identity:
+            return values
+        # Single precision holds any 16-bit value exactly; deeper ones need more.
+        scaled: Any = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+        scaled *= self.slope
+        scaled += self.intercept
+        result: Array = scaled
+        return result
+
+    def range(self, low: float, high: float) -> tuple[float, float]:
+        """The possible output for input from `low` to `high`."""
+        if self.lut is not None:
+            return 0.0, float(self.lut.top)
+        ends = low * self.slope + self.intercept, high * self.slope + self.intercept
+        return min(ends), max(ends)
+
+
+def modality(attributes: Attributes, frame: int, signed: bool) -> Modality:
+    """What the object says for `frame`: the functional group's values where it has them, else the data set's."""
+    group = attributes.functional(frame, _PIXEL_VALUE_TRANSFORMATION)
+    if group is not None and _SLOPE in group:
+        return module(group, signed)
+    if attributes.text("00080016") in _XRAY:
+        return Modality()
+    return module(attributes, signed)
+
+
+def module(attributes: Attributes, signed: bool) -> Modality:
+    """A Modality LUT Module; the sequence excludes slope and intercept (PS3.3 C.11.1)."""
+    item = attributes.item(_SEQUENCE)
+    lut = lut_of(item, signed) if item is not None else None
+    if lut is not None:
+        return Modality(lut=lut)
+    slope, intercept = attributes.number(_SLOPE), attributes.number(_INTERCEPT)
+    # A slope of 0 would make everything one grey: nobody means it.
+    return Modality(slope or 1.0, intercept or 0.0)

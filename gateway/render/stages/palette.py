@@ -1,0 +1,115 @@
+"""Palettes: indices to colours (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6, C.7.9, PS3.3 C.7.6.19)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.errors import CodecError
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array
+from gateway.render.stages.lut import Lut, described, table
+
+_DESCRIPTORS = ("00281101", "00281102", "00281103")
+_DATA = ("00281201", "00281202", "00281203")
+_SEGMENTED = ("00281221", "00281222", "00281223")
+# Segments that stay within a table of 65536 entries are fewer; a loop of references would not be.
+_MOST_SEGMENTS = 1 << 17
+
+
+def has_palette(attributes: Attributes) -> bool:
+    """Whether there is a palette to look up in."""
+    return all(tag in attributes for tag in _DESCRIPTORS)
+
+
+def palette(attributes: Attributes, signed: bool) -> tuple[Lut, Lut, Lut]:
+    """Red, green and blue, of 8 or 16 bits. Raises CodecError where one is missing."""
+    red, green, blue = (_one(attributes, n, signed) for n in range(3))
+    if max(int(one.entries.max(initial=0)) for one in (red, green, blue)) < 256:
+        # Bytes in words, whatever the descriptor says: writers of 8-bit palettes do so.
+        red, green, blue = (Lut(one.first, one.entries, 8) for one in (red, green, blue))
+    return red, green, blue
+
+
+def _one(attributes: Attributes, number: int, signed: bool) -> Lut:
+    found = described(attributes, _DESCRIPTORS[number], signed)
+    if found is None:
+        raise CodecError("a palette has no descriptor of three values", tag=_DESCRIPTORS[number])
+    count, first, bits = found
+    data, segments = attributes.raw(_DATA[number]), attributes.raw(_SEGMENTED[number])
+    entries = table(data, count) if data else segmented(segments or b"", bits, count)
+    if entries is None or not len(entries):
+        raise CodecError("a palette has no data", tag=_DATA[number])
+    return Lut(first, entries, 16 if bits > 8 else 8)
+
+
+def coloured(indices: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
+    """Rows x columns x RGB in 8 bits."""
+    if indices.dtype.itemsize <= 2 and indices.dtype.kind == "u" and indices.size > 1 << 16:
+        every = np.arange(1 << 8 * indices.dtype.itemsize, dtype=indices.dtype)
+        return np.take(coloured(every, colours), indices, axis=0, mode="clip")
+    planes = [_eight_bits(one.look_up(indices), one.bits) for one in colours]
+    return np.stack(planes, axis=-1)
+
+
+def spread(picture: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
+    """Grey of 16 bits, its whole range laid over the palette's, in RGB (PS3.4 N.2.2)."""
+    last = len(colours[0].entries) - 1
+    every = np.arange(1 << 16, dtype=np.uint32)
+    index = (every * last + 32767) // 65535 + colours[0].first
+    return np.take(coloured(index.astype(np.int64), colours), picture, axis=0, mode="clip")
+
+
+def _eight_bits(values: Array, bits: int) -> Array:
+    return values.astype(np.uint8) if bits == 8 else (values >> 8).astype(np.uint8)
+
+
+def segmented(data: bytes, bits: int, count: int) -> Array:
+    """The table that segments expand to: discrete, linear, indirect (PS3.3 C.7.9.2). Raises CodecError."""
+    values = np.frombuffer(data, "u1") if bits == 8 else np.frombuffer(data[: len(data) // 2 * 2], "<u2")
+    words = values.tolist()
+    out: list[int] = []
+    at = 0
+    while at < len(words) and len(out) < count:
+        at = _segment(words, at, out, count, bits, indirect=True)
+    if len(out) < count:
+        raise CodecError(f"the segments of a palette expand to {len(out)} entries, wanted {count}")
+    return np.array(out[:count], np.uint8 if bits == 8 else np.uint16)
+
+
+def _segment(words: list[int], at: int, out: list[int], count: int, bits: int, *, indirect: bool) -> int:
+    """Append what the segment at `at` stands for; where the next one begins."""
+    try:
+        kind, length = words[at], words[at + 1]
+        if kind == 0:
+            out += words[at + 2 : at + 2 + length]
+            return at + 2 + length
+        if kind == 1:
+            _linear(out, length, words[at + 2])
+            return at + 3
+        if kind == 2 and indirect:
+            wide = 2 if bits == 16 else 4
+            low = words[at + 2 : at + 2 + wide]
+            target = _word_at(sum(part << (16 if bits == 16 else 8) * n for n, part in enumerate(low)), bits)
+            for _ in range(min(length, _MOST_SEGMENTS)):
+                target = _segment(words, target, out, count, bits, indirect=False)
+                if len(out) >= count:
+                    break
+            return at + 2 + wide
+    except IndexError:
+        raise CodecError("the segments of a palette end early") from None
+    raise CodecError(f"a palette has a segment of type {kind}, wanted 0, 1 or 2")
+
+
+def _word_at(offset: int, bits: int) -> int:
+    """Where an indirect segment points, in entries: PS3.3 C.7.9.2.3 has a byte offset from the table's beginning."""
+    if bits == 16 and offset % 2:
+        raise CodecError(f"an indirect segment of a palette points at byte {offset}, within a word")
+    return offset // 2 if bits == 16 else offset
+
+
+def _linear(out: list[int], length: int, last: int) -> None:
+    """From the value before, which is not repeated, to `last` in `length` equal steps."""
+    if not out:
+        raise CodecError("a palette begins with a linear segment")
+    first = out[-1]
+    out += [round(first + (last - first) * n / length) for n in range(1, length + 1)]

@@ -1,0 +1,88 @@
+"""Display shutters: what lies outside is covered (PS3.3 C.7.6.11, C.7.6.15)."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array
+from gateway.render.stages.cielab import srgb
+
+_SHAPE, _VALUE, _GROUP, _COLOUR = "00181600", "00181622", "00181623", "00181624"
+_LEFT, _RIGHT, _UPPER, _LOWER = "00181602", "00181604", "00181606", "00181608"
+_CENTRE, _RADIUS, _VERTICES = "00181610", "00181612", "00181620"
+
+
+def covered(
+    shutter: Attributes, rows: int, columns: int, aspect: float, bitmap: Array | None
+) -> Array | None:
+    """True where a pixel is hidden by any of the shapes; None where nothing is. Edges are seen.
+
+    `aspect` is the height of a pixel over its width, for a radius counts pixels along a row. `bitmap` is the
+    overlay of a bitmap shutter.
+    """
+    shapes = {text.strip() for text in shutter.texts(_SHAPE)}
+    seen = np.ones((rows, columns), bool)
+    if "RECTANGULAR" in shapes:
+        _rectangle(shutter, seen)
+    if "CIRCULAR" in shapes:
+        _circle(shutter, seen, aspect)
+    if "POLYGONAL" in shapes:
+        _polygon(shutter, seen)
+    if "BITMAP" in shapes and bitmap is not None:
+        seen &= ~bitmap
+    return None if seen.all() else ~seen
+
+
+def bitmap_group(shutter: Attributes) -> str | None:
+    """The overlay group of a bitmap shutter, as the first half of its tags."""
+    if "BITMAP" not in {text.strip() for text in shutter.texts(_SHAPE)} or _GROUP not in shutter:
+        return None
+    return f"{shutter.integer(_GROUP):04X}"
+
+
+def drawn(picture: Array, hidden: Array, shutter: Attributes) -> Array:
+    """The picture with the shutter's P-Value (of 16 bits; black where there is none) where it is hidden.
+
+    In a picture of colour, its colour goes before.
+    """
+    colour = srgb(shutter.numbers(_COLOUR))
+    if picture.ndim == 3 and colour is not None:
+        picture[hidden] = colour
+        return picture
+    value = min(max(shutter.integer(_VALUE), 0), 65535)
+    picture[hidden] = value if picture.dtype == np.uint16 else (value * 255 + 32767) // 65535
+    return picture
+
+
+def _rectangle(shutter: Attributes, seen: Array) -> None:
+    """Edges count columns and rows from 1."""
+    rows, columns = seen.shape
+    left, right = shutter.integer(_LEFT, 1), shutter.integer(_RIGHT, columns)
+    upper, lower = shutter.integer(_UPPER, 1), shutter.integer(_LOWER, rows)
+    seen[: max(upper - 1, 0)] = False
+    seen[max(lower, 0) :] = False
+    seen[:, : max(left - 1, 0)] = False
+    seen[:, max(right, 0) :] = False
+
+
+def _circle(shutter: Attributes, seen: Array, aspect: float) -> None:
+    centre, radius = shutter.numbers(_CENTRE), shutter.number(_RADIUS)
+    if len(centre) != 2 or radius is None:
+        return
+    down = (np.arange(1, seen.shape[0] + 1) - centre[0]) * aspect
+    across = np.arange(1, seen.shape[1] + 1) - centre[1]
+    seen &= down[:, None] ** 2 + across[None, :] ** 2 <= radius**2
+
+
+def _polygon(shutter: Attributes, seen: Array) -> None:
+    """Vertices are pairs of row and column; the last is joined with the first."""
+    points = shutter.numbers(_VERTICES)
+    corners = [(column - 1, row - 1) for row, column in zip(points[::2], points[1::2], strict=False)]
+    if len(corners) < 3:
+        return
+    mask = Pillow.new("1", (seen.shape[1], seen.shape[0]))
+    ImageDraw.Draw(mask).polygon(corners, fill=1, outline=1)
+    seen &= np.asarray(mask, bool)

@@ -1,0 +1,76 @@
+"""Values of interest: windows and tables (PS3.3 C.11.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gateway.render.attributes import Attributes
+from gateway.render.rendering import Array, VoiFunction, Window, valid_width
+from gateway.render.stages.lut import Lut, lut_of
+
+_CENTER, _WIDTH, _FUNCTION, _SEQUENCE = "00281050", "00281051", "00281056", "00283010"
+_FRAME_VOI = "00289132"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Everything from the lowest to the highest value, scaled to the whole output."""
+
+    low: float
+    high: float
+
+
+Voi: TypeAlias = Window | Lut | Span
+
+
+def voi(attributes: Attributes, frame: int, signed: bool) -> Voi | None:
+    """The first VOI of the object: the frame's own group, then the data set; a window before a table."""
+    group = attributes.functional(frame, _FRAME_VOI)
+    found = module(group, signed) if group is not None else None
+    return found or module(attributes, signed)
+
+
+def module(attributes: Attributes, signed: bool) -> Voi | None:
+    """The first window that its function defines, else the first table of a VOI LUT Module or macro."""
+    centers, widths = attributes.numbers(_CENTER), attributes.numbers(_WIDTH)
+    named = attributes.text(_FUNCTION).strip()
+    function = VoiFunction(named) if named in set(VoiFunction) else VoiFunction.LINEAR
+    for center, width in zip(centers, widths, strict=False):
+        if valid_width(width, function):
+            return Window(center, width, function)
+    item = attributes.item(_SEQUENCE)
+    return lut_of(item, signed) if item is not None else None
+
+
+def apply(voi: Voi, values: Array) -> Array:
+    """Each value as a share of the output range, 0 to 1."""
+    if isinstance(voi, Lut):
+        return voi.look_up(values).astype(np.float32) / np.float32(voi.top)
+    kind = np.float32 if values.dtype.itemsize <= 2 or values.dtype == np.float32 else np.float64
+    x: Any = values.astype(kind, copy=True)
+    if isinstance(voi, Span):
+        return _ramp(x, voi.low, voi.high)
+    c, w = voi.center, voi.width
+    if voi.function is VoiFunction.SIGMOID:
+        # Beyond 60 the result is 0 or 1 in double precision: no overflow.
+        power = np.nan_to_num((x - x.dtype.type(c)) * x.dtype.type(-4.0 / w))
+        power = np.clip(power, -60, 60)
+        share: Array = 1 / (1 + np.exp(power))
+        return share
+    if voi.function is VoiFunction.LINEAR_EXACT:
+        return _ramp(x, c - w / 2, c + w / 2)
+    return _ramp(x, c - 0.5 - (w - 1) / 2, c - 0.5 + (w - 1) / 2)
+
+
+def _ramp(x: Any, low: float, high: float) -> Array:
+    """0 up to `low`, 1 from `high`; where both are one, only what is above is 1 (C.11.2.1.2.1, width 1)."""
+    if high <= low:
+        above: Array = (x > low).astype(x.dtype)
+        return above
+    np.subtract(x, x.dtype.type(low), out=x)
+    np.multiply(x, x.dtype.type(1 / (high - low)), out=x)
+    clipped: Array = np.clip(np.nan_to_num(x, copy=False), 0, 1, out=x)
+    return clipped

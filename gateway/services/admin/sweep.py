@@ -1,0 +1,350 @@
+"""Objects that neither index nor journal names: found by one process, moved aside, and given up a while later.
+
+What was written and never committed, or reclaimed and could not be deleted, is an orphan. An index alone is never
+believed: it may be another's, or be behind. Objects go to `trash/` first; a brake stops where there are too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gateway.errors import GatewayError, JournalDamaged, ObjectExists, ObjectMissing
+from gateway.index.base import Index
+from gateway.model import Level, VersionId
+from gateway.services.admin.agreement import Agreement, Disagree
+from gateway.services.background import Background
+from gateway.services.counters import Counters
+from gateway.services.journal.journal import Journal
+from gateway.services.objectkeys import (
+    DERIVED_PREFIX,
+    JOURNAL_PREFIX,
+    TRASH_PREFIX,
+    drawn_at,
+    made_for,
+    trash_key,
+    trashed,
+)
+from gateway.store.base import ObjectStore, Stored
+
+log = logging.getLogger("gateway.sweep")
+
+LEASE = "sweep"
+LEASE_SECONDS = 120.0
+GRACE_SECONDS = 24 * 3600.0
+EVERY_SECONDS = 24 * 3600.0
+LOOK_SECONDS = 600.0
+SHARDS = tuple(f"{n:02x}/" for n in range(256))
+PAGE = 1000
+MOST_HELD = 100_000
+"""Candidates that are looked up in the journal at once, so that memory does not grow with what there is."""
+MOST = 1000
+FEWEST = 10
+
+
+class Stopped(Exception):
+    """The lease is lost: another process sweeps."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did, or would have done: keys as they were before."""
+
+    orphans: list[str] = field(default_factory=list)
+    derived: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    brought_back: list[str] = field(default_factory=list)
+    uploads: int = 0
+    why_not: str = ""
+    """Why nothing was done; empty where it was."""
+
+    @property
+    def count(self) -> int:
+        """Objects that nobody names."""
+        return len(self.orphans) + len(self.derived)
+
+
+@dataclass(slots=True)
+class _Candidates:
+    """Objects that the index does not name, and what they are to become where the journal does not either."""
+
+    orphans: dict[VersionId, list[str]] = field(default_factory=dict)
+    """Keys by version."""
+    derived: dict[VersionId, list[str]] = field(default_factory=dict)
+    """Keys by the version they were made of."""
+    trash: dict[VersionId, list[str]] = field(default_factory=dict)
+    """Keys in the trash, past the undo window, by version."""
+    count: int = 0
+
+    def versions(self) -> Set[VersionId]:
+        return self.orphans.keys() | self.derived.keys() | self.trash.keys()
+
+
+class Sweeper:
+    """`undo_seconds` is how long the trash is kept; None for ever. `grace` is how old an orphan has to be."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        index: Index,
+        journal: Journal,
+        counters: Counters,
+        *,
+        undo_seconds: float | None,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._journal = journal
+        self._counters = counters
+        self._undo_seconds = undo_seconds
+        self._grace = grace
+        self._agreement = Agreement(index, journal)
+        self._holder = uuid.uuid4().hex
+        self._renewed = 0.0
+        self._background = Background(log, "sweeping waits")
+
+    # -- in the background ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Now and then from a while after the start; once a day among all processes."""
+        self._background.start(self._work, lambda: asyncio.sleep(0))
+
+    async def close(self) -> None:
+        """What is under way ends where it is; nothing is lost by that."""
+        await self._background.close()
+
+    async def _work(self) -> None:
+        # Not all at once, and not while all is busy with starting.
+        await asyncio.sleep(random.uniform(0.5, 1.5) * LOOK_SECONDS)
+        await self.look()
+
+    async def look(self) -> Swept | None:
+        """Sweep if it is due and nobody else does; None where not."""
+        try:
+            if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS):
+                return None
+            return await self._leased(confirmed=False)
+        except GatewayError as error:
+            log.warning("sweeping waits: %s", error.detail, extra={"reason": error.detail})
+            return None
+
+    # -- once -------------------------------------------------------------------------------------------
+
+    async def run(self, *, confirmed: bool, dry: bool = False) -> Swept:
+        """Sweep now. `confirmed` releases the brake; `dry` only tells what would be done.
+
+        Raises IndexFailure, StoreError.
+        """
+        if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS):
+            return Swept(why_not="another process is sweeping")
+        return await self._leased(confirmed=confirmed, dry=dry)
+
+    async def _leased(self, *, confirmed: bool, dry: bool = False) -> Swept:
+        self._renewed = time.monotonic()
+        is_done = False
+        try:
+            swept = await self._sweep(confirmed, dry)
+            is_done = not dry and not swept.why_not
+        except Stopped:
+            swept = Swept(why_not="the lease was lost to another process")
+        except Disagree as error:
+            swept = Swept(why_not=str(error))
+        finally:
+            with suppress(GatewayError):
+                await self._index.give_back_lease(LEASE, self._holder, is_done=is_done)
+        if swept.why_not:
+            log.warning("nothing swept: %s", swept.why_not, extra={"reason": swept.why_not})
+        return swept
+
+    async def _sweep(self, confirmed: bool, dry: bool) -> Swept:
+        settled = await self._agreement.check()
+        swept, most = Swept(), await self._most()
+        if not dry:
+            swept.uploads = await self._store.tidy(time.time() - self._grace)
+            self._counters.add("sweep_uploads_aborted_total", swept.uploads)
+        async for candidates in self._candidates():
+            await self._judge(candidates, swept, settled)
+        if swept.count > most and not confirmed and not dry:
+            self._counters.add("sweep_stopped_total")
+            swept.why_not = (
+                f"{swept.count} objects are named by nobody, more than {most}: look at them with "
+                "'dicomweb-gateway sweep', and give them up with 'dicomweb-gateway sweep --confirm'"
+            )
+            return swept
+        if (swept.count or swept.given_up) and not confirmed and not dry and (key := await self._set_aside()):
+            self._counters.add("sweep_stopped_total")
+            swept.why_not = (
+                f"{key} was set aside damaged, and what it told of may be among {swept.count} objects that nobody "
+                "names: look at them with 'dicomweb-gateway sweep', and give them up with 'dicomweb-gateway sweep "
+                "--confirm'; once the damaged object is taken away, sweeping goes on by itself"
+            )
+            return swept
+        if not dry:
+            await self._agreement.check()  # it took a while to find them
+            await self._give_up(swept)
+        return swept
+
+    async def _set_aside(self) -> str:
+        """The key of a journal object that `reindex` moved to the trash, empty where there is none."""
+        async for stored in self._store.list(TRASH_PREFIX):
+            was = trashed(stored.key)
+            if was is not None and was[1].startswith(JOURNAL_PREFIX):
+                return stored.key
+        return ""
+
+    async def _most(self) -> int:
+        """How many may go without being asked: 0.1 % of the instances, at most 1,000 and at least ten."""
+        instances = (await self._index.counts())[Level.INSTANCE]
+        return min(MOST, max(FEWEST, instances // 1000))
+
+    # -- finding ----------------------------------------------------------------------------------------
+
+    async def _candidates(self) -> AsyncIterator[_Candidates]:
+        """What the index does not name, in portions."""
+        found = _Candidates()
+        for prefix in (*SHARDS, *(DERIVED_PREFIX + shard for shard in SHARDS)):
+            async for page in _pages(self._store.list(prefix)):
+                await self._renew()
+                await self._sift(page, found)
+                if found.count >= MOST_HELD:
+                    yield found
+                    found = _Candidates()
+        if self._undo_seconds is not None:
+            async for page in _pages(self._store.list(TRASH_PREFIX)):
+                await self._renew()
+                self._expired(page, found, self._undo_seconds)
+                if found.count >= MOST_HELD:
+                    yield found
+                    found = _Candidates()
+        if found.count:
+            yield found
+
+    async def _sift(self, page: Sequence[Stored], found: _Candidates) -> None:
+        before = time.time() - self._grace
+        old: dict[str, VersionId] = {}
+        for stored in page:
+            version = made_for(stored.key)
+            drawn = drawn_at(version) if version else None
+            if version and drawn is not None and drawn < before:
+                old[stored.key] = version
+        if not old:
+            return
+        known = await self._index.named_versions(list(old.values()))
+        for key, version in old.items():
+            named = known.get(version)
+            is_wanted = named is not None and named[1] != "reclaimed"
+            if key.startswith(DERIVED_PREFIX):
+                if not is_wanted:
+                    found.derived.setdefault(version, []).append(key)
+                    found.count += 1
+            elif named is None or not is_wanted or named[0].locator.key != key:
+                found.orphans.setdefault(version, []).append(key)
+                found.count += 1
+
+    def _expired(self, page: Iterable[Stored], found: _Candidates, window: float) -> None:
+        for stored in page:
+            swept = trashed(stored.key)
+            version = made_for(swept[1]) if swept else None
+            if swept and version and swept[0] + window < time.time():
+                found.trash.setdefault(version, []).append(stored.key)
+                found.count += 1
+
+    async def _judge(self, candidates: _Candidates, swept: Swept, settled: int) -> None:
+        """What the journal names up to revision `settled` is wanted, until it says that it was reclaimed.
+
+        What it tells after that is younger than any candidate.
+        """
+        wanted = await self._wanted(candidates.versions(), settled)
+        in_index = await self._index.named_versions(sorted(candidates.trash))
+        for version, keys in candidates.orphans.items():
+            swept.orphans += [key for key in keys if wanted.get(version) != key]
+        for version, keys in candidates.derived.items():
+            if version not in wanted:
+                swept.derived += keys
+        for version, keys in candidates.trash.items():
+            known = in_index.get(version)
+            is_wanted = version in wanted or (known is not None and known[1] != "reclaimed")
+            (swept.brought_back if is_wanted else swept.given_up).extend(keys)
+
+    async def _wanted(self, versions: Set[VersionId], settled: int) -> dict[VersionId, str]:
+        """The keys of those of these versions that the journal names; it is read once."""
+        wanted, reclaimed = dict[VersionId, str](), set[VersionId]()
+        last = 0
+        try:
+            async for changes in self._journal.changes():
+                await self._renew()
+                for change in changes:
+                    stored, before = change.version_after, change.version_before
+                    if stored in versions and stored is not None and change.locator is not None:
+                        wanted[stored] = change.locator.key
+                    if change.kind == "reclaim" and before in versions and before is not None:
+                        reclaimed.add(before)
+                last = changes[-1].revision
+        except JournalDamaged:
+            if last < settled:
+                raise
+            # What is on its way to the journal looks like a gap.
+        return {version: key for version, key in wanted.items() if version not in reclaimed}
+
+    # -- giving up --------------------------------------------------------------------------------------
+
+    async def _give_up(self, swept: Swept) -> None:
+        day = datetime.now(UTC).strftime("%Y%m%d")
+        for key in swept.orphans:
+            await self._renew()
+            if await self._moved(key, trash_key(key, day)):
+                self._counted("sweep_objects_total", "moved to the trash: %s", key)
+        for key in swept.derived:
+            await self._renew()
+            await self._store.delete(key)
+            self._counted("sweep_derived_total", "deleted: %s", key)
+        for key in swept.brought_back:
+            await self._renew()
+            before = trashed(key)
+            assert before is not None
+            if await self._moved(key, before[1]):
+                self._counted("sweep_brought_back_total", "brought back, as it is named: %s", key)
+        for key in swept.given_up:
+            await self._renew()
+            await self._store.delete(key)
+            self._counted("sweep_trash_total", "deleted from the trash: %s", key)
+
+    async def _moved(self, key: str, to: str) -> bool:
+        """Whether it was; one that cannot be stays where it is, and is no reason to leave the others."""
+        try:
+            await self._store.move(key, to)
+        except (ObjectExists, ObjectMissing) as error:
+            log.warning("%s stays: %s", key, error.detail, extra={"object": key, "reason": error.detail})
+            return False
+        return True
+
+    def _counted(self, name: str, what: str, key: str) -> None:
+        self._counters.add(name)
+        log.info(what, key, extra={"object": key})
+
+    async def _renew(self) -> None:
+        """Raises Stopped where the lease is another's."""
+        if time.monotonic() - self._renewed < LEASE_SECONDS / 4:
+            return
+        if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS):
+            raise Stopped
+        self._renewed = time.monotonic()
+
+
+async def _pages(found: AsyncIterator[Stored]) -> AsyncIterator[Sequence[Stored]]:
+    page: list[Stored] = []
+    async for stored in found:
+        page.append(stored)
+        if len(page) >= PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

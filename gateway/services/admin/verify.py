@@ -1,0 +1,193 @@
+"""Compare journal, index and store, both ways, and name each difference. Memory is bounded by pages of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from gateway.errors import ForeignArchive, ObjectChanged, ObjectMissing, ShortRead, StoreUnavailable
+from gateway.index.base import Index, StoredInstance
+from gateway.model import VersionId
+from gateway.services.admin.comparison import Compared
+from gateway.services.bytestream import all_made
+from gateway.services.journal.journal import Journal
+from gateway.services.journal.tail import tail
+from gateway.services.objectkeys import ARCHIVE_KEY, DERIVED_PREFIX, JOURNAL_PREFIX, TRASH_PREFIX, version_of
+from gateway.services.recovery import identity
+from gateway.services.trash import Trash
+from gateway.store.base import ObjectStore, Stored
+
+PAGE = 1000
+AT_ONCE = 8
+_HARMLESS = frozenset({"orphan", "stray", "in trash", "unjournaled", "journal doubled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`kind` is one of
+
+    'archive unnamed', 'archive foreign': which archive it is, is not told by all, or not in the same words;
+    'journal damaged': changes are lost to it; 'journal doubled': an object of it is, which others tell as well;
+    'not in index', 'not in journal', 'journal differs': of changes;
+    'unjournaled': committed, and not journaled yet;
+    'object missing', 'object in trash', 'object changed' (it lies elsewhere), 'object length', 'object digest',
+    'object unreadable': of what the index names;
+    'damaged', 'mended': the index knows of the damage, and the object is damaged still, or whole again;
+    'orphan', 'stray', 'in trash': objects that nothing names, are not ours, or were swept.
+    """
+
+    kind: str
+    what: str
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether something is to be done. What was never acknowledged, or has been reclaimed, is no damage."""
+        return self.kind not in _HARMLESS
+
+
+class Verify:
+    """Reads everything, changes nothing. Beside a running server it tells of nothing that is only on its way."""
+
+    def __init__(self, store: ObjectStore, index: Index) -> None:
+        self._store = store
+        self._index = index
+        self._journal = Journal(store)
+        self._trash = Trash(store)
+        self._compared = Compared(index, self._journal)
+
+    async def differences(self, *, digests: bool = True) -> AsyncIterator[Difference]:
+        """`digests` reads every object whole; without it only presence and length are compared."""
+        for part in (self._archive(), self._told(), self._objects(digests), self._listed()):
+            async with aclosing(part) as found:
+                async for difference in found:
+                    yield difference
+
+    # -- archive and journal ------------------------------------------------------------------------------
+
+    async def _archive(self) -> AsyncGenerator[Difference, None]:
+        index = await self._index.archive_id()
+        journal = (await tail(self._store, await self._index.last_revision())).archive
+        self._journal.archive = journal  # which of two names is right, its objects do not tell
+        try:
+            store = await identity.read(self._store)
+        except ForeignArchive as error:
+            yield Difference("archive foreign", error.detail)
+            return
+        self._journal.archive = journal or store
+        if not store and (index or journal):
+            yield Difference("archive unnamed", f"{ARCHIVE_KEY} is missing")
+        known = {"the index": index, "the journal": journal}
+        for name, id in known.items():
+            if store and id and id != store:
+                yield Difference("archive foreign", f"{name} is of archive {id}, {ARCHIVE_KEY} names {store}")
+
+    async def _told(self) -> AsyncGenerator[Difference, None]:
+        async for problem in self._journal.problems():
+            kind = "journal damaged" if problem.is_loss else "journal doubled"
+            yield Difference(kind, problem.sentence.removeprefix("journal: "))
+        async for kind, what in self._compared.run():
+            yield Difference(kind, what)
+
+    # -- what the index names -----------------------------------------------------------------------------
+
+    async def _objects(self, digests: bool) -> AsyncGenerator[Difference, None]:
+        page: list[StoredInstance] = []
+        async for stored, state in self._index.all_versions():
+            if state != "reclaimed":
+                page.append(stored)
+            if len(page) == AT_ONCE:
+                for difference in await self._page(page, digests):
+                    yield difference
+                page = []
+        for difference in await self._page(page, digests):
+            yield difference
+
+    async def _page(self, page: Sequence[StoredInstance], digests: bool) -> list[Difference]:
+        found = await all_made([self._object(stored, digests) for stored in page])
+        return [difference for difference in found if difference is not None]
+
+    async def _object(self, stored: StoredInstance, digests: bool) -> Difference | None:
+        what = f"{stored.locator.key} ({stored.identity.instance})"
+        # What is known as damaged is read whatever was asked: its length alone does not tell that it is whole again.
+        kind = await self._flaw(stored, digests or bool(stored.damage))
+        if stored.damage:
+            return Difference("damaged" if kind else "mended", f"{what}: {stored.damage}")
+        if not kind or (kind == "object missing" and await self._is_gone(stored)):
+            return None
+        if kind == "object missing" and (where := await self._trash.find(stored.locator.key)):
+            return Difference("object in trash", f"{what} lies under {where}")
+        return Difference(kind, what)
+
+    async def _flaw(self, stored: StoredInstance, digests: bool) -> str:
+        try:
+            found = await self._store.stat(stored.locator.key)
+            if found.length != stored.locator.offset + stored.locator.length:
+                return "object length"
+            digest = await self._digest(stored) if digests else stored.file_digest
+            return "" if digest == stored.file_digest else "object digest"
+        except ObjectMissing:
+            return "object missing"
+        except ObjectChanged:
+            return "object changed"
+        except ShortRead:
+            return "object length"
+        except StoreUnavailable:
+            await self._alive()
+            return "object unreadable"
+
+    async def _alive(self) -> None:
+        """Raises StoreUnavailable where it is not one object that cannot be read."""
+        try:
+            await self._store.stat("readyz")
+        except ObjectMissing:
+            return
+
+    async def _is_gone(self, stored: StoredInstance) -> bool:
+        """Whether it was reclaimed since the page was read."""
+        named = await self._index.named_versions([stored.version])
+        return named.get(stored.version, (stored, "reclaimed"))[1] == "reclaimed"
+
+    async def _digest(self, stored: StoredInstance) -> bytes:
+        digest = hashlib.sha256()
+        async with self._store.read(stored.locator.key) as chunks:
+            async for chunk in chunks:
+                digest.update(chunk)
+        return digest.digest()
+
+    # -- what is in the store -----------------------------------------------------------------------------
+
+    async def _listed(self) -> AsyncGenerator[Difference, None]:
+        page: list[Stored] = []
+        async for found in self._store.list(""):
+            page.append(found)
+            if len(page) == PAGE:
+                for difference in await self._unnamed(page):
+                    yield difference
+                page = []
+        for difference in await self._unnamed(page):
+            yield difference
+
+    async def _unnamed(self, page: Sequence[Stored]) -> list[Difference]:
+        ours = {found.key: version for found in page if (version := version_of(found.key))}
+        named = await self._index.named_versions(list(ours.values())) if ours else {}
+        differences = []
+        for found in page:
+            if found.key.startswith((JOURNAL_PREFIX, DERIVED_PREFIX)) or found.key == ARCHIVE_KEY:
+                continue
+            if found.key.startswith(TRASH_PREFIX):
+                differences.append(Difference("in trash", found.key))
+            elif found.key not in ours:
+                differences.append(Difference("stray", found.key))
+            elif not self._is_named(found.key, ours[found.key], named):
+                differences.append(Difference("orphan", found.key))
+        return differences
+
+    def _is_named(
+        self, key: str, version: VersionId, named: dict[VersionId, tuple[StoredInstance, str]]
+    ) -> bool:
+        if version in named:
+            stored, state = named[version]
+            return state != "reclaimed" and stored.locator.key == key
+        return self._compared.is_lost(version)

@@ -1,0 +1,69 @@
+"""Available Transfer Syntax UID (0008,3002): all that an instance can be had in without loss (PS3.18 Table 10.6.3-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import orjson
+
+from gateway.dicom.encoding import layoutbytes
+from gateway.index.base import StoredInstance
+from gateway.model import (
+    DEFLATED_EXPLICIT_VR_LE,
+    EXPLICIT_VR_LE,
+    Identity,
+    InstanceUID,
+    Locator,
+    SeriesUID,
+    StudyUID,
+    VersionId,
+)
+from gateway.render.codecs.transcodetargets import LOSSLESS_TARGETS
+from gateway.services.retrieve.layouts import Located
+
+Obstacle = Callable[[Located, str], str]
+
+_ANY = Identity(StudyUID(""), SeriesUID(""), InstanceUID(""), "")
+_TAG = b'"00083002":{"vr":"UI","Value":['
+
+
+class Available:
+    """Told from what the index keeps of the pixels; `obstacle` says why an instance cannot be had in one."""
+
+    def __init__(self, obstacle: Obstacle) -> None:
+        self._obstacle = obstacle
+        self.syntaxes = lru_cache(maxsize=4096)(self._syntaxes)
+        self._written = lru_cache(maxsize=4096)(self._text)
+
+    def _syntaxes(self, kind: str) -> tuple[str, ...]:
+        """As it is stored first, where that is ever sent."""
+        layout = layoutbytes.of_kind(kind)
+        stored = layout.transfer_syntax
+        instance = StoredInstance(VersionId(""), _ANY, stored, Locator("", "", 0, 0), b"", b"", 0)
+        wanted = dict.fromkeys((stored, EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *LOSSLESS_TARGETS))
+        located = Located(instance, layout)
+        return tuple(syntax for syntax in wanted if not self._obstacle(located, syntax))
+
+    def _text(self, kind: str) -> tuple[bytes, bytes]:
+        """What a row says of it, and what it should."""
+        stored = layoutbytes.of_kind(kind).transfer_syntax
+        return _TAG + orjson.dumps(stored) + b"]", _TAG + orjson.dumps(list(self.syntaxes(kind)))[1:]
+
+    def told(self, rows: Sequence[bytes], kinds: Sequence[str]) -> Sequence[bytes]:
+        """Rows of instances with the whole list in the place of the stored one."""
+        return [self._told(row, kind) for row, kind in zip(rows, kinds, strict=True)] if kinds else rows
+
+    def _told(self, row: bytes, kind: str) -> bytes:
+        if not kind:
+            return row
+        before, after = self._written(kind)
+        if row.count(before) == 1:
+            return row.replace(before, after)
+        # An item of a sequence says the same of another instance; a NUL is for who sends the row.
+        found = orjson.loads(row.replace(b"\0", _BASE))
+        found["00083002"]["Value"] = list(self.syntaxes(kind))
+        return orjson.dumps(found).replace(_BASE, b"\0")
+
+
+_BASE = "\uf8ff\uf8fe\uf8ff".encode()

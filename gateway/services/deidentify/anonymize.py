@@ -1,0 +1,188 @@
+"""Instances without who they are of (PS3.18 9.4.1.2.1): what may be sent so, and how it is written.
+
+Nothing of the stored file is sent but the pixels: the data set is encoded anew from the patched model, so that what
+the model does not know, such as a second element with a tag, preamble or padding, cannot get out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.dicom.deidentify import pixels as clean
+from gateway.dicom.deidentify.codestreams import cleanable
+from gateway.dicom.deidentify.patching import deidentifying
+from gateway.dicom.encoding.layout import InstanceLayout
+from gateway.dicom.model.encode import Encoded, Octets, encode
+from gateway.dicom.model.jsonread import datasets
+from gateway.dicom.model.patch import patched
+from gateway.errors import Busy, DicomError, Forbidden
+from gateway.index.base import Scope
+from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.render.codecs.transcodetargets import BASELINE, JXL_JPEG
+from gateway.render.pool import CodecPool
+from gateway.services.bytestream import Body
+from gateway.services.deidentify.pseudonyms import Pseudonyms, key_of
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.render.rendertarget import Subject
+from gateway.services.retrieve.retrieve import Retrieve
+from gateway.services.retrieve.transcode import Instead
+
+# Part of every entity tag: raise it when the same instance would be written otherwise.
+RULES = "1"
+# LUTs, palettes and profiles of one instance, which stand before the pixels.
+HEAD_AT_MOST = 64 << 20
+OBSTACLES_AT_MOST = 10_000
+# JPEG recompressed as JPEG XL is the whole JPEG file again, comments and all.
+_WHOLE_FILES = ({BASELINE, JXL_JPEG}, {JXL_JPEG})
+_NUMBERS = re.compile(rb"[0-9eE+. \0\\-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """Where the key of pseudonyms is; `make` says that it may be made there."""
+
+    path: Path | None
+    make: bool = False
+
+
+class Anonymous:
+    """De-identification on the way out."""
+
+    def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool, key: KeyFile) -> None:
+        self._retrieve = retrieve
+        self._pool = pool
+        self._key = key
+        self._pseudonyms: Pseudonyms | None = None
+        self._obstacles: StudyCache[str] = freshness.watch(StudyCache(OBSTACLES_AT_MOST))
+
+    async def pseudonyms(self) -> Pseudonyms:
+        """Raises Forbidden where there is no key, StoreError where it cannot be read."""
+        if self._pseudonyms is None:
+            if self._key.path is None:
+                raise _refused("no key for pseudonyms is set up here (deidentification_key)")
+            key = await asyncio.to_thread(key_of, self._key.path, make=self._key.make)
+            self._pseudonyms = Pseudonyms(key)
+        return self._pseudonyms
+
+    async def check(self, scope: Scope, subject: Subject) -> None:
+        """Raises Forbidden saying why the instance is not sent without identity."""
+        key = (scope.fingerprint, subject.version)
+        found = self._obstacles.get(key)
+        if found is None:
+            found = await self._pool.run(_obstacle, await self._row(scope, subject), subject)
+            self._obstacles.put(key, found, study=subject.path.study)
+        if found:
+            raise _refused(found, subject.path.instance)
+
+    def target(self, subject: Subject, target: str | None) -> str:
+        """The transfer syntax to send in where `target` (None: as stored) is asked. Raises Forbidden."""
+        layout = subject.located.layout
+        encapsulated = layout.pixels is not None and layout.pixels.encapsulated
+        held = layout.transfer_syntax
+        if target is None:
+            target = held if encapsulated or held == DEFLATED_EXPLICIT_VR_LE else EXPLICIT_VR_LE
+        opaque = (target == held and not cleanable(held)) or {target, held} in _WHOLE_FILES
+        if encapsulated and opaque:
+            raise _refused(
+                f"frames in transfer syntax {target} may carry text that is not taken out; "
+                f"ask for {EXPLICIT_VR_LE}",
+                subject.path.instance,
+            )
+        return target
+
+    async def instance(self, scope: Scope, subject: Subject, target: str) -> Body:
+        """A PS3.10 file without identity. Raises Forbidden, NotAcceptable, CodecError, StoreError."""
+        await self.check(scope, subject)
+        pseudonyms = await self.pseudonyms()
+        row = await self._row(scope, subject)
+        try:
+            encoded = await self._pool.run(_encoded, row, pseudonyms, subject.located.layout)
+        except DicomError as error:
+            where = f" ({error.tag})" if error.tag else ""
+            raise _refused(f"its attributes cannot be written anew{where}", subject.path.instance) from error
+        head = await self._joined(scope, subject, encoded)
+        return await self._retrieve.changed(
+            subject.located, target, Instead(_identity(subject, pseudonyms), head)
+        )
+
+    async def _row(self, scope: Scope, subject: Subject) -> bytes:
+        """The metadata of the very version whose pixels are sent. Raises Busy."""
+        (row,) = await self._retrieve.metadata(scope, subject.path)
+        (now,) = await self._retrieve.instances(scope, subject.path)
+        if now.version != subject.version:
+            raise Busy(f"instance {subject.path.instance} was replaced meanwhile")
+        return row
+
+    async def _joined(self, scope: Scope, subject: Subject, encoded: Encoded) -> bytes:
+        if encoded.length > HEAD_AT_MOST:
+            raise _refused(f"its attributes are longer than {HEAD_AT_MOST} bytes", subject.path.instance)
+        parts: list[bytes] = []
+        for segment in encoded.segments:
+            if isinstance(segment, Octets):
+                parts.append(await self._bulk(scope, subject, str(segment.source)))
+            else:
+                parts.append(segment)
+        return b"".join(parts)
+
+    async def _bulk(self, scope: Scope, subject: Subject, where: str) -> bytes:
+        """A long value. Raises Forbidden where numbers are none."""
+        body = await self._retrieve.bulk(scope, subject.path, where)
+        data = b"".join([chunk async for chunk in body.chunks])
+        vr = subject.located.layout.bulk[where].vr
+        if vr in ("DS", "IS") and not _NUMBERS.fullmatch(data):
+            raise _refused(f"{where} holds text where numbers were due", subject.path.instance)
+        return data
+
+
+def _refused(why: str, instance: str | None = None) -> Forbidden:
+    return Forbidden(
+        f"anonymize: nothing is sent, since {why}",
+        parameter="anonymize",
+        uid=instance,
+        expected="an instance that can be de-identified, or no anonymize",
+    )
+
+
+def _model(row: bytes) -> dict[str, Any]:
+    (model,) = datasets(row.replace(b"\0", b""))
+    return model
+
+
+def _obstacle(row: bytes, subject: Subject) -> str:
+    layout = subject.located.layout
+    if layout.pixels is not None and (
+        layout.pixels.problem or layout.pixels.frames < layout.pixels.declared_frames
+    ):
+        return "its frames cannot be told apart"
+    if layout.pixels is not None and layout.pixels.encapsulated and (layout.implicit or layout.big_endian):
+        return "its encapsulated pixel data is not in explicit little endian"
+    return clean.obstacle(_model(row), layout.transfer_syntax)
+
+
+def _encoded(row: bytes, pseudonyms: Pseudonyms, layout: InstanceLayout) -> Encoded:
+    """All but Pixel Data and what belongs to it. Raises DicomError."""
+
+    def bulk(path: str, vr: str, uri: str) -> Octets:
+        where = uri.partition("/bulkdata/")[2].partition("?")[0]
+        value = layout.bulk.get(where)
+        if value is None:
+            raise DicomError(f"{path}: its value is not there", tag=path)
+        return Octets(where, value.length)
+
+    model = _model(row)
+    model = patched(model, deidentifying(model, pseudonyms.uid, pixels=layout.pixels is not None))
+    return encode({tag: member for tag, member in model.items() if "0008" <= tag < "7FE0"}, bulk)
+
+
+def _identity(subject: Subject, pseudonyms: Pseudonyms) -> Identity:
+    old = subject.located.stored.identity
+    return Identity(
+        StudyUID(pseudonyms.uid(old.study)),
+        SeriesUID(pseudonyms.uid(old.series)),
+        InstanceUID(pseudonyms.uid(old.instance)),
+        old.sop_class,
+    )

@@ -1,0 +1,232 @@
+"""How an instance gets in: bytes → parsed as they come → durable object → index batch → journal → outcome.
+
+STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import replace
+
+from gateway.dicom.encoding.part10 import ReadWarning
+from gateway.errors import GatewayError, IndexFailure, StoreError
+from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
+from gateway.model import Source, quarantine_of
+from gateway.services.commits import Commits
+from gateway.services.ingest.coercion import Coerced, coerced
+from gateway.services.ingest.incoming import Arrival
+from gateway.services.ingest.outcomes import NOTHING_BEFORE, Before, Outcome, Rejected, refusal, rejection
+from gateway.services.ingest.policy import Action, Policies, Rule
+from gateway.services.ingest.slots import Seat, Slots
+from gateway.store.base import ObjectStore
+
+log = logging.getLogger("gateway.services")
+
+
+class Ingest:
+    """Takes instances in; one for the whole process."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        commits: Commits,
+        *,
+        policies: Policies | None = None,
+        slots: Slots | None = None,
+    ) -> None:
+        self._store = store
+        self._commits = commits
+        self._policies = policies or Policies()
+        self._slots = slots or Slots()
+        self._leftovers: set[asyncio.Task[None]] = set()
+
+    def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> IngestSession:
+        """Instances that came together; `study` is the only study they may belong to.
+
+        `rule` says what becomes of them, where it is not the site's rules that do.
+        """
+        return IngestSession(self, source, study, rule or self._policies.rule(source))
+
+    async def close(self) -> None:
+        """Wait for objects that are being taken away again."""
+        if self._leftovers:
+            await asyncio.wait(self._leftovers)
+
+    async def awaited(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
+        """The chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
+        seat = await self._slots.seat(peer)
+        try:
+            async for chunk in seat.resting(body):
+                yield chunk
+        finally:
+            seat.rest()
+            await seat.leave()
+
+    async def receive(
+        self,
+        body: AsyncIterator[bytes],
+        source: Source,
+        study: str | None,
+        named: str | None,
+        rule: Rule,
+        before: Before = NOTHING_BEFORE,
+    ) -> asyncio.Task[Outcome]:
+        """Consume the bytes of one instance; the task ends with its outcome, once durable.
+
+        Raises only what `body` raises: then nothing of the instance is left.
+        """
+        seat = await self._slots.seat(source.peer)
+        if rule.action is Action.QUARANTINE:
+            source = replace(source, partition=quarantine_of(source.partition))
+        arrival = Arrival(self._store, source, study, named, before, rule)
+        try:
+            await arrival.consume(_counted(seat.resting(body), seat, arrival))
+            await seat.leave()
+        except BaseException:  # cancelled while leaving, too
+            seat.rest()
+            await arrival.abandon()
+            raise
+        finally:
+            await seat.leave()
+        return asyncio.create_task(self._conclude(arrival, seat))
+
+    async def _conclude(self, arrival: Arrival, seat: Seat) -> Outcome:
+        try:
+            try:
+                version = await arrival.durable()
+                arrival, version = await self._coerced(arrival, version)
+                verdict = await self._commits.admit(version)
+            except GatewayError as error:
+                # The object stays where it may be: an index that did not answer may have committed. What no
+                # version names is swept later.
+                await arrival.abandon()
+                if isinstance(error, StoreError | IndexFailure):
+                    log.warning("an instance could not be stored", exc_info=error)
+                raise rejection(error) from error
+            return self._judged(arrival, version, verdict)
+        except Rejected as rejected:
+            return Outcome(arrival.identity, rejected.failure, rejected.detail, differing=rejected.differing)
+        finally:
+            seat.rest()
+
+    async def _coerced(self, arrival: Arrival, version: NewVersion) -> tuple[Arrival, NewVersion]:
+        """What the rule makes of it, in an object of its own. What was received is still what makes a repeat."""
+        if not arrival.rule.edits:
+            return arrival, version
+        received = version.locator.key
+        try:
+            made = await coerced(self._store, version, arrival.rule)
+            if made is None:
+                return arrival, version
+            return await self._rewritten(arrival, version, made)
+        except BaseException:
+            self._discard(received)
+            raise
+
+    async def _rewritten(
+        self, arrival: Arrival, version: NewVersion, made: Coerced
+    ) -> tuple[Arrival, NewVersion]:
+        changed = ReadWarning("B000", "", f"coerced by a rule for its source: {', '.join(made.changed)}")
+        before = Before((*arrival.warnings, changed), made.original)
+        other = Arrival(self._store, version.source, None, None, before, arrival.rule)
+        try:
+            async with aclosing(made.chunks):
+                await other.consume(made.chunks)
+            written = await other.durable()
+        except BaseException:
+            await other.abandon()
+            raise
+        self._discard(version.locator.key)
+        return other, replace(written, content_digest=version.content_digest)
+
+    def _judged(self, arrival: Arrival, version: NewVersion, verdict: Verdict) -> Outcome:
+        if not isinstance(verdict, Admitted) and verdict.current != version.version:
+            self._discard(version.locator.key)
+        if isinstance(verdict, Refused):
+            raise refusal(verdict)
+        warnings = arrival.warnings
+        return Outcome(
+            version.identity,
+            detail=_remark(verdict, arrival.rule),
+            differing=verdict.differing,
+            warnings=tuple(sorted({int(w.code, 16) for w in warnings})),
+            warning_details=tuple(dict.fromkeys(w.message for w in warnings)),
+            fresh=not isinstance(verdict, ReceivedAgain),
+            quarantined=arrival.rule.action is Action.QUARANTINE,
+            original=arrival.original,
+        )
+
+    def _discard(self, key: str) -> None:
+        """Take an object away that no journal names; if that fails it is an orphan, swept later."""
+        task = asyncio.create_task(self._delete(key))
+        self._leftovers.add(task)
+        task.add_done_callback(self._leftovers.discard)
+
+    async def _delete(self, key: str) -> None:
+        with suppress(StoreError):
+            await self._store.delete(key)
+
+
+class IngestSession:
+    """Instances of one request, in order."""
+
+    def __init__(self, ingest: Ingest, source: Source, study: str | None, rule: Rule) -> None:
+        self._ingest = ingest
+        self._source = source
+        self._study = study
+        self._rule = rule
+        self._tasks: list[asyncio.Task[Outcome]] = []
+
+    async def take(
+        self,
+        body: AsyncIterator[bytes],
+        *,
+        named_transfer_syntax: str | None = None,
+        before: Before = NOTHING_BEFORE,
+    ) -> None:
+        """Consume one instance; returns when its bytes are read, while the store may still be syncing.
+
+        Raises only what `body` raises.
+        """
+        task = await self._ingest.receive(
+            body, self._source, self._study, named_transfer_syntax, self._rule, before
+        )
+        self._tasks.append(task)
+
+    async def finish(self) -> list[Outcome]:
+        """The outcomes, in the order taken; whatever is stored is durable by now."""
+        try:
+            # Not by `gather`, which takes most of a second for a hundred thousand that are done.
+            return [await task for task in self._tasks]
+        except BaseException:
+            for task in self._tasks:
+                task.cancel()
+            raise
+
+
+async def _counted(body: AsyncIterator[bytes], seat: Seat, arrival: Arrival) -> AsyncIterator[bytes]:
+    """The chunks; what has to be kept in memory until the UIDs come is counted. Raises Busy."""
+    size = 0
+    async for chunk in body:
+        if arrival.key is None:
+            size += len(chunk)
+            seat.hold(size)
+        elif size:
+            size = 0
+            seat.hold(0)
+        yield chunk
+
+
+def _remark(verdict: Admitted | ReceivedAgain, rule: Rule) -> str:
+    """What the sender is to be told beside success."""
+    remarks = []
+    if verdict.differing:
+        what = "the first is kept" if isinstance(verdict, ReceivedAgain) else "it is replaced"
+        names = ", ".join(verdict.differing)
+        remarks.append(f"other content was stored under this SOP Instance UID, {what}; differing: {names}")
+    if rule.action is Action.QUARANTINE:
+        remarks.append(f"held in quarantine{': ' if rule.reason else ''}{rule.reason}")
+    return "; ".join(remarks)

@@ -1,0 +1,108 @@
+"""What becomes of an instance that is offered: reasons of PS3.18 Annex I and PS3.7 Annex C, and what they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.dicom.encoding.part10 import ReadWarning
+from gateway.errors import (
+    DicomError,
+    GatewayError,
+    LimitExceeded,
+    NotDicom,
+    ObjectMissing,
+    StoreFull,
+    Truncated,
+)
+from gateway.index.base import Refused
+from gateway.model import Identity
+
+# PS3.18 Table I.2-2, PS3.7 Annex C. A901 is ours: the study is not the one of the URL.
+OUT_OF_RESOURCES = 0xA700
+DATA_SET_MISMATCH = 0xA900
+WRONG_STUDY = 0xA901
+CANNOT_UNDERSTAND = 0xC000
+PROCESSING_FAILURE = 0x0110
+DUPLICATE = 0x0111
+CLASS_CONFLICT = 0x0119
+NOT_AUTHORISED = 0x0124
+SOP_CLASS_UNSUPPORTED = 0x0122
+TRANSFER_SYNTAX_UNSUPPORTED = 0xC122
+
+UID_TAGS = frozenset({"00080016", "00080018", "0020000D", "0020000E"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one instance. `failure` is a Failure Reason (0008,1197), None where it is stored.
+
+    `warnings` are Warning Reasons (0008,1196); `fresh` is false where nothing new is stored; `quarantined` where it
+    is set aside. `detail` is there for a success, too, where other content is known under the UID: `differing` names
+    the first attributes.
+    """
+
+    identity: Identity | None
+    failure: int | None = None
+    detail: str = ""
+    warnings: tuple[int, ...] = ()
+    warning_details: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+    fresh: bool = True
+    quarantined: bool = False
+    original: Mapping[str, Any] | None = None
+    """The item of Original Attributes Sequence that was added, for what was coerced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What happened to an instance before it came here: warnings, and what was coerced.
+
+    `content_digest` is of the content as it was sent, where that is not what arrives: what was coerced says when.
+    """
+
+    warnings: tuple[ReadWarning, ...] = ()
+    original: Mapping[str, Any] | None = None
+    content_digest: bytes | None = None
+
+
+NOTHING_BEFORE: Final = Before()
+
+
+class Rejected(Exception):
+    """Why an instance is not taken."""
+
+    def __init__(self, failure: int, detail: str, differing: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.failure = failure
+        self.detail = detail
+        self.differing = differing
+
+
+def refusal(verdict: Refused) -> Rejected:
+    known = f"version {verdict.current} is stored"
+    if verdict.reason == "class":
+        return Rejected(CLASS_CONFLICT, f"the SOP Instance UID is known with another SOP class ({known})")
+    if verdict.reason == "misplaced":
+        return Rejected(DUPLICATE, f"the SOP Instance UID is known in another study or series ({known})")
+    differing = ", ".join(verdict.differing) or "the pixel data or its encoding"
+    return Rejected(
+        DUPLICATE,
+        f"other content is stored under this SOP Instance UID; differing: {differing}",
+        verdict.differing,
+    )
+
+
+def rejection(error: GatewayError) -> Rejected:
+    """The Failure Reason that fits (PS3.18 Table I.2-2)."""
+    if isinstance(error, StoreFull):
+        return Rejected(OUT_OF_RESOURCES, "the store is full")
+    if isinstance(error, Truncated | NotDicom | LimitExceeded):
+        return Rejected(CANNOT_UNDERSTAND, error.detail)
+    if isinstance(error, DicomError):
+        wrong_uid = error.tag is not None and error.tag in UID_TAGS
+        return Rejected(DATA_SET_MISMATCH if wrong_uid else CANNOT_UNDERSTAND, error.detail)
+    if isinstance(error, ObjectMissing):
+        return Rejected(PROCESSING_FAILURE, "the object vanished while it was stored")
+    return Rejected(PROCESSING_FAILURE, "the store or the index failed; send the instance again")

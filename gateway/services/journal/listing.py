@@ -1,0 +1,99 @@
+"""The journal's objects in order of revision, wherever they lie: segments, log, and format 1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gateway.services.journal.format import MOST_ROWS
+from gateway.services.objectkeys import JOURNAL_PREFIX, LOG_PREFIX, SEGMENT_PREFIX, log_key, old_key
+from gateway.store.base import ObjectStore, Stored
+
+Kind: TypeAlias = Literal["segment", "log", "old", "unknown"]
+
+_NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("log", re.compile(r"journal/log/(\d{16})\.jsonl")),
+    ("segment", re.compile(r"journal/segments/(\d{16})-(\d{16})\.jsonl")),
+    ("old", re.compile(r"journal/(\d{16})-([0-9a-f]{32})\.jsonl")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object of the journal, as far as its name tells: `last` is 0 but for segments."""
+
+    kind: Kind
+    key: str
+    first: int
+    last: int
+    length: int
+    modified: float
+
+    @property
+    def written(self) -> str:
+        """When an object of format 1 was written: its UUIDv7, which sorts by time."""
+        return self.key[-38:-6] if self.kind == "old" else ""
+
+
+def entry_of(stored: Stored) -> Entry:
+    """What the name of a journal object tells."""
+    for kind, name in _NAMES:
+        if found := name.fullmatch(stored.key):
+            last = int(found[2]) if kind == "segment" else 0
+            return Entry(kind, stored.key, int(found[1]), last, stored.length, stored.modified)
+    return Entry("unknown", stored.key, 0, 0, stored.length, stored.modified)
+
+
+def first_of(key: str) -> int:
+    """The first revision of a log object, 0 where the key is of none."""
+    found = _NAMES[0][1].fullmatch(key)
+    return int(found[1]) if found else 0
+
+
+async def log(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
+    """The log objects that may tell of revisions above `after`."""
+    start = log_key(after - MOST_ROWS) if after > MOST_ROWS else ""
+    async for stored in store.list(LOG_PREFIX, start):
+        yield entry_of(stored)
+
+
+async def segments(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
+    """The segments that tell of revisions above `after`."""
+    async for stored in store.list(SEGMENT_PREFIX):
+        entry = entry_of(stored)
+        if entry.kind == "unknown" or entry.last > after:
+            yield entry
+
+
+async def old(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
+    """Objects of format 1 that begin above `after`."""
+    async for stored in store.list(JOURNAL_PREFIX, old_key(after) + "." if after else ""):
+        if stored.key >= "journal/:":
+            return
+        yield entry_of(stored)
+
+
+async def strays(store: ObjectStore) -> AsyncIterator[Entry]:
+    """What lies between the journal's folders and is none of it."""
+    for start, stop in (
+        ("journal/:", LOG_PREFIX),
+        ("journal/log0", SEGMENT_PREFIX),
+        ("journal/segments0", "journal0"),
+    ):
+        async for stored in store.list(JOURNAL_PREFIX, start):
+            if stored.key >= stop:
+                break
+            yield entry_of(stored)
+
+
+async def merged(*streams: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
+    """All in order of first revision; of those that begin alike in the order of `streams`."""
+    heads = [(stream, await anext(stream, None)) for stream in streams]
+    while any(entry is not None for _, entry in heads):
+        at = min((entry.first, n) for n, (_, entry) in enumerate(heads) if entry is not None)[1]
+        stream, entry = heads[at]
+        assert entry is not None
+        heads[at] = (stream, await anext(stream, None))
+        yield entry

@@ -1,0 +1,98 @@
+"""Blending presentation states: which frame is laid over which (PS3.3 C.11.14, PS3.4 N.2.4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from gateway.errors import NotAcceptable
+from gateway.index.base import Scope
+from gateway.render.attributes import Attributes
+from gateway.render.objects import blending
+from gateway.render.objects.imageplane import Plane, plane_of, within
+from gateway.render.objects.presentation import applied, superimposed
+from gateway.render.rendering import Placement, Presentation
+from gateway.services.render.rendered import Rendered, Shot
+from gateway.services.render.renderparameters import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A frame laid over others, in the colours of the state's palette. `key` is the version of the state."""
+
+    state: Attributes
+    item: Attributes
+    key: str
+
+    async def of(self, attributes: Attributes, number: int) -> Presentation:
+        return superimposed(self.state, self.item, attributes.text("00080018"), number)
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """What a state lays over frames, and where that is."""
+
+    shots: tuple[Shot, ...]
+    planes: tuple[Plane | None, ...]
+
+    @property
+    def key(self) -> str:
+        """Another one where any of the images has another version."""
+        said = "\n".join(f"{shot.subject.version} {shot.number}" for shot in self.shots)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Blended:
+    """A blending state of one image beneath. `place` is where each of its frames comes among all beneath."""
+
+    rendered: Rendered
+    scope: Scope
+    state: Attributes
+    above: Above
+    place: dict[int, int]
+    count: int
+    version: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.version} {self.above.key}"
+
+    async def of(self, attributes: Attributes, number: int) -> Presentation:
+        """Raises NotAcceptable where the two are not in the same space."""
+        shown = applied(self.state, blending.BLENDING, attributes, attributes.text("00080018"), number)
+        found = self._facing(plane_of(attributes, number), number)
+        if found is None:
+            return shown
+        at, way = found
+        image = await self.rendered.image(self.scope, self.above.shots[at], Asked(overlays=False))
+        share = blending.opacity(self.state)
+        return replace(shown, blend=partial(blending.blended, above=image.pixels, way=way, share=share))
+
+    def _facing(self, plane: Plane | None, number: int) -> tuple[int, Placement] | None:
+        """Which one is laid over a frame, and how; of images that do not tell where they are, the same in order."""
+        planes = self.above.planes
+        if plane is None or not any(planes):
+            alike = plane is None and not any(planes) and len(planes) == self.count
+            return (self.place[number], Placement()) if alike and number in self.place else None
+        _check_space(plane, planes)
+        at = blending.facing(plane, planes)
+        over = planes[at] if at is not None else None
+        return None if at is None or over is None else (at, within(plane, over))
+
+
+async def above(rendered: Rendered, scope: Scope, shots: Sequence[Shot]) -> Above:
+    """Reads where the frames are. Raises CodecError."""
+    found = [plane_of(await rendered.subjects.attributes(scope, shot.subject), shot.number) for shot in shots]
+    return Above(tuple(shots), tuple(found))
+
+
+def _check_space(plane: Plane, planes: Sequence[Plane | None]) -> None:
+    spaces = {other.space for other in planes if other is not None and other.space}
+    if plane.space and spaces and plane.space not in spaces:
+        raise NotAcceptable(
+            "the images of a blending presentation state are in different frames of reference, "
+            "and no spatial registration is applied here"
+        )

@@ -1,0 +1,169 @@
+"""Presentation states as targets: which frames one shows, and how each is drawn (PS3.18 8.3.5.1.6, PS3.4 N)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from gateway.errors import BadParameter, NotAcceptable, NotFound
+from gateway.index.base import Scope
+from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID, StudyUID
+from gateway.render.attributes import Attributes
+from gateway.render.objects import blending
+from gateway.render.objects.blending import BLENDING
+from gateway.render.objects.presentation import APPLICABLE, applied
+from gateway.render.rendering import Presentation
+from gateway.services.render.blendingstates import Blended, Over, above
+from gateway.services.render.rendered import Rendered, Shot
+from gateway.services.render.rendertarget import Subject
+
+_SERIES, _SERIES_UID, _STUDY_UID = "00081115", "0020000E", "0020000D"
+_MASKS, _OPERATION = "00286100", "00286101"
+_IMAGES, _IMAGE_UID, _FRAMES = "00081140", "00081155", "00081160"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image that a state refers to; no `frames`: all of them."""
+
+    series: str
+    instance: str
+    frames: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A state of one image. `key` is the version of the state."""
+
+    attributes: Attributes
+    sop_class: str
+    key: str
+    instance: str
+
+    async def of(self, attributes: Attributes, number: int) -> Presentation:
+        return applied(self.attributes, self.sop_class, attributes, self.instance, number)
+
+
+def references(state: Attributes) -> Iterator[Reference]:
+    """The images of a state, in its order (PS3.3 C.11.11)."""
+    for series in state.items(_SERIES):
+        uid = series.text(_SERIES_UID)
+        for image in series.items(_IMAGES):
+            frames = tuple(int(number) for number in image.numbers(_FRAMES) if number >= 1)
+            yield Reference(uid, image.text(_IMAGE_UID), frames)
+
+
+class States:
+    """Finds what a state shows."""
+
+    def __init__(self, rendered: Rendered) -> None:
+        self._rendered = rendered
+
+    async def shots(self, scope: Scope, state: Subject) -> list[Shot]:
+        """Every frame that the state refers to and that is there, through it.
+
+        Raises NotAcceptable where the state cannot be applied here, or none of its images be rendered.
+        """
+        attributes = await self._applicable(scope, state)
+        if state.sop_class == BLENDING:
+            found = await self._blended(scope, state, attributes)
+        else:
+            found = [
+                replace(shot, state=Through(attributes, state.sop_class, state.version, uid))
+                for uid, shot in await self._shown(scope, state.path.study, attributes)
+            ]
+        if not found:
+            uid = state.path.instance
+            raise NotAcceptable(f"presentation state {uid}: none of its images can be rendered here", uid=uid)
+        return await self._rendered.order(scope, found)
+
+    async def _shown(self, scope: Scope, study: StudyUID, item: Attributes) -> list[tuple[str, Shot]]:
+        """Frames that a state, or an item of a blending one, refers to, without it; each with its image's UID."""
+        found: list[tuple[str, Shot]] = []
+        for reference in references(item):
+            subject = await self._image(scope, study, reference)
+            if subject is not None:
+                numbers = reference.frames or range(1, subject.frames + 1)
+                found += [
+                    (reference.instance, Shot(subject, FrameNumber(n)))
+                    for n in numbers
+                    if n <= subject.frames
+                ]
+        return found
+
+    async def _blended(self, scope: Scope, state: Subject, attributes: Attributes) -> list[Shot]:
+        """The frames that lie beneath, each with what is laid over it (PS3.18 10.4.3.3.3)."""
+        both = blending.parts(attributes)
+        if both is None:
+            return []
+        beneath, over = [
+            await self._shown(scope, StudyUID(item.text(_STUDY_UID) or state.path.study), item)
+            for item in both
+        ]
+        through = Over(attributes, both[1], state.version)
+        planes = await above(self._rendered, scope, [replace(shot, state=through) for _, shot in over])
+        places: dict[str, dict[int, int]] = {}
+        for place, (uid, shot) in enumerate(beneath):
+            places.setdefault(uid, {})[shot.number] = place
+
+        def blended(uid: str) -> Blended:
+            count = len(beneath)
+            return Blended(self._rendered, scope, attributes, planes, places[uid], count, state.version)
+
+        return [replace(shot, state=blended(uid)) for uid, shot in beneath]
+
+    async def through(self, scope: Scope, path: ResourcePath, subject: Subject) -> Shot:
+        """The first frame of `subject` that the state at `path` refers to, through it (9.5.2.3).
+
+        Raises BadParameter where there is no such state or it refers to another image, NotAcceptable as above.
+        """
+        try:
+            state = await self._rendered.subjects.find(scope, path)
+        except NotFound as error:
+            raise _unknown(path, "is not known here") from error
+        if not state.state:
+            raise _unknown(path, "is no presentation state")
+        attributes = await self._applicable(scope, state)
+        if state.sop_class == BLENDING:
+            shots = await self._blended(scope, state, attributes)
+            found = [shot for shot in shots if shot.subject.path == subject.path]
+            if found:
+                return min(found, key=lambda shot: shot.number)
+        for reference in references(attributes):
+            if (reference.series, reference.instance) == (subject.path.series, subject.path.instance):
+                through = Through(attributes, state.sop_class, state.version, reference.instance)
+                return Shot(subject, FrameNumber(min(reference.frames, default=1)), through)
+        raise _unknown(path, f"does not refer to instance {subject.path.instance}")
+
+    async def _applicable(self, scope: Scope, state: Subject) -> Attributes:
+        if state.sop_class not in APPLICABLE:
+            uid = state.path.instance
+            raise NotAcceptable(
+                f"presentation state {uid} is of SOP class {state.sop_class}, which is not applied here",
+                uid=uid,
+            )
+        attributes = await self._rendered.subjects.attributes(scope, state)
+        if any(item.text(_OPERATION).strip() not in ("", "NONE") for item in attributes.items(_MASKS)):
+            uid = state.path.instance
+            raise NotAcceptable(
+                f"presentation state {uid} subtracts a mask (0028,6100), which is not done here", uid=uid
+            )
+        return attributes
+
+    async def _image(self, scope: Scope, study: StudyUID, reference: Reference) -> Subject | None:
+        """A referenced image; None where it is not there or cannot be rendered."""
+        path = ResourcePath(study, SeriesUID(reference.series), InstanceUID(reference.instance))
+        try:
+            subject = await self._rendered.subjects.find(scope, path)
+        except NotFound:
+            return None
+        return None if subject.obstacle else subject
+
+
+def _unknown(path: ResourcePath, why: str) -> BadParameter:
+    return BadParameter(
+        f"presentationUID: {path.instance} {why}",
+        parameter="presentationUID",
+        uid=path.instance,
+        expected="a presentation state of this study that refers to the image",
+    )

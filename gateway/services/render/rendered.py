@@ -1,0 +1,258 @@
+"""Pictures of frames, each made once for all who ask; animations and videos of several (PS3.18 8.7.4, 10.4.1.1.3).
+
+What is decoded, drawn and encoded is so in the codec pool. An animation or a video has one frame in memory at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import NotAcceptable
+from gateway.index.base import Scope
+from gateway.model import FrameNumber
+from gateway.render.attributes import Attributes
+from gateway.render.codecs.decode import native_frame_length
+from gateway.render.objects import blending, ordering
+from gateway.render.objects.cine import frame_time, frame_times
+from gateway.render.output import videostream
+from gateway.render.output.imageformats import EMBEDS_ICC, MEDIA, encode, encode_animation, encode_video
+from gateway.render.pipeline import render_frame
+from gateway.render.pool import CodecPool, SingleFlight
+from gateway.render.rendering import Array, Image, Presentation
+from gateway.render.stages import icc
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.render.dosescale import Doses
+from gateway.services.render.fragmentfile import FragmentFile
+from gateway.services.render.renderedvideo import Films, pulled
+from gateway.services.render.renderparameters import Asked
+from gateway.services.render.rendertarget import Subject, Subjects
+from gateway.services.render.underlay import Beneath, Under
+from gateway.services.retrieve.retrieve import Retrieve
+from gateway.services.timing import measured
+
+__all__ = ["EMBEDS_ICC", "GIF", "MP4", "PICTURES", "REMUXED", "RENDERER", "Rendered", "Shot", "State"]
+
+# Part of every entity tag of what is rendered: raise it when the same request gives another picture.
+RENDERER = "2"
+PICTURES_AT_MOST = 64 << 20
+# Pixels of all frames of an animation or a video: some ten minutes of work.
+FILM_AT_MOST = 1 << 32
+PICTURES = MEDIA
+GIF, MP4 = "image/gif", "video/mp4"
+# Rendered media types of stored video (PS3.18 8.7.4); what is not named is H.264.
+VIDEO_TYPES = {
+    "1.2.840.10008.1.2.4.100": "video/mpeg",
+    "1.2.840.10008.1.2.4.101": "video/mpeg",
+    "1.2.840.10008.1.2.4.107": "video/H265",
+    "1.2.840.10008.1.2.4.108": "video/H265",
+}
+# Of what an MP4 file is made without decoding.
+REMUXED = frozenset({MP4, "video/H265"})
+OVERLAYS = "60"
+_LOSSLESS = frozenset({"image/png", GIF})
+
+
+class State(Protocol):
+    """A presentation state as one frame is to be shown through it; `key` tells it from others and its versions."""
+
+    @property
+    def key(self) -> str: ...
+
+    async def of(self, attributes: Attributes, number: int) -> Presentation: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame, through which presentation state, and what is shown beneath it."""
+
+    subject: Subject
+    number: FrameNumber
+    state: State | None = None
+    under: Under | None = None
+
+    @property
+    def key(self) -> Hashable:
+        under = (self.under.subject.version, self.under.number) if self.under else ()
+        return self.subject.version, self.number, self.state.key if self.state else "", *under
+
+
+class Rendered:
+    """Retrieve Rendered without its HTTP."""
+
+    def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
+        self._retrieve = retrieve
+        self._pool = pool
+        self._films = Films()
+        self._flights: SingleFlight[bytes] = SingleFlight()
+        self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
+        self._doses = Doses(retrieve, freshness, pool)
+        self.subjects = Subjects(retrieve, freshness, pool)
+        self._beneath = Beneath(retrieve, self.subjects)
+
+    async def picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
+        """A frame in an image media type. Raises BadParameter, CodecError, NotFound, StoreError."""
+        key = (scope.fingerprint, shot.key, media, asked.key(lossy=media not in _LOSSLESS))
+        found = self._pictures.get(key)
+        if found is None:
+            found = await self._flights.run(key, lambda: self._picture(scope, shot, asked, media))
+            self._pictures.put(key, found, study=shot.subject.path.study, weight=len(found))
+        return found
+
+    async def _picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
+        box = asked.how.viewport
+        shown = 3 * box.vw * box.vh if box is not None else 0
+        async with self._pool.budget.held(weight(shot) + shown):
+            image = await self.image(scope, shot, asked)
+            with measured("encode"):
+                return await self._pool.run(encode, image, media, asked.how.quality)
+
+    async def image(self, scope: Scope, shot: Shot, asked: Asked) -> Image:
+        """A frame, drawn."""
+        attributes = await self.subjects.attributes(scope, shot.subject)
+        how = asked.how
+        if asked.anonymous or not asked.overlays:
+            attributes = attributes.without(OVERLAYS)
+        if shot.state is not None:
+            how = replace(how, presentation=await shot.state.of(attributes, shot.number))
+        elif how.window is None and not shot.subject.stream:
+            attributes = await self._doses.scaled(scope, shot.subject, attributes)
+            how = replace(how, beneath=await self._under(scope, shot))
+        with measured("render"):
+            native, attributes, profile = await self._frame(shot, attributes, asked)
+            return await self._pool.run(render_frame, native, attributes, shot.number, how, profile)
+
+    async def _under(self, scope: Scope, shot: Shot) -> Callable[[int, int], Array] | None:
+        if shot.under is None:
+            return None
+        below = Shot(shot.under.subject, shot.under.number)
+        image = await self.image(scope, below, Asked(overlays=False))
+        return partial(blending.moved, image=image.pixels, way=shot.under.way)
+
+    async def _frame(
+        self, shot: Shot, attributes: Attributes, asked: Asked
+    ) -> tuple[bytes, Attributes, bytes | None]:
+        """Native bytes, what describes them, and the profile that is in the codestream where one is asked."""
+        subject, pixels = shot.subject, shot.subject.pixels
+        if subject.stream:
+            file = self._stream(subject, pixels)
+            native, rows, columns = await self._films.run(partial(videostream.frame, file, shot.number))
+            return native, videostream.described(attributes, rows, columns), None
+        native = await self._retrieve.native_frame(subject.located, pixels, shot.number)
+        profile = None
+        if asked.profile and pixels.encapsulated:
+            body = await self._retrieve.frame(subject.located, shot.number)
+            profile = icc.in_codestream(b"".join([chunk async for chunk in body.chunks]))
+        return native, attributes, profile
+
+    def _stream(self, subject: Subject, pixels: PixelLayout) -> FragmentFile:
+        return FragmentFile(self._retrieve, subject.located, pixels, asyncio.get_running_loop())
+
+    async def order(self, scope: Scope, shots: Sequence[Shot]) -> list[Shot]:
+        """Frames as PS3.18 8.3.5.1.6 has them follow one another."""
+        if len(shots) < 2:
+            return list(shots)
+        found = [(await self.subjects.attributes(scope, shot.subject), int(shot.number)) for shot in shots]
+        indexes = await self._pool.run(ordering.ordered, found)
+        return [shots[index] for index in indexes]
+
+    async def shots(
+        self, scope: Scope, subject: Subject, numbers: Sequence[FrameNumber] | None = None
+    ) -> list[Shot]:
+        """These frames, or all as they are stored; segments and doses with what they lie over."""
+        if numbers is None:
+            numbers = [FrameNumber(number) for number in range(1, subject.frames + 1)]
+        beneath = await self._beneath.of(scope, subject, numbers)
+        return [Shot(subject, number, under=under) for number, under in zip(numbers, beneath, strict=True)]
+
+    # -- animations and videos --------------------------------------------------------------------------
+
+    def filmable(self, subject: Subject, count: int) -> bool:
+        """Whether so many of its frames can go into one animation or video."""
+        pixels = subject.located.layout.pixels
+        return pixels is not None and pixels.rows * pixels.columns * count <= FILM_AT_MOST
+
+    async def film(
+        self, scope: Scope, subject: Subject, shots: Sequence[Shot], asked: Asked, media: str
+    ) -> tuple[int, AsyncGenerator[bytes, None]]:
+        """Size and bytes of frames as an animated GIF or an MP4; no shots: a whole stream of video.
+
+        Raises CodecError, BadParameter.
+        """
+        attributes = await self.subjects.attributes(scope, subject)
+        loop = asyncio.get_running_loop()
+
+        def write(path: Path) -> None:
+            if shots:
+                images = pulled(self._images(scope, shots, asked), loop)
+            else:
+                file = FragmentFile(self._retrieve, subject.located, subject.pixels, loop)
+                images = _drawn(file, attributes, asked)
+            if media == GIF:
+                times = frame_times(attributes, subject.frames)
+                encode_animation(images, [times[shot.number - 1] for shot in shots] or times, path)
+            else:
+                encode_video(images, 1000 / frame_time(attributes), path, asked.how.quality)
+
+        which = tuple(shot.key for shot in shots)
+        key = (scope.fingerprint, subject.version, which, media, asked.key(lossy=media != GIF))
+        return await self._films.opened(key, write)
+
+    async def _images(self, scope: Scope, shots: Sequence[Shot], asked: Asked) -> AsyncGenerator[Image, None]:
+        for shot in shots:
+            yield await self.image(scope, shot, asked)
+
+    def stored_type(self, subject: Subject) -> str:
+        """The media type of a stored video."""
+        return VIDEO_TYPES.get(subject.located.layout.transfer_syntax.removesuffix(".1"), MP4)
+
+    def passes(self, subject: Subject, media: str) -> bool:
+        """Whether a stored video goes out in this type without anything being decoded."""
+        stored = self.stored_type(subject)
+        return media == stored or (media == MP4 and stored in REMUXED)
+
+    async def stored_video(
+        self, scope: Scope, subject: Subject, media: str
+    ) -> tuple[int | None, AsyncGenerator[bytes, None]]:
+        """The stream as it is held; where MP4 is wanted and it is not one, put into one, nothing being decoded."""
+        pixels = subject.pixels
+        if media == MP4:
+            file = self._stream(subject, pixels)
+            head = await self._films.run(lambda: file.read(16))
+            if not videostream.plays(head):
+                key = (scope.fingerprint, subject.version, "remuxed")
+                file.seek(0)
+                return await self._films.opened(key, partial(videostream.remuxed, file))
+        body = await self._retrieve.bulk(scope, subject.path, f"{pixels.tag:08X}")
+        return body.length, body.chunks
+
+    def close(self) -> None:
+        self._films.close()
+
+
+def weight(shot: Shot) -> int:
+    """Native bytes that are in memory while it is drawn."""
+    subjects = [shot.subject] + ([shot.under.subject] if shot.under else [])
+    return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))
+
+
+def _drawn(file: FragmentFile, attributes: Attributes, asked: Asked) -> Iterator[Image]:
+    """All frames of a stream one after another: to seek each of them would take the square of the time."""
+    for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
+        yield render_frame(native, videostream.described(attributes, rows, columns), number, asked.how)
+
+
+def checked(subject: Subject) -> Subject:
+    """The instance, once it has a picture. Raises NotAcceptable saying why not."""
+    if subject.obstacle or not subject.frames:
+        uid = subject.path.instance
+        raise NotAcceptable(
+            f"instance {uid}, of category '{subject.category}', has no picture: {subject.obstacle or 'no frames'}",
+            uid=uid,
+        )
+    return subject

@@ -1,0 +1,160 @@
+"""What is to be rendered: its category (PS3.18 8.7.2), and the attributes that rendering reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+
+from gateway.dicom.encoding.frames import is_video
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.index.base import Scope
+from gateway.model import ResourcePath
+from gateway.render.attributes import Attributes, bulk_wanted
+from gateway.render.codecs.decode import decodable, described_after
+from gateway.render.pool import CodecPool
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.retrieve import Retrieve
+
+ATTRIBUTES_AT_MOST = 64 << 20
+# LUTs, palettes, overlays and profiles of one instance, all together.
+BULK_AT_MOST = 64 << 20
+# JSON above this is parsed off the event loop.
+PARSED_NOW = 256 << 10
+
+_SR = "1.2.840.10008.5.1.4.1.1.88."
+_ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."
+# Documents of structured content outside of that family: macular grid, spectacle prescription.
+_MORE_SR = frozenset({"1.2.840.10008.5.1.4.1.1.79.1", "1.2.840.10008.5.1.4.1.1.78.6"})
+_STATES = "1.2.840.10008.5.1.4.1.1.11."
+_DOCUMENT = "00420011"
+_JPIP = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205))
+
+
+class Category(StrEnum):
+    """Resource categories (PS3.18 8.7.2); a presentation state is of the last, yet has pictures (8.3.5.1.6)."""
+
+    SINGLE = "single frame image"
+    MULTI = "multi-frame image"
+    VIDEO = "video"
+    TEXT = "text"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An instance to be rendered. `frames` can be asked for by number; `obstacle` says why it has no picture."""
+
+    located: Located
+    category: Category
+    frames: int
+    obstacle: str = ""
+
+    @property
+    def path(self) -> ResourcePath:
+        return self.located.stored.identity.path
+
+    @property
+    def version(self) -> str:
+        return self.located.stored.version
+
+    @property
+    def sop_class(self) -> str:
+        return self.located.stored.identity.sop_class
+
+    @property
+    def pixels(self) -> PixelLayout:
+        """Raises CodecError where there are none."""
+        if self.located.layout.pixels is None:
+            raise CodecError(f"instance {self.path.instance} has no pixel data", uid=self.path.instance)
+        return self.located.layout.pixels
+
+    @property
+    def stream(self) -> bool:
+        """Whether the frames are in one stream of video."""
+        return is_video(self.located.layout.transfer_syntax)
+
+    @property
+    def state(self) -> bool:
+        """Whether it is a presentation state."""
+        return self.sop_class.startswith(_STATES)
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether it is a document in a data set, such as a PDF."""
+        return self.sop_class.startswith(_ENCAPSULATED) or _DOCUMENT in self.located.layout.bulk
+
+
+def subject_of(located: Located) -> Subject:
+    """Its category by SOP class, transfer syntax and frames (8.7.2)."""
+    sop_class, layout = located.stored.identity.sop_class, located.layout
+    pixels = layout.pixels
+    text = sop_class.startswith((_SR, _ENCAPSULATED)) or sop_class in _MORE_SR or _DOCUMENT in layout.bulk
+    if text:
+        return Subject(located, Category.TEXT, 0)
+    if layout.transfer_syntax in _JPIP:
+        return Subject(
+            located, Category.SINGLE, 0, "its pixel data is not held here, but behind a URL (JPIP)"
+        )
+    if pixels is None:
+        return Subject(located, Category.OTHER, 0, "it has no pixel data")
+    if is_video(layout.transfer_syntax):
+        frames = max(pixels.declared_frames, 1)
+        return Subject(located, Category.VIDEO if frames > 1 else Category.SINGLE, frames)
+    category = Category.MULTI if pixels.frames > 1 else Category.SINGLE
+    return Subject(located, category, pixels.frames, _obstacle(pixels, layout.transfer_syntax))
+
+
+def _obstacle(pixels: PixelLayout, transfer_syntax: str) -> str:
+    """Why its frames cannot be made pictures, as far as the layout tells."""
+    if pixels.problem or not pixels.frames:
+        return pixels.problem or "it has no frames"
+    if pixels.encapsulated and not decodable(transfer_syntax):
+        return f"frames in transfer syntax {transfer_syntax} cannot be decoded here"
+    if pixels.samples not in {1, 3}:
+        return f"it has {pixels.samples} samples per pixel"
+    return ""
+
+
+class Subjects:
+    """Looks instances up and reads their attributes, kept for those asked again."""
+
+    def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
+        self._retrieve = retrieve
+        self._pool = pool
+        self._kept: StudyCache[Attributes] = freshness.watch(StudyCache(ATTRIBUTES_AT_MOST))
+
+    async def find(self, scope: Scope, path: ResourcePath) -> Subject:
+        """Of one instance. Raises NotFound, Gone."""
+        return subject_of(await self._retrieve.locate(scope, path))
+
+    async def attributes(self, scope: Scope, subject: Subject) -> Attributes:
+        """Those of the decoded frames, with LUTs, palettes, overlays and profiles read. Raises CodecError."""
+        key = (scope.fingerprint, subject.version)
+        found = self._kept.get(key)
+        if found is None:
+            (row,) = await self._retrieve.metadata(scope, subject.path)
+            found, weight = await self._read(scope, subject, row)
+            self._kept.put(key, found, study=subject.path.study, weight=weight)
+        return found
+
+    async def _read(self, scope: Scope, subject: Subject, row: bytes) -> tuple[Attributes, int]:
+        text = row.replace(b"\0", b"")
+        members = await self._pool.run(orjson.loads, text) if len(text) > PARSED_NOW else orjson.loads(text)
+        bulk: dict[str, bytes] = {}
+        size = 0
+        for where in bulk_wanted(members):
+            body = await self._retrieve.bulk(scope, subject.path, where)
+            size += body.length or 0
+            if size > BULK_AT_MOST:
+                await body.chunks.aclose()
+                raise CodecError(f"LUTs, overlays and profiles are beyond the limit of {BULK_AT_MOST} bytes")
+            bulk[where] = b"".join([chunk async for chunk in body.chunks])
+        attributes = Attributes(members, bulk)
+        layout = subject.located.layout
+        if layout.pixels is not None and layout.pixels.encapsulated and not subject.stream:
+            attributes = attributes.changed(described_after(layout.pixels, layout.transfer_syntax))
+        return attributes, 5 * len(text) + size

@@ -1,0 +1,126 @@
+"""One small picture of a study, series, instance or of frames (PS3.18 8.3.5.2, 10.4.1.1.4).
+
+Of an instance it is the frame in the middle, of a series the instance in the middle, of a study the series of images
+with the most instances, of which secondary captures come last. Nothing is written on it and the object's own overlays
+are left out. What is said to have the patient's name burned in, and what is no image, is shown by a drawn sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import CodecError, NotAcceptable, NotFound
+from gateway.index.base import Scope, StoredInstance
+from gateway.model import FrameNumber, Level, ResourcePath
+from gateway.render.output.icons import icon
+from gateway.render.output.imageformats import encode
+from gateway.render.pool import CodecPool
+from gateway.render.rendering import Rendering, Viewport
+from gateway.services.render.rendered import Rendered, Shot, checked
+from gateway.services.render.renderparameters import Asked
+from gateway.services.render.rendertarget import Category, Subject
+from gateway.services.retrieve.retrieve import Retrieve
+
+SIDE = 256
+QUALITY = 80
+# Series that are looked into before a sign is drawn.
+TRIED = 5
+_BURNED_IN, _MODALITY = "00280301", "00080060"
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_WAVEFORMS = ("9",)
+# Pictures of pictures, and what is shown on top of others: taken where there is nothing else.
+_SECOND = ("7", "30", "66.4", "66.7", "481.2")
+_NO_IMAGES = ("9", "11", "66", "88", "104", "481.3", "481.5", "481.8")
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """The bytes of a picture, and what it was made of."""
+
+    data: bytes
+    source: ResourcePath
+    frame: FrameNumber | None
+
+
+class Thumbnails:
+    """Chooses what stands for all, and draws it."""
+
+    def __init__(self, retrieve: Retrieve, rendered: Rendered, pool: CodecPool) -> None:
+        self._retrieve = retrieve
+        self._rendered = rendered
+        self._pool = pool
+
+    async def of(
+        self,
+        scope: Scope,
+        path: ResourcePath,
+        numbers: Sequence[FrameNumber] | None,
+        viewport: Viewport | None,
+        media: str,
+    ) -> Thumbnail:
+        """Raises NotFound, Gone, BadParameter."""
+        box = viewport or Viewport(SIDE, SIDE)
+        asked = Asked(Rendering(viewport=box, quality=QUALITY), overlays=False)
+        first: Subject | None = None
+        async for subject in self._candidates(scope, path):
+            first = first or subject
+            try:
+                number = _number(subject, numbers)
+                if await self._is_shown(scope, subject):
+                    data = await self._rendered.picture(scope, Shot(subject, number), asked, media)
+                    return Thumbnail(data, subject.path, number if subject.frames > 1 else None)
+            except (CodecError, NotAcceptable):
+                continue
+        if first is None:
+            raise NotFound("there is nothing to make a thumbnail of")
+        return await self._sign(scope, first, box, media)
+
+    async def _candidates(self, scope: Scope, path: ResourcePath) -> AsyncGenerator[Subject, None]:
+        if path.level is Level.INSTANCE:
+            yield await self._rendered.subjects.find(scope, path)
+            return
+        stored = await self._retrieve.instances(scope, path)
+        for instance in representatives(stored)[:TRIED]:
+            yield await self._rendered.subjects.find(scope, instance.identity.path)
+
+    async def _is_shown(self, scope: Scope, subject: Subject) -> bool:
+        """Whether it is an image that does not say that something is burned in (PS3.3 C.7.6.1)."""
+        checked(subject)
+        attributes = await self._rendered.subjects.attributes(scope, subject)
+        return attributes.text(_BURNED_IN).strip().upper() != "YES"
+
+    async def _sign(self, scope: Scope, subject: Subject, box: Viewport, media: str) -> Thumbnail:
+        attributes = await self._rendered.subjects.attributes(scope, subject)
+        kind = "text" if subject.category is Category.TEXT else "image"
+        kind = "wave" if _is_of(subject.sop_class, _WAVEFORMS) else kind
+        drawn = await self._pool.run(icon, kind, attributes.text(_MODALITY), box.vw, box.vh)
+        return Thumbnail(await self._pool.run(encode, drawn, media, QUALITY), subject.path, None)
+
+
+def _number(subject: Subject, numbers: Sequence[FrameNumber] | None) -> FrameNumber:
+    """The frame in the middle, of those asked for. Raises NotFound for one that is not there."""
+    if numbers is None:
+        return FrameNumber((subject.frames + 1) // 2 or 1)
+    for number in numbers:
+        if number > max(subject.frames, 0):
+            raise NotFound(f"frame {number}: the instance has {subject.frames}", parameter="frames")
+    return numbers[(len(numbers) - 1) // 2]
+
+
+def representatives(stored: Sequence[StoredInstance]) -> list[StoredInstance]:
+    """The instance in the middle of each series, the best series first."""
+    series: dict[str, list[StoredInstance]] = {}
+    for instance in stored:
+        series.setdefault(instance.identity.series, []).append(instance)
+    return [found[(len(found) - 1) // 2] for found in sorted(series.values(), key=_rank)]
+
+
+def _rank(series: Sequence[StoredInstance]) -> tuple[int, int]:
+    sop_class = series[(len(series) - 1) // 2].identity.sop_class
+    kind = 1 if _is_of(sop_class, _SECOND) else 2 if _is_of(sop_class, _NO_IMAGES) else 0
+    return kind, -len(series)
+
+
+def _is_of(sop_class: str, families: Sequence[str]) -> bool:
+    return any(f"{sop_class}.".startswith(f"{_STORAGE}{family}.") for family in families)

@@ -1,0 +1,137 @@
+"""What segments and doses lie over: the images they were made of, or those at the same place in space.
+
+PS3.3 C.7.6.16.2.6 names the images, C.8.8.3 leaves it to the frame of reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import CodecError, NotFound
+from gateway.index.base import Scope, StoredInstance
+from gateway.model import FrameNumber, ResourcePath
+from gateway.render.attributes import Attributes
+from gateway.render.objects import dose, segmentation
+from gateway.render.objects.blending import facing
+from gateway.render.objects.imageplane import Plane, plane_of, within
+from gateway.render.rendering import Placement
+from gateway.services.render.rendertarget import Subject, Subjects
+from gateway.services.retrieve.retrieve import Retrieve
+
+# CT, MR and PET, single, Enhanced and legacy converted; of those at one place the first kind is shown.
+KINDS = (
+    ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"),
+    ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"),
+    ("1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1"),
+)
+# In a study of more images than this none is looked for by place.
+IMAGES_AT_MOST = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Under:
+    """A frame, and where it lies: from columns and rows of what is over it to its own."""
+
+    subject: Subject
+    number: FrameNumber
+    way: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    subject: Subject
+    number: FrameNumber
+    plane: Plane
+
+
+class Beneath:
+    """Finds what is beneath frames, in the same study."""
+
+    def __init__(self, retrieve: Retrieve, subjects: Subjects) -> None:
+        self._retrieve = retrieve
+        self._subjects = subjects
+
+    async def of(self, scope: Scope, subject: Subject, numbers: Sequence[FrameNumber]) -> list[Under | None]:
+        """For each frame what it lies over; None where that is not stored, or the instance is an image itself."""
+        if subject.obstacle or subject.sop_class not in segmentation.CLASSES | dose.CLASSES:
+            return [None] * len(numbers)
+        attributes = await self._subjects.attributes(scope, subject)
+        stored = await self._retrieve.instances(scope, ResourcePath(subject.path.study))
+        named: dict[str, StoredInstance] = {}
+        if segmentation.is_segmentation(attributes):
+            named = {one.identity.instance: one for one in stored}
+        found = [await self._named(scope, subject, attributes, number, named) for number in numbers]
+        if None not in found:
+            return list(found)
+        placed = await self._placed(scope, stored)
+        return [
+            under or _at(_plane(attributes, number), placed)
+            for under, number in zip(found, numbers, strict=True)
+        ]
+
+    async def _named(
+        self,
+        scope: Scope,
+        over: Subject,
+        attributes: Attributes,
+        number: FrameNumber,
+        stored: Mapping[str, StoredInstance],
+    ) -> Under | None:
+        """The frame that a segment says it was derived from."""
+        source = segmentation.source_of(attributes, number)
+        if source is None or source[0] not in stored:
+            return None
+        frame = FrameNumber(source[1])
+        subject = await self._image(scope, stored[source[0]])
+        if subject is None or frame > subject.frames:
+            return None
+        plane = _plane(attributes, number)
+        other = plane_of(await self._subjects.attributes(scope, subject), frame)
+        if plane is not None and other is not None and plane.space == other.space:
+            return Under(subject, frame, within(plane, other))
+        mine, theirs = over.pixels, subject.pixels
+        alike = (mine.rows, mine.columns) == (theirs.rows, theirs.columns)
+        return Under(subject, frame, Placement()) if alike else None
+
+    async def _placed(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[list[_Placed]]:
+        """Frames of images that tell where they are, by kind."""
+        if len(stored) > IMAGES_AT_MOST:
+            return []
+        found: list[list[_Placed]] = [[] for _ in KINDS]
+        for one in stored:
+            kind = next((n for n, kind in enumerate(KINDS) if one.identity.sop_class in kind), None)
+            subject = await self._image(scope, one) if kind is not None else None
+            if kind is None or subject is None:
+                continue
+            attributes = await self._subjects.attributes(scope, subject)
+            for number in map(FrameNumber, range(1, subject.frames + 1)):
+                plane = plane_of(attributes, number)
+                if plane is not None and plane.space:
+                    found[kind].append(_Placed(subject, number, plane))
+        return found
+
+    async def _image(self, scope: Scope, stored: StoredInstance) -> Subject | None:
+        """None where it is gone meanwhile, or has no picture."""
+        try:
+            subject = await self._subjects.find(scope, stored.identity.path)
+            await self._subjects.attributes(scope, subject)
+        except (NotFound, CodecError):
+            return None
+        return None if subject.obstacle or subject.stream or not subject.frames else subject
+
+
+def _plane(attributes: Attributes, number: int) -> Plane | None:
+    return dose.plane(attributes, number) if dose.is_dose(attributes) else plane_of(attributes, number)
+
+
+def _at(plane: Plane | None, kinds: Sequence[Sequence[_Placed]]) -> Under | None:
+    """The frame nearest to `plane`, as far as its thickness reaches, of the first kind that has one."""
+    if plane is None or not plane.space:
+        return None
+    for kind in kinds:
+        same = [placed for placed in kind if placed.plane.space == plane.space]
+        at = facing(plane, [placed.plane for placed in same])
+        if at is not None:
+            return Under(same[at].subject, same[at].number, within(plane, same[at].plane))
+    return None

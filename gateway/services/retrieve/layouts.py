@@ -1,0 +1,125 @@
+"""Where the values of an instance are: kept for those asked for, read ahead for a series being walked through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway.dicom.encoding.layout import InstanceLayout
+from gateway.errors import GatewayError, Gone, ObjectDamaged
+from gateway.index.base import Index, Scope, StoredInstance
+from gateway.model import ResourcePath
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.timing import measured
+
+# Bytes; a layout of a million fragments has 24 MB.
+LAYOUTS_AT_MOST = 48 << 20
+# What a layout takes in memory besides its tables, about.
+LAYOUT_WEIGHT, BULK_WEIGHT = 2048, 256
+# A page of neighbours costs what ten single look-ups do.
+AHEAD = 128
+SERIES_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The current version of an instance and where its values are."""
+
+    stored: StoredInstance
+    layout: InstanceLayout
+
+    @property
+    def native(self) -> bool:
+        """Whether the pixel data, if any, is not encapsulated."""
+        return self.layout.pixels is None or not self.layout.pixels.encapsulated
+
+
+def weight_of(layout: InstanceLayout) -> int:
+    """The bytes that a layout takes in memory, about."""
+    pixels = layout.pixels
+    tables = (pixels.starts, pixels.lengths, pixels.first) if pixels is not None else ()
+    return LAYOUT_WEIGHT + BULK_WEIGHT * len(layout.bulk) + sum(len(t) * t.itemsize for t in tables)
+
+
+def damaged(stored: StoredInstance) -> ObjectDamaged:
+    """Says which instance, and why; not 404, as it was stored and the archive is to blame."""
+    uid = stored.identity.instance
+    return ObjectDamaged(f"instance {uid} is damaged in the archive: {stored.damage}", uid=uid)
+
+
+class Layouts:
+    """Look-ups by path. The second miss in a series says that a viewer walks through it: what follows is
+    read in one query, in the background.
+    """
+
+    def __init__(self, index: Index, freshness: Freshness) -> None:
+        self._index = index
+        self._freshness = freshness
+        self._cache: StudyCache[Located] = freshness.watch(StudyCache(LAYOUTS_AT_MOST))
+        self._missed: OrderedDict[tuple[str, str | None, str | None], None] = OrderedDict()
+        self._ahead: dict[tuple[str, str | None, str | None], asyncio.Task[None]] = {}
+
+    async def locate(self, scope: Scope, path: ResourcePath) -> Located:
+        """Of one instance. Raises NotFound, Gone, ObjectDamaged."""
+        found = self._cache.get((scope.fingerprint, path)) if self._freshness.is_fresh else None
+        if found is None:
+            generation = self._freshness.generation
+            with measured("index"):
+                found = Located(*await self._index.layout(scope, path))
+            self._keep(scope, found, generation)
+            self._read_ahead(scope, path)
+        if found.stored.damage:
+            raise damaged(found.stored)
+        return found
+
+    async def of(self, scope: Scope, stored: StoredInstance) -> Located:
+        """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed, ObjectDamaged."""
+        if stored.damage:
+            raise damaged(stored)
+        path = stored.identity.path
+        found = self._cache.get((scope.fingerprint, path))
+        # A version never changes: however old the entry, it is right.
+        if found is None or found.stored.version != stored.version:
+            found = self._cache.get(stored.version)
+        if found is not None:
+            return found
+        with measured("index"):
+            layout = (await self._index.layouts_of(scope, [stored.version])).get(stored.version)
+        if layout is None:
+            uid = stored.identity.instance
+            raise Gone(f"instance {uid} was deleted, and its bytes given up", uid=uid)
+        found = Located(stored, layout)
+        self._cache.put(stored.version, found, study=path.study, weight=weight_of(layout))
+        self._read_ahead(scope, path)
+        return found
+
+    async def close(self) -> None:
+        """Wait for what is being read ahead."""
+        if self._ahead:
+            await asyncio.wait(self._ahead.values())
+
+    def _keep(self, scope: Scope, found: Located, generation: int) -> None:
+        if generation == self._freshness.generation:
+            path = found.stored.identity.path
+            weight = weight_of(found.layout)
+            self._cache.put((scope.fingerprint, path), found, study=path.study, weight=weight)
+
+    def _read_ahead(self, scope: Scope, path: ResourcePath) -> None:
+        series = (scope.fingerprint, path.study, path.series)
+        if series not in self._missed:
+            self._missed[series] = None
+            if len(self._missed) > SERIES_REMEMBERED:
+                self._missed.popitem(last=False)
+        elif series not in self._ahead:
+            task = asyncio.create_task(self._follow(scope, path))
+            self._ahead[series] = task
+            task.add_done_callback(lambda _: self._ahead.pop(series, None))
+
+    async def _follow(self, scope: Scope, path: ResourcePath) -> None:
+        # It was nobody's request: who asks for one of them hears what is wrong.
+        with suppress(GatewayError):
+            generation = self._freshness.generation
+            for stored, layout in await self._index.layouts_after(scope, path, AHEAD):
+                self._keep(scope, Located(stored, layout), generation)

@@ -1,0 +1,65 @@
+"""Metadata below a path: at once where there is little, in pages where there is much, from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from gateway.index.base import Described, Index, Scope
+from gateway.model import ResourcePath, VersionId
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.inflight import InFlight
+from gateway.services.retrieve.layouts import damaged
+from gateway.services.timing import measured
+
+METADATA_AT_MOST = 64 << 20
+# Metadata that is read and answered at once; beyond that it is read in pages of such a size, as it is sent.
+METADATA_AT_ONCE = 8 << 20
+PAGE_BYTES, PAGE_ROWS = 4 << 20, 500
+# JSON, the answer made of it, and what it is compressed to.
+PAGE_WEIGHT = 3
+
+
+class Metadata:
+    """Reads it; what is short is kept, by the fingerprint of its versions."""
+
+    def __init__(self, index: Index, freshness: Freshness, inflight: InFlight) -> None:
+        self._index = index
+        self._inflight = inflight
+        self._kept: StudyCache[Described] = freshness.watch(StudyCache(METADATA_AT_MOST))
+
+    async def described(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
+        """The metadata below a path with the fingerprint of just these, whatever `version_set` was a moment ago.
+
+        Long ones come without rows: `pages` has them. Raises NotFound, Gone, ObjectDamaged where all is lost.
+        """
+        with measured("index"):
+            known = version_set or await self._index.version_set(scope, path)
+            cached = self._kept.get((scope.fingerprint, path, known))
+            if cached is None:
+                cached = await self._index.described(scope, path, METADATA_AT_ONCE)
+                if not cached.versions:
+                    raise damaged((await self._index.instances(scope, path))[0])
+                if cached.rows is not None:
+                    key = (scope.fingerprint, path, cached.version_set)
+                    weight = sum(map(len, cached.rows)) + 256 * len(cached.rows)
+                    self._kept.put(key, cached, study=path.study, weight=weight)
+        return cached
+
+    async def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
+        """The metadata of these, a few at a time: the next are read when those are done with. Raises Busy, NotFound."""
+        at = 0
+        while at < len(versions):
+            held = await self._inflight.take(PAGE_WEIGHT * PAGE_BYTES, within=at > 0)
+            try:
+                with measured("index"):
+                    rows = await self._index.bodies(scope, versions[at : at + PAGE_ROWS], PAGE_BYTES)
+                at += len(rows)
+                yield rows
+            finally:
+                held.release()
+
+    async def rows(self, scope: Scope, described: Described) -> list[bytes]:
+        """All of its rows, in memory."""
+        if described.rows is not None:
+            return list(described.rows)
+        return [row async for page in self.pages(scope, described.versions) for row in page]
