@@ -19,7 +19,7 @@ from gateway.index import searchresults
 from gateway.index.driver import SqlIndex
 from gateway.model import Level
 from tests.bench.paging import opened
-from tests.index.making import SCOPE, Maker, attribute, person
+from tests.index.factories import SCOPE, Maker, attribute, person
 
 PLAIN = Query(Level.STUDY, limit=101)
 OHIF = Query(Level.STUDY, limit=101, include=((0x00081030,), (0x00080060,)))

@@ -11,7 +11,7 @@ from gateway.render.attributes import Attributes
 from gateway.render.output.imageformats import encode
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Image, Rendering, Viewport, Window
-from tests.render.making import described, element
+from tests.render.factories import described, element
 
 SECONDS = 1.0
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 from tests import build
+from tests.deployments import PLACES, Place, embedded
 from tests.live import LiveServer, multipart
-from tests.places import PLACES, Place, embedded
 
 CLIENTS = 6
 

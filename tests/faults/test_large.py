@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 from tests import build
+from tests.deployments import PLACES
 from tests.live import LiveServer
-from tests.places import PLACES
 
 MOST_RESIDENT = 300 << 20
 NATIVE = (4 << 30) - (100 << 20)

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 from tests import build
+from tests.deployments import PLACES, Place
 from tests.live import COMMAND, ROOT, LiveServer, multipart
-from tests.places import PLACES, Place
 
 JSON = {"Accept": "application/dicom+json"}
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tests.http.rooms import Rooms
+from tests.http.fakes import Rooms
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from gateway.dicom.query.query import (
 from gateway.errors import Gone, NotFound
 from gateway.index.base import Admitted, Index, ReceivedAgain, Refused, Scope
 from gateway.model import Level, PartitionId, RepeatPolicy, ResourcePath, Source, StudyUID, VersionId
-from tests.index.making import LAYOUT, SCOPE, Maker, attribute, uids
+from tests.index.factories import LAYOUT, SCOPE, Maker, attribute, uids
 
 QUERIES: tuple[tuple[Match, ...], ...] = (
     (),

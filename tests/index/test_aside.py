@@ -18,7 +18,7 @@ from gateway.index.driver import SqlIndex
 from gateway.index.sqlite import SqliteIndex
 from gateway.model import Level, Source, VersionId
 from tests.index.conftest import Open
-from tests.index.making import SCOPE, Maker
+from tests.index.factories import SCOPE, Maker
 from tests.index.test_replay import answers
 
 

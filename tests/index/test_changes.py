@@ -14,7 +14,7 @@ from gateway.index.driver import SqlIndex
 from gateway.index.postgres import PostgresConnection, PostgresIndex
 from gateway.model import Source
 from tests.index.conftest import Open, new_database
-from tests.index.making import SCOPE, Maker
+from tests.index.factories import SCOPE, Maker
 
 
 async def news(tail: AsyncIterator[Sequence[Change]], count: int) -> list[int]:

@@ -12,7 +12,7 @@ from gateway.index.base import Admitted, NewVersion, Refused, Verdict
 from gateway.model import Level, ResourcePath, Source, VersionId
 from tests.corpus import Row, rows
 from tests.index.conftest import opening
-from tests.index.making import SCOPE, Maker
+from tests.index.factories import SCOPE, Maker
 
 
 def read(number: int, row: Row) -> NewVersion | None:

@@ -22,7 +22,7 @@ from gateway.model import Level, ResourcePath, StudyUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.index.conftest import shared_database
-from tests.index.making import SCOPE, Maker, attribute
+from tests.index.factories import SCOPE, Maker, attribute
 
 SOON = 0.3
 # A net for what must end long before.
@@ -231,7 +231,7 @@ def steps_of(path: Path, match: Match) -> int:
     st.text("a*?^=b", min_size=1, max_size=6), st.integers(1, 10_000), st.sampled_from(["PN", "LO", "fuzzy"])
 )
 def test_no_value_makes_the_index_work_without_end(filled: Path, piece: str, times: int, kind: str) -> None:
-    """Whatever gets past the door (see tests/http/test_searchbounds.py): here not even that is taken for granted."""
+    """Whatever gets past the door (see tests/http/parameters/test_searchbounds.py): here not even that is taken for granted."""
     value = piece * times
     match: Match
     if kind == "fuzzy":

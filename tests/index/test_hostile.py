@@ -9,7 +9,7 @@ from gateway.dicom.query.query import Empty, Equals, Fuzzy, InItem, Match, OneOf
 from gateway.index.base import Admitted, Refused
 from gateway.index.driver import SqlIndex
 from gateway.model import Level
-from tests.index.making import SCOPE, Maker, again, attribute, uids
+from tests.index.factories import SCOPE, Maker, again, attribute, uids
 
 ODD: dict[str, dict[str, Any]] = {
     "NUL in an identifier": {"t00100020": attribute("LO", "a\0b")},

@@ -8,8 +8,8 @@ from gateway.dicom.query.match import satisfies
 from gateway.dicom.query.query import Equals, Fuzzy, Match, Query, Wildcard
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, Source
-from tests.dicom.names import NAMES
-from tests.index.making import SCOPE, Maker, person, uids
+from tests.dicom.query.names import NAMES
+from tests.index.factories import SCOPE, Maker, person, uids
 
 NAME = (0x00100010,)
 PATTERNS = (

@@ -12,7 +12,7 @@ from gateway.index.base import Scope
 from gateway.index.driver import SqlIndex
 from gateway.model import Level
 from tests.bench import paging
-from tests.index.making import SCOPE, Maker, attribute, uids
+from tests.index.factories import SCOPE, Maker, attribute, uids
 
 TAGS = {Level.STUDY: "0020000D", Level.SERIES: "0020000E", Level.INSTANCE: "00080018"}
 NAMED: tuple[Match, ...] = (Wildcard((0x00100010,), "PN", "*a*"),)

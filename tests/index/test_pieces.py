@@ -13,7 +13,7 @@ from gateway.index.base import Page
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, ResourcePath, Source, StudyUID
 from gateway.services.search import Search
-from tests.index.making import SCOPE, Maker, attribute
+from tests.index.factories import SCOPE, Maker, attribute
 
 LONG = attribute("UT", "x" * 30_000)
 SOURCE = Source("stow")

@@ -11,7 +11,7 @@ from gateway.index.base import Admitted, Change, NewVersion, ReceivedAgain, Refu
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, ResourcePath, Source, StudyUID
 from tests.index.conftest import Open
-from tests.index.making import SCOPE, Maker, again, attribute, only
+from tests.index.factories import SCOPE, Maker, again, attribute, only
 
 STUDY = ResourcePath(StudyUID("1.1"))
 

@@ -13,7 +13,7 @@ from gateway.index.connection import Connection
 from gateway.index.driver import SqlIndex
 from gateway.model import Level
 from gateway.services.availablesyntaxes import Available
-from tests.index.making import LAYOUT, SCOPE, Maker, attribute
+from tests.index.factories import LAYOUT, SCOPE, Maker, attribute
 
 DESCRIPTION = (0x00081030,)
 OHIF = Query(Level.STUDY, include=(DESCRIPTION, (0x00080060,)), limit=101)

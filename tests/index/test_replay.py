@@ -14,7 +14,7 @@ from gateway.index.base import Admitted, Change, NewVersion, ReceivedAgain
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, RepeatPolicy, ResourcePath, Source, StudyUID, VersionId
 from tests.index.conftest import Open, opening
-from tests.index.making import NAMES, SCOPE, Maker, again, attribute, person
+from tests.index.factories import NAMES, SCOPE, Maker, again, attribute, person
 
 CUT = replace(SCOPE, predicate=(Equals((0x00080060,), "CS", "CT"),))
 

@@ -17,7 +17,7 @@ from gateway.index.postgres import PostgresIndex
 from gateway.index.sqlite import SqliteConnection, SqliteIndex
 from gateway.model import Level
 from tests.index.conftest import Open, new_database
-from tests.index.making import SCOPE, Maker, attribute, person
+from tests.index.factories import SCOPE, Maker, attribute, person
 
 
 async def value(index: SqlIndex, sql: str) -> object:

@@ -10,7 +10,7 @@ from gateway.errors import Gone, NotFound
 from gateway.index.base import Admitted, Scope
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, PartitionId, ResourcePath, SeriesUID, Source, StudyUID
-from tests.index.making import SCOPE, Maker, again, attribute, only, parsed, uids
+from tests.index.factories import SCOPE, Maker, again, attribute, only, parsed, uids
 
 CT: Match = Equals((0x00080060,), "CS", "CT")
 SLICE: Match = Equals((0x00181314,), "DS", "15")  # has no column

@@ -26,7 +26,7 @@ from gateway.index.base import NewVersion, Page
 from gateway.index.driver import SqlIndex
 from gateway.model import Level, ResourcePath, SeriesUID, StudyUID
 from tests.index.conftest import opening
-from tests.index.making import NAMES, SCOPE, Maker, attribute, parsed, person
+from tests.index.factories import NAMES, SCOPE, Maker, attribute, parsed, person
 
 ROUNDS = 400
 TEXTS = ("Head", "head", "Hüfte", "a_b", "100%", "x[1]", "*", "山", "Knee  left", "H\\d")

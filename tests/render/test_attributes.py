@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from gateway.render.attributes import Attributes, bulk_wanted
-from tests.render.making import element
+from tests.render.factories import element
 from tests.render.picture import source
 
 MEMBERS: Any = {

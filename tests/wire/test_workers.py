@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydicom.uid import generate_uid
 from tests import build
+from tests.deployments import PLACES
 from tests.live import multipart, serving
-from tests.places import PLACES
 
 JSON = {"Accept": "application/dicom+json"}
 STUDY = generate_uid()
