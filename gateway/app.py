@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.collecting import settled
+from gateway.collecting import freeze_startup_objects
 from gateway.dicom.query import declaredkeys
 from gateway.errors import BadParameter, IndexUnavailable
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
 from gateway.services.admin.quarantine import Quarantine
-from gateway.services.admin.querykeys import Keys
+from gateway.services.admin.querykeys import QueryKeys
 from gateway.services.admin.reclaim import Reclaim
 from gateway.services.admin.remove import Remove
 from gateway.services.admin.sweep import Sweeper
 from gateway.services.commits import Commits
 from gateway.services.counters import Counters
-from gateway.services.deidentify.anonymize import Anonymous, KeyFile
+from gateway.services.deidentify.anonymize import Anonymize, KeyFile
 from gateway.services.freshness import Freshness
 from gateway.services.ingest.assemble import Assemble
 from gateway.services.ingest.ingest import Ingest
@@ -77,7 +77,7 @@ class Gateway:
         self.journal = Journal(store)
         self.freshness = Freshness(index)
         self.commits = Commits(index, self.journal, self.freshness)
-        self.policies = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
+        self.policies = Policies.from_json(settings.store_rules, RepeatPolicy(settings.policy))
         self.ingest = Ingest(
             store, self.commits, policies=self.policies, slots=Slots(seats=settings.max_uploads)
         )
@@ -91,7 +91,7 @@ class Gateway:
         self.archive = Archive(self.retrieve, self.pool)
         self.rendered = Rendered(self.retrieve, self.freshness, self.pool)
         key = KeyFile(settings.deidentification_key_file, make=settings.makes_deidentification_key)
-        self.anonymous = Anonymous(self.retrieve, self.freshness, self.pool, key)
+        self.anonymous = Anonymize(self.retrieve, self.freshness, self.pool, key)
         self.documents = Documents(self.retrieve, self.rendered, self.pool)
         self.states = States(self.rendered)
         self.thumbnails = Thumbnails(self.retrieve, self.rendered, self.pool)
@@ -100,7 +100,7 @@ class Gateway:
         self.readiness = Readiness(store, index, settings.folders, settings.min_free << 20)
         self.segments = Segments(store, self.journal, index)
         self.reclaim = Reclaim(store, index, self.commits)
-        self.keys = Keys(index, self.commits)
+        self.keys = QueryKeys(index, self.commits)
         self.sweeper = Sweeper(store, index, self.journal, self.counters, undo_seconds=settings.undo_seconds)
 
     @classmethod
@@ -108,9 +108,9 @@ class Gateway:
         cls, settings: Settings, *, check: bool = True, counters: Counters | None = None
     ) -> Gateway:
         """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
-        Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
+        Policies.from_json(settings.store_rules, RepeatPolicy(settings.policy))
         for text in settings.query_keys:
-            declaredkeys.parsed(text)  # said before anything is opened
+            declaredkeys.parse_definition(text)  # said before anything is opened
         endpoint = settings.s3_endpoint or None
         store = WithPlaces(
             open_store(settings.store_url, endpoint=endpoint), partial(open_place, endpoint=endpoint)
@@ -200,9 +200,9 @@ def application(settings: Settings) -> Starlette:
         services.anonymous = gateway.anonymous
         services.quarantine = gateway.quarantine
         try:
-            with settled():
+            with freeze_startup_objects():
                 yield
         finally:
             await gateway.close()
 
-    return gate.build(services, gate.HttpSettings.of(settings), lifespan=lifespan)
+    return gate.build(services, gate.HttpSettings.from_settings(settings), lifespan=lifespan)

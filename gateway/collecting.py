@@ -13,7 +13,7 @@ THRESHOLDS = (10_000, 5, 100)
 
 
 @contextmanager
-def settled() -> Iterator[None]:
+def freeze_startup_objects() -> Iterator[None]:
     """For as long as a process serves: what is there at its start is never looked at again."""
     before = gc.get_threshold()
     gc.collect()

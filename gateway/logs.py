@@ -65,7 +65,7 @@ class Lines(logging.Formatter):
             line["status"] = status
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            line |= described(error)
+            line |= describe_error(error)
         line |= {name: str(getattr(record, name)) for name in _WANTED if hasattr(record, name)}
         return json.dumps(line)
 
@@ -73,12 +73,12 @@ class Lines(logging.Formatter):
 def _event(record: logging.LogRecord) -> str:
     text = str(record.msg)
     if record.name.split(".")[0] in OURS:
-        return _numbered(text, record.args).strip()
+        return _format_numbers(text, record.args).strip()
     found = _PLAIN.match(text)
     return found.group().strip()[:100] if found else ""
 
 
-def _numbered(text: str, arguments: object) -> str:
+def _format_numbers(text: str, arguments: object) -> str:
     """The message with its numbers; other marks stay."""
     left = iter(arguments if isinstance(arguments, tuple) else ())
 
@@ -89,7 +89,7 @@ def _numbered(text: str, arguments: object) -> str:
     return _MARK.sub(fill, text)
 
 
-def described(error: BaseException) -> dict[str, str]:
+def describe_error(error: BaseException) -> dict[str, str]:
     """The class of a failure and of what caused it, and the deepest places in our code of both."""
     told = {"error": type(error).__name__, "at": place(error.__traceback__)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

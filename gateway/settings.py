@@ -134,7 +134,7 @@ class Settings:
 
     def printable(self) -> dict[str, str]:
         """For logs: passwords in URLs are masked."""
-        return {f.name: masked(_text(getattr(self, f.name))) for f in fields(self)}
+        return {f.name: mask(_text(getattr(self, f.name))) for f in fields(self)}
 
 
 def load(
@@ -153,7 +153,7 @@ def load(
     known = {f.name for f in fields(Settings)}
     given.update({n: environment[PREFIX + n.upper()] for n in known if PREFIX + n.upper() in environment})
     given.update({n: v for n, v in (options or {}).items() if v is not None and n in known})
-    settings = Settings(**{name: _typed(name, value) for name, value in given.items()})  # type: ignore[arg-type]
+    settings = Settings(**{name: _check_type(name, value) for name, value in given.items()})  # type: ignore[arg-type]
     _check(settings)
     return settings
 
@@ -183,7 +183,7 @@ def _from_file(path: Path) -> dict[str, object]:
     return table
 
 
-def _typed(name: str, value: object) -> object:
+def _check_type(name: str, value: object) -> object:
     default = next(f.default for f in fields(Settings) if f.name == name)
     if isinstance(default, tuple):
         return _items(name, value)
@@ -275,7 +275,7 @@ def _text(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def masked(text: str) -> str:
+def mask(text: str) -> str:
     """A URL without its password."""
     parts = urlsplit(text) if "://" in text else None
     if parts is None or not parts.password:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from gateway.collecting import THRESHOLDS, settled
+from gateway.collecting import THRESHOLDS, freeze_startup_objects
 
 
 class Knot:
@@ -16,7 +16,7 @@ class Knot:
 def test_what_is_there_at_the_start_is_left_alone() -> None:
     kept = [[n] for n in range(100_000)]
     thresholds = gc.get_threshold()
-    with settled():
+    with freeze_startup_objects():
         assert gc.get_freeze_count() > len(kept)
         assert len(gc.get_objects()) < len(kept)
         assert gc.get_threshold() == THRESHOLDS
@@ -26,6 +26,6 @@ def test_what_is_there_at_the_start_is_left_alone() -> None:
 
 
 def test_what_refers_to_itself_is_still_taken_away() -> None:
-    with settled():
+    with freeze_startup_objects():
         knots = [weakref.ref(Knot()) for _ in range(3 * THRESHOLDS[0])]
         assert sum(knot() is not None for knot in knots) <= THRESHOLDS[0] + 1000

@@ -40,7 +40,7 @@ def serve(settings: Settings, *, rebuild: bool = False) -> int:
         )
     # What is wrong with store or index is said here, in a line, before a worker starts.
     asyncio.run(_try(settings, rebuild))
-    bound = _bound(settings.host.strip("[]"), settings.port)
+    bound = _bind(settings.host.strip("[]"), settings.port)
     port = int(bound.getsockname()[1])
     # Worker processes are started fresh and read their settings from the environment.
     settings = replace(settings, port=port)
@@ -49,7 +49,7 @@ def serve(settings: Settings, *, rebuild: bool = False) -> int:
     return run.serve("gateway.app:create", settings, bound)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     """As uvicorn's own, but with words that name host and port. Raises GatewayError."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,12 +64,12 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 async def _try(settings: Settings, rebuild: bool) -> None:
-    async with _opened(settings) as gateway:
+    async with _open(settings) as gateway:
         await gateway.readiness.check()
-        await compared(gateway, rebuild=rebuild)
+        await compare_and_replay(gateway, rebuild=rebuild)
 
 
-async def compared(gateway: Gateway, *, rebuild: bool = False) -> None:
+async def compare_and_replay(gateway: Gateway, *, rebuild: bool = False) -> None:
     """Compare index and journal; a replay shows how far it is on stderr."""
     with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty(), delay=1) as bar:
         told = time.monotonic()
@@ -86,7 +86,7 @@ async def compared(gateway: Gateway, *, rebuild: bool = False) -> None:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, check: bool = True) -> AsyncIterator[Gateway]:
+async def _open(settings: Settings, *, check: bool = True) -> AsyncIterator[Gateway]:
     gateway = await Gateway.open(settings, check=check)
     try:
         yield gateway
@@ -101,17 +101,17 @@ async def import_files(settings: Settings, paths: Sequence[Path]) -> int:
             raise BadParameter(f"'{path}': no such file or folder", parameter="PATH")
     name = hashlib.sha256("\n".join(str(p.resolve()) for p in paths).encode()).hexdigest()[:16]
     notes = Notes(Path(settings.data) / "imports" / f"{name}.done")
-    async with _opened(settings) as gateway:
+    async with _open(settings) as gateway:
         await gateway.start(follow=False)
         job = Import(gateway.ingest, Source("import"), notes)
         found = list(candidates(paths))
         with tqdm(total=len(found), unit="file", disable=not sys.stderr.isatty()) as bar:
             async for _ in job.run(found):
                 bar.update()
-    return _told(job.tally)
+    return _print_tally(job.tally)
 
 
-def _told(tally: Tally) -> int:
+def _print_tally(tally: Tally) -> int:
     for file, reason in tally.refused:
         print(f"refused {file}: {reason}", file=sys.stderr)
     print(
@@ -125,17 +125,17 @@ async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
     """Index what lies in these folders or buckets, by reference; 1 if anything was refused."""
     urls = [path if "://" in path else Path(path).resolve().as_uri() for path in paths]
     tally = Tally()
-    async with _opened(settings) as gateway:
+    async with _open(settings) as gateway:
         await gateway.start(follow=False)
         source = Source("import")
         job = InPlace(gateway.store, gateway.commits, source, policy=gateway.policies.rule(source).repeat)
         with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
             for url in urls:
                 async with gateway.place(url) as place:
-                    async for found in place.found():
+                    async for found in place.find():
                         tally.count(found.path, await job.take(found))
                         bar.update()
-    return _told(tally)
+    return _print_tally(tally)
 
 
 async def reclaim(settings: Settings, older_than: str | None) -> int:
@@ -144,8 +144,8 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
     if wanted == "never":
         raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
     window = seconds("older_than", wanted)
-    async with _opened(settings) as gateway:
-        await compared(gateway)
+    async with _open(settings) as gateway:
+        await compare_and_replay(gateway)
         await gateway.start(follow=False)
         tally = await gateway.reclaim.run(window)
     print(f"{tally.versions} deleted versions reclaimed, {tally.length} bytes")
@@ -156,7 +156,7 @@ async def reclaim(settings: Settings, older_than: str | None) -> int:
 
 async def sweep(settings: Settings, *, confirm: bool) -> int:
     """List the objects that neither index nor journal names, or move them to the trash."""
-    async with _opened(settings) as gateway:
+    async with _open(settings) as gateway:
         await gateway.start(follow=False)
         swept = await gateway.sweeper.run(confirmed=confirm, dry=not confirm)
     if swept.why_not:
@@ -170,8 +170,8 @@ async def sweep(settings: Settings, *, confirm: bool) -> int:
 
 def conformance(format: str) -> str:
     """The conformance statement of this version: `markdown` to read, `json` the rows alone."""
-    found = rows.packaged()
-    return rows.dumped(found) if format == "json" else statement.markdown(found)
+    found = rows.load_packaged()
+    return rows.dump(found) if format == "json" else statement.markdown(found)
 
 
 def check_data(settings: Settings) -> None:
@@ -183,7 +183,7 @@ def check_data(settings: Settings) -> None:
 
 
 async def migrate(settings: Settings) -> int:
-    async with _opened(settings, check=False) as gateway:
+    async with _open(settings, check=False) as gateway:
         await gateway.index.migrate()
     print("the schema is up to date")
     return 0
@@ -191,7 +191,7 @@ async def migrate(settings: Settings) -> int:
 
 async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> int:
     """Build another index beside the one that serves, and put it in its place; 1 where something is damaged."""
-    async with _opened(settings, check=False) as gateway:
+    async with _open(settings, check=False) as gateway:
         await gateway.index.migrate()
         job = Reindex(gateway.store, gateway.index, headers=headers, accept_gaps=accept_gaps)
         with tqdm(unit="change", disable=not sys.stderr.isatty()) as bar:
@@ -204,7 +204,7 @@ async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> in
         for problem in done.problems:
             print(problem.sentence, file=sys.stderr)
         damaged = 0
-        async for stored in job.damaged():
+        async for stored in job.list_damaged():
             damaged += 1
             print(
                 f"damaged: {stored.locator.key} ({stored.identity.instance}): {stored.damage}",
@@ -241,7 +241,7 @@ async def verify(settings: Settings, *, digests: bool) -> int:
     """Name what differs between store, journal and index, and what to do; 1 where something is damaged."""
     damaged = 0
     kinds: dict[str, int] = {}
-    async with _opened(settings) as gateway:
+    async with _open(settings) as gateway:
         async for difference in Verify(gateway.store, gateway.index).differences(digests=digests):
             kinds[difference.kind] = kinds.get(difference.kind, 0) + 1
             damaged += difference.is_damage

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.cli import commands
 from gateway.errors import BadParameter, GatewayError, IndexFailure, MigrationNeeded
-from gateway.settings import Settings, load, masked
+from gateway.settings import Settings, load, mask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     except IndexFailure as error:
         # Clients are told no more than `detail`; who runs the command has to know which index, and why.
         reason = f": {error.__cause__}" if error.__cause__ else ""
-        raise GatewayError(f"{error.detail} ({masked(settings.index_url)}{reason})") from error
+        raise GatewayError(f"{error.detail} ({mask(settings.index_url)}{reason})") from error
 
 
 def _command(options: argparse.Namespace, settings: Settings) -> int:
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     told = f"dicomweb-gateway {distribution_version('dicomweb-gateway')}"
     parser.add_argument("--version", action="version", version=told)
     commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    shared = _shared_options()
+    shared = _make_shared_options()
     serve = commands_.add_parser("serve", parents=[shared], help="serve DICOMweb over HTTP")
     serve.add_argument("--host", help="address to bind (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to bind (default 8080; 0 picks a free one)")
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _shared_options() -> argparse.ArgumentParser:
+def _make_shared_options() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--data", metavar="DIR", help="folder of the embedded default (default ./.data)")
     shared.add_argument("--store", metavar="URL", help="file:///… or s3://bucket/prefix")

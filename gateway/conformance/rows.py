@@ -15,7 +15,7 @@ LEVELS = {"M": "shall", "S": "should", "O": "optional", "G": "our choice"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ClaimedRow:
     """One demand: what is given, what is to be expected, and which passing tests hold it.
 
     `section` is PS3.18's where no other part is named; `level` one of M, S, O, G or two of them.
@@ -30,27 +30,27 @@ class Row:
     not_claimed: str
 
     @property
-    def claimed(self) -> bool:
+    def is_claimed(self) -> bool:
         return bool(self.tests)
 
 
-def packaged() -> list[Row]:
+def load_packaged() -> list[ClaimedRow]:
     """The rows as of the last full test run of this version."""
     text = (files("gateway.conformance") / "rows.json").read_text(encoding="utf-8")
-    return [Row(**entry) for entry in json.loads(text)]
+    return [ClaimedRow(**entry) for entry in json.loads(text)]
 
 
-def dumped(rows: Iterable[Row]) -> str:
+def dump(rows: Iterable[ClaimedRow]) -> str:
     """The text of `rows.json`, one row a line so that a change reads well."""
     lines = ",\n".join(json.dumps(asdict(row), ensure_ascii=False) for row in rows)
     return f"[\n{lines}\n]\n"
 
 
-def counts(rows: Iterable[Row]) -> Mapping[str, tuple[int, int]]:
+def counts(rows: Iterable[ClaimedRow]) -> Mapping[str, tuple[int, int]]:
     """Level → rows claimed, rows not claimed; a double level counts as its stricter one."""
     found: dict[str, tuple[int, int]] = dict.fromkeys(LEVELS, (0, 0))
     for row in rows:
         level = row.level.split("/")[0]
         claimed, without = found[level]
-        found[level] = (claimed + 1, without) if row.claimed else (claimed, without + 1)
+        found[level] = (claimed + 1, without) if row.is_claimed else (claimed, without + 1)
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from importlib.metadata import version
 
-from gateway.conformance.rows import LEVELS, Row, counts
+from gateway.conformance.rows import LEVELS, ClaimedRow, counts
 from gateway.http.resources import TABLE, Resource
 from gateway.settings import PREFIX, Settings
 
@@ -32,7 +32,7 @@ _CHAPTERS = (
 )
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[ClaimedRow]) -> str:
     """The whole statement as Markdown."""
     sections = (_overview, _introduction, _model, _services, _configuration, _details, _security, _annexes)
     parts = [f"# DICOM Conformance Statement: dicomweb-gateway {version('dicomweb-gateway')}"]
@@ -49,7 +49,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]
         yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
 
 
-def _overview(rows: Sequence[Row]) -> Iterator[str]:
+def _overview(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Overview"
     yield "A DICOMweb origin server over an object store (a folder or S3) and an index (SQLite or PostgreSQL)."
     yield "It is no user agent, and has no DIMSE services in this version.\n"
@@ -70,14 +70,14 @@ def _overview(rows: Sequence[Row]) -> Iterator[str]:
     )
 
 
-def _introduction(rows: Sequence[Row]) -> Iterator[str]:
+def _introduction(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Introduction"
     yield "The structure is that of PS3.2 Annex N. A conformance statement tells what a product does; it is no"
     yield "promise that two products work together, which only a test of both can show. Section numbers without"
     yield "a part are those of PS3.18. Levels: " + ", ".join(f"{k} {v}" for k, v in LEVELS.items()) + "."
 
 
-def _model(rows: Sequence[Row]) -> Iterator[str]:
+def _model(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Implementation model"
     yield "One application: user agents send HTTP requests; the gateway stores each instance as one immutable"
     yield "object and answers searches from an index that is a projection of these objects and of a journal."
@@ -91,7 +91,7 @@ def _group(resource: Resource) -> str:
     return "Own interface"
 
 
-def _services(rows: Sequence[Row]) -> Iterator[str]:
+def _services(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Service and interoperability description"
     groups: dict[str, list[Resource]] = {}
     for resource in TABLE:
@@ -111,20 +111,20 @@ def _services(rows: Sequence[Row]) -> Iterator[str]:
     yield "extensions of ours; nothing else is added below a service's root."
 
 
-def _configuration(rows: Sequence[Row]) -> Iterator[str]:
+def _configuration(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Configuration"
     yield "Each setting is an environment variable and a key of a TOML file; `--help` lists those that are options too.\n"
-    lines = [(f.name, PREFIX + f.name.upper(), _shown(f.default)) for f in fields(Settings)]
+    lines = [(f.name, PREFIX + f.name.upper(), _format_default(f.default)) for f in fields(Settings)]
     yield from _table(("setting", "variable", "default"), lines)
 
 
-def _shown(default: object) -> str:
+def _format_default(default: object) -> str:
     if isinstance(default, tuple):
         return ", ".join(map(str, default))
     return str(default)
 
 
-def _details(rows: Sequence[Row]) -> Iterator[str]:
+def _details(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Network communication details: the demands, one by one"
     left = list(rows)
     for prefix, title in _CHAPTERS:
@@ -136,19 +136,19 @@ def _details(rows: Sequence[Row]) -> Iterator[str]:
             yield ""
 
 
-def _row(row: Row) -> tuple[str, ...]:
-    claimed = "yes" if row.claimed else f"no: {row.not_claimed}" if row.not_claimed else "no"
+def _row(row: ClaimedRow) -> tuple[str, ...]:
+    claimed = "yes" if row.is_claimed else f"no: {row.not_claimed}" if row.not_claimed else "no"
     return row.row, row.section, row.level, row.given, row.expect, claimed
 
 
-def _security(rows: Sequence[Row]) -> Iterator[str]:
+def _security(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Security"
     yield "TLS and user authentication are a reverse proxy's in this version: without `--insecure` only a loopback"
     yield "address is bound. `Host` is checked against the bound address and the public URL (421), forwarded"
     yield "headers count from trusted proxies only, no cross-origin reads are allowed but from named origins."
 
 
-def _annexes(rows: Sequence[Row]) -> Iterator[str]:
+def _annexes(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Annexes"
     yield "Coerced: a missing preamble or file meta information is supplied (warning B000). Sent bytes differ"
     yield "from stored ones only where a transfer syntax has to (implicit and big endian never leave), or where"

@@ -21,7 +21,7 @@ from gateway.http.api.quarantine import ApiQuarantine
 from gateway.http.description.capabilities import Capabilities
 from gateway.http.description.openapi import OpenApi
 from gateway.http.message.delivery import Taking
-from gateway.http.message.disconnect import Leaving
+from gateway.http.message.disconnect import CancelOnDisconnect
 from gateway.http.message.errors import LengthRequired, MethodNotAllowed, TargetTooLong, failure
 from gateway.http.message.guard import Guard
 from gateway.http.message.request import ClientGone, Request, headers_of
@@ -42,9 +42,9 @@ from gateway.services.counters import Counters
 
 if TYPE_CHECKING:
     from gateway.services.admin.quarantine import Quarantine
-    from gateway.services.admin.querykeys import Keys
+    from gateway.services.admin.querykeys import QueryKeys
     from gateway.services.admin.remove import Remove
-    from gateway.services.deidentify.anonymize import Anonymous
+    from gateway.services.deidentify.anonymize import Anonymize
     from gateway.services.ingest.assemble import Assemble
     from gateway.services.ingest.ingest import Ingest
     from gateway.services.readiness import Readiness
@@ -79,12 +79,12 @@ class Services:
     remove: Remove
     assemble: Assemble
     archive: Archive
-    anonymous: Anonymous
+    anonymous: Anonymize
     rendered: Rendered
     documents: Documents
     states: States
     thumbnails: Thumbnails
-    keys: Keys
+    keys: QueryKeys
     quarantine: Quarantine
     readiness: Readiness
 
@@ -160,7 +160,7 @@ class Gate:
         reader = readers.start()
         headers = headers_of(scope)
         try:
-            response = await self._watched(scope, headers, receive)
+            response = await self._answer_while_connected(scope, headers, receive)
         except ClientGone:
             return
         except Exception as error:
@@ -179,11 +179,13 @@ class Gate:
                 response = failure(error, headers.get("accept"), strict=self._strict)
                 await response.send(scope["method"], receive, send)
 
-    async def _watched(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
+    async def _answer_while_connected(
+        self, scope: AsgiScope, headers: dict[str, str], receive: Receive
+    ) -> Response:
         """The answer; of a request without a body, given up when nobody waits for it. Raises ClientGone."""
         if scope["method"] not in WATCHED:
             return await self._answer(scope, headers, receive)
-        leaving = Leaving(receive)
+        leaving = CancelOnDisconnect(receive)
         try:
             return await self._answer(scope, headers, receive)
         except asyncio.CancelledError as error:

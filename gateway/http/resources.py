@@ -79,7 +79,7 @@ _RENDERED = Operation(
 _URI = Operation("wado", ("image/jpeg", DICOM, *_PICTURES[1:], *_SHOWN))
 
 
-def _rendered_of(template: str) -> tuple[Resource, ...]:
+def _make_rendered(template: str) -> tuple[Resource, ...]:
     """What a study, series, instance or frames of it look like."""
     return (
         Resource(f"{template}/rendered", {"GET": _RENDERED}),
@@ -153,10 +153,10 @@ TABLE: tuple[Resource, ...] = (
     ),
     Resource(WADO, {"GET": _URI}),
     Resource(f"{SERVICE}{WADO}", {"GET": _URI}),
-    *_rendered_of(_STUDY),
-    *_rendered_of(_SERIES),
-    *_rendered_of(_INSTANCE),
-    *_rendered_of(f"{_INSTANCE}/frames/{{frames}}"),
+    *_make_rendered(_STUDY),
+    *_make_rendered(_SERIES),
+    *_make_rendered(_INSTANCE),
+    *_make_rendered(f"{_INSTANCE}/frames/{{frames}}"),
     *_all_of(_STUDY),
     *_all_of(_SERIES),
     *_all_of(_INSTANCE),

@@ -34,7 +34,7 @@ class HttpSettings:
     undo_seconds: float | None = None
 
     @staticmethod
-    def of(settings: Settings) -> HttpSettings:
+    def from_settings(settings: Settings) -> HttpSettings:
         """The part of the settings that HTTP needs."""
         return HttpSettings(
             public_url=settings.public_url,

@@ -16,7 +16,7 @@ from gateway.index.base import (
     Verdict,
 )
 from gateway.index.connection import Connection
-from gateway.index.unitofwork import Current, Ledger
+from gateway.index.unitofwork import Current, UnitOfWork
 from gateway.model import PartitionId, RepeatPolicy, ResourcePath, Source, VersionId
 
 
@@ -50,7 +50,7 @@ async def admit(
 ) -> list[Verdict]:
     """One verdict each, in order; `now` is the time of the changes, in microseconds."""
     await changelog.mark_journaled(db, journaled)
-    ledger = Ledger(db)
+    ledger = UnitOfWork(db)
     await _hold(ledger, ((n.source.partition, n.identity.study, n.identity.instance) for n in batch))
     decisions = [await _decide(ledger, new) for new in batch]
     stored = [d.new for d in decisions if d.is_stored]
@@ -64,14 +64,14 @@ async def admit(
     numbers = iter(await db.revisions(count) if count else ())
     again = [d.new.identity.instance for d in decisions if d.current is not None]
     waiting = await changelog.waiting(db, again) if again else set()
-    verdicts = [d.refused or _accepted(d, next(numbers), now, waiting) for d in decisions]
+    verdicts = [d.refused or _accept(d, next(numbers), now, waiting) for d in decisions]
     changes = [verdict.change for verdict in verdicts if not isinstance(verdict, Refused)]
     await ledger.finish(_revisions(changes))
     await changelog.append(db, changes)
     return verdicts
 
 
-def _accepted(decision: _Decision, revision: int, now: int, waiting: set[str]) -> Admitted | ReceivedAgain:
+def _accept(decision: _Decision, revision: int, now: int, waiting: set[str]) -> Admitted | ReceivedAgain:
     change = _change(decision, revision, now)
     if decision.current is None:
         return Admitted(change, decision.differing)
@@ -83,7 +83,7 @@ def _revisions(changes: Iterable[Change]) -> dict[VersionId, int]:
     return {c.version_after: c.revision for c in changes if c.kind == "store" and c.version_after is not None}
 
 
-async def _hold(ledger: Ledger, places: Iterable[tuple[PartitionId, str, str]]) -> None:
+async def _hold(ledger: UnitOfWork, places: Iterable[tuple[PartitionId, str, str]]) -> None:
     """(partition, study, instance) of everything that may be touched."""
     studies: dict[PartitionId, list[str]] = {}
     instances: dict[PartitionId, list[str]] = {}
@@ -94,7 +94,7 @@ async def _hold(ledger: Ledger, places: Iterable[tuple[PartitionId, str, str]]) 
         await ledger.hold(partition, studies[partition], instances[partition])
 
 
-async def _decide(ledger: Ledger, new: NewVersion) -> _Decision:
+async def _decide(ledger: UnitOfWork, new: NewVersion) -> _Decision:
     """The repeat rules of PS3.4 B.4.1 and the partition's policy."""
     known = ledger.current(new.source.partition, new.identity.instance)
     differing: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ async def remove(
     db: Connection, scope: Scope, path: ResourcePath, source: Source, reason: str, now: int
 ) -> list[Change]:
     """Tombstone what is current under `path`. Raises NotFound, Gone."""
-    ledger = Ledger(db)
+    ledger = UnitOfWork(db)
     await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
     found = await retrieval.instances(db, scope, path)
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
@@ -183,7 +183,7 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     changes = [change for change in changes if change.revision > last]
     if not changes:
         return
-    ledger = Ledger(db)
+    ledger = UnitOfWork(db)
     await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
     stores = [c for c in changes if c.kind == "store"]
     await ledger.reserve((c.partition, c.identity.study, c.identity.series) for c in stores)
@@ -198,7 +198,7 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
 
 
 def _apply(
-    ledger: Ledger, change: Change, versions: dict[VersionId, NewVersion], hollow: set[VersionId]
+    ledger: UnitOfWork, change: Change, versions: dict[VersionId, NewVersion], hollow: set[VersionId]
 ) -> None:
     identity = change.identity
     if change.kind == "store" and change.version_after in versions:

@@ -330,13 +330,13 @@ class Index(Protocol):
         earlier batches whose journal object is durable, marked in the same transaction.
         """
 
-    async def stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
+    async def find_stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
         """The changes that made these versions current, once every commit under way has ended.
 
         Those left out are not stored, and will not be by an `admit` whose answer was lost.
         """
 
-    async def committed(self, operation: str) -> list[Change] | None:
+    async def find_committed(self, operation: str) -> list[Change] | None:
         """What the change that was given this name did, once every commit under way has ended; None: nothing, and
         it never will. Known for a day.
         """
@@ -346,7 +346,7 @@ class Index(Protocol):
     ) -> Removal:
         """Tombstone every current version under `path`, in one transaction.
 
-        `operation`, here and below, names the transaction for `committed`.
+        `operation`, here and below, names the transaction for `find_committed`.
         Raises NotFound, or Gone if all of it was removed before.
         """
 
@@ -368,7 +368,7 @@ class Index(Protocol):
         those they had replaced. The objects that the changes name can go once these are journaled.
         """
 
-    async def unjournaled(self, limit: int = 1000) -> list[Change]:
+    async def find_unjournaled(self, limit: int = 1000) -> list[Change]:
         """Committed changes not marked as journaled, oldest first."""
 
     async def mark_journaled(self, revisions: Sequence[int]) -> None: ...
@@ -437,7 +437,7 @@ class Index(Protocol):
         An empty one stands for a damaged version whose header nobody knows any more.
         """
 
-    async def described(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+    async def describe(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
         """What `metadata` gives, read in one snapshot with its fingerprint; without rows where they have more than
         `at_once` bytes. Raises NotFound, Gone.
         """
@@ -457,7 +457,7 @@ class Index(Protocol):
 
     async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]: ...
 
-    async def deleted(
+    async def list_deleted(
         self, scope: Scope, study: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
     ) -> list[Deleted]:
         """What `restore` can bring back, by study and series, after the place of a page before."""
@@ -468,13 +468,13 @@ class Index(Protocol):
     def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         """Every version ever admitted and its state ('current', 'superseded', 'deleted', 'reclaimed'), for verify."""
 
-    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+    async def find_known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
         """What is known of the versions that these 'store' changes stored, but for those that were given up."""
 
-    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+    async def find_named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
         """Those of these versions that were ever admitted, and their states."""
 
-    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+    async def list_damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
         """Damaged versions, in any state but 'reclaimed', by id from above `after`."""
 
     # -- rebuilding -----------------------------------------------------------------------------------

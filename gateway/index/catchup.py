@@ -19,7 +19,7 @@ async def nearly(live: Index, aside: Index) -> int:
         raise Conflict(PARTED)
     count = 0
     while changes := await live.changes(await aside.last_revision(), PAGE):
-        await aside.replay(changes, await live.known_versions(changes))
+        await aside.replay(changes, await live.find_known_versions(changes))
         count += len(changes)
         if len(changes) < PAGE:
             break
@@ -39,6 +39,6 @@ async def mode(aside: SqlIndex) -> str:
     """How an index aside was begun; empty where it was not, or by a program with another schema."""
     try:
         await aside.check_schema()
-        return await aside.begun()
+        return await aside.read_build()
     except MigrationNeeded:
         return ""

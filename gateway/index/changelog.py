@@ -89,7 +89,7 @@ async def between(db: Connection, first: int, last: int) -> list[Change]:
     return [change_of(row) for row in found]
 
 
-async def of(db: Connection, revisions: Sequence[int]) -> list[Change]:
+async def load_changes(db: Connection, revisions: Sequence[int]) -> list[Change]:
     """Rows with these revisions, ascending."""
     among, listed = db.dialect.among, db.dialect.listed
     found = await db.fetch(
@@ -107,7 +107,7 @@ async def waiting(db: Connection, instances: Sequence[str]) -> set[str]:
     return {row["instance"] for row in found}
 
 
-async def touched(db: Connection, after: int, instances: Sequence[str]) -> set[str]:
+async def find_touched(db: Connection, after: int, instances: Sequence[str]) -> set[str]:
     """Those of these SOP Instance UIDs to which something was done above revision `after`."""
     found = await db.fetch(
         f"SELECT instance FROM change WHERE revision > ? AND {db.dialect.among('instance')}",
@@ -116,7 +116,7 @@ async def touched(db: Connection, after: int, instances: Sequence[str]) -> set[s
     return {row["instance"] for row in found}
 
 
-async def unjournaled(db: Connection, limit: int) -> list[Change]:
+async def find_unjournaled(db: Connection, limit: int) -> list[Change]:
     found = await db.fetch(
         f"SELECT {COLUMNS} FROM change WHERE journaled = 0 ORDER BY revision LIMIT ?", limit
     )

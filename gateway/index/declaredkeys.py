@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import zstandard
 
-from gateway.dicom.query.declaredkeys import Definition, Value, parsed, values
+from gateway.dicom.query.declaredkeys import Definition, KeyValue, parse_definition, values
 from gateway.errors import Conflict, NotFound
 from gateway.index import changelog, rows
 from gateway.index.base import Change, ExtraKey, KeyFailure
@@ -47,16 +47,16 @@ class Owner:
 # -- definitions ------------------------------------------------------------------------------------------
 
 
-async def known(db: Connection) -> list[Known]:
+async def load_known(db: Connection) -> list[Known]:
     """All keys but those that are being dropped. Nobody declares one before we have committed."""
     found = await db.fetch(f"{_SELECT} WHERE state != 'dropping' ORDER BY id")
-    return [Known(row["id"], parsed(row["definition"]), row["state"] == "ready") for row in found]
+    return [Known(row["id"], parse_definition(row["definition"]), row["state"] == "ready") for row in found]
 
 
 async def declare(db: Connection, definition: Definition, source: Source, now: int) -> Change | None:
     """None where it is declared already, with this VR. Raises Conflict where with another one."""
     await db.exclude("extra_key")
-    for key in await known(db):
+    for key in await load_known(db):
         if key.definition == definition:
             return None
         if key.definition.path == definition.path:
@@ -71,7 +71,7 @@ async def declare(db: Connection, definition: Definition, source: Source, now: i
 async def drop(db: Connection, id: int, source: Source, now: int) -> Change:
     """Its values go in the background. Raises NotFound."""
     await db.exclude("extra_key")
-    found = [key for key in await known(db) if key.id == id]
+    found = [key for key in await load_known(db) if key.id == id]
     if not found:
         raise NotFound(f"there is no query key {id}")
     (revision,) = await db.revisions(1)
@@ -85,7 +85,7 @@ async def replay(db: Connection, changes: Iterable[Change]) -> None:
     """Lines of the journal."""
     for change in changes:
         if change.kind == DECLARED:
-            await _insert(db, change.revision, parsed(change.reason), change.time)
+            await _insert(db, change.revision, parse_definition(change.reason), change.time)
         elif change.kind == DROPPED:
             await db.execute("UPDATE extra_key SET state = 'dropping' WHERE definition = ?", change.reason)
 
@@ -101,17 +101,17 @@ def _change(kind: str, revision: int, now: int, source: Source, reason: str) -> 
     return Change(revision, now, kind, DEFAULT_PARTITION, _NOBODY, None, None, source, reason)
 
 
-async def listed(db: Connection) -> list[ExtraKey]:
+async def list_keys(db: Connection) -> list[ExtraKey]:
     """With their progress."""
     found = await db.fetch(f"{_SELECT} WHERE state != 'dropping' ORDER BY id")
     totals = await counts(db) if found else {}
     failed = await db.fetch("SELECT key, COUNT(*) AS failed FROM extra_failure GROUP BY key")
     failures = {row["key"]: row["failed"] for row in failed}
-    return [_shown(row, totals, failures.get(row["id"], 0)) for row in found]
+    return [_make_key(row, totals, failures.get(row["id"], 0)) for row in found]
 
 
-def _shown(row: Row, totals: dict[Level, int], failed: int) -> ExtraKey:
-    definition = parsed(row["definition"])
+def _make_key(row: Row, totals: dict[Level, int], failed: int) -> ExtraKey:
+    definition = parse_definition(row["definition"])
     total = totals[definition.level]
     done = total if row["state"] == "ready" else min(row["done"], total)
     return ExtraKey(
@@ -179,12 +179,14 @@ class Values:
 
 async def forget(db: Connection, versions: Sequence[str]) -> None:
     """The values of instances whose bytes are given up."""
-    owners = [(key.id, Owner(("", "", "")).id, version) for key in await known(db) for version in versions]
+    owners = [
+        (key.id, Owner(("", "", "")).id, version) for key in await load_known(db) for version in versions
+    ]
     for table in ("extra_value", "extra_failure"):
         await db.many(f"DELETE FROM {table} WHERE key = ? AND owner = ? AND version = ?", owners)
 
 
-def _row(key: int, owner: Owner, value: Value) -> tuple[object, ...]:
+def _row(key: int, owner: Owner, value: KeyValue) -> tuple[object, ...]:
     return (
         *(key, owner.id, owner.version, value.item, value.ordinal, owner.identity[2]),
         *(value.text, value.ideographic, value.phonetic, value.words),
@@ -202,7 +204,7 @@ async def work(db: Connection, limit: int) -> bool:
     if row["state"] == "dropping":
         await _clear(db, row["id"], limit)
         return True
-    key = Known(row["id"], parsed(row["definition"]), is_ready=False)
+    key = Known(row["id"], parse_definition(row["definition"]), is_ready=False)
     made = Values([key])
     step = _instances if key.definition.level is Level.INSTANCE else _parts
     place, done = await step(db, key, row["place"], limit, made)
@@ -238,7 +240,7 @@ async def _instances(db: Connection, key: Known, place: str, limit: int, made: V
     inflate = zstandard.ZstdDecompressor().decompress
     for row in found:
         uids = (row["study_uid"], row["series_uid"], row["instance_uid"])
-        made.add(Level.INSTANCE, Owner(uids, version=row["id"]), rows.loaded(inflate(row["body"])))
+        made.add(Level.INSTANCE, Owner(uids, version=row["id"]), rows.load(inflate(row["body"])))
     return (found[-1]["id"] if found else place), len(found)
 
 
@@ -260,5 +262,5 @@ async def _parts(db: Connection, key: Known, place: str, limit: int, made: Value
     )
     for row in await db.fetch(sql, wanted):
         owner = Owner((row["study"], row["series"], ""), row["id"])
-        made.add(level, owner, rows.loaded(row["attributes"]))
+        made.add(level, owner, rows.load(row["attributes"]))
     return (str(ids[-1]["id"]) if ids else place), len(ids)

@@ -22,7 +22,7 @@ _OWNER = {
 _NEVER = "1 = 0"
 
 
-def answered(dialect: Dialect, known: Sequence[Known], out: Compiled) -> None:
+def compile_answered(dialect: Dialect, known: Sequence[Known], out: Compiled) -> None:
     """Take from `out.left` what keys that are ready answer."""
     ready = {key.definition.path: key for key in known if key.is_ready}
     compiler = _Compiler(dialect, ready)
@@ -37,7 +37,7 @@ class _Compiler:
     def took(self, out: Compiled, match: Match) -> bool:
         """Whether the condition is in `out` now."""
         if isinstance(match, DateTimeRange):
-            return self._dated(out, match)
+            return self._compile_dated(out, match)
         leaves = list(_leaves(match, ()))
         sequences = {path[:-1] for path, _ in leaves}
         found = [self.ready.get(path) for path, _ in leaves]
@@ -49,7 +49,7 @@ class _Compiler:
             return True
         inner = Compiled()
         for number, ((_, leaf), key) in enumerate(zip(leaves, known, strict=True)):
-            if not self._joined(inner, number, leaf, key):
+            if not self._compile_joined(inner, number, leaf, key):
                 return False
         level = known[0].definition.level
         row, owner = _OWNER[level]
@@ -60,7 +60,7 @@ class _Compiler:
         out.narrowed = True
         return True
 
-    def _dated(self, out: Compiled, match: DateTimeRange) -> bool:
+    def _compile_dated(self, out: Compiled, match: DateTimeRange) -> bool:
         """The date narrows it down, a day more where a zone may move it; the rest is matched exactly."""
         if match.date in self.ready:
             days = 0 if match.zone is None else 1
@@ -73,7 +73,7 @@ class _Compiler:
         row, owner = _OWNER[key.definition.level]
         out.add(f"{row} NOT IN (SELECT {owner} FROM extra_value x WHERE x.key = ?)", key.id)
 
-    def _joined(self, inner: Compiled, number: int, leaf: Match, key: Known) -> bool:
+    def _compile_joined(self, inner: Compiled, number: int, leaf: Match, key: Known) -> bool:
         """The first leaf is row x; the others have to be in the same item of the same owner."""
         made = Compiled()
         made.add("x.key = ?", key.id)

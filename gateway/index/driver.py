@@ -137,17 +137,17 @@ class SqlIndex(ABC):
     async def admit(self, batch: Sequence[NewVersion], *, journaled: Sequence[int] = ()) -> list[Verdict]:
         return await self._commit(lambda db: admission.admit(db, batch, journaled, _now()))
 
-    async def stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
-        return await self._commit(lambda db: operations.stored(db, versions))
+    async def find_stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
+        return await self._commit(lambda db: operations.find_stored(db, versions))
 
-    async def committed(self, operation: str) -> list[Change] | None:
-        return await self._commit(lambda db: operations.committed(db, operation))
+    async def find_committed(self, operation: str) -> list[Change] | None:
+        return await self._commit(lambda db: operations.find_committed(db, operation))
 
     async def remove(
         self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
     ) -> Removal:
         return Removal(
-            await self._named(
+            await self._commit_named(
                 operation, lambda db, now: admission.remove(db, scope, path, source, reason, now)
             )
         )
@@ -155,21 +155,23 @@ class SqlIndex(ABC):
     async def restore(
         self, scope: Scope, path: ResourcePath, source: Source, reason: str, operation: str = ""
     ) -> list[Change]:
-        return await self._named(
+        return await self._commit_named(
             operation, lambda db, now: tombstones.restore(db, scope, path, source, reason, now)
         )
 
     async def take_back(self, changes: Sequence[Change], reason: str, operation: str = "") -> list[Change]:
-        return await self._named(operation, lambda db, now: tombstones.take_back(db, changes, reason, now))
+        return await self._commit_named(
+            operation, lambda db, now: tombstones.take_back(db, changes, reason, now)
+        )
 
     async def reclaim(
         self, before: int, source: Source, limit: int = 200, operation: str = ""
     ) -> list[Change]:
-        return await self._named(
+        return await self._commit_named(
             operation, lambda db, now: tombstones.reclaim(db, before, source, limit, now)
         )
 
-    async def _named(
+    async def _commit_named(
         self, operation: str, work: Callable[[Connection, int], Coroutine[Any, Any, list[Change]]]
     ) -> list[Change]:
         """Commit `work`, and under which name it was done."""
@@ -182,8 +184,8 @@ class SqlIndex(ABC):
 
         return await self._commit(noted)
 
-    async def unjournaled(self, limit: int = 1000) -> list[Change]:
-        return await self._query(lambda db: changelog.unjournaled(db, limit))
+    async def find_unjournaled(self, limit: int = 1000) -> list[Change]:
+        return await self._query(lambda db: changelog.find_unjournaled(db, limit))
 
     async def mark_journaled(self, revisions: Sequence[int]) -> None:
         await self._commit(lambda db: changelog.mark_journaled(db, revisions))
@@ -204,16 +206,16 @@ class SqlIndex(ABC):
             change = await declaredkeys.declare(db, definition, source, now)
             return [] if change is None else [change]
 
-        return next(iter(await self._named(operation, work)), None)
+        return next(iter(await self._commit_named(operation, work)), None)
 
     async def drop_key(self, id: int, source: Source, operation: str = "") -> Change:
         async def work(db: Connection, now: int) -> list[Change]:
             return [await declaredkeys.drop(db, id, source, now)]
 
-        return (await self._named(operation, work))[0]
+        return (await self._commit_named(operation, work))[0]
 
     async def keys(self) -> list[ExtraKey]:
-        return await self._query(declaredkeys.listed)
+        return await self._query(declaredkeys.list_keys)
 
     async def key_failures(self, id: int, after: str = "", limit: int = 100) -> list[KeyFailure]:
         return await self._query(lambda db: declaredkeys.failures(db, id, after, limit))
@@ -248,8 +250,8 @@ class SqlIndex(ABC):
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         return await self._query(lambda db: retrieval.metadata(db, scope, path))
 
-    async def described(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
-        return await self._query(lambda db: retrieval.described(db, scope, path, at_once))
+    async def describe(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+        return await self._query(lambda db: retrieval.describe(db, scope, path, at_once))
 
     async def bodies(self, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
         return await self._glance(lambda db: retrieval.bodies(db, scope, versions, at_once))
@@ -265,10 +267,10 @@ class SqlIndex(ABC):
     async def conflicts(self, scope: Scope, study: str | None = None) -> list[Conflicting]:
         return await self._query(lambda db: retrieval.conflicts(db, scope, study))
 
-    async def deleted(
+    async def list_deleted(
         self, scope: Scope, study: str | None = None, after: tuple[str, str] = ("", ""), limit: int = 100
     ) -> list[Deleted]:
-        return await self._query(lambda db: tombstones.deleted(db, scope, study, after, limit))
+        return await self._query(lambda db: tombstones.list_deleted(db, scope, study, after, limit))
 
     async def all_versions(self) -> AsyncIterator[tuple[StoredInstance, str]]:
         after = ""
@@ -281,19 +283,19 @@ class SqlIndex(ABC):
         """Note how this index is built."""
         await self._commit(lambda db: db.execute("INSERT INTO rebuild VALUES (?)", mode))
 
-    async def begun(self) -> str:
+    async def read_build(self) -> str:
         """How this index is built; empty where it never was begun."""
         row = await self._query(lambda db: db.first("SELECT mode FROM rebuild"))
         return "" if row is None else str(row["mode"])
 
-    async def known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
+    async def find_known_versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
         return await self._query(lambda db: salvage.versions(db, changes))
 
-    async def named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
-        return await self._query(lambda db: salvage.named(db, ids))
+    async def find_named_versions(self, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+        return await self._query(lambda db: salvage.find_named(db, ids))
 
-    async def damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
-        return await self._query(lambda db: salvage.damaged(db, after, limit))
+    async def list_damaged(self, after: str = "", limit: int = 1000) -> list[StoredInstance]:
+        return await self._query(lambda db: salvage.list_damaged(db, after, limit))
 
     # -- work that one process does for all -------------------------------------------------------------
 

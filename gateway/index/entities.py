@@ -27,7 +27,7 @@ class Entity:
 async def studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
     """By row id."""
     if cut.inside:
-        return await _seen_studies(db, cut, ids)
+        return await _read_seen_studies(db, cut, ids)
     found: dict[int, Entity] = {}
     for some in chunks(ids):
         for row in await db.fetch(
@@ -35,25 +35,25 @@ async def studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Ent
             f"WHERE {db.dialect.among('id')}",
             db.dialect.listed(some),
         ):
-            modalities, classes = rows.unlisted(row["modalities"]), rows.unlisted(row["sop_classes"])
+            modalities, classes = rows.split_list(row["modalities"]), rows.split_list(row["sop_classes"])
             counted = rows.study_counted(modalities, classes, row["series_count"], row["instance_count"])
-            answer = rows.loaded(row["answer"])
-            found[row["id"]] = Entity(answer, rows.loaded(row["attributes"]) | counted | _made(answer))
+            answer = rows.load(row["answer"])
+            found[row["id"]] = Entity(answer, rows.load(row["attributes"]) | counted | _pick_made(answer))
     return found
 
 
 async def series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
     """By row id."""
     if cut.inside:
-        return await _seen_series(db, cut, ids)
+        return await _read_seen_series(db, cut, ids)
     found: dict[int, Entity] = {}
     for some in chunks(ids):
         for row in await db.fetch(
             f"SELECT id, answer, attributes, instance_count FROM series WHERE {db.dialect.among('id')}",
             db.dialect.listed(some),
         ):
-            answer, counted = rows.loaded(row["answer"]), rows.series_counted(row["instance_count"])
-            found[row["id"]] = Entity(answer, rows.loaded(row["attributes"]) | counted | _made(answer))
+            answer, counted = rows.load(row["answer"]), rows.series_counted(row["instance_count"])
+            found[row["id"]] = Entity(answer, rows.load(row["attributes"]) | counted | _pick_made(answer))
     return found
 
 
@@ -67,16 +67,16 @@ class Kept:
 
     def entity(self) -> Entity:
         """`attributes` are complete only where there is a body."""
-        answer = rows.loaded(self.answer)
+        answer = rows.load(self.answer)
         if self.body is None:
             return Entity(answer, answer)
-        own = rows.loaded(zstandard.ZstdDecompressor().decompress(self.body))
-        return Entity(answer, own | _made(answer))
+        own = rows.load(zstandard.ZstdDecompressor().decompress(self.body))
+        return Entity(answer, own | _pick_made(answer))
 
 
 async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> dict[str, Kept]:
     """By version, those that are current; with their metadata if `whole`."""
-    bodies = await _packed(db, versions) if whole else {}
+    bodies = await _read_packed(db, versions) if whole else {}
     found: dict[str, Kept] = {}
     for some in chunks(versions):
         for row in await db.fetch(
@@ -102,17 +102,17 @@ async def kinds(db: Connection, versions: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _made(answer: rows.Attributes) -> rows.Attributes:
+def _pick_made(answer: rows.Attributes) -> rows.Attributes:
     """What is in an answer and in no data set."""
     return {tag: answer[tag] for tag in ("00080056", "00081190", "00083002") if tag in answer}
 
 
 async def _bodies(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
     inflate = zstandard.ZstdDecompressor().decompress
-    return {version: inflate(body) for version, body in (await _packed(db, versions)).items()}
+    return {version: inflate(body) for version, body in (await _read_packed(db, versions)).items()}
 
 
-async def _packed(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
+async def _read_packed(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
     """Metadata as it is kept."""
     found: dict[str, bytes] = {}
     for some in chunks(versions):
@@ -137,28 +137,28 @@ class _Seen:
     instances: int = 0
 
 
-async def _seen_studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
+async def _read_seen_studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
     uids = await _uids(db, "SELECT id, uid FROM study", ids)
     found = {}
-    for id, seen in (await _seen(db, cut, Level.STUDY, ids)).items():
+    for id, seen in (await _read_seen(db, cut, Level.STUDY, ids)).items():
         modalities = {rows.text(shown.attributes, "00080060") for shown in seen.series.values()} - {""}
         counted = rows.study_counted(modalities, seen.sop_classes, len(seen.series), seen.instances)
         answer = rows.study_answer(uids[id][0], seen.shown.attributes, counted)
-        found[id] = Entity(answer, seen.shown.attributes | counted | _made(answer))
+        found[id] = Entity(answer, seen.shown.attributes | counted | _pick_made(answer))
     return found
 
 
-async def _seen_series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
+async def _read_seen_series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
     uids = await _uids(
         db, "SELECT x.id, x.uid, y.uid AS study FROM series x JOIN study y ON y.id = x.study", ids, "x.id"
     )
     found = {}
-    for id, seen in (await _seen(db, cut, Level.SERIES, ids)).items():
+    for id, seen in (await _read_seen(db, cut, Level.SERIES, ids)).items():
         uid, study = uids[id]
         attributes = seen.series[id].attributes
         counted = rows.series_counted(seen.instances)
         answer = rows.series_answer(study, uid, attributes, counted)
-        found[id] = Entity(answer, attributes | counted | _made(answer))
+        found[id] = Entity(answer, attributes | counted | _pick_made(answer))
     return found
 
 
@@ -172,7 +172,7 @@ async def _uids(
     return found
 
 
-async def _seen(db: Connection, cut: Cut, level: Level, ids: Sequence[int]) -> dict[int, _Seen]:
+async def _read_seen(db: Connection, cut: Cut, level: Level, ids: Sequence[int]) -> dict[int, _Seen]:
     found = await visible(db, cut, level, ids)
     first: dict[bytes, str] = {}
     for one in found:

@@ -15,7 +15,7 @@ async def studies(db: Connection, limit: int = 500) -> bool:
     )
     await db.many(
         "UPDATE study SET shown_description = ? WHERE id = ?",
-        [(rows.shown_description(rows.loaded(row["attributes"])), row["id"]) for row in found],
+        [(rows.show_description(rows.load(row["attributes"])), row["id"]) for row in found],
     )
     return bool(found)
 

@@ -43,7 +43,7 @@ def mark_of(db: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[int]:
+def _lock(folder: Path) -> Iterator[int]:
     """Nobody else sets links here meanwhile."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -59,7 +59,7 @@ def settle(path: Path, number: int) -> None:
     Raises IndexUnavailable where its file is not there.
     """
     target = file_of(path, number)
-    with _locked(path.parent) as folder:
+    with _lock(path.parent) as folder:
         if number_of(path) >= number:
             return
         if not target.exists():
@@ -81,7 +81,7 @@ def tidy(path: Path) -> None:
     """
     if not path.parent.is_dir():  # said when the file is wanted
         return
-    with _locked(path.parent) as folder:
+    with _lock(path.parent) as folder:
         number = number_of(path)
         if not number:
             return

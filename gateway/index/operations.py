@@ -23,7 +23,7 @@ async def note(db: Connection, id: str, changes: Sequence[Change], now: int) -> 
     )
 
 
-async def committed(db: Connection, id: str) -> list[Change] | None:
+async def find_committed(db: Connection, id: str) -> list[Change] | None:
     """The changes of an operation; None where it was not committed, and will not be."""
     # A commit whose connection was cut may still be under way: its lock is ours only once it has ended.
     await db.order()
@@ -31,11 +31,11 @@ async def committed(db: Connection, id: str) -> list[Change] | None:
     return None if row is None else await changelog.between(db, row["first"], row["last"])
 
 
-async def stored(db: Connection, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
+async def find_stored(db: Connection, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
     """The changes that made these versions current; those not among them are not stored, and will not be."""
     await db.order()
     found = await db.fetch(
         f"SELECT revision FROM version WHERE {db.dialect.among('id')}", db.dialect.listed(versions)
     )
-    changes = await changelog.of(db, [row["revision"] for row in found])
+    changes = await changelog.load_changes(db, [row["revision"] for row in found])
     return {c.version_after: c for c in changes if c.version_after is not None}

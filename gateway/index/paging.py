@@ -39,7 +39,7 @@ TERMS: dict[Level, tuple[Term, ...]] = {
 }
 
 
-def checked(level: Level, after: Position) -> Position:
+def check_position(level: Level, after: Position) -> Position:
     """Raises BadParameter where it is no position at this level."""
     terms = TERMS[level]
     fits = len(after) == len(terms) and all(

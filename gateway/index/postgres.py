@@ -105,7 +105,7 @@ DIALECT = Dialect(
 
 
 @lru_cache(maxsize=2048)
-def _numbered(sql: str) -> str:
+def _number_marks(sql: str) -> str:
     """`?` as `$1`, `$2`, …; our SQL has no other question marks."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
@@ -125,18 +125,18 @@ class PostgresConnection:
         return await asyncio.to_thread(work)
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
-        found: list[Any] = await self._db.fetch(_numbered(sql), *values)
+        found: list[Any] = await self._db.fetch(_number_marks(sql), *values)
         return found
 
     async def first(self, sql: str, *values: object) -> Any:
-        return await self._db.fetchrow(_numbered(sql), *values)
+        return await self._db.fetchrow(_number_marks(sql), *values)
 
     async def execute(self, sql: str, *values: object) -> None:
-        await self._db.execute(_numbered(sql), *values)
+        await self._db.execute(_number_marks(sql), *values)
 
     async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         if rows:
-            await self._db.executemany(_numbered(sql), rows)
+            await self._db.executemany(_number_marks(sql), rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
         """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
@@ -285,7 +285,7 @@ class PostgresIndex(SqlIndex):
                 else:
                     await _wait(woken)
         finally:
-            await closed(listener)
+            await is_closed(listener)
 
     def _follow(self, log: int) -> None:
         """The change log is another table once an index was put in the place of this one."""
@@ -298,7 +298,7 @@ class PostgresIndex(SqlIndex):
     async def _query(self, work: Work[R]) -> R:
         async with (
             _reading(),
-            self._acquired() as db,
+            self._acquire() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
             return await work(PostgresConnection(db))
@@ -310,7 +310,7 @@ class PostgresIndex(SqlIndex):
         self._waiting += 1
         try:
             async with asyncio.timeout(deadline.left), self._searchers:
-                return await self._searched(deadline, work)
+                return await self._bound_search(deadline, work)
         except TimeoutError as error:
             raise deadline.failure() from error
         except asyncio.CancelledError:
@@ -319,9 +319,9 @@ class PostgresIndex(SqlIndex):
         finally:
             self._waiting -= 1
 
-    async def _searched(self, deadline: Deadline, work: Work[R]) -> R:
+    async def _bound_search(self, deadline: Deadline, work: Work[R]) -> R:
         """The server gives up in time, too, whatever becomes of us."""
-        async with _reading(), self._acquired() as db:
+        async with _reading(), self._acquire() as db:
             milliseconds = max(1, round(deadline.left * 1000))
             await db.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -341,7 +341,7 @@ class PostgresIndex(SqlIndex):
         await self._glance(look)
 
     async def _glance(self, work: Work[R]) -> R:
-        async with _reading(), self._acquired() as db:
+        async with _reading(), self._acquire() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
@@ -349,7 +349,7 @@ class PostgresIndex(SqlIndex):
             try:
                 async with (
                     answering(),
-                    self._acquired() as db,
+                    self._acquire() as db,
                     db.transaction(),
                 ):
                     if self._gated:
@@ -362,7 +362,7 @@ class PostgresIndex(SqlIndex):
         raise AssertionError("unreachable")
 
     @asynccontextmanager
-    async def _acquired(self) -> AsyncIterator[Any]:
+    async def _acquire(self) -> AsyncIterator[Any]:
         """A connection of the pool, which is not used again once its protocol has lost its place."""
         async with self._pool.acquire(timeout=CONNECT_SECONDS) as db:
             try:
@@ -384,7 +384,7 @@ async def _wait(woken: asyncio.Event) -> None:
         return
 
 
-async def closed(db: Any) -> None:
+async def is_closed(db: Any) -> None:
     try:
         await db.close(timeout=1)
     except (*_AWAY, asyncpg.PostgresError):

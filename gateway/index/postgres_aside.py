@@ -23,7 +23,7 @@ from gateway.index.postgres import (
     PostgresConnection,
     PostgresIndex,
     answering,
-    closed,
+    is_closed,
 )
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
@@ -62,7 +62,7 @@ class PostgresAside:
                 await _make(held, _aside(schema))
             index = await PostgresIndex.open(dsn, schema=_aside(schema))
         except BaseException:
-            await closed(held)
+            await is_closed(held)
             raise
         return cls(live, dsn, schema, index, held)
 
@@ -98,12 +98,12 @@ class PostgresAside:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise IndexUnavailable("the index does not answer") from error
         finally:
-            await closed(db)
+            await is_closed(db)
         raise IndexUnavailable("the index is never free of long transactions: run reindex again to go on")
 
     async def close(self) -> None:
         await self._index.close()
-        await closed(self._held)
+        await is_closed(self._held)
 
     # -- changing places --------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class PostgresAside:
         while changes := await changelog.after(source, await self._index.last_revision(), catchup.PAGE):
             await self._index.replay(changes, await salvage.versions(source, changes))
             count += len(changes)
-        waiting = await changelog.unjournaled(source, 1 << 30)
+        waiting = await changelog.find_unjournaled(source, 1 << 30)
         await self._index.mark_unjournaled([change.revision for change in waiting])
         # Whoever lost the answer of a change looks it up afterwards, and must find it.
         await source.execute(

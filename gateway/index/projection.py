@@ -222,17 +222,17 @@ class Projection:
         counted = rows.study_counted(modalities, study.sop_classes, study.series_count, study.instance_count)
         answer = rows.study_answer(study.uid, attributes, counted)
         columns: dict[str, Any] = {
-            "answer": rows.dumped(answer),
-            "modalities": rows.listed(modalities),
-            "sop_classes": rows.listed(study.sop_classes),
+            "answer": rows.dump(answer),
+            "modalities": rows.join_list(modalities),
+            "sop_classes": rows.join_list(study.sop_classes),
             "series_count": study.series_count,
             "instance_count": study.instance_count,
             "version_set": study.version_set.to_bytes(16, "big"),
         }
         if study.shown.changed:
             made = rows.study_keys(attributes)
-            columns |= {"attributes": rows.dumped(attributes), **made}
-            columns["shown_description"] = rows.shown_description(attributes)
+            columns |= {"attributes": rows.dump(attributes), **made}
+            columns["shown_description"] = rows.show_description(attributes)
             before = rows.grams(rows.study_keys(study.before), rows.STUDY_GRAMS)
             after = rows.grams(made, rows.STUDY_GRAMS)
             columns |= await self._db.replace_grams("study", study.id, before, after)
@@ -243,13 +243,13 @@ class Projection:
         counted = rows.series_counted(series.instance_count)
         answer = rows.series_answer(study.uid, series.uid, attributes, counted)
         columns: dict[str, Any] = {
-            "answer": rows.dumped(answer),
+            "answer": rows.dump(answer),
             "instance_count": series.instance_count,
             "version_set": series.version_set.to_bytes(16, "big"),
         }
         if series.shown.changed:
             made = rows.series_keys(attributes)
-            columns |= {"attributes": rows.dumped(attributes), **made}
+            columns |= {"attributes": rows.dump(attributes), **made}
             before = rows.grams(rows.series_keys(series.before), rows.SERIES_GRAMS)
             after = rows.grams(made, rows.SERIES_GRAMS)
             columns |= await self._db.replace_grams("series", series.id, before, after)
@@ -272,13 +272,13 @@ class Projection:
 
 
 def _study_of(row: Row) -> Study:
-    attributes = rows.loaded(row["attributes"])
+    attributes = rows.load(row["attributes"])
     return Study(
         id=row["id"],
         uid=row["uid"],
         shown=rows.Shown(attributes),
-        modalities=set(rows.unlisted(row["modalities"])),
-        sop_classes=set(rows.unlisted(row["sop_classes"])),
+        modalities=set(rows.split_list(row["modalities"])),
+        sop_classes=set(rows.split_list(row["sop_classes"])),
         series_count=row["series_count"],
         instance_count=row["instance_count"],
         version_set=int.from_bytes(row["version_set"], "big"),
@@ -287,7 +287,7 @@ def _study_of(row: Row) -> Study:
 
 
 def _series_of(row: Row) -> Series:
-    attributes = rows.loaded(row["attributes"])
+    attributes = rows.load(row["attributes"])
     marks = int.from_bytes(row["version_set"], "big")
     return Series(
         row["id"], row["uid"], rows.Shown(attributes), row["instance_count"], marks, dict(attributes)

@@ -33,7 +33,7 @@ _FROM = (
 )
 
 
-def stored_of(row: Row) -> StoredInstance:
+def make_stored(row: Row) -> StoredInstance:
     return StoredInstance(
         version=VersionId(row["id"]),
         identity=identity_of(row["study_uid"], row["series_uid"], row["instance_uid"], row["sop_class"]),
@@ -77,7 +77,7 @@ async def _rows(
 
 async def instances(db: Connection, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
     """Raises NotFound, Gone."""
-    return [stored_of(row) for row in await _rows(db, scope, path, VERSION)]
+    return [make_stored(row) for row in await _rows(db, scope, path, VERSION)]
 
 
 async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
@@ -85,7 +85,7 @@ async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[Stor
     (row,) = await _rows(
         *(db, scope, path, f"{VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
     )
-    return stored_of(row), layoutbytes.decode(row["layout"])
+    return make_stored(row), layoutbytes.decode(row["layout"])
 
 
 async def layouts_after(
@@ -102,7 +102,7 @@ async def layouts_after(
         f"SELECT {VERSION}, l.layout FROM version v JOIN instance_layout l ON l.version = v.id "
         f"WHERE v.id IN ({marks}) AND LENGTH(l.layout) <= {SMALL_LAYOUT}"
     )
-    return [(stored_of(row), layoutbytes.decode(row["layout"])) for row in await db.fetch(sql, *wanted)]
+    return [(make_stored(row), layoutbytes.decode(row["layout"])) for row in await db.fetch(sql, *wanted)]
 
 
 async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[bytes]:
@@ -110,15 +110,15 @@ async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[byt
     inflate = zstandard.ZstdDecompressor().decompress
     more = "JOIN instance_metadata m ON m.version = v.id"
     found = await _rows(db, scope, path, "v.id, v.damage, m.body", more)
-    return [_known(inflate(row["body"])) if row["damage"] else inflate(row["body"]) for row in found]
+    return [_read_known(inflate(row["body"])) if row["damage"] else inflate(row["body"]) for row in found]
 
 
-def _known(metadata: bytes) -> bytes:
+def _read_known(metadata: bytes) -> bytes:
     """Nothing where all that is left of a damaged version is what the journal says of it."""
     return b"" if rows.UNAVAILABLE in metadata else metadata
 
 
-async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:
     """What is there, its fingerprint, and all metadata where that is no more than `at_once` bytes.
 
     Raises NotFound, Gone.
@@ -128,25 +128,25 @@ async def described(db: Connection, scope: Scope, path: ResourcePath, at_once: i
     mark = 0
     for row in found:
         mark ^= rows.version_mark(row["id"])
-    lost = await _lost(db, scope, [VersionId(row["id"]) for row in found if row["damage"]])
+    lost = await _find_lost(db, scope, [VersionId(row["id"]) for row in found if row["damage"]])
     found = [row for row in found if row["id"] not in lost]
     versions = [VersionId(row["id"]) for row in found]
     kept: list[bytes] | None = None
     if sum(int(row["size"]) for row in found) <= at_once:
-        packed = await _packed(db, scope, versions)
+        packed = await _read_packed(db, scope, versions)
         if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
             inflate = zstandard.ZstdDecompressor().decompress
             kept = [inflate(packed[version]) for version in versions]
     return Described(f"{mark:032x}", versions, kept, len(lost))
 
 
-async def _lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:
+async def _find_lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:
     """Those of which nothing is left but what the journal says of them."""
     if not damaged:
         return set()
     inflate = zstandard.ZstdDecompressor().decompress
-    packed = await _packed(db, scope, damaged)
-    return {version for version, body in packed.items() if not _known(inflate(body))}
+    packed = await _read_packed(db, scope, damaged)
+    return {version for version, body in packed.items() if not _read_known(inflate(body))}
 
 
 async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
@@ -158,7 +158,7 @@ async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at
     size = {row["version"]: int(row["size"]) for row in sizes}
     # What is dense hardly shrinks: no more is fetched than would fit.
     totals = accumulate(size.get(version, 0) for version in versions)
-    packed = await _packed(db, scope, versions[: max(1, bisect_right(list(totals), at_once))])
+    packed = await _read_packed(db, scope, versions[: max(1, bisect_right(list(totals), at_once))])
     inflate = zstandard.ZstdDecompressor().decompress
     found: list[bytes] = []
     for version in versions:
@@ -172,7 +172,7 @@ async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at
     return found
 
 
-async def _packed(db: Connection, scope: Scope, versions: Sequence[VersionId]) -> dict[VersionId, bytes]:
+async def _read_packed(db: Connection, scope: Scope, versions: Sequence[VersionId]) -> dict[VersionId, bytes]:
     """Metadata as it is kept, by version, whatever became of the version."""
     sql = (
         "SELECT m.version, m.body FROM instance_metadata m JOIN version v ON v.id = m.version "
@@ -275,7 +275,7 @@ async def versions(db: Connection, after: str) -> list[tuple[StoredInstance, str
     found = await db.fetch(
         f"SELECT {VERSION}, v.state FROM version v WHERE v.id > ? ORDER BY v.id LIMIT ?", after, PAGE
     )
-    return [(stored_of(row), row["state"]) for row in found]
+    return [(make_stored(row), row["state"]) for row in found]
 
 
 async def counts(db: Connection) -> dict[Level, int]:

@@ -53,12 +53,12 @@ UNAVAILABLE = b'"00080056":{"vr":"CS","Value":["UNAVAILABLE"]}'
 UNREADABLE = "!"
 
 
-def dumped(attributes: Attributes) -> bytes:
+def dump(attributes: Attributes) -> bytes:
     """DICOM JSON with keys ascending, a NUL where `BASE` stood."""
     return orjson.dumps(dict(sorted(attributes.items()))).replace(_BASE_BYTES, b"\0")
 
 
-def loaded(data: bytes) -> Attributes:
+def load(data: bytes) -> Attributes:
     parsed: Attributes = orjson.loads(data.replace(b"\0", _BASE_BYTES))
     return parsed
 
@@ -94,7 +94,7 @@ def _temporal(attributes: Attributes, tag: str, key: Callable[[str], str]) -> st
 def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
     """Folded groups and fuzzy words of a name."""
     found = value(attributes, tag)
-    groups = searchkeys.stored_groups(found) if found is not None else ("", "", "")
+    groups = searchkeys.split_stored_groups(found) if found is not None else ("", "", "")
     words = searchkeys.fuzzy_tokens(searchkeys.name_text(found)) if found is not None else ""
     names = (f"{columns}_{kind}" for kind in ("name", "ideographic", "phonetic", "words"))
     clean = (part.replace("\0", "")[:MOST_CHARACTERS] for part in groups)
@@ -129,7 +129,7 @@ def split(metadata: bytes) -> Split:
     """An instance's attributes by level; an outline will do, as what is searched and compared is short."""
     study: Attributes = {}
     series: Attributes = {}
-    whole = loaded(metadata)
+    whole = load(metadata)
     for tag, attribute in whole.items():
         if tag in SERIES_TAGS:
             if "Value" in attribute:
@@ -161,19 +161,19 @@ class Shown:
         return differing
 
 
-def _picked(attributes: Attributes, required: tuple[str, ...], known: tuple[str, ...]) -> Attributes:
+def _pick(attributes: Attributes, required: tuple[str, ...], known: tuple[str, ...]) -> Attributes:
     answer = {tag: attributes.get(tag, {"vr": vr_of(int(tag, 16))}) for tag in required}
     answer.update((tag, attributes[tag]) for tag in known if "Value" in attributes.get(tag, ()))
     return answer
 
 
-def listed(values: Iterable[str]) -> str:
+def join_list(values: Iterable[str]) -> str:
     """Sorted, as `\\value\\value\\`, so that a value can be found between two backslashes."""
     joined = "\\".join(sorted(values))
     return f"\\{joined}\\" if joined else ""
 
 
-def unlisted(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     return [value for value in text.split("\\") if value]
 
 
@@ -196,7 +196,7 @@ def study_counted(
 def study_answer(uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
     """PS3.18 Table 10.6.3-3."""
     return (
-        _picked(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN)
+        _pick(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN)
         | {tag: counted[tag] for tag in ("00080061", "00201206", "00201208")}
         | {
             "0020000D": _one("UI", uid),
@@ -209,7 +209,7 @@ def study_answer(uid: str, attributes: Attributes, counted: Attributes) -> Attri
 DESCRIPTION = "00081030"
 
 
-def shown_description(attributes: Attributes) -> bytes:
+def show_description(attributes: Attributes) -> bytes:
     """Study Description as an answer that asks for it shows it."""
     shown = attributes.get(DESCRIPTION) or {"vr": vr_of(int(DESCRIPTION, 16))}
     return orjson.dumps(shown).replace(_BASE_BYTES, b"\0")
@@ -226,9 +226,9 @@ def series_counted(instances: int) -> Attributes:
 
 def series_answer(study: str, uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
     """PS3.18 Table 10.6.3-4."""
-    answer = _picked(attributes, SERIES_REQUIRED, SERIES_IF_KNOWN)
+    answer = _pick(attributes, SERIES_REQUIRED, SERIES_IF_KNOWN)
     if REQUEST in answer:
-        items = [_picked(item, REQUEST_KEYS, ()) for item in items_of(answer[REQUEST]) or ()]
+        items = [_pick(item, REQUEST_KEYS, ()) for item in items_of(answer[REQUEST]) or ()]
         answer[REQUEST] = _one("SQ", *items)
     return (
         answer
@@ -245,7 +245,7 @@ def instance_answer(
     identity: Identity, transfer_syntax: str, attributes: Attributes, *, damaged: bool = False
 ) -> Attributes:
     """PS3.18 Table 10.6.3-5, with the transfer syntax it can be had in without loss."""
-    return _picked(attributes, INSTANCE_REQUIRED, INSTANCE_IF_KNOWN) | {
+    return _pick(attributes, INSTANCE_REQUIRED, INSTANCE_IF_KNOWN) | {
         "00080016": _one("UI", identity.sop_class),
         "00080018": _one("UI", identity.instance),
         "0020000D": _one("UI", identity.study),
@@ -340,7 +340,7 @@ def grams(columns: Mapping[str, Any], letters: Mapping[str, str]) -> set[str]:
 
 def differing_attributes(left: bytes, right: bytes, most: int = 10) -> tuple[str, ...]:
     """The first attributes in which two metadata differ, by keyword; items counted from one."""
-    found = list(islice(_differing(loaded(left), loaded(right), ""), most))
+    found = list(islice(_differing(load(left), load(right), ""), most))
     return tuple(found) or ("PixelData",)
 
 

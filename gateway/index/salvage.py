@@ -28,7 +28,7 @@ async def versions(db: Connection, changes: Sequence[Change]) -> dict[VersionId,
     inflate = zstandard.ZstdDecompressor().decompress
     known: dict[VersionId, NewVersion] = {}
     for row in found:
-        one, metadata = retrieval.stored_of(row), inflate(row["body"])
+        one, metadata = retrieval.make_stored(row), inflate(row["body"])
         change = stored[one.version]
         known[one.version] = NewVersion(
             version=one.version,
@@ -50,26 +50,26 @@ async def versions(db: Connection, changes: Sequence[Change]) -> dict[VersionId,
 def _outline(metadata: bytes) -> bytes:
     if len(metadata) <= _SHORT_METADATA:
         return b""
-    whole = rows.loaded(metadata)
-    return rows.dumped({t: a for t, a in whole.items() if len(rows.dumped({t: a})) <= _SHORT_ATTRIBUTE})
+    whole = rows.load(metadata)
+    return rows.dump({t: a for t, a in whole.items() if len(rows.dump({t: a})) <= _SHORT_ATTRIBUTE})
 
 
-async def named(db: Connection, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
+async def find_named(db: Connection, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
     """Those of these versions that there ever were, and their states."""
     found = await db.fetch(
         f"SELECT {retrieval.VERSION}, v.state FROM version v WHERE {db.dialect.among('v.id')}",
         db.dialect.listed(sorted(set(ids))),
     )
-    return {VersionId(row["id"]): (retrieval.stored_of(row), row["state"]) for row in found}
+    return {VersionId(row["id"]): (retrieval.make_stored(row), row["state"]) for row in found}
 
 
-async def damaged(db: Connection, after: str, limit: int) -> list[StoredInstance]:
+async def list_damaged(db: Connection, after: str, limit: int) -> list[StoredInstance]:
     """Damaged versions whose bytes were not given up, by id."""
     found = await db.fetch(
         f"SELECT {retrieval.VERSION} FROM version v WHERE v.damage != '' AND v.id > ? ORDER BY v.id LIMIT ?",
         *(after, limit),
     )
-    return [retrieval.stored_of(row) for row in found]
+    return [retrieval.make_stored(row) for row in found]
 
 
 async def change_at(db: Connection, revision: int) -> Change | None:

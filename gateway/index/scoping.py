@@ -17,7 +17,7 @@ from gateway.dicom.query.query import Match
 from gateway.index import rows
 from gateway.index.base import Scope
 from gateway.index.connection import Connection, Dialect
-from gateway.index.sql import Compiled, compiled, first_tags
+from gateway.index.sql import Compiled, compile_matches, first_tags
 from gateway.model import Level
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Cut:
 
 def cut_of(dialect: Dialect, scope: Scope) -> Cut:
     """The scope's predicate, compiled."""
-    found = compiled(dialect, scope.predicate, Level.INSTANCE)
+    found = compile_matches(dialect, scope.predicate, Level.INSTANCE)
     below = any(level_of(tag) is not Level.STUDY for match in scope.predicate for tag in first_tags(match))
     return Cut(tuple(found.conditions), tuple(found.values), tuple(found.left), below or bool(found.left))
 
@@ -99,11 +99,11 @@ async def visible(
         return found
     passing: set[str] = set()
     for each in chunks([one.version for one in found]):
-        passing |= {v for v, said in (await _told(db, each)).items() if satisfies(said, cut.left)}
+        passing |= {v for v, said in (await _load_told(db, each)).items() if satisfies(said, cut.left)}
     return [one for one in found if one.version in passing]
 
 
-async def _told(db: Connection, versions: Sequence[str]) -> dict[str, rows.Attributes]:
+async def _load_told(db: Connection, versions: Sequence[str]) -> dict[str, rows.Attributes]:
     """Instances with what their study and series show."""
     found = await db.fetch(
         "SELECT m.version, m.body, se.attributes AS series_attributes, st.attributes AS study_attributes "
@@ -114,8 +114,8 @@ async def _told(db: Connection, versions: Sequence[str]) -> dict[str, rows.Attri
     )
     inflate = zstandard.ZstdDecompressor().decompress
     return {
-        row["version"]: rows.loaded(inflate(row["body"]))
-        | rows.loaded(row["series_attributes"])
-        | rows.loaded(row["study_attributes"])
+        row["version"]: rows.load(inflate(row["body"]))
+        | rows.load(row["series_attributes"])
+        | rows.load(row["study_attributes"])
         for row in found
     }

@@ -14,10 +14,10 @@ from gateway.index import declaredkeys, declaredkeys_sql, entities, rows
 from gateway.index.base import Page, Place, Scope
 from gateway.index.connection import Connection, Row
 from gateway.index.entities import Entity, Kept
-from gateway.index.paging import TERMS, checked, columns, segments
+from gateway.index.paging import TERMS, check_position, columns, segments
 from gateway.index.scoping import AT_ONCE, Cut, chunks, cut_of, groups, visible
-from gateway.index.searchresults import Answers
-from gateway.index.sql import Compiled, compiled, first_tags
+from gateway.index.searchresults import SearchResults
+from gateway.index.sql import Compiled, compile_matches, first_tags
 from gateway.model import Level
 
 MOST_REMAINING = 10_000
@@ -69,18 +69,18 @@ _ID = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "version"}
 
 async def search(db: Connection, scope: Scope, query: Query) -> Page:
     """Raises BadParameter where a key has no column and more than 10,000 candidates would be looked into."""
-    job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
-    asked = job.asked(scope)
+    job = _Search(db, cut_of(db.dialect, scope), query, SearchResults.from_query(query))
+    asked = job.compile(scope)
     if asked.left:
-        declaredkeys_sql.answered(db.dialect, await declaredkeys.known(db), asked)
+        declaredkeys_sql.compile_answered(db.dialect, await declaredkeys.load_known(db), asked)
     job.lead(asked, scope)
     if asked.left or job.cut.left:
-        found, matching = await job.examined(asked)
+        found, matching = await job.examine_candidates(asked)
     else:
-        found, matching = await job.listed(asked)
+        found, matching = await job.list_rows(asked)
     ready = None if asked.left or job.cut.left or not job.is_plain else await job.ready(found)
     if ready is None:
-        ready = await job.composed([_place(query.level, row) for row in found])
+        ready = await job.compose([_place(query.level, row) for row in found])
     remaining = max(0, min(matching - query.offset - len(found), MOST_REMAINING))
     ignored = tuple(name_of(tag) for tag in asked.ignored)
     total = None if not query.count else await job.total(asked, matching)
@@ -91,8 +91,8 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
 
 async def read_on(db: Connection, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
     """Some more rows of a page that `search` began."""
-    job = _Search(db, cut_of(db.dialect, scope), query, Answers.of(query))
-    return await job.composed(rest)
+    job = _Search(db, cut_of(db.dialect, scope), query, SearchResults.from_query(query))
+    return await job.compose(rest)
 
 
 def _place(level: Level, row: Row) -> Place:
@@ -112,13 +112,13 @@ class _Search:
     db: Connection
     cut: Cut
     query: Query
-    shape: Answers
+    shape: SearchResults
 
     @property
     def plan(self) -> _Plan:
         return PLANS[self.query.level]
 
-    def asked(self, scope: Scope) -> Compiled:
+    def compile(self, scope: Scope) -> Compiled:
         query, asked = self.query, Compiled()
         asked.add(_PARTITION, scope.partition)
         asked.add(self.plan.alive)
@@ -131,7 +131,7 @@ class _Search:
         for match in query.matches:
             counted = self.cut.inside and _COUNTED.intersection(first_tags(match))
             (asked.left if counted else by_column).append(match)
-        return compiled(self.db.dialect, by_column, query.level, asked)
+        return compile_matches(self.db.dialect, by_column, query.level, asked)
 
     def lead(self, asked: Compiled, scope: Scope) -> None:
         """Let the index of the most telling key lead, now that all conditions are known."""
@@ -154,7 +154,7 @@ class _Search:
         after = self.query.after
         if after is None:
             return [("1 = 1", ())]
-        position = checked(self.query.level, after)
+        position = check_position(self.query.level, after)
         return list(segments(self.db.dialect, self.query.level, position, aside=self._is_few(asked)))
 
     def _sql(self, asked: Compiled, columns: str, piece: str = "1 = 1") -> str:
@@ -171,7 +171,7 @@ class _Search:
 
     # -- by columns -------------------------------------------------------------------------------------
 
-    async def listed(self, asked: Compiled) -> tuple[Sequence[Row], int]:
+    async def list_rows(self, asked: Compiled) -> tuple[Sequence[Row], int]:
         """The rows of the page, and how many match from where it begins (up to what `remaining` needs)."""
         query, pieces = self.query, self._pieces(asked)
         found: list[Row] = []
@@ -185,9 +185,9 @@ class _Search:
         found = found[: query.limit]
         if not more and (found or not query.offset):
             return found, query.offset + len(found)
-        return found, await self._counted(asked, pieces, query.offset + query.limit + MOST_REMAINING)
+        return found, await self._count(asked, pieces, query.offset + query.limit + MOST_REMAINING)
 
-    async def _counted(
+    async def _count(
         self, asked: Compiled, pieces: Sequence[tuple[str, tuple[object, ...]]], most: int
     ) -> int:
         counted = 0
@@ -208,8 +208,8 @@ class _Search:
             if self.query.after is None:
                 return matching
             whole = replace(self, query=replace(self.query, after=None))
-            return (await whole.examined(asked))[1]
-        return await self._counted(asked, [("1 = 1", ())], _EVERYTHING)
+            return (await whole.examine_candidates(asked))[1]
+        return await self._count(asked, [("1 = 1", ())], _EVERYTHING)
 
     @property
     def is_plain(self) -> bool:
@@ -218,7 +218,7 @@ class _Search:
 
     # -- by the exact matcher ---------------------------------------------------------------------------
 
-    async def examined(self, asked: Compiled) -> tuple[Sequence[Row], int]:
+    async def examine_candidates(self, asked: Compiled) -> tuple[Sequence[Row], int]:
         """Likewise, after a look into each candidate."""
         query, plan = self.query, self.plan
         most = MOST_CANDIDATES + 1 if asked.left else _EVERYTHING
@@ -253,8 +253,8 @@ class _Search:
         found: list[Row] = []
         for row in some:
             self.db.deadline.check()
-            one = related.of(_place(self.query.level, row))
-            if one is not None and satisfies(_described(one), left):
+            one = related.find_levels(_place(self.query.level, row))
+            if one is not None and satisfies(_describe(one), left):
                 found.append(row)
         return found
 
@@ -274,14 +274,14 @@ class _Search:
         kinds = tuple(row["kind"] or missing.get(row["version"], "") for row in found)
         return Page(answers, kinds=kinds)
 
-    async def composed(self, found: Sequence[Place]) -> Page:
+    async def compose(self, found: Sequence[Place]) -> Page:
         """The answers for as many as are PIECE bytes together, at least one, and who is left."""
         whole = self.shape.wants_metadata
         made, kinds = list[bytes](), list[str]()
         size, done = 0, 0
         for some in groups(found, LONG_AT_ONCE if whole else AT_ONCE):
             related = await self._entities(some, whole=whole)
-            ready, seen = await self.db.apart(partial(self._written, some, related, PIECE - size))
+            ready, seen = await self.db.apart(partial(self._write_page, some, related, PIECE - size))
             made += ready.rows
             kinds += ready.kinds
             size += sum(map(len, ready.rows))
@@ -290,15 +290,15 @@ class _Search:
                 break
         return Page(made, rest=tuple(found[done:]), kinds=tuple(kinds))
 
-    def _written(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
+    def _write_page(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
         """Answers until they are `most` bytes, and how many were looked at."""
         made, kinds = list[bytes](), list[str]()
         for number, place in enumerate(some, 1):
             self.db.deadline.check()
-            one = related.of(place)
+            one = related.find_levels(place)
             if one is None:
                 continue
-            made.append(rows.dumped(self.shape.composed(one)))
+            made.append(rows.dump(self.shape.compose(one)))
             if place.version is not None:
                 kinds.append(related.instances[place.version].kind)
             most -= len(made[-1])
@@ -324,7 +324,7 @@ class _Related:
     instances: dict[str, Kept]
     level: Level
 
-    def of(self, place: Place) -> dict[Level, Entity] | None:
+    def find_levels(self, place: Place) -> dict[Level, Entity] | None:
         """From the study down to the row itself; None where something of it is gone meanwhile."""
         study = self.studies.get(place.study)
         if study is None:
@@ -343,7 +343,7 @@ class _Related:
         return found
 
 
-def _described(found: dict[Level, Entity]) -> rows.Attributes:
+def _describe(found: dict[Level, Entity]) -> rows.Attributes:
     """All that is known: of study and series what they show, of the instance the rest."""
     described: rows.Attributes = {}
     for level in (Level.INSTANCE, Level.SERIES, Level.STUDY):

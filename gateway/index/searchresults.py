@@ -32,7 +32,7 @@ _READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTA
 }
 
 
-def shown_levels(query: Query) -> tuple[Level, ...]:
+def find_shown_levels(query: Query) -> tuple[Level, ...]:
     """Relational searches also show the levels above (PS3.18 10.6.3.3.2, 10.6.3.3.3)."""
     if query.level is Level.STUDY:
         return (Level.STUDY,)
@@ -43,7 +43,7 @@ def shown_levels(query: Query) -> tuple[Level, ...]:
 
 
 @dataclass(slots=True)
-class Answers:
+class SearchResults:
     """What a query wants beyond the required attributes; sequences whole or by paths into their items."""
 
     query: Query
@@ -53,12 +53,12 @@ class Answers:
     items: dict[int, list[InItem]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, query: Query) -> Answers:
+    def from_query(cls, query: Query) -> SearchResults:
         made = cls(query)
         for path in query.include:
             made._want(path, whole=True)
         for match in query.matches:
-            made._matched(match)
+            made._add_matched(match)
         return made
 
     def _want(self, path: Path, *, whole: bool = False) -> None:
@@ -72,7 +72,7 @@ class Answers:
         if whole:
             self.whole.add(tag)
 
-    def _matched(self, match: Match) -> None:
+    def _add_matched(self, match: Match) -> None:
         if isinstance(match, DateTimeRange):
             self._want(match.date)
             self._want(match.time)
@@ -88,7 +88,7 @@ class Answers:
         """Whether what is stored ready has all that is wanted."""
         ready = _ALWAYS[self.query.level]
         return (
-            len(shown_levels(self.query)) == 1
+            len(find_shown_levels(self.query)) == 1
             and not (self.query.include_all or self.parts or self.items)
             and (ready | _BESIDE if self.query.level is Level.STUDY else ready).issuperset(self.plain)
         )
@@ -106,10 +106,10 @@ class Answers:
             level_of(tag) is Level.INSTANCE and tag not in _READY for tag in wanted
         )
 
-    def composed(self, found: dict[Level, Entity]) -> rows.Attributes:
+    def compose(self, found: dict[Level, Entity]) -> rows.Attributes:
         """`found` holds the levels from the study down to the one that is listed."""
         answer: rows.Attributes = {}
-        for level in shown_levels(self.query):
+        for level in find_shown_levels(self.query):
             answer |= found[level].answer
             if self.query.include_all:
                 # `all` means the attributes of the levels that are shown.
@@ -152,7 +152,7 @@ class Answers:
         items = _fitting(items, self.items.get(tag, ()))
         if tag not in self.whole and not self.query.include_all:
             wanted = [*self.parts.get(tag, ()), *(_REQUEST_KEYS if tag == _REQUEST else ())]
-            items = [_projected(item, wanted) for item in items]
+            items = [_project(item, wanted) for item in items]
         answer[key] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
         self._with_creator(answer, key, tag, found)
 
@@ -165,10 +165,10 @@ def _fitting(items: Sequence[rows.Attributes], matches: Sequence[InItem]) -> lis
         for key in match.keys:
             if isinstance(key, InItem):
                 inner.setdefault(key.path[0], []).append(key)
-    return [_narrowed(item, inner) for item in fitting] if inner else fitting
+    return [_narrow(item, inner) for item in fitting] if inner else fitting
 
 
-def _narrowed(item: rows.Attributes, inner: dict[int, list[InItem]]) -> rows.Attributes:
+def _narrow(item: rows.Attributes, inner: dict[int, list[InItem]]) -> rows.Attributes:
     made = dict(item)
     for tag, matches in inner.items():
         items = rows.items_of(item.get(where(item, tag)))
@@ -207,14 +207,14 @@ def _attribute(found: dict[Level, Entity], tag: int) -> tuple[str, rows.Attribut
     return key, found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
 
 
-def _projected(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
+def _project(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
     """The parts of an item that paths name; empty where the item has none."""
     made: rows.Attributes = {}
     for tag in dict.fromkeys(path[0] for path in paths):
         key, below = where(item, tag), [path[1:] for path in paths if path[0] == tag]
         items = rows.items_of(item.get(key))
         if items is not None and all(below):
-            made[key] = {"vr": "SQ", "Value": [_projected(inner, below) for inner in items]}
+            made[key] = {"vr": "SQ", "Value": [_project(inner, below) for inner in items]}
         elif key in item or (key and vr_of(tag)):
             made[key] = item.get(key, {"vr": vr_of(tag)[:2]})
         if isinstance(tag, PrivateTag) and key in item:

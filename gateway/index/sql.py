@@ -135,7 +135,7 @@ def first_tags(match: Match) -> tuple[int, ...]:
     return (match.path[0],)
 
 
-def compiled(
+def compile_matches(
     dialect: Dialect, matches: Iterable[Match], level: Level, out: Compiled | None = None
 ) -> Compiled:
     """What to ask the tables at this level, added to `out`."""
@@ -145,7 +145,7 @@ def compiled(
         below = [tag for tag in first_tags(match) if RANK[level_of(tag)] > RANK[level]]
         if below:
             out.ignored.append(below[0])
-        elif not isinstance(match, Universal) and not compiler.answered(out, match):
+        elif not isinstance(match, Universal) and not compiler.compile_match(out, match):
             out.left.append(match)
     return out
 
@@ -156,7 +156,7 @@ class Compiler:
 
     dialect: Dialect
 
-    def answered(self, out: Compiled, match: Match) -> bool:
+    def compile_match(self, out: Compiled, match: Match) -> bool:
         """Whether columns answer it; if so, the condition is in `out`."""
         if isinstance(match, InItem):
             return self._request_item(out, match)
@@ -189,7 +189,7 @@ class Compiler:
 
     def _equals(self, out: Compiled, column: str, value: str) -> bool:
         if column in NAMES:
-            self._named(out, column, value, self._is)
+            self._compile_name(out, column, value, self._is)
         elif column in LISTS:
             out.any_of([self._has(column, value)])
         elif column in NUMBERS:
@@ -228,11 +228,11 @@ class Compiler:
     # -- patterns ---------------------------------------------------------------------------------------
 
     def _wildcard(self, out: Compiled, column: str, pattern: str) -> bool:
-        pattern = searchkeys.collapsed(pattern)
+        pattern = searchkeys.collapse(pattern)
         if column in NUMBERS or column in _TEMPORAL or len(pattern) > MOST_CHARACTERS or "\0" in pattern:
             return False
         if column in NAMES:
-            self._named(out, column, pattern, self._shaped_name)
+            self._compile_name(out, column, pattern, self._compile_name_shape)
         elif column == "st.modalities":
             # In the list itself `?` and `*` would reach over into the next value.
             like, shape = self.dialect.like("s.modality"), self.dialect.shape(_wild(pattern))
@@ -245,16 +245,16 @@ class Compiler:
             return False
         else:
             self._narrow(out, column, [searchkeys.pattern_ngrams(pattern)])
-            out.any_of([self._shaped(column, (pattern,))])
+            out.any_of([self._compile_shapes(column, (pattern,))])
         return True
 
-    def _shaped(self, column: str, patterns: Sequence[str]) -> Condition:
+    def _compile_shapes(self, column: str, patterns: Sequence[str]) -> Condition:
         """One of the patterns; what is empty has no shape."""
         likes = " OR ".join([self.dialect.like(column)] * len(patterns))
         return f"(({likes}) AND {column} != '')", [self.dialect.shape(_wild(p)) for p in patterns]
 
-    def _shaped_name(self, column: str, pattern: str) -> Condition:
-        return self._shaped(column, searchkeys.name_patterns(pattern))
+    def _compile_name_shape(self, column: str, pattern: str) -> Condition:
+        return self._compile_shapes(column, searchkeys.name_patterns(pattern))
 
     def _narrow(self, out: Compiled, column: str, choices: Iterable[set[str]]) -> None:
         """Only rows with the n-grams of one of the choices; for the good of speed alone."""
@@ -269,9 +269,9 @@ class Compiler:
 
     # -- names ------------------------------------------------------------------------------------------
 
-    def _named(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
+    def _compile_name(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
         """Any group, or, where groups are asked for, each of them in its place (see dicom/query/searchkeys.py)."""
-        groups, parts = searchkeys.folded_groups(asked), NAMES[column]
+        groups, parts = searchkeys.fold_groups(asked), NAMES[column]
         if len(groups) > 3 or not any(groups):
             out.add(_NEVER)
             return

@@ -372,7 +372,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Whatever becomes of the link meanwhile, the connection is to the file that it names at the end."""
     while True:
         before = _identity(path)
-        db = _opened(path)
+        db = _open(path)
         if before in (None, _identity(path)):
             return db
         db.close()
@@ -386,7 +386,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     # Behind a link the file is there, or lost: it is never made.
     mode = "rw" if path.is_symlink() else "rwc"
     db = sqlite3.connect(

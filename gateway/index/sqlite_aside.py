@@ -75,7 +75,7 @@ class SqliteAside:
         try:
             live.execute("BEGIN IMMEDIATE")
             try:
-                count = self._moved(live, aside, parted)
+                count = self._move(live, aside, parted)
                 live.execute("COMMIT")
             except BaseException:
                 if live.in_transaction:
@@ -87,7 +87,7 @@ class SqliteAside:
         generations.settle(self._live.path, self._number)
         return count
 
-    def _moved(self, live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> int:
+    def _move(self, live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> int:
         check_mark(live)  # this thread may not have followed the last time
         if generations.number_of(self._live.path) != self._number - 1:
             raise Conflict("another index took the place of this one meanwhile: run reindex again")
@@ -96,7 +96,7 @@ class SqliteAside:
         aside.execute("BEGIN IMMEDIATE")
         _take_state(live, aside, parted)
         if not parted:
-            waiting = run_now(changelog.unjournaled(source, 1 << 30))
+            waiting = run_now(changelog.find_unjournaled(source, 1 << 30))
             run_now(changelog.mark_unjournaled(target, [change.revision for change in waiting]))
         aside.execute("COMMIT")
         # All of it in the file itself, on disk, before anybody is sent there.

@@ -8,7 +8,7 @@ from gateway.errors import Conflict, Gone, NotFound
 from gateway.index import changelog, retrieval
 from gateway.index.base import Change, Deleted, NewVersion, Scope, StoredInstance
 from gateway.index.connection import Connection, Row
-from gateway.index.unitofwork import Ledger
+from gateway.index.unitofwork import UnitOfWork
 from gateway.model import PartitionId, ResourcePath, SeriesUID, Source, StudyUID, VersionId
 
 # Nothing took the place of a deleted version since: only then it can come back.
@@ -18,7 +18,7 @@ _DELETED = (
 )
 
 
-async def deleted(
+async def list_deleted(
     db: Connection, scope: Scope, study: str | None, after: tuple[str, str], limit: int
 ) -> list[Deleted]:
     """What can be restored, by series. Nothing where the scope cuts: what was deleted is judged as a whole."""
@@ -47,7 +47,7 @@ async def restore(
     """Make current again what was deleted last under `path`. Raises NotFound, Gone, Conflict."""
     if not scope.is_whole:
         raise await retrieval.absent(db, scope, path)
-    ledger = Ledger(db)
+    ledger = UnitOfWork(db)
     await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
     found = await _restorable(db, scope.partition, path)
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
@@ -80,7 +80,7 @@ async def _restorable(db: Connection, partition: PartitionId, path: ResourcePath
         *(partition, *values),
     )
     last = {row["instance_uid"]: row for row in found}
-    return [retrieval.stored_of(row) for row in last.values()]
+    return [retrieval.make_stored(row) for row in last.values()]
 
 
 async def _nothing_to_restore(db: Connection, scope: Scope, path: ResourcePath) -> Exception:
@@ -98,10 +98,10 @@ async def take_back(db: Connection, taken: Sequence[Change], reason: str, now: i
     """Undo these deletions or restorations, each where its instance is as it left it."""
     if not taken:
         return []
-    partition, dialect, ledger = taken[0].partition, db.dialect, Ledger(db)
+    partition, dialect, ledger = taken[0].partition, db.dialect, UnitOfWork(db)
     places = [change.identity for change in taken]
     await ledger.hold(partition, {i.study for i in places}, {i.instance for i in places})
-    touched = await changelog.touched(db, taken[-1].revision, [i.instance for i in places])
+    touched = await changelog.find_touched(db, taken[-1].revision, [i.instance for i in places])
     versions = {
         change.version_before or change.version_after: change
         for change in taken
@@ -113,7 +113,7 @@ async def take_back(db: Connection, taken: Sequence[Change], reason: str, now: i
     )
     undone: list[tuple[str, StoredInstance, Source]] = []
     for row in found:
-        stored, change = retrieval.stored_of(row), versions[VersionId(row["id"])]
+        stored, change = retrieval.make_stored(row), versions[VersionId(row["id"])]
         identity, current = stored.identity, ledger.current(partition, stored.identity.instance)
         if (change.kind, row["state"]) == ("delete", "deleted") and current is None:
             ledger.restore(partition, identity.study, identity.instance, stored.version)
@@ -140,7 +140,7 @@ async def reclaim(db: Connection, before: int, source: Source, limit: int, now: 
         "SELECT id, partition, study_uid, instance_uid FROM version WHERE state = 'deleted' AND retired <= ?"
     )
     found = await db.fetch(f"{due} ORDER BY retired, id LIMIT ?", before, limit)
-    ledger, dialect = Ledger(db), db.dialect
+    ledger, dialect = UnitOfWork(db), db.dialect
     for partition in sorted({row["partition"] for row in found}):
         mine = [row for row in found if row["partition"] == partition]
         await ledger.hold(
@@ -153,8 +153,8 @@ async def reclaim(db: Connection, before: int, source: Source, limit: int, now: 
         f"WHERE v.state = 'deleted' AND v.retired <= ? AND {dialect.among('v.id')} ORDER BY v.id",
         *(before, ids),
     )
-    rows = [*rows, *await _replaced(db, rows)]
-    stored = [(PartitionId(row["partition"]), retrieval.stored_of(row)) for row in rows]
+    rows = [*rows, *await _find_replaced(db, rows)]
+    stored = [(PartitionId(row["partition"]), retrieval.make_stored(row)) for row in rows]
     for partition, version in stored:
         ledger.reclaim(partition, version.identity.instance, version.version, "")
     if not stored:
@@ -169,7 +169,7 @@ async def reclaim(db: Connection, before: int, source: Source, limit: int, now: 
     return changes
 
 
-async def _replaced(db: Connection, rows: Sequence[Row]) -> list[Row]:
+async def _find_replaced(db: Connection, rows: Sequence[Row]) -> list[Row]:
     """Versions that a deleted one had replaced: whoever deletes it does not mean to keep those."""
     last: dict[tuple[int, str], int] = {}
     for row in rows:

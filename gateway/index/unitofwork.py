@@ -51,7 +51,7 @@ class _Instance:
 
 
 @dataclass(slots=True)
-class Ledger:
+class UnitOfWork:
     """`hold` what may be touched, `reserve` rows for what comes, `store` and `retire`; `write` and `finish`."""
 
     db: Connection
@@ -75,7 +75,7 @@ class Ledger:
         """Read what is known; nobody else changes these studies and instances before we commit."""
         dialect = self.db.dialect
         if self._values is None:
-            keys = await declaredkeys.known(self.db)
+            keys = await declaredkeys.load_known(self.db)
             self._values, self._projection.keys = declaredkeys.Values(keys), keys
         await self._projection.hold(partition, studies)
         found = await self.db.fetch(
@@ -148,7 +148,7 @@ class Ledger:
         self._instance(partition, identity.instance, new.version).columns = {
             "study": study.id,
             "series": series.id,
-            "answer": rows.dumped(
+            "answer": rows.dump(
                 rows.instance_answer(identity, new.transfer_syntax, parts.instance, damaged=bool(new.damage))
             ),
             **rows.instance_keys(identity.sop_class, parts.instance),
@@ -158,7 +158,7 @@ class Ledger:
         self._bodies.append((new.version, self._compressor.compress(new.metadata)))
         if self._values is not None and self._values.wants(Level.INSTANCE):
             uids = (identity.study, identity.series, identity.instance)
-            whole = rows.loaded(new.metadata) if new.outline else parts.instance
+            whole = rows.load(new.metadata) if new.outline else parts.instance
             self._values.add(Level.INSTANCE, declaredkeys.Owner(uids, version=new.version), whole)
         said = Said(new.version, identity.instance, identity.sop_class, parts)
         self._projection.merge(study, series, said)
@@ -178,7 +178,7 @@ class Ledger:
         row = self._instance(change.partition, change.identity.instance, None)
         if not row.exists or row.columns:
             row.columns = _nothing(study, series, change)
-        self._add_version(_described(change, change.version_after), b"")
+        self._add_version(_describe_version(change, change.version_after), b"")
 
     def _instance(self, partition: int, uid: str, version: VersionId | None) -> _Instance:
         row = self._instances.setdefault((partition, uid), _Instance(False, None))
@@ -322,7 +322,7 @@ def _nothing(study: Study, series: Series, change: Change) -> dict[str, object]:
     }
 
 
-def _described(change: Change, version: VersionId) -> NewVersion:
+def _describe_version(change: Change, version: VersionId) -> NewVersion:
     """A version as the journal tells of it, without what only its bytes could say."""
     if change.locator is None:
         raise IndexFailure(f"revision {change.revision} of the journal names no object")

@@ -88,8 +88,8 @@ class Attributes:
         """Every tag, whether it has a value or not."""
         return iter(self._members)
 
-    def changed(self, changes: Mapping[str, str | int]) -> Attributes:
-        """The same with other values for single-valued attributes, as `codecs.described_after` tells them."""
+    def with_changes(self, changes: Mapping[str, str | int]) -> Attributes:
+        """The same with other values for single-valued attributes, as `decode.describe_after` tells them."""
         members = dict(self._members)
         for tag, value in changes.items():
             members[tag] = {"vr": "CS" if isinstance(value, str) else "US", "Value": [value]}
@@ -158,14 +158,14 @@ class Attributes:
     def _numbers(self, tag: str, most: int | None) -> list[float]:
         found = self.values(tag)[:most]
         if not found and tag in self:
-            return self._referenced_numbers(tag)[:most]
+            return self._read_referenced_numbers(tag)[:most]
         try:
             numbers = [float(value) for value in found]
         except (TypeError, ValueError, OverflowError):
             return []
         return numbers if all(map(isfinite, numbers)) else []
 
-    def _referenced_numbers(self, tag: str) -> list[float]:
+    def _read_referenced_numbers(self, tag: str) -> list[float]:
         data, vr = self.raw(tag) or b"", self.vr(tag)
         if vr in {"DS", "IS"}:
             try:

@@ -8,12 +8,12 @@ import numpy as np
 
 from gateway.render.attributes import Attributes
 from gateway.render.objects import dose, segmentation
-from gateway.render.objects.layercolours import laid
+from gateway.render.objects.layercolours import lay_ink
 from gateway.render.rendering import Array, Image, Rendering
 from gateway.render.stages import icc, overlay, shutter
-from gateway.render.stages.annotate import annotated
-from gateway.render.stages.color import rgb, supplemented
-from gateway.render.stages.geometry import pixel_aspect, placed
+from gateway.render.stages.annotate import annotate
+from gateway.render.stages.color import rgb, supplement
+from gateway.render.stages.geometry import pixel_aspect, place
 from gateway.render.stages.grey import grey
 from gateway.render.stages.palette import palette, spread
 from gateway.render.stages.storedvalues import Shape, shape_of, words
@@ -24,16 +24,16 @@ def render_frame(
 ) -> Image:
     """The picture of `frame` (from 1), whose decoded bytes are `native`.
 
-    `attributes` describe the decoded frame: those of the object, `changed` by `codecs.described_after` where
+    `attributes` describe the decoded frame: those of the object, `changed` by `decode.describe_after` where
     it was compressed. `profile` is the ICC profile that was in the codestream, if any. Raises CodecError where
     bytes or attributes do not make a picture, BadParameter where the viewport is not on it.
     """
     # Values beyond all measure are clipped where they are shown; nobody has to be warned of them.
     with np.errstate(all="ignore"):
-        return _rendered(native, attributes, frame, how, profile)
+        return _render(native, attributes, frame, how, profile)
 
 
-def _rendered(
+def _render(
     native: bytes, attributes: Attributes, frame: int, how: Rendering, profile: bytes | None
 ) -> Image:
     shape = shape_of(attributes)
@@ -41,14 +41,14 @@ def _rendered(
     picture = _pixels(cells, attributes, shape, frame, how)
     if how.presentation is not None and how.presentation.blend is not None:
         picture = how.presentation.blend(picture)
-    picture = _covered(picture, cells, attributes, shape, frame, how)
-    picture, placement = placed(picture, pixel_aspect(attributes), how)
+    picture = _cover(picture, cells, attributes, shape, frame, how)
+    picture, placement = place(picture, pixel_aspect(attributes), how)
     if how.presentation is not None and how.presentation.draw is not None:
         picture = how.presentation.draw(picture, placement)
-    image = icc.finished(picture, attributes, frame, how, profile)
+    image = icc.finish(picture, attributes, frame, how, profile)
     if not how.annotation:
         return image
-    return replace(image, pixels=annotated(image.pixels, attributes, frame, how.annotation))
+    return replace(image, pixels=annotate(image.pixels, attributes, frame, how.annotation))
 
 
 def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Array:
@@ -58,8 +58,8 @@ def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how:
     if state is None and how.window is None:
         # A window that is asked, or a state, shows the values themselves.
         below = how.beneath(shape.rows, shape.columns) if how.beneath is not None else None
-        made = segmentation.coloured(cells, attributes, shape, frame, below)
-        made = dose.coloured(cells, attributes, shape, below) if made is None else made
+        made = segmentation.colour_segments(cells, attributes, shape, frame, below)
+        made = dose.colour_dose(cells, attributes, shape, below) if made is None else made
         if made is not None:
             return made
     if state is not None and state.palette is not None:
@@ -67,10 +67,10 @@ def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how:
         return spread(grey(cells, attributes, shape, frame, how, 16), palette(state.palette, False))
     bits = 16 if how.bits == 16 and shape.stored > 8 else 8
     picture = grey(cells, attributes, shape, frame, how, bits)
-    return supplemented(picture, cells, attributes, shape, frame)
+    return supplement(picture, cells, attributes, shape, frame)
 
 
-def _covered(
+def _cover(
     picture: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering
 ) -> Array:
     """With overlays, and shutters over them."""
@@ -80,10 +80,10 @@ def _covered(
     bitmap = shutter.bitmap_group(shutters)
     masks = dict(overlay.planes(planes, shape, cells, frame))
     hiding = masks.pop(bitmap, None) if bitmap else None
-    hidden = shutter.covered(shutters, shape.rows, shape.columns, pixel_aspect(attributes), hiding)
+    hidden = shutter.find_covered(shutters, shape.rows, shape.columns, pixel_aspect(attributes), hiding)
     if (masks or hidden is not None) and not picture.flags.writeable:
         picture = picture.copy()
     for group, mask in masks.items():
         ink = state.inks.get(group) if state is not None else None
-        picture = overlay.drawn(picture, mask) if ink is None else laid(picture, mask, ink)
-    return picture if hidden is None else shutter.drawn(picture, hidden, shutters)
+        picture = overlay.draw_overlay(picture, mask) if ink is None else lay_ink(picture, mask, ink)
+    return picture if hidden is None else shutter.draw_shutter(picture, hidden, shutters)

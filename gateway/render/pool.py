@@ -30,7 +30,7 @@ class Budget:
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @contextlib.asynccontextmanager
-    async def held(self, weight: int) -> AsyncIterator[None]:
+    async def hold(self, weight: int) -> AsyncIterator[None]:
         """Must not be entered again within."""
         weight = min(weight, self._most) if weight > self._most // 64 else 0
         await self._take(weight)
@@ -95,7 +95,7 @@ class SingleFlight(Generic[T]):
         """Whoever is cancelled leaves alone; the job is cancelled with the last who waits for it."""
         task = self._jobs.get(key)
         if task is None:
-            task = asyncio.ensure_future(_started(job))
+            task = asyncio.ensure_future(_start(job))
             self._jobs[key] = task
             self._waiting[key] = 0
             task.add_done_callback(lambda done: self._forget(key, done))
@@ -123,5 +123,5 @@ class SingleFlight(Generic[T]):
                 task.exception()
 
 
-async def _started(job: Callable[[], Awaitable[T]]) -> T:
+async def _start(job: Callable[[], Awaitable[T]]) -> T:
     return await job()

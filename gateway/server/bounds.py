@@ -46,7 +46,7 @@ class Bounds:
     """Whose connections are those of many, so that they have no share."""
 
     @staticmethod
-    def of(settings: Settings) -> Bounds:
+    def from_settings(settings: Settings) -> Bounds:
         """The part of the settings that the server needs."""
         return Bounds(
             head_seconds=seconds("header_timeout", settings.header_timeout),

@@ -26,7 +26,7 @@ class Config(uvicorn.Config):
     def __init__(self, app: Any, settings: Settings, **more: Any) -> None:
         from gateway.server.protocol import BoundedProtocol
 
-        self.bounds = Bounds.of(settings)
+        self.bounds = Bounds.from_settings(settings)
         self.stop_seconds = max(1, int(seconds("stop_timeout", settings.stop_timeout)))
         self.parent = os.getpid()
         self._connections: Connections | None = None

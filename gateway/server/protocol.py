@@ -215,7 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.get_write_buffer_size() or not (self.flow.write_paused or ended):
             self._taken, self._unread = None, self._bounds.stall
             return False
-        taken = acknowledged(self.transport)
+        taken = count_acknowledged(self.transport)
         if self._taken is not None:
             more = (taken - self._taken) / self._bounds.rate
             self._unread = min(self._bounds.stall, self._unread + max(0.0, more)) - elapsed
@@ -287,7 +287,7 @@ def _problem(status: int, detail: str) -> bytes:
     return head.encode() + body
 
 
-def acknowledged(transport: asyncio.WriteTransport) -> int:
+def count_acknowledged(transport: asyncio.WriteTransport) -> int:
     """Bytes that the client has taken so far, or a number that grows as they do.
 
     The kernel knows (tcpi_bytes_acked); where it does not say, it is what is left in our own buffer, as a negative.

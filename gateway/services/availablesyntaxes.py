@@ -20,9 +20,9 @@ from gateway.model import (
     VersionId,
 )
 from gateway.render.codecs.transcodetargets import LOSSLESS_TARGETS
-from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.layouts import StoredLayout
 
-Obstacle = Callable[[Located, str], str]
+Obstacle = Callable[[StoredLayout, str], str]
 
 _ANY = Identity(StudyUID(""), SeriesUID(""), InstanceUID(""), "")
 _TAG = b'"00083002":{"vr":"UI","Value":['
@@ -42,7 +42,7 @@ class Available:
         stored = layout.transfer_syntax
         instance = StoredInstance(VersionId(""), _ANY, stored, Locator("", "", 0, 0), b"", b"", 0)
         wanted = dict.fromkeys((stored, EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *LOSSLESS_TARGETS))
-        located = Located(instance, layout)
+        located = StoredLayout(instance, layout)
         return tuple(syntax for syntax in wanted if not self._obstacle(located, syntax))
 
     def _text(self, kind: str) -> tuple[bytes, bytes]:
@@ -50,11 +50,11 @@ class Available:
         stored = layoutbytes.of_kind(kind).transfer_syntax
         return _TAG + orjson.dumps(stored) + b"]", _TAG + orjson.dumps(list(self.syntaxes(kind)))[1:]
 
-    def told(self, rows: Sequence[bytes], kinds: Sequence[str]) -> Sequence[bytes]:
+    def complete(self, rows: Sequence[bytes], kinds: Sequence[str]) -> Sequence[bytes]:
         """Rows of instances with the whole list in the place of the stored one."""
-        return [self._told(row, kind) for row, kind in zip(rows, kinds, strict=True)] if kinds else rows
+        return [self._complete(row, kind) for row, kind in zip(rows, kinds, strict=True)] if kinds else rows
 
-    def _told(self, row: bytes, kind: str) -> bytes:
+    def _complete(self, row: bytes, kind: str) -> bytes:
         if not kind:
             return row
         before, after = self._written(kind)

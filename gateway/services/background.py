@@ -34,7 +34,7 @@ class Background:
         task.cancel()
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("%s: %s", self._name, _told(error))
+            self._log.error("%s: %s", self._name, _describe(error))
 
     async def _run(self, work: Step, rest: Step) -> None:
         while True:
@@ -44,11 +44,11 @@ class Background:
                 self._log.warning("%s: %s", self._name, error.detail, extra={"reason": error.detail})
             except Exception as error:
                 # Its text may hold values of a patient: the class and the place are enough to find it by.
-                self._log.error("%s: %s", self._name, _told(error), extra={"reason": _told(error)})
+                self._log.error("%s: %s", self._name, _describe(error), extra={"reason": _describe(error)})
             await rest()
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """The class of what was raised, and where."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

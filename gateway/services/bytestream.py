@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from gateway.model import Span
-from gateway.services.timing import measured
+from gateway.services.timing import measure
 from gateway.store.base import ObjectStore
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Begun(AsyncGenerator[T, None]):
         await self._chunks.aclose()
 
 
-async def primed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def prime(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Pull the first chunk now, while a failure can still become a status code."""
     try:
         return Begun(await anext(chunks, b""), chunks)
@@ -62,7 +62,7 @@ async def primed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
         raise
 
 
-async def coalesced(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def coalesce(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Small chunks joined: each costs a write."""
     held: list[bytes] = []
     size = 0
@@ -101,7 +101,7 @@ async def only(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
 
 
-async def joined(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes, None]:
+async def join(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes, None]:
     """One after another; each is closed, also those never begun."""
     try:
         for part in parts:
@@ -120,7 +120,7 @@ async def read_span(
     if found is not None:
         yield found
         return
-    with measured("store"):
+    with measure("store"):
         opened = store.read(key, span)
         chunks = await opened.__aenter__()
     try:
@@ -136,7 +136,7 @@ async def read_whole(store: ObjectStore, key: str, span: Span) -> bytes:
         return b"".join([chunk async for chunk in chunks])
 
 
-class Change(Protocol):
+class ChunkChange(Protocol):
     """A push translator of bytes."""
 
     def feed(self, chunk: bytes) -> bytes: ...
@@ -144,7 +144,7 @@ class Change(Protocol):
     def finish(self) -> bytes: ...
 
 
-async def mapped(chunks: AsyncGenerator[bytes, None], change: Change) -> AsyncGenerator[bytes, None]:
+async def map_chunks(chunks: AsyncGenerator[bytes, None], change: ChunkChange) -> AsyncGenerator[bytes, None]:
     """Each chunk through `change`, then what it still has."""
     async with aclosing(chunks):
         async for chunk in chunks:

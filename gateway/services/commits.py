@@ -170,7 +170,7 @@ class Commits:
 
     async def _settle(self, versions: list[NewVersion]) -> Sequence[Verdict | Exception]:
         await self._ready()
-        answers, is_plain = await self._admitted(versions)
+        answers, is_plain = await self._admit(versions)
         changes = [v.change for v in answers if isinstance(v, Admitted | ReceivedAgain)]
         # Seen at once by this worker's readers; other workers learn of it from the change log.
         self._freshness.forget(changes)
@@ -182,7 +182,7 @@ class Commits:
         self._behind = False
         return answers
 
-    async def _admitted(self, versions: list[NewVersion]) -> tuple[Sequence[Verdict | Exception], bool]:
+    async def _admit(self, versions: list[NewVersion]) -> tuple[Sequence[Verdict | Exception], bool]:
         """The answers, and whether they are of one transaction."""
         self._behind = True
         try:
@@ -265,7 +265,7 @@ class Commits:
         try:
             await self._ready()
             await self._mark()
-            found = {change.revision for change in await self._index.unjournaled()}
+            found = {change.revision for change in await self._index.find_unjournaled()}
             if found & self._seen:
                 written = await self._journal.catch_up(self._index)
                 log.warning("%d changes journaled that another process had not", written)

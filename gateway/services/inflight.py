@@ -116,7 +116,7 @@ class _Lane:
         shared = hold.key is not None and hold.key in self._shared
         if not shared and (self._waiting or hold.weight > self.free):
             return False
-        self._taken(hold)
+        self._take(hold)
         return True
 
     async def take(self, hold: _Hold, patience: float) -> None:
@@ -163,7 +163,7 @@ class _Lane:
             with suppress(RuntimeError):  # the loop is over, and all that it held
                 self._loop.call_soon_threadsafe(self.give, hold)
 
-    def _taken(self, hold: _Hold) -> None:
+    def _take(self, hold: _Hold) -> None:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         if hold.key is None or hold.key not in self._shared:
@@ -189,7 +189,7 @@ class _Lane:
                 return
             self._forget(turn)
             if not turn.ready.done():
-                self._taken(turn.hold)
+                self._take(turn.hold)
                 turn.ready.set_result(None)
 
     def _forget(self, turn: _Turn) -> None:

@@ -35,7 +35,7 @@ class Lookup:
         self, versions: Sequence[NewVersion], error: IndexUnavailable
     ) -> list[Verdict | Exception]:
         known: dict[VersionId, Verdict] = {}
-        await self._known(versions, known)
+        await self._check_known(versions, known)
         left = [new for new in versions if new.version not in known]
         if left:
             try:
@@ -43,12 +43,12 @@ class Lookup:
                 known.update({new.version: v for new, v in zip(left, verdicts, strict=True)})
             except IndexUnavailable as again:
                 error = again
-                await self._known(left, known)
+                await self._check_known(left, known)
         return [known.get(new.version, error) for new in versions]
 
-    async def _known(self, versions: Sequence[NewVersion], known: dict[VersionId, Verdict]) -> None:
+    async def _check_known(self, versions: Sequence[NewVersion], known: dict[VersionId, Verdict]) -> None:
         ids = [new.version for new in versions]
-        found = await self._asked(lambda: self._index.stored(ids))
+        found = await self._ask(lambda: self._index.find_stored(ids))
         known.update({version: Admitted(change, _differing(change)) for version, change in found.items()})
 
     async def perform(self, work: Work) -> Sequence[Change]:
@@ -60,13 +60,13 @@ class Lookup:
             return await self._patient(lambda: self._perform(work, name))
 
     async def _perform(self, work: Work, name: str) -> Sequence[Change]:
-        changes = await self._asked(lambda: self._index.committed(name))
+        changes = await self._ask(lambda: self._index.find_committed(name))
         if changes is not None:
             return changes
         try:
             return await work(name)
         except IndexUnavailable:
-            changes = await self._asked(lambda: self._index.committed(name))
+            changes = await self._ask(lambda: self._index.find_committed(name))
             if changes is None:
                 raise
             return changes
@@ -78,7 +78,7 @@ class Lookup:
         except TimeoutError as error:
             raise IndexUnavailable("the index does not answer; nobody can tell what it did") from error
 
-    async def _asked(self, question: Callable[[], Awaitable[R]]) -> R:
+    async def _ask(self, question: Callable[[], Awaitable[R]]) -> R:
         """The answer, however often it has to be asked."""
         pause = PAUSE_SECONDS
         while True:

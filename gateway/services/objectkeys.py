@@ -62,25 +62,25 @@ def old_key(first: int) -> str:
     return f"{JOURNAL_PREFIX}{first:016d}"
 
 
-def derived_from(key: str) -> VersionId | None:
+def find_derived_from(key: str) -> VersionId | None:
     """The version that a derived object was made of, or None where the key is of none."""
     if not key.startswith(DERIVED_PREFIX):
         return None
     return VersionId(key.rpartition("/")[2].partition(".")[0])
 
 
-def inflated_key(version: VersionId) -> str:
+def make_inflated_key(version: VersionId) -> str:
     """The derived object that holds a deflated data set inflated."""
     return f"{DERIVED_PREFIX}{version[-2:]}/{version}.inflated"
 
 
-def made_for(key: str) -> VersionId | None:
+def find_version(key: str) -> VersionId | None:
     """The version that an object is of, or was made of; None where the key is of neither, or names no UUIDv7."""
-    version = derived_from(key) or version_of(key)
+    version = find_derived_from(key) or version_of(key)
     return version if version is not None and _VERSION.match(version) else None
 
 
-def drawn_at(version: str) -> float | None:
+def read_time(version: str) -> float | None:
     """When a version was drawn, in seconds since the epoch (RFC 9562 5.7); None where it is no UUIDv7."""
     return int(version[:12], 16) / 1000 if _VERSION.match(version) else None
 
@@ -90,7 +90,7 @@ def trash_key(key: str, day: str) -> str:
     return f"{TRASH_PREFIX}{day}/{key}"
 
 
-def trashed(key: str) -> tuple[float, str] | None:
+def parse_trash_key(key: str) -> tuple[float, str] | None:
     """The end of the day on which an object was swept (seconds since the epoch), and its key before that."""
     found = _TRASHED.match(key)
     if found is None:

@@ -48,12 +48,12 @@ class Readiness:
             return
         now = time.monotonic()
         if self._looked is None or now - self._looked > LOOK_EVERY_SECONDS:
-            self._free = await asyncio.to_thread(self._measured)
+            self._free = await asyncio.to_thread(self._measure)
             self._looked = now  # not before: who comes meanwhile looks too
         if self._free - wanted < self._reserve:
             raise StoreFull(f"{self._free >> 20} MiB are free, of which {self._reserve >> 20} MiB are kept")
 
-    def _measured(self) -> int:
+    def _measure(self) -> int:
         free = []
         for folder in self._folders:
             with suppress(OSError):

@@ -9,7 +9,7 @@ from gateway.dicom.query.query import Path, Query
 from gateway.index.base import Index, Page, Scope
 from gateway.model import Level
 from gateway.services.availablesyntaxes import Available, Obstacle
-from gateway.services.timing import measured
+from gateway.services.timing import measure
 
 
 class Search:
@@ -21,13 +21,13 @@ class Search:
 
     async def search(self, scope: Scope, query: Query) -> Page:
         """Raises BadParameter where a key is not indexed and too many candidates would have to be looked into."""
-        with measured("index"):
-            return self._told(await self._index.search(scope, query))
+        with measure("index"):
+            return self._complete(await self._index.search(scope, query))
 
-    def _told(self, page: Page) -> Page:
+    def _complete(self, page: Page) -> Page:
         if self._available is None:
             return page
-        return replace(page, rows=self._available.told(page.rows, page.kinds))
+        return replace(page, rows=self._available.complete(page.rows, page.kinds))
 
     async def pages(self, scope: Scope, query: Query, page: Page) -> AsyncGenerator[Sequence[bytes], None]:
         """The rows of a page, long ones read when it is their turn: no more are held than of two pieces."""
@@ -36,8 +36,8 @@ class Search:
                 yield page.rows
             if not page.rest:
                 return
-            with measured("index"):
-                page = self._told(await self._index.read_on(scope, query, page.rest))
+            with measure("index"):
+                page = self._complete(await self._index.read_on(scope, query, page.rest))
 
     async def counts(self) -> Mapping[Level, int]:
         """How many studies, series and instances the index holds, all partitions together."""

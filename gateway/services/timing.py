@@ -40,7 +40,7 @@ def current() -> Timing:
 
 
 @contextmanager
-def measured(name: str) -> Iterator[None]:
+def measure(name: str) -> Iterator[None]:
     """Add the time the block takes to `name`."""
     began = time.perf_counter()
     try:

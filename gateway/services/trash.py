@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors import ObjectMissing
-from gateway.services.objectkeys import TRASH_PREFIX, trash_key, trashed
+from gateway.services.objectkeys import TRASH_PREFIX, parse_trash_key, trash_key
 from gateway.store.base import KEY, ObjectStore
 
 
@@ -31,7 +31,7 @@ class Trash:
         if self._days is None:
             days: dict[str, None] = {}
             async for found in self._store.list(TRASH_PREFIX):
-                if trashed(found.key) is not None:
+                if parse_trash_key(found.key) is not None:
                     days[found.key.split("/", 2)[1]] = None
             self._days = tuple(sorted(days, reverse=True))
         return self._days

@@ -101,7 +101,7 @@ class Place(Protocol):
     async def stat(self, key: str) -> Stored:
         """Raises ObjectMissing, ObjectChanged."""
 
-    def found(self) -> AsyncIterator[Found]:
+    def find(self) -> AsyncIterator[Found]:
         """Every object there, by path."""
 
     async def close(self) -> None:

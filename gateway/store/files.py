@@ -55,7 +55,7 @@ class Files(ABC):
     @asynccontextmanager
     async def read(self, key: str, span: Span | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         path = self._path(key)
-        descriptor, size = await self._run(lambda: self._opened(path, key))
+        descriptor, size = await self._run(lambda: self._open(path, key))
         try:
             start, stop = (span.start, span.stop) if span is not None else (0, size)
             if stop > size:
@@ -89,7 +89,7 @@ class Files(ABC):
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
 
-    def _opened(self, path: Path, key: str) -> tuple[int, int]:
+    def _open(self, path: Path, key: str) -> tuple[int, int]:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:

@@ -53,7 +53,7 @@ class Folder(Files):
         if _mark(found) != mark:
             raise ObjectChanged(f"'{path}' has changed since it was indexed")
 
-    async def found(self) -> AsyncIterator[Found]:
+    async def find(self) -> AsyncIterator[Found]:
         for path in await self._run(lambda: sorted(p for p in self._root.rglob("*") if p.is_file())):
             if path.resolve().is_relative_to(self._root):
                 name, found = path.relative_to(self._root).as_posix(), path.stat()
@@ -79,20 +79,20 @@ class WithPlaces:
             self._places[url] = self._opener(url)
         return self._places[url]
 
-    def _of(self, key: str) -> ObjectStore | Place:
+    def _find_place(self, key: str) -> ObjectStore | Place:
         return self.place(parts_of(key)[0]) if key.startswith(SIGN) else self._store
 
     def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self._of(key).read(key, span)
+        return self._find_place(key).read(key, span)
 
     def read_now(self, key: str, span: Span) -> bytes | None:
-        return self._of(key).read_now(key, span)
+        return self._find_place(key).read_now(key, span)
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
         return await self._store.put(key, body)
 
     async def stat(self, key: str) -> Stored:
-        return await self._of(key).stat(key)
+        return await self._find_place(key).stat(key)
 
     async def delete(self, key: str) -> None:
         """What lies elsewhere is left alone."""

@@ -31,7 +31,7 @@ class Bucket(S3Store):
     async def stat(self, key: str) -> Stored:
         stored = await super().stat(key)
         _, mark, path = parts_of(key)
-        if _stored_mark(stored) != mark:
+        if _make_mark(stored) != mark:
             raise ObjectChanged(f"'{path}' has changed since it was indexed")
         return stored
 
@@ -43,11 +43,11 @@ class Bucket(S3Store):
             self._checked[key] = monotonic()
         return await super()._range(key, start, stop)
 
-    async def found(self) -> AsyncIterator[Found]:
+    async def find(self) -> AsyncIterator[Found]:
         async for stored in self.list(""):
-            mark = _stored_mark(stored)
+            mark = _make_mark(stored)
             yield Found(key_of(self._url, mark, stored.key), stored.key, stored.length)
 
 
-def _stored_mark(stored: Stored) -> str:
+def _make_mark(stored: Stored) -> str:
     return f"{stored.length:x}-{int(stored.modified):x}"

@@ -25,7 +25,7 @@ from obstore.store import S3Store as Bucket
 from gateway.errors import ObjectExists, ObjectMissing, ShortRead, StoreError, StoreUnavailable
 from gateway.model import Span
 from gateway.store.base import KEY, Stored
-from gateway.store.s3_calls import RAISED, Blocking, NotPartial, failure, tried
+from gateway.store.s3_calls import RAISED, Blocking, NotPartial, failure, retry
 from gateway.store.s3_upload import PART, Upload, pieces
 
 R = TypeVar("R")
@@ -318,7 +318,7 @@ class S3Store:
         return self._prefix + key
 
     async def request(self, work: Callable[[], Awaitable[R]], key: str) -> R:
-        return await tried(work, key, self._seconds)
+        return await retry(work, key, self._seconds)
 
     async def _undone(self, work: Coroutine[Any, Any, None]) -> None:
         """Run to its end even when cancelled again; what it fails at does not hide why it was asked."""

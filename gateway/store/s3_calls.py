@@ -53,7 +53,7 @@ class Passing(Exception):
 def failure(error: Exception, key: str) -> Exception:
     """The failure of ours that `error` means, or Passing, or NotPartial. Addresses stay in the cause."""
     text = str(error)
-    status, code = _seen(error, text)
+    status, code = _read_error(error, text)
     if "NotPartial" in text:
         return NotPartial()
     if code == "NoSuchBucket":
@@ -73,7 +73,7 @@ def failure(error: Exception, key: str) -> Exception:
     return Passing()
 
 
-def _seen(error: Exception, text: str) -> tuple[int | None, str | None]:
+def _read_error(error: Exception, text: str) -> tuple[int | None, str | None]:
     """HTTP status and S3 error code, as far as the client tells them."""
     if isinstance(error, S3Error):
         return error.response.status, error.code
@@ -81,7 +81,7 @@ def _seen(error: Exception, text: str) -> tuple[int | None, str | None]:
     return int(status[1]) if status else None, code[1] if code else None
 
 
-async def tried(work: Callable[[], Awaitable[R]], key: str, seconds: float) -> R:
+async def retry(work: Callable[[], Awaitable[R]], key: str, seconds: float) -> R:
     """With some more tries where it may help, none of them begun after twice `seconds`."""
     loop = asyncio.get_running_loop()
     last = loop.time() + 2 * seconds
@@ -122,7 +122,7 @@ class Blocking:
         self._bucket = bucket
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=seconds, read=seconds),
-            retries=False,  # `tried` does that, for all calls alike
+            retries=False,  # `retry` does that, for all calls alike
             maxsize=THREADS,
             cert_reqs="CERT_REQUIRED",
             ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),

@@ -2,7 +2,7 @@
 
     python -m tests.bench.ohif [--studies 2000] [--driver sqlite]
 
-`composed` is how it was answered before Study Description was kept ready: by reading the attributes of each study.
+`compose` is how it was answered before Study Description was kept ready: by reading the attributes of each study.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from gateway.model import (
     StudyUID,
     VersionId,
 )
-from gateway.services.journal.format import packed
+from gateway.services.journal.format import pack_block
 from gateway.services.objectkeys import log_key, segment_key
 from gateway.settings import Settings
 from gateway.store.filesystem import FilesystemStore
@@ -71,11 +71,11 @@ async def fill(folder: Path, count: int) -> None:
         await gateway.index._commit(append)  # type: ignore[attr-defined]
         if first + SEGMENT <= count - LOG:
             runs = [rows[n : n + ROWS] for n in range(0, len(rows), ROWS)]
-            body = b"".join(packed(archive, "bench", 0, "", run) for run in runs)
+            body = b"".join(pack_block(archive, "bench", 0, "", run) for run in runs)
             await store.put(segment_key(rows[0].revision, rows[-1].revision), once(body))
         else:
             for row in rows:
-                await store.put(log_key(row.revision), once(packed(archive, "bench", 0, "", [row])))
+                await store.put(log_key(row.revision), once(pack_block(archive, "bench", 0, "", [row])))
     await gateway.close()
     await store.close()
 

@@ -16,7 +16,7 @@ def test_the_example_of_settings_can_be_read() -> None:
     settings = load({}, {}, DEPLOY / "gateway.toml")
     assert settings.store_url == "s3://images/archive"
     assert settings.trusted_proxy == ("127.0.0.0/8",)
-    policies = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
+    policies = Policies.from_json(settings.store_rules, RepeatPolicy(settings.policy))
     peers = ("10.1.2.3", "10.2.0.8", "10.3.0.9", "10.4.0.1")
     assert [policies.rule(Source("stow", peer=peer)).action for peer in peers] == [
         Action.COERCE,

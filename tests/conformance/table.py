@@ -64,8 +64,8 @@ class Rows:
                 self.passed.setdefault(name, set()).add(report.nodeid.split("[")[0])
 
     def made(self) -> str:
-        return claims.dumped(
-            claims.Row(
+        return claims.dump(
+            claims.ClaimedRow(
                 row=entry["row"],
                 section=entry["section"],
                 level=entry["level"],

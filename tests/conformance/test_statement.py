@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from gateway.conformance.rows import counts, packaged
+from gateway.conformance.rows import counts, load_packaged
 from gateway.http.resources import TABLE
 from tests.conformance.table import table
 
@@ -29,12 +29,12 @@ def test_the_rows_are_given_to_programs_too() -> None:
 
 
 def test_a_row_is_claimed_or_says_why_not() -> None:
-    silent = [row.row for row in packaged() if not row.claimed and not row.not_claimed]
-    both = [row.row for row in packaged() if row.claimed and row.not_claimed]
+    silent = [row.row for row in load_packaged() if not row.is_claimed and not row.not_claimed]
+    both = [row.row for row in load_packaged() if row.is_claimed and row.not_claimed]
     assert silent == []
     assert both == []
 
 
 def test_rows_that_the_standard_demands_are_claimed() -> None:
-    shall, _ = counts(packaged())["M"], None
+    shall, _ = counts(load_packaged())["M"], None
     assert shall[1] <= shall[0] // 20, f"{shall[1]} of {sum(shall)} demands are not claimed"

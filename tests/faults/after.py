@@ -91,6 +91,6 @@ async def check(parts: Parts, known: Known) -> None:
     """After a plain restart, and with the index lost after and before it."""
     async with parts.gateway() as gateway:
         restarted = await states(gateway, known)
-        assert await gateway.index.unjournaled() == []
+        assert await gateway.index.find_unjournaled() == []
     async with parts.gateway(empty=True) as gateway:
         assert await states(gateway, known) == restarted

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from gateway.app import Gateway
-from gateway.dicom.query.declaredkeys import parsed
+from gateway.dicom.query.declaredkeys import parse_definition
 from gateway.errors import GatewayError, IndexFailure
 from gateway.model import ResourcePath, Source
 from tests import build
@@ -59,7 +59,7 @@ class History:
         for path in paths[3:6]:
             await self._delete(path)
         await self._restore(paths[4])
-        await self._told(self.gateway.keys.declare(parsed("00181030"), SOURCE))
+        await self._told(self.gateway.keys.declare(parse_definition("00181030"), SOURCE))
         await self._restore(paths[3])
         await self._delete(paths[3])
         await self._told(self.gateway.reclaim.run(3600))

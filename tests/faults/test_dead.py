@@ -43,9 +43,9 @@ async def test_a_living_process_journals_what_a_dead_one_left(
         sending = asyncio.create_task(stored(dead, data))
         await there.wait()
         await living.commits.look_after()
-        assert len(await living.index.unjournaled()) == 1
+        assert len(await living.index.find_unjournaled()) == 1
         await living.commits.look_after()
-        assert await living.index.unjournaled() == []
+        assert await living.index.find_unjournaled() == []
         sending.cancel()
     await check(parts, known)
 

@@ -26,9 +26,9 @@ CHANGING = {
     "take_back",
     "declare_key",
     "mark_journaled",
-    "stored",
-    "committed",
-    "unjournaled",
+    "find_stored",
+    "find_committed",
+    "find_unjournaled",
 }
 
 

@@ -66,7 +66,7 @@ class MemoryIngest:
         self.studies.append(study)
         return MemorySession(self)
 
-    async def awaited(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
+    async def watch_body(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
         async for chunk in body:
             yield chunk
 
@@ -147,10 +147,10 @@ class MemoryRetrieve:
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         return self.rows
 
-    async def described(self, scope: Scope, path: ResourcePath, version_set: str) -> Described:
+    async def describe(self, scope: Scope, path: ResourcePath, version_set: str) -> Described:
         return Described(version_set, [], self.rows)
 
-    async def of(self, scope: Scope, one: StoredInstance) -> Any:
+    async def find_layout(self, scope: Scope, one: StoredInstance) -> Any:
         return await self.locate(scope, one.identity.path)
 
     async def locate(self, scope: Scope, path: ResourcePath) -> Any:
@@ -160,7 +160,7 @@ class MemoryRetrieve:
             stored=stored(number, syntax), layout=SimpleNamespace(transfer_syntax=JLS, pixels=None)
         )
 
-    def checked_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
+    def check_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
         if max(numbers) > 9:
             raise NotFound("frame 10: the instance has 9", parameter="frames")
         return SimpleNamespace(encapsulated=self.encapsulated)

@@ -78,14 +78,14 @@ class IndexContract:
         await index.admit(made)
         study = ResourcePath(StudyUID("1.1"))
         for path in (study, made[0].identity.path):
-            held = await index.described(SCOPE, path, 1 << 20)
-            long = await index.described(SCOPE, path, 0)
+            held = await index.describe(SCOPE, path, 1 << 20)
+            long = await index.describe(SCOPE, path, 0)
             assert held.rows == await index.metadata(SCOPE, path)
             assert long.rows is None
             assert list(held.versions) == list(long.versions)
             assert list(held.versions) == [one.version for one in await index.instances(SCOPE, path)]
             assert held.version_set == long.version_set == await index.version_set(SCOPE, path)
-        held = await index.described(SCOPE, study, 1 << 20)
+        held = await index.describe(SCOPE, study, 1 << 20)
         await index.remove(SCOPE, made[0].identity.path, Source("stow"), "")
         assert held.rows is not None
         assert await index.bodies(SCOPE, held.versions, 1 << 20) == list(held.rows)
@@ -98,7 +98,7 @@ class IndexContract:
         with pytest.raises(NotFound):
             await index.bodies(other, held.versions, 1 << 20)
         with pytest.raises(NotFound):
-            await index.described(other, study, 1 << 20)
+            await index.describe(other, study, 1 << 20)
 
     async def test_layouts_of_what_follows_in_a_series(self, index: Index) -> None:
         made = Maker(31)
@@ -192,12 +192,12 @@ class IndexContract:
         maker = Maker()
         (first,) = await index.admit([maker.version()])
         assert isinstance(first, Admitted)
-        assert [c.revision for c in await index.unjournaled()] == [first.change.revision]
+        assert [c.revision for c in await index.find_unjournaled()] == [first.change.revision]
         await index.admit([maker.version()], journaled=[first.change.revision])
-        left = await index.unjournaled()
+        left = await index.find_unjournaled()
         assert len(left) == 1
         await index.mark_journaled([left[0].revision])
-        assert await index.unjournaled() == []
+        assert await index.find_unjournaled() == []
 
     @pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.INSTANCE])
     async def test_columns_and_the_exact_matcher_agree(self, index: Index, level: Level) -> None:

@@ -31,7 +31,7 @@ async def filled(index: SqlIndex, count: int, seed: int = 0) -> list[NewVersion]
 
 async def replayed(source: SqlIndex, target: SqlIndex, size: int = 50) -> None:
     while changes := await source.changes(await target.last_revision(), size):
-        await target.replay(changes, await source.known_versions(changes))
+        await target.replay(changes, await source.find_known_versions(changes))
 
 
 async def test_what_is_built_beside_answers_the_same(open_index: Open) -> None:
@@ -121,7 +121,7 @@ async def test_what_was_built_is_kept(open_index: Open) -> None:
     aside = await index.aside()
     await aside.clear("whole")
     changes = await index.changes(0, 4)
-    await aside.index.replay(changes, await index.known_versions(changes))
+    await aside.index.replay(changes, await index.find_known_versions(changes))
     await aside.close()
     again = await other.aside()
     assert (await again.mode(), await again.index.last_revision()) == ("whole", 4)
@@ -190,10 +190,10 @@ async def test_an_outcome_can_be_looked_up_afterwards(open_index: Open) -> None:
     await aside.settle()
     await aside.close()
     for name, version in (("before", new[0]), ("meanwhile", new[1])):
-        found = await other.committed(name)
+        found = await other.find_committed(name)
         assert found is not None
         assert [change.version_before for change in found] == [version.version]
-    assert await other.committed("never") is None
+    assert await other.find_committed("never") is None
 
 
 async def test_unjournaled_rows_stay_so(open_index: Open) -> None:
@@ -206,7 +206,7 @@ async def test_unjournaled_rows_stay_so(open_index: Open) -> None:
     await replayed(index, aside.index)  # type: ignore[arg-type]
     await aside.settle()
     await aside.close()
-    assert [change.revision for change in await index.unjournaled()] == [3, 4]
+    assert [change.revision for change in await index.find_unjournaled()] == [3, 4]
 
 
 # -- files ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from gateway.dicom.model.private import PrivateTag
-from gateway.dicom.query.declaredkeys import parsed
+from gateway.dicom.query.declaredkeys import parse_definition
 from gateway.dicom.query.match import satisfies
 from gateway.dicom.query.query import (
     DateTimeRange,
@@ -142,7 +142,7 @@ async def test_keys_answer_as_the_exact_matcher(index: SqlIndex, monkeypatch: py
     before, after = archive(1), archive(2)
     await index.admit(before)
     for text in KEYS:
-        assert await index.declare_key(parsed(text), SOURCE) is not None
+        assert await index.declare_key(parse_definition(text), SOURCE) is not None
     await index.admit(after[:20])
     await filled(index)
     await index.admit(after[20:])
@@ -176,7 +176,7 @@ async def test_a_declared_date_narrows_an_interval_down(
         for n in range(1, 31)
     ]
     await index.admit(made)
-    await index.declare_key(parsed("ContentDate"), SOURCE)
+    await index.declare_key(parse_definition("ContentDate"), SOURCE)
     await filled(index)
     monkeypatch.setattr(searching, "MOST_CANDIDATES", 4)
     date, time = (0x00080023,), (0x00080033,)
@@ -188,8 +188,8 @@ async def test_a_declared_date_narrows_an_interval_down(
 
 
 async def test_what_is_removed_or_replaced_is_not_found(index: SqlIndex) -> None:
-    await index.declare_key(parsed("DeviceSerialNumber"), SOURCE)
-    await index.declare_key(parsed("SliceThickness"), SOURCE)
+    await index.declare_key(parse_definition("DeviceSerialNumber"), SOURCE)
+    await index.declare_key(parse_definition("SliceThickness"), SOURCE)
     await filled(index)
     maker = Maker(9)
     first = maker.version(t00181000=attribute("LO", "D1"), t00180050=attribute("DS", 1))
@@ -213,7 +213,7 @@ async def test_declaring_while_others_store(index: SqlIndex) -> None:
 
     async def declare() -> None:
         for text in KEYS:
-            await index.declare_key(parsed(text), SOURCE)
+            await index.declare_key(parse_definition(text), SOURCE)
             await index.work_on_keys(5)
 
     await asyncio.gather(store(), declare(), filled(index, 3))
@@ -234,7 +234,7 @@ async def test_progress_and_what_could_not_be_indexed(index: SqlIndex) -> None:
     ]
     good = [maker.version(t00080023=attribute("DA", "20240131")) for _ in range(4)]
     await index.admit([*bad, *good])
-    await index.declare_key(parsed("ContentDate"), SOURCE)
+    await index.declare_key(parse_definition("ContentDate"), SOURCE)
     (key,) = await index.keys()
     assert (key.state, key.done, key.total, key.failed) == ("filling", 0, 7, 0)
     assert await index.work_on_keys(5)
@@ -255,18 +255,18 @@ async def test_progress_and_what_could_not_be_indexed(index: SqlIndex) -> None:
 
 async def test_dropping_takes_the_values_away(index: SqlIndex) -> None:
     await index.admit(archive(4, 3))
-    await index.declare_key(parsed("SliceThickness"), SOURCE)
-    assert await index.declare_key(parsed("SliceThickness"), SOURCE) is None
-    await index.declare_key(parsed("00231001[Acme 1.0]:LO"), SOURCE)
+    await index.declare_key(parse_definition("SliceThickness"), SOURCE)
+    assert await index.declare_key(parse_definition("SliceThickness"), SOURCE) is None
+    await index.declare_key(parse_definition("00231001[Acme 1.0]:LO"), SOURCE)
     with pytest.raises(Conflict):
-        await index.declare_key(parsed("00231001[Acme 1.0]:SH"), SOURCE)
+        await index.declare_key(parse_definition("00231001[Acme 1.0]:SH"), SOURCE)
     await filled(index)
     first, second = await index.keys()
     await index.drop_key(first.id, SOURCE)
     assert await index.keys() == [second]
     with pytest.raises(NotFound):
         await index.drop_key(first.id, SOURCE)
-    await index.declare_key(parsed("SliceThickness"), SOURCE)
+    await index.declare_key(parse_definition("SliceThickness"), SOURCE)
     await filled(index, 3)
     assert [key.state for key in await index.keys()] == ["ready", "ready"]
     kinds = [change.kind for change in await index.changes(0) if change.kind != "store"]
@@ -276,8 +276,8 @@ async def test_dropping_takes_the_values_away(index: SqlIndex) -> None:
 async def test_a_replay_gives_definitions_and_values_back(index: SqlIndex) -> None:
     made = archive(6, 4)
     await index.admit(made[:8])
-    await index.declare_key(parsed("SliceThickness"), SOURCE)
-    await index.declare_key(parsed("ContentDate"), SOURCE)
+    await index.declare_key(parse_definition("SliceThickness"), SOURCE)
+    await index.declare_key(parse_definition("ContentDate"), SOURCE)
     await filled(index)
     await index.admit(made[8:])
     await index.drop_key((await index.keys())[1].id, SOURCE)
@@ -312,13 +312,13 @@ async def test_a_replay_gives_definitions_and_values_back(index: SqlIndex) -> No
 )
 def test_what_is_no_key(text: str, wanted: str) -> None:
     with pytest.raises(BadParameter) as raised:
-        parsed(text)
+        parse_definition(text)
     assert wanted in str(raised.value.expected)
 
 
 @pytest.mark.parametrize("text", [*KEYS, "00231001[A%2CB, %5Dx]:DS", "00400275.00231001[X]:PN"])
 def test_definitions_are_read_back(text: str) -> None:
-    assert parsed(str(parsed(text))) == parsed(text)
+    assert parse_definition(str(parse_definition(text))) == parse_definition(text)
 
 
 async def test_a_key_within_what_the_outline_leaves_out(index: SqlIndex) -> None:
@@ -330,7 +330,7 @@ async def test_a_key_within_what_the_outline_leaves_out(index: SqlIndex) -> None
     }
     whole, short = maker.version(**members), maker.version(t00181000=attribute("LO", "D1"))
     long = replace(whole, outline=short.metadata)
-    await index.declare_key(parsed("00081140.00081150"), SOURCE)
+    await index.declare_key(parse_definition("00081140.00081150"), SOURCE)
     await index.admit([long])
     found = await index.search(
         SCOPE, Query(Level.INSTANCE, matches=(Equals((0x00081140, 0x00081150), "UI", "1.2.99"),))

@@ -60,7 +60,7 @@ async def test_no_study_is_parsed_for_a_list_of_studies(
     def parse(data: bytes) -> Any:
         raise AssertionError("parsed")
 
-    monkeypatch.setattr(rows, "loaded", parse)
+    monkeypatch.setattr(rows, "load", parse)
     assert len((await index.search(SCOPE, OHIF)).rows) == len(SHOWN) + 1
 
 
@@ -106,7 +106,7 @@ def test_the_list_goes_to_the_instance_itself() -> None:
     longer = b'"00083002":{"vr":"UI","Value":["1.2.840.10008.1.2.1","1.2.840.10008.1.2.5"]}'
     inner = b'"00081115":{"vr":"SQ","Value":[{' + own + b"}]}"
     url = b'"00081190":{"vr":"UR","Value":["\0/studies/1"]}'
-    assert available.told([b"{" + own + b"}"], [kind]) == [b"{" + longer + b"}"]
+    assert available.complete([b"{" + own + b"}"], [kind]) == [b"{" + longer + b"}"]
     row = b"{" + inner + b"," + url + b"," + own + b"}"
-    assert available.told([row], [kind]) == [b"{" + inner + b"," + url + b"," + longer + b"}"]
-    assert available.told([row], [""]) == [row]
+    assert available.complete([row], [kind]) == [b"{" + inner + b"," + url + b"," + longer + b"}"]
+    assert available.complete([row], [""]) == [row]

@@ -101,7 +101,7 @@ async def answers(index: SqlIndex) -> list[object]:
                     seen.append(await ask(scope, path))
                 except NotFound as error:
                     seen.append(type(error))
-        seen += [await index.conflicts(scope), await index.deleted(scope)]
+        seen += [await index.conflicts(scope), await index.list_deleted(scope)]
     seen += [await index.changes(0), await index.counts()]
     seen.append([found async for found in index.all_versions()])
     return seen
@@ -119,7 +119,7 @@ async def test_a_replay_gives_back_every_answer(index: SqlIndex, seed: int) -> N
         assert await index.counts() == dict.fromkeys(Level, 0)
         await history.replayed(index, size)
         assert await answers(index) == before
-        assert await index.unjournaled() == []
+        assert await index.find_unjournaled() == []
     more = await index.admit([Maker(99).version("1.7", "1.7.1")])
     assert isinstance(more[0], Admitted)
     assert more[0].change.revision > history.lines[-1].revision

@@ -42,7 +42,7 @@ async def test_a_restored_study_is_as_it_was(index: SqlIndex, level: Level) -> N
     }[level]
     before, marks = await shown(index), await index.version_set(SCOPE, study_of(news[0]))
     removal = await index.remove(SCOPE, path, SOURCE, "wrong")
-    found = await index.deleted(SCOPE)
+    found = await index.list_deleted(SCOPE)
     assert (
         sum(one.instances for one in found)
         == len(removal.changes)
@@ -54,7 +54,7 @@ async def test_a_restored_study_is_as_it_was(index: SqlIndex, level: Level) -> N
     assert {(c.kind, c.reason) for c in changes} == {("restore", "right")}
     assert await shown(index) == before
     assert await index.version_set(SCOPE, study_of(news[0])) == marks
-    assert await index.deleted(SCOPE) == []
+    assert await index.list_deleted(SCOPE) == []
     with pytest.raises(Conflict, match="is there"):
         await index.restore(SCOPE, path, SOURCE, "")
 
@@ -64,7 +64,7 @@ async def test_what_was_stored_anew_stays(index: SqlIndex) -> None:
     await admitted(index, new)
     await index.remove(SCOPE, study_of(new), SOURCE, "")
     await admitted(index, again(new, 77))
-    assert await index.deleted(SCOPE) == []
+    assert await index.list_deleted(SCOPE) == []
     with pytest.raises(Conflict):
         await index.restore(SCOPE, study_of(new), SOURCE, "")
     await index.remove(SCOPE, study_of(new), SOURCE, "")
@@ -85,7 +85,7 @@ async def test_what_is_unknown_or_out_of_scope_is_not_restored(index: SqlIndex) 
     for scope in (cut, Scope(partition=replace(new.source, partition=2).partition)):  # type: ignore[arg-type]
         with pytest.raises(NotFound):
             await index.restore(scope, study_of(new), SOURCE, "")
-        assert await index.deleted(scope) == []
+        assert await index.list_deleted(scope) == []
 
 
 async def test_pages_of_what_was_deleted(index: SqlIndex) -> None:
@@ -95,11 +95,11 @@ async def test_pages_of_what_was_deleted(index: SqlIndex) -> None:
     for n in range(3):
         await index.remove(SCOPE, ResourcePath(StudyUID(f"1.{n}")), SOURCE, "")
     seen, after = [], ("", "")
-    while page := await index.deleted(SCOPE, None, after, 4):
+    while page := await index.list_deleted(SCOPE, None, after, 4):
         seen += [(one.study, one.series) for one in page]
         after = page[-1].study, page[-1].series
     assert seen == sorted((n.identity.study, n.identity.series) for n in news)
-    assert {one.study for one in await index.deleted(SCOPE, "1.1")} == {"1.1"}
+    assert {one.study for one in await index.list_deleted(SCOPE, "1.1")} == {"1.1"}
 
 
 async def test_reclaimed_versions_leave_their_tombstones_only(index: SqlIndex) -> None:
@@ -115,7 +115,7 @@ async def test_reclaimed_versions_leave_their_tombstones_only(index: SqlIndex) -
     assert {c.locator for c in changes} == {first.locator, second.locator}
     assert {c.kind for c in changes} == {"reclaim"}
     assert await index.reclaim(EVER, SOURCE) == []
-    assert await index.deleted(SCOPE) == []
+    assert await index.list_deleted(SCOPE) == []
     with pytest.raises(Gone, match="given up"):
         await index.restore(SCOPE, first.identity.path, SOURCE, "")
     with pytest.raises(Gone):

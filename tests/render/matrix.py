@@ -121,10 +121,10 @@ def stored(kind: str, syntax: str) -> tuple[bytes, PixelLayout] | None:
         return data, pixels
     if syntax == transcodetargets.JXL_JPEG:
         baseline = stored(kind, transcodetargets.BASELINE)
-        return (encode.recompressed(baseline[0]), baseline[1]) if baseline else None
+        return (encode.recompress(baseline[0]), baseline[1]) if baseline else None
     if transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, syntax) or holds_more(pixels, data, syntax):
         return None
-    described = replace(transcodetargets.described(pixels, EXPLICIT_VR_LE, syntax), encapsulated=True)
+    described = replace(transcodetargets.describe(pixels, EXPLICIT_VR_LE, syntax), encapsulated=True)
     return encode.encode_frame(data, pixels, syntax), described
 
 
@@ -156,13 +156,13 @@ def converted(kind: str, source: str, target: str) -> tuple[bytes, PixelLayout] 
     if have is None or transcodetargets.unreachable(have[1], source, target):
         return None
     frame, pixels = have
-    after = replace(transcodetargets.described(pixels, source, target), encapsulated=True)
+    after = replace(transcodetargets.describe(pixels, source, target), encapsulated=True)
     if source == target or (source, target) in transcodetargets.SAME_CODESTREAM:
         return frame, pixels
     if (source, target) == (transcodetargets.JXL_JPEG, transcodetargets.BASELINE):
-        return encode.reconstructed(frame), after
+        return encode.reconstruct(frame), after
     if target == transcodetargets.JXL_JPEG:
-        return encode.recompressed(frame), after
+        return encode.recompress(frame), after
     native = replace(transcodetargets.native(pixels, source), encapsulated=False)
     data = frame if source == EXPLICIT_VR_LE else decode_frame(frame, pixels, source).data
     if target == EXPLICIT_VR_LE:

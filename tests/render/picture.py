@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gateway.dicom.encoding.frames import frame_spans, realigned, swap, swap_width
+from gateway.dicom.encoding.frames import frame_spans, realign, swap, swap_width
 from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
 from gateway.model import FrameNumber
 from gateway.render.attributes import Attributes, bulk_wanted
-from gateway.render.codecs.decode import decode_frame, described_after
+from gateway.render.codecs.decode import decode_frame, describe_after
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Image, Rendering
 from PIL import Image as Pillow
@@ -61,7 +61,7 @@ class Source:
         whole = Attributes(self.metadata, self.bulk())
         if not self.pixels.encapsulated:
             return whole
-        return whole.changed(described_after(self.pixels, self.layout.transfer_syntax))
+        return whole.with_changes(describe_after(self.pixels, self.layout.transfer_syntax))
 
     def native(self, frame: int = 1) -> bytes:
         spans = frame_spans(self.pixels, FrameNumber(frame))
@@ -69,7 +69,7 @@ class Source:
         if self.pixels.encapsulated:
             return decode_frame(data, self.pixels, self.layout.transfer_syntax).data
         if self.pixels.bits_allocated == 1:
-            return realigned(data, self.pixels, FrameNumber(frame))
+            return realign(data, self.pixels, FrameNumber(frame))
         if not self.layout.big_endian:
             return data
         # The words of OW go beyond a frame of odd length.

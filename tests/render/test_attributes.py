@@ -97,7 +97,7 @@ def test_the_paths_are_those_of_the_layout(name: str, path: str) -> None:
 
 
 def test_changes_do_not_touch_the_original() -> None:
-    changed = A.changed({"00280004": "RGB", "00280006": 1})
+    changed = A.with_changes({"00280004": "RGB", "00280006": 1})
     assert (changed.text("00280004"), changed.integer("00280006")) == ("RGB", 1)
     assert changed.raw("00181620") == A.raw("00181620")
     assert "00280004" not in A

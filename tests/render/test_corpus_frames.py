@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
-from gateway.render.codecs.decode import JPEG_XL, decode_frame, described_after, native_frame_length
+from gateway.render.codecs.decode import JPEG_XL, decode_frame, describe_after, native_frame_length
 from gateway.render.codecs.jpeg import TO_RGB
 from PIL import Image as Pillow
 from pydicom import dcmread
@@ -71,7 +71,7 @@ def test_frames_are_what_pydicom_decodes(found: Image) -> None:
 def test_what_the_header_will_say_is_known_before_decoding(found: Image) -> None:
     if found.name in BROKEN:
         return
-    changes = described_after(found.layout, found.transfer_syntax)
+    changes = describe_after(found.layout, found.transfer_syntax)
     frame = found.decoded()
     assert changes.get("00280004", found.layout.photometric) == frame.photometric
     assert changes.get("00280006", found.layout.planar) == frame.planar

@@ -142,7 +142,7 @@ async def test_a_budget_lets_in_what_fits_in_order() -> None:
     release = asyncio.Event()
 
     async def works(name: str, weight: int) -> None:
-        async with budget.held(weight):
+        async with budget.hold(weight):
             begun.append(name)
             await release.wait()
 
@@ -162,7 +162,7 @@ async def test_a_budget_gets_back_what_a_cancelled_job_was_given() -> None:
     held = asyncio.Event()
 
     async def works() -> None:
-        async with budget.held(64):
+        async with budget.hold(64):
             held.set()
             await asyncio.sleep(60)
 
@@ -173,5 +173,5 @@ async def test_a_budget_gets_back_what_a_cancelled_job_was_given() -> None:
     await asyncio.gather(first, return_exceptions=True)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
-    async with asyncio.timeout(5), budget.held(64):
+    async with asyncio.timeout(5), budget.hold(64):
         pass

@@ -27,7 +27,7 @@ async def test_an_unexpected_failure_does_not_stop_every_store(
     monkeypatch.setattr(gateway.commits, "_look_seconds", 0.01)
     await gateway.start(follow=False)
     try:
-        monkeypatch.setattr(gateway.index, "unjournaled", odd)
+        monkeypatch.setattr(gateway.index, "find_unjournaled", odd)
         await asyncio.wait_for(looked.wait(), 10)
         await asyncio.sleep(0.05)
         session = gateway.ingest.session(Source("stow"))

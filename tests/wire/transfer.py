@@ -181,7 +181,7 @@ def native(archive: Archive, name: str) -> bytes:
 def decoded(archive: Archive, name: str, part: Part) -> bytes:
     """By pixel, in RGB where JPEG 2000 made it something else."""
     pixels = layout_of(archive.datasets[name])
-    after = transcodetargets.described(as_native(pixels), ELE, str(part.syntax))
+    after = transcodetargets.describe(as_native(pixels), ELE, str(part.syntax))
     frame = decode_frame(part.body, after, str(part.syntax))
     if frame.planar:
         return cells(frame.data, as_native(pixels)).tobytes()

@@ -31,7 +31,7 @@ def cleanable(transfer_syntax: str) -> bool:
     return transfer_syntax in _JPEG | _JPEG_2000 | {_RLE}
 
 
-def cleaned(codestream: bytes, transfer_syntax: str) -> bytes:
+def clean_codestream(codestream: bytes, transfer_syntax: str) -> bytes:
     """The frame without text. Raises CodecError where its markers are not understood."""
     if transfer_syntax == _RLE:
         return codestream

@@ -26,7 +26,7 @@ _CODE = {
 }
 
 
-def settled_vr(tag: str, vr: str) -> str:
+def resolve_vr(tag: str, vr: str) -> str:
     """The VR that PS3.6 gives a tag; `vr` where that is not one, or not known."""
     known = vr_of(int(tag, 16))
     return known if len(known) == 2 else vr
@@ -38,7 +38,7 @@ def dummy(tag: str, vr: str) -> dict[str, Any] | None:
     Sequences that are not of codes are documents and annotations, which images have not: outside of the IOD that
     the table means they may be removed (E.1.1).
     """
-    vr = settled_vr(tag, vr)
+    vr = resolve_vr(tag, vr)
     if vr == "SQ":
         coded = keyword_of(int(tag, 16)).endswith("CodeSequence")
         return {"vr": "SQ", "Value": [_CODE]} if coded else None

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.dicom.deidentify.dummies import dummy, settled_vr
+from gateway.dicom.deidentify.dummies import dummy, resolve_vr
 from gateway.dicom.deidentify.identifiers import Finder, Identifiers
-from gateway.dicom.deidentify.rules import OWN, Action, Place, action
+from gateway.dicom.deidentify.rules import OWN, AttributeAction, RulePlace, action
 from gateway.dicom.deidentify.tables import EDITION
-from gateway.dicom.model.patch import Change, Patch
+from gateway.dicom.model.patch import AttributeChange, Patch
 
 BASIC, CLEAN_PIXELS, _FEATURES = "113100", "113101", "113102"
 # Of CID 7050, what was done or, where it was done before, still holds: others retain what is not retained here.
@@ -49,35 +49,37 @@ class _Walk:
     known: Identifiers = field(default_factory=Identifiers)
     kept: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
-    def level(self, model: Mapping[str, Any], prefix: str, within: str) -> Iterator[Change]:
-        place = Place(self.sop_class, within)
+    def level(self, model: Mapping[str, Any], prefix: str, within: str) -> Iterator[AttributeChange]:
+        place = RulePlace(self.sop_class, within)
         for tag, member in model.items():
             if tag == "00080005" or (not prefix and (tag in OWN or not "0008" <= tag < "7FE0")):
                 continue  # character set and pixel data are their writers'
             yield from self._member(tag, member, f"{prefix}{tag}", place)
 
-    def _member(self, tag: str, member: Mapping[str, Any], path: str, place: Place) -> Iterator[Change]:
+    def _member(
+        self, tag: str, member: Mapping[str, Any], path: str, place: RulePlace
+    ) -> Iterator[AttributeChange]:
         vr = str(member.get("vr", "UN"))
         due = action(tag, vr, place)
-        if due is Action.KEEP:
-            yield from self._kept(tag, member, path)
+        if due is AttributeAction.KEEP:
+            yield from self._keep(tag, member, path)
             return
         self._learn(tag, member)
-        if due is Action.UID:
+        if due is AttributeAction.UID:
             replaced = self._uids(tag, member)
             if replaced != member:
-                yield Change(path, replaced)
+                yield AttributeChange(path, replaced)
         else:
-            yield Change(path, _instead(due, tag, vr))
+            yield AttributeChange(path, _instead(due, tag, vr))
 
-    def _kept(self, tag: str, member: Mapping[str, Any], path: str) -> Iterator[Change]:
+    def _keep(self, tag: str, member: Mapping[str, Any], path: str) -> Iterator[AttributeChange]:
         if member.get("vr") == "SQ":
             for number, item in enumerate(member.get("Value") or (), 1):
                 yield from self.level(item or {}, f"{path}/{number}/", tag)
         elif "BulkDataURI" in member and member.get("vr") in (*_SCANNED, "UN"):
-            yield Change(path, None)  # so much text describes no pixels
+            yield AttributeChange(path, None)  # so much text describes no pixels
         elif _odd(member):
-            yield Change(path, _emptied(member))
+            yield AttributeChange(path, _make_empty(member))
         elif member.get("vr") in _SCANNED and (tag[:4], member.get("vr")) != (_IMAGE, "IS"):
             self.kept.append((path, member))
 
@@ -98,10 +100,10 @@ class _Walk:
         return {"vr": "UI", "Value": [one or None for one in new]} if new else {"vr": "UI"}
 
 
-def _instead(due: Action, tag: str, vr: str) -> Mapping[str, Any] | None:
-    if due is Action.DUMMY:
+def _instead(due: AttributeAction, tag: str, vr: str) -> Mapping[str, Any] | None:
+    if due is AttributeAction.DUMMY:
         return dummy(tag, vr)
-    return {"vr": settled_vr(tag, vr)} if due is Action.EMPTY else None
+    return {"vr": resolve_vr(tag, vr)} if due is AttributeAction.EMPTY else None
 
 
 def deidentifying(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -> Patch:
@@ -113,7 +115,9 @@ def deidentifying(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -
     walk = _Walk(sop_class, replace)
     changes = list(walk.level(model, "", ""))
     finder = walk.known.finder()
-    changes += [Change(path, _emptied(member)) for path, member in walk.kept if finder.holds(member)]
+    changes += [
+        AttributeChange(path, _make_empty(member)) for path, member in walk.kept if finder.holds(member)
+    ]
     changes += [change for change in _own(model, finder, pixels=pixels) if not _same(model, change)]
     return Patch(tuple(changes))
 
@@ -125,30 +129,30 @@ def _odd(member: Mapping[str, Any]) -> bool:
     return conforming is not None and not all(conforming.fullmatch(one) for one in values)
 
 
-def _emptied(member: Mapping[str, Any]) -> dict[str, Any]:
+def _make_empty(member: Mapping[str, Any]) -> dict[str, Any]:
     return {"vr": member["vr"]}
 
 
-def _same(model: Mapping[str, Any], change: Change) -> bool:
+def _same(model: Mapping[str, Any], change: AttributeChange) -> bool:
     return change.member is not None and model.get(change.path) == change.member
 
 
-def _own(model: Mapping[str, Any], finder: Finder, *, pixels: bool) -> Iterator[Change]:
+def _own(model: Mapping[str, Any], finder: Finder, *, pixels: bool) -> Iterator[AttributeChange]:
     """What says that and how it was done (PS3.15 E.1.1, PS3.3 C.7.1.1)."""
     again = _text(model, _REMOVED) == "YES"
-    yield Change(_REMOVED, {"vr": "CS", "Value": ["YES"]})
+    yield AttributeChange(_REMOVED, {"vr": "CS", "Value": ["YES"]})
     said = model.get(_METHOD, {})
     before = list(said.get("Value") or ()) if again and not finder.holds(said) else []
     methods = dict.fromkeys([one for one in before if isinstance(one, str) and one] + list(METHODS))
-    yield Change(_METHOD, {"vr": "LO", "Value": list(methods)})
+    yield AttributeChange(_METHOD, {"vr": "LO", "Value": list(methods)})
     codes = [BASIC, CLEAN_PIXELS] if pixels else [BASIC]
     earlier = _earlier(model) if again else []
     items = [_code(code, _MEANINGS[code]) for code in dict.fromkeys([*earlier, *codes]) if code in _MEANINGS]
-    yield Change(_CODES, {"vr": "SQ", "Value": items})
-    yield Change("00280303", {"vr": "CS", "Value": ["REMOVED"]})
+    yield AttributeChange(_CODES, {"vr": "SQ", "Value": items})
+    yield AttributeChange("00280303", {"vr": "CS", "Value": ["REMOVED"]})
     if pixels:
-        yield Change("00280301", {"vr": "CS", "Value": ["NO"]})
-    yield Change("0018A001", {"vr": "SQ", "Value": [_EQUIPMENT]})
+        yield AttributeChange("00280301", {"vr": "CS", "Value": ["NO"]})
+    yield AttributeChange("0018A001", {"vr": "SQ", "Value": [_EQUIPMENT]})
 
 
 def _earlier(model: Mapping[str, Any]) -> list[str]:

@@ -72,10 +72,10 @@ def obstacle(model: Mapping[str, Any], transfer_syntax: str) -> str:
         return "video is not looked into"
     if "00287FE0" in model:
         return "its pixel data is behind a URL (0028,7FE0)"
-    return _embedded(model) or _burned(model, sop_class)
+    return _find_embedded_overlays(model) or _find_burned_in_text(model, sop_class)
 
 
-def _embedded(model: Mapping[str, Any]) -> str:
+def _find_embedded_overlays(model: Mapping[str, Any]) -> str:
     """Overlays in unused bits of the pixels (retired), which are not taken out of them."""
     for tag in model:
         if tag[:2] == "60" and f"{tag[:4]}3000" not in model:
@@ -83,7 +83,7 @@ def _embedded(model: Mapping[str, Any]) -> str:
     return ""
 
 
-def _burned(model: Mapping[str, Any], sop_class: str) -> str:
+def _find_burned_in_text(model: Mapping[str, Any], sop_class: str) -> str:
     said = _text(model, "00280301").upper()
     image_type = [str(one).strip().upper() for one in _values(model, "00080008")]
     if said == "YES":

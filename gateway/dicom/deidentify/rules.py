@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.dicom.deidentify.tables import listed, type_of
+from gateway.dicom.deidentify.tables import find_code, type_of
 from gateway.dicom.dictionary import is_retired, vr_of
 
 
-class Action(StrEnum):
+class AttributeAction(StrEnum):
     """Codes of PS3.15 E.1.1; combined ones are decided before."""
 
     DUMMY = "D"
@@ -25,12 +25,12 @@ class Action(StrEnum):
 
 # Which codes fit which Type, the first that holds the IOD's Type (E.1.1).
 _COMBINED = {
-    "Z/D": {1: Action.DUMMY, 2: Action.EMPTY, 3: Action.EMPTY},
-    "X/Z": {1: Action.EMPTY, 2: Action.EMPTY, 3: Action.REMOVE},
-    "X/D": {1: Action.DUMMY, 2: Action.DUMMY, 3: Action.REMOVE},
-    "X/Z/D": {1: Action.DUMMY, 2: Action.EMPTY, 3: Action.REMOVE},
+    "Z/D": {1: AttributeAction.DUMMY, 2: AttributeAction.EMPTY, 3: AttributeAction.EMPTY},
+    "X/Z": {1: AttributeAction.EMPTY, 2: AttributeAction.EMPTY, 3: AttributeAction.REMOVE},
+    "X/D": {1: AttributeAction.DUMMY, 2: AttributeAction.DUMMY, 3: AttributeAction.REMOVE},
+    "X/Z/D": {1: AttributeAction.DUMMY, 2: AttributeAction.EMPTY, 3: AttributeAction.REMOVE},
     # U*: the sequence stays, the UIDs in its items are replaced as all are.
-    "X/Z/U*": {1: Action.KEEP, 2: Action.EMPTY, 3: Action.REMOVE},
+    "X/Z/U*": {1: AttributeAction.KEEP, 2: AttributeAction.EMPTY, 3: AttributeAction.REMOVE},
 }
 _EMPTIED = frozenset({"AE", "AS", "DA", "DT", "PN", "TM"})
 _SHORT = frozenset({"CS", "LO", "SH"})
@@ -57,40 +57,42 @@ _TEXTS = _EMPTIED | _FREE | {"CS", "LO", "SH", "UI", "UN"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RulePlace:
     """Where an attribute is: its SOP class, and the sequence that it is an item of, empty at the top."""
 
     sop_class: str
     within: str = ""
 
 
-def action(tag: str, vr: str, place: Place) -> Action:
+def action(tag: str, vr: str, place: RulePlace) -> AttributeAction:
     """What becomes of an attribute that a data set has; `vr` is the one that it has there."""
     if int(tag[3], 16) & 1 or tag[:2] == "60":
-        return Action.REMOVE  # private; overlays whole: without their data the rest of the group says nothing
-    code = listed(tag)
+        return (
+            AttributeAction.REMOVE
+        )  # private; overlays whole: without their data the rest of the group says nothing
+    code = find_code(tag)
     if code in _COMBINED:
         return _COMBINED[code][type_of(tag, place.within, place.sop_class)]
     if code == "C":
-        return Action.REMOVE  # what cannot be cleaned here
+        return AttributeAction.REMOVE  # what cannot be cleaned here
     if code:
-        return Action(code)
-    return _unlisted(tag, vr)
+        return AttributeAction(code)
+    return _choose_unlisted_action(tag, vr)
 
 
-def _unlisted(tag: str, vr: str) -> Action:
+def _choose_unlisted_action(tag: str, vr: str) -> AttributeAction:
     known = vr_of(int(tag, 16))
     if not known or tag[:4] in _PERSONAL or tag[:4] >= "7FE0" or tag in _MORE:
-        return Action.REMOVE
+        return AttributeAction.REMOVE
     if tag in _CODED:
-        return Action.KEEP
+        return AttributeAction.KEEP
     if _may_hold_anything(tag, vr, known):
-        return Action.REMOVE
+        return AttributeAction.REMOVE
     if known in _EMPTIED:
-        return Action.EMPTY
+        return AttributeAction.EMPTY
     if known == "UI" and tag not in _CLASSES:
-        return Action.UID
-    return Action.KEEP
+        return AttributeAction.UID
+    return AttributeAction.KEEP
 
 
 def _may_hold_anything(tag: str, vr: str, known: str) -> bool:

@@ -38,7 +38,7 @@ def _types() -> dict[tuple[str, str], list[tuple[str, frozenset[str]]]]:
     return found
 
 
-def listed(tag: str) -> str:
+def find_code(tag: str) -> str:
     """The code of a tag, '' where the table has no row for it."""
     if tag[:2] == "50" and int(tag[2:4], 16) % 2 == 0:
         return basic()[_GROUP_OF_50]

@@ -90,7 +90,7 @@ class Charset:
     def text(self, raw: bytes) -> tuple[str, bool]:
         """One value that may hold backslashes (ST, LT, UT), and whether every byte was valid."""
         if b"\x1b" in raw:
-            return self._escaped(raw, _CONTROLS)
+            return self._decode_escapes(raw, _CONTROLS)
         decoded, good = self._plainly(raw)
         return (decoded if self.plain else decoded.translate(JIS_ROMAN)), good
 
@@ -103,14 +103,14 @@ class Charset:
         return self._split(raw, _NAME_STOPS)
 
     def _split(self, raw: bytes, stops: re.Pattern[bytes]) -> tuple[list[str], bool]:
-        decoded, good = self._escaped(raw, stops) if b"\x1b" in raw else self._plainly(raw)
+        decoded, good = self._decode_escapes(raw, stops) if b"\x1b" in raw else self._plainly(raw)
         return decoded.split("\\"), good
 
     def _plainly(self, raw: bytes) -> tuple[str, bool]:
         decoded, good = _decode(raw, self.codec)
         return decoded, good and (self.declared or raw.isascii())
 
-    def _escaped(self, raw: bytes, stops: re.Pattern[bytes]) -> tuple[str, bool]:
+    def _decode_escapes(self, raw: bytes, stops: re.Pattern[bytes]) -> tuple[str, bool]:
         """Text with escape sequences; each of `stops` puts the first character set back."""
         out: list[str] = []
         good = True

@@ -9,7 +9,7 @@ _JPEG = {0xC0: "50", 0xC1: "51"}
 _FRAMES = frozenset({*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7})
 
 
-def recognised(head: bytes) -> str:
+def recognise(head: bytes) -> str:
     """The transfer syntax of JPEG, JPEG-LS, JPEG 2000 or HTJ2K, bare; empty where the bytes do not say it."""
     try:
         if head.startswith(b"\xff\xd8"):

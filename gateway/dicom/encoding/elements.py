@@ -64,12 +64,12 @@ def element(tag: int, vr: str, big_endian: bool, long: bool) -> Element:
     """The entry of a tag whose VR is settled; `long` says whether its header has 12 bytes."""
     code = _CODES.get(vr, "H")
     single = Struct((">" if big_endian else "<") + code)
-    kind = DROP if _dropped(tag) and vr != "SQ" else _KINDS[vr]
+    kind = DROP if _is_dropped(tag) and vr != "SQ" else _KINDS[vr]
     reader = (single.size, single.unpack_from)
     return tag, kind, opening(tag, vr), long, vr, _tells(tag), _above(tag, vr), reader
 
 
-def _dropped(tag: int) -> bool:
+def _is_dropped(tag: int) -> bool:
     """Group lengths, groups below 0008 and trailing padding are no part of the model (PS3.18 F.2.2)."""
     return tag & 0xFFFF == 0 or (tag < FIRST and not tag >> 16 & 1) or tag == PADDING
 
@@ -85,7 +85,7 @@ def _tells(tag: int) -> int:
 
 
 def _above(tag: int, vr: str) -> int:
-    if _dropped(tag):
+    if _is_dropped(tag):
         return 0
     if tag == DOCUMENT or tag in PIXELS:
         return 0
@@ -126,23 +126,23 @@ def _explicit(tag: int, coded: bytes, big_endian: bool) -> Element:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
     vr = coded.decode("ascii")
     if vr == "UN" and not big_endian:
-        return _implied(tag, True)
+        return _element_by_dictionary(tag, True)
     return element(tag, vr, big_endian, vr in _LONG)
 
 
 def _implicit_le(head: bytes) -> Element:
     low, high = unpack("<HH", head)
-    return _implied(low << 16 | high, False)
+    return _element_by_dictionary(low << 16 | high, False)
 
 
 def _implicit_be(head: bytes) -> Element:
     """No transfer syntax has it, some files do."""
     low, high = unpack(">HH", head)
-    found = _implied(low << 16 | high, False)
+    found = _element_by_dictionary(low << 16 | high, False)
     return element(found[0], found[4], True, False) if found[1] < DROP else found
 
 
-def _implied(tag: int, long: bool) -> Element:
+def _element_by_dictionary(tag: int, long: bool) -> Element:
     """VR by dictionary; RESOLVE where the private creator or other elements decide."""
     if tag >> 16 == 0xFFFE:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER

@@ -181,7 +181,7 @@ def _indexes(starts: array[int], offsets: array[int]) -> array[int] | None:
 def frame_spans(pixels: PixelLayout, number: FrameNumber) -> list[Span]:
     """The spans of a frame, in order; neighbouring fragments stay apart, their item headers lie between.
 
-    A native 1-bit frame may begin and end within a byte: `realigned` mends that.
+    A native 1-bit frame may begin and end within a byte: `realign` mends that.
     """
     return list(each_span(pixels, number))
 
@@ -198,7 +198,7 @@ def each_span(pixels: PixelLayout, number: FrameNumber) -> Iterator[Span]:
     return (Span(pixels.starts[i], pixels.starts[i] + pixels.lengths[i]) for i in range(first, stop))
 
 
-def stored_length(pixels: PixelLayout, number: FrameNumber) -> int:
+def count_stored_bytes(pixels: PixelLayout, number: FrameNumber) -> int:
     """The bytes of a frame as it is stored: an encapsulated one without item headers, a native one whole."""
     if not pixels.encapsulated:
         return (pixels.frame_bits + 7) // 8
@@ -253,7 +253,7 @@ def _outside(pixels: PixelLayout, number: FrameNumber) -> tuple[int, int]:
     return pixels.starts[first], pixels.starts[stop - 1] + pixels.lengths[stop - 1]
 
 
-def realigned(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
+def realign(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
     """The bits of a frame moved to begin with the first bit of a byte; bits are packed from the lowest (PS3.5 8.1.1)."""
     shift = (number - 1) * pixels.frame_bits % 8
     bits = int.from_bytes(data, "little") >> shift & (1 << pixels.frame_bits) - 1

@@ -36,7 +36,7 @@ class Loss:
     ratio: float
 
 
-def derived_uid(instance: str, version: str, transfer_syntax: str) -> InstanceUID:
+def derive_uid(instance: str, version: str, transfer_syntax: str) -> InstanceUID:
     """The SOP Instance UID of a lossy representation: the same for the same content and transfer syntax.
 
     PS3.3 C.7.6.1.1.5 gives the lossy version of a DICOM image a new UID. Drawn from what it is made of, it is
@@ -46,12 +46,14 @@ def derived_uid(instance: str, version: str, transfer_syntax: str) -> InstanceUI
     return InstanceUID(f"2.25.{uuid.uuid5(_NAMESPACE, name).int}")
 
 
-def decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | int]) -> bytes:
+def write_decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | int]) -> bytes:
     """A Part 10 head in Explicit VR Little Endian, `changes` mapping tags of 8 hex digits to new values."""
-    return edited_head(head, identity, EXPLICIT_VR_LE, replacing(changes))
+    return write_edited_head(head, identity, EXPLICIT_VR_LE, replacing(changes))
 
 
-def edited_head(head: bytes, identity: Identity, transfer_syntax: str, edits: Mapping[int, Edit]) -> bytes:
+def write_edited_head(
+    head: bytes, identity: Identity, transfer_syntax: str, edits: Mapping[int, Edit]
+) -> bytes:
     """A Part 10 head of the data set bytes before Pixel Data, in Explicit VR Little Endian.
 
     The extended offset tables go, since no fragment lies where it did, and group lengths, which would be wrong.
@@ -81,7 +83,7 @@ def lossy_once() -> dict[int, Edit]:
     return {0x00282110: _setting(0x00282110, "01")}
 
 
-def derived(
+def derive(
     source: Identity, version: str, transfer_syntax: str, loss: Loss
 ) -> tuple[Identity, dict[int, Edit]]:
     """The identity and the edits of an image that is a lossy version of `source` (PS3.3 C.7.6.1.1.5, C.12.4).
@@ -89,7 +91,7 @@ def derived(
     A new SOP Instance UID; Image Type value 1 DERIVED; how and of what it was derived; ratio and method put
     after those of earlier steps.
     """
-    uid = derived_uid(source.instance, version, transfer_syntax)
+    uid = derive_uid(source.instance, version, transfer_syntax)
     predecessor = _code("121320", "Uncompressed predecessor")
     reference = _text(0x00081150, source.sop_class) + _text(0x00081155, source.instance)
     reference += _sequence(0x0040A170, predecessor)

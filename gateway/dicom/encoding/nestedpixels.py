@@ -74,7 +74,7 @@ class _Walk:
             out.append(element if made is None else made)
         if not changed:
             return None
-        return _edited(b"".join(out), edits) if edits else b"".join(out)
+        return _edit(b"".join(out), edits) if edits else b"".join(out)
 
     def _sequence(self, tag: int, element: bytes, depth: int) -> bytes | None:
         """Nothing at all where an image in it cannot be decoded."""
@@ -144,7 +144,7 @@ def _attributes(data: bytes) -> PixelAttributes:
     return PixelAttributes(**numbers, photometric=photometric, frames=int(frames) if frames.isdigit() else 1)
 
 
-def _edited(data: bytes, edits: Mapping[int, Callable[[bytes], bytes]]) -> bytes:
+def _edit(data: bytes, edits: Mapping[int, Callable[[bytes], bytes]]) -> bytes:
     out: list[bytes] = []
     left = dict(edits)
     for tag, start, stop in top_elements(data):

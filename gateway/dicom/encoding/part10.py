@@ -9,7 +9,7 @@ from struct import Struct
 from typing import Literal
 
 from gateway.dicom.encoding import elements
-from gateway.dicom.encoding.codestreams import recognised
+from gateway.dicom.encoding.codestreams import recognise
 from gateway.dicom.encoding.filemeta import PREAMBLE, file_meta
 from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.frames import PixelAttributes, PixelElement, is_video, pixel_layout
@@ -87,7 +87,7 @@ class ReadInstance:
     warnings: tuple[ReadWarning, ...]
     outline: bytes = b""
 
-    def placed(self) -> tuple[bytes, bytes]:
+    def place_base(self) -> tuple[bytes, bytes]:
         """Metadata and outline with the path of the instance behind each NUL, which stands for the service now."""
         url = b"\0" + self.identity.path.url().encode()
         return self.metadata.replace(b"\0", url), self.outline.replace(b"\0", url)
@@ -222,10 +222,10 @@ class Part10Reader:
             self._at = 132
         elif head[:4] == b"DICM":
             self._at, self.prefix = 4, bytes(128)
-            self._coerced("the preamble was missing")
+            self._note_coercion("the preamble was missing")
         elif head[:2] == b"\2\0" and head[4:6] in elements.VRS:
             self._at, self.prefix = 0, PREAMBLE
-            self._coerced("the preamble was missing")
+            self._note_coercion("the preamble was missing")
         else:
             self._at, self._without_meta, self._meta_done = 0, True, True
             self._check_bare(head)
@@ -237,9 +237,9 @@ class Part10Reader:
         plausible = head[:2] in (b"\x08\0", b"\0\x08") and len(head) >= 8
         if not explicit and not (self._named and plausible):
             raise NotDicom("no DICM after a preamble of 128 bytes, and no data set whose encoding is known")
-        self._coerced("the file meta information was missing")
+        self._note_coercion("the file meta information was missing")
 
-    def _coerced(self, message: str) -> None:
+    def _note_coercion(self, message: str) -> None:
         self._warnings.append(ReadWarning("B000", "", message))
 
     def _read_meta(self, ended: bool) -> bool:
@@ -320,7 +320,7 @@ class Part10Reader:
         if self._without_meta and declared in _NATIVE and (explicit or not big):
             self._transfer_syntax = really
         elif explicit == (declared == IMPLICIT_VR_LE) or big != (declared == EXPLICIT_VR_BE):
-            self._found("00020010", "the data set is not encoded as its Transfer Syntax says")
+            self._note_finding("00020010", "the data set is not encoded as its Transfer Syntax says")
         return _MODES[explicit, big]
 
     def _really_big(self, first: bytes, declared: bool) -> bool:
@@ -329,7 +329,7 @@ class Part10Reader:
             return False
         return True if first[1] and not first[0] else declared
 
-    def _found(self, tag: str, message: str) -> None:
+    def _note_finding(self, tag: str, message: str) -> None:
         self._warnings.append(ReadWarning("B007", tag, message))
 
     # -- the data set
@@ -353,7 +353,7 @@ class Part10Reader:
         self.identity = Identity(StudyUID(study), SeriesUID(series), InstanceUID(instance), sop_class)
         for element, uid in ((2, sop_class), (3, instance)):
             if self._meta.get(element) is not None and self._meta_uid(element) != uid:
-                self._found(f"0002{element:04X}", "the file meta names another UID than the data set")
+                self._note_finding(f"0002{element:04X}", "the file meta names another UID than the data set")
             self._odd_meta |= not self._without_meta and self._meta_uid(element) != uid
         if self._without_meta:
             self.prefix = file_meta(self.identity, self._transfer_syntax)
@@ -374,9 +374,9 @@ class Part10Reader:
             # Clients take them out of a path before they ask for it (RFC 3986 5.2.4).
             raise DicomError(f"{name} is '{value.decode()}', which no URL can name", tag=key)
         if not _CONFORMING.fullmatch(value):
-            self._found(key, f"{name} breaks the rules of PS3.5 9.1")
+            self._note_finding(key, f"{name} breaks the rules of PS3.5 9.1")
         else:
-            self._found(key, f"{name} is padded with a space")
+            self._note_finding(key, f"{name} is padded with a space")
         return value.decode("ascii")
 
     # -- layout
@@ -425,16 +425,18 @@ class Part10Reader:
             starts = array("Q", [start + moved for start in layout.starts])
             layout = replace(layout, offset=layout.offset + moved, starts=starts)
         tag = f"{pixels.tag:08X}"
-        if pixels.scanner is None and self._compressed():
+        if pixels.scanner is None and self._wants_fragments():
             layout = replace(layout, frames=0, problem="native pixel data under a compressed transfer syntax")
         if pixels.scanner is not None and self._transfer_syntax in _NATIVE:
             layout = replace(layout, frames=0, problem="fragments under a native transfer syntax")
         if layout.problem and pixels.length and not is_video(self._transfer_syntax):
-            self._found(tag, layout.problem)
+            self._note_finding(tag, layout.problem)
         elif not layout.problem and layout.frames < layout.declared_frames:
-            self._found(tag, f"{layout.declared_frames} frames are declared and {layout.frames} are there")
+            self._note_finding(
+                tag, f"{layout.declared_frames} frames are declared and {layout.frames} are there"
+            )
         elif pixels.scanner is not None and len(layout.starts) < len(pixels.scanner.starts):
-            self._found(
+            self._note_finding(
                 tag, f"{layout.declared_frames} frames are declared and more are there, which are left out"
             )
         return layout
@@ -446,12 +448,12 @@ class Part10Reader:
         """
         if self._transfer_syntax not in _NATIVE or self._implicit or big or self._inflater is not None:
             return
-        found = recognised(scanner.head)
+        found = recognise(scanner.head)
         if found:
-            self._found("00020010", f"the pixel data is compressed, as transfer syntax {found} has it")
+            self._note_finding("00020010", f"the pixel data is compressed, as transfer syntax {found} has it")
             self._transfer_syntax, self._odd_meta = found, True
 
-    def _compressed(self) -> bool:
+    def _wants_fragments(self) -> bool:
         """Whether the standard wants fragments; of private transfer syntaxes nothing is known."""
         declared = self._transfer_syntax
         return declared.startswith(_STANDARD) and declared not in _NATIVE | _BY_REFERENCE
@@ -467,7 +469,7 @@ class Part10Reader:
         samples = number(0x00280002)
         if 0x00280002 not in collected and photometric.startswith("MONOCHROME"):
             samples = 1
-            self._found("00280002", f"Samples per Pixel is missing, taken as 1 for {photometric}")
+            self._note_finding("00280002", f"Samples per Pixel is missing, taken as 1 for {photometric}")
         return PixelAttributes(
             rows=number(0x00280010),
             columns=number(0x00280011),
@@ -486,6 +488,6 @@ class Part10Reader:
         if not text:
             return 1
         if not text.removeprefix(b"+").isdigit() or len(text) > 12 or int(text) == 0:
-            self._found("00280008", "Number of Frames is no positive number, taken as 1")
+            self._note_finding("00280008", "Number of Frames is no positive number, taken as 1")
             return 1
         return int(text)

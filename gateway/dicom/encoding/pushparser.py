@@ -65,7 +65,7 @@ class Stepping:
             where = "the data set ends early" if tag is None else "the value ends early"
             raise Truncated(where, tag=None if tag is None else f"{tag:08X}")
 
-    def _taken(self, count: int, tag: int) -> Generator[None, None, bytes]:
+    def _take(self, count: int, tag: int) -> Generator[None, None, bytes]:
         yield from self._all(count, tag)
         value = bytes(self._buffer[self._at : self._at + count])
         self._at += count

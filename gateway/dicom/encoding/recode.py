@@ -19,17 +19,17 @@ _MOST_HELD = 1 << 20
 
 def charset_at(model: Mapping[str, Any], path: str) -> Charset:
     """That of the element at `path` (`00400275/1/00400007`): of the innermost item that is there and declares one."""
-    found = _declared(model, charset(b""))
+    found = _find_declared(model, charset(b""))
     level: Any = model
     tags = path.split("/")
     for tag, number in zip(tags[0:-1:2], tags[1::2], strict=True):
         items = level.get(tag, {}).get("Value", ())
         level = items[int(number) - 1] or {} if int(number) <= len(items) else {}
-        found = _declared(level, found)
+        found = _find_declared(level, found)
     return found
 
 
-def _declared(level: Mapping[str, Any], inherited: Charset) -> Charset:
+def _find_declared(level: Mapping[str, Any], inherited: Charset) -> Charset:
     if _CHARSET not in level:
         return inherited
     terms = level[_CHARSET].get("Value") or [""]
@@ -50,7 +50,7 @@ class ToUtf8:
         text = ""
         if not self._escaped:
             before, escape, rest = chunk.partition(b"\x1b")
-            text = self._decoded(before, bool(escape))
+            text = self._decode(before, bool(escape))
             if not escape:
                 return text.encode()
             self._escaped, chunk = True, escape + rest
@@ -63,10 +63,10 @@ class ToUtf8:
 
     def finish(self) -> bytes:
         """The rest."""
-        text = self._source.text(self._held)[0] if self._escaped else self._decoded(b"", True)
+        text = self._source.text(self._held)[0] if self._escaped else self._decode(b"", True)
         return text.encode()
 
-    def _decoded(self, data: bytes, final: bool) -> str:
+    def _decode(self, data: bytes, final: bool) -> str:
         text = self._plain.decode(data, final)
         if final:
             self._plain.reset()

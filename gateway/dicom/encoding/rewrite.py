@@ -67,7 +67,7 @@ def _explicit_here(data: bytes | bytearray, at: int, mode: Mode) -> bool:
     return not due or due == coded.decode("ascii")
 
 
-def _unsettled(head: bytes, mode: Mode) -> tuple[Element, bool]:
+def _read_unsettled(head: bytes, mode: Mode) -> tuple[Element, bool]:
     """An element whose VR is none, and whether its length has two bytes: UN, or an implicit element."""
     coded = head[4:6]
     if (coded.isalnum() and coded.upper() == coded) or not coded.strip(b" ?*-"):
@@ -162,7 +162,7 @@ class Rewriter(Stepping):
     def _element(self, level: _Level) -> Steps:
         if level.fresh and _explicit_here(self._buffer, self._at, level.mode):
             level.mode = _EXPLICIT[level.mode[2]]
-        if self._delimited(level):
+        if self._skip_delimiters(level):
             return
         found = yield from self._header(level)
         if found.kind != DROP:
@@ -182,7 +182,7 @@ class Rewriter(Stepping):
         else:
             yield from self._through(found)
 
-    def _delimited(self, level: _Level) -> bool:
+    def _skip_delimiters(self, level: _Level) -> bool:
         """Delimiters and zero filling, which are no elements."""
         high, low, length = level.mode[5](self._buffer, self._at)
         tag = high << 16 | low
@@ -209,7 +209,7 @@ class Rewriter(Stepping):
             if high == 0xFFFE:
                 tag, kind = high << 16 | low, DROP
             else:
-                found, short = _unsettled(head, mode)
+                found, short = _read_unsettled(head, mode)
                 tag, kind, _, _, vr, tells, _, _ = found
                 length = unpack(self._buffer, self._at)[1] if short else length
         elif long:
@@ -252,7 +252,7 @@ class Rewriter(Stepping):
         return swap_width(found.vr, self._bits if top else 16)
 
     def _short(self, level: _Level, found: _Header) -> Steps:
-        value = yield from self._taken(found.length, found.tag)
+        value = yield from self._take(found.length, found.tag)
         if found.tells == CREATOR:
             level.creators[found.tag] = value.decode("latin-1").strip(" \0")
         elif found.tells == SIGNED:

@@ -17,7 +17,7 @@ class TextSet:
     term: str
     codec: str
 
-    def encoded(self, text: str) -> bytes:
+    def encode(self, text: str) -> bytes:
         """Raises UnicodeEncodeError for a lone surrogate."""
         return text.encode(self.codec)
 

@@ -200,7 +200,7 @@ class Tokenizer:
                 )
             self._hash(left, len(left))
             self.remark(0, "zero bytes after the last element")
-        self._bound(len(self._frame[0]))
+        self._check_bound(len(self._frame[0]))
         parts, disordered = self._frame[0], self._frame[7] is not None
         size = self._packed.size + sum(map(len, parts))
         if size > self._limits.metadata:
@@ -254,7 +254,7 @@ class Tokenizer:
         self._hash(piece, used)
         self._base += used
         self._held += used - self._passed_by
-        self._bound(len(self._frame[0]))
+        self._check_bound(len(self._frame[0]))
         if not self._stack and self._held + self._made >= self._packed.due and self._frame[7] is None:
             self._elements += len(self._frame[0])
             self._packed.add(self._frame[0], self._held + self._made)
@@ -273,7 +273,7 @@ class Tokenizer:
         self.digest.update(view[at:stop])
         self._gaps = []
 
-    def _bound(self, pending: int) -> None:
+    def _check_bound(self, pending: int) -> None:
         if self._elements + pending > self._limits.elements:
             raise LimitExceeded(f"more than {self._limits.elements} elements, at byte {self._base}")
         if self._held + self._made > self._limits.metadata:
@@ -366,7 +366,7 @@ class Tokenizer:
                 items.append(json_object(parts, order is not None))
                 self._elements += len(parts) + 1
                 if self._elements > self._limits.elements:
-                    self._bound(0)
+                    self._check_bound(0)
                 in_item = False
                 continue
             head, length = header(buf, pos)
@@ -398,7 +398,7 @@ class Tokenizer:
                             items.append(json_object(parts, order is not None))
                             self._elements += len(parts) + 1
                             if self._elements > self._limits.elements:
-                                self._bound(0)
+                                self._check_bound(0)
                             in_item = False
                             continue
                         if tag == SEQUENCE_END and stack and end > OPEN >> 1:

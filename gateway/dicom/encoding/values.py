@@ -35,29 +35,29 @@ _SINGLE = Struct("<f")
 _WORDS = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 
-def quoted(text: str) -> str:
+def quote_json(text: str) -> str:
     """A JSON string."""
     return orjson.dumps(text).decode()
 
 
-def listed(values: list[str]) -> str:
+def list_json(values: list[str]) -> str:
     """Strings as a JSON list; '' is null (PS3.18 F.2.5). Empty when all there is is nothing."""
     if len(values) == 1 and not values[0]:
         return ""
-    return ",".join([quoted(value) if value else "null" for value in values])
+    return ",".join([quote_json(value) if value else "null" for value in values])
 
 
 def strings(vr: str, raw: bytes, charset: Charset) -> tuple[str, bool]:
     """Values of a VR that holds strings (not PN, DS, IS), and whether every byte was valid."""
     if vr in ("LT", "ST", "UT", "UR"):
         text, good = charset.text(raw) if vr != "UR" else (raw.decode("latin-1"), raw.isascii())
-        return listed([text.rstrip(" \0")]), good
+        return list_json([text.rstrip(" \0")]), good
     if vr in ("LO", "SH", "UC"):
         values, good = charset.values(raw)
     else:
         values, good = raw.decode("latin-1").split("\\"), raw.isascii()
     strip = str.strip if vr == "AE" else str.rstrip
-    return listed([strip(value, " \0") for value in values]), good
+    return list_json([strip(value, " \0") for value in values]), good
 
 
 def decimals(raw: bytes, as_strings: bool) -> tuple[str, bool]:
@@ -67,11 +67,12 @@ def decimals(raw: bytes, as_strings: bool) -> tuple[str, bool]:
         return text.replace("\\", ","), True
     values = [value.strip(" \0") for value in text.split("\\")]
     if as_strings:
-        return listed(values), raw.isascii()
+        return list_json(values), raw.isascii()
     if len(values) == 1 and not text:
         return "", True
     members = [
-        "null" if not value else value if _ONE_NUMBER.fullmatch(value) else quoted(value) for value in values
+        "null" if not value else value if _ONE_NUMBER.fullmatch(value) else quote_json(value)
+        for value in values
     ]
     return ",".join(members), raw.isascii()
 
@@ -88,10 +89,10 @@ def names(raw: bytes, charset: Charset) -> tuple[str, bool]:
 def _person(value: str) -> str:
     if "=" not in value:
         text = value.rstrip(" \0")
-        return f'{{"Alphabetic":{quoted(text)}}}' if text else "null"
+        return f'{{"Alphabetic":{quote_json(text)}}}' if text else "null"
     groups = [group.rstrip(" \0") for group in value.split("=", 2)]
     found = [
-        f'"{name}":{quoted(group)}'
+        f'"{name}":{quote_json(group)}'
         for name, group in zip(("Alphabetic", "Ideographic", "Phonetic"), groups, strict=False)
         if group
     ]

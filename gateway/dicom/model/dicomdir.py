@@ -119,14 +119,14 @@ _PIXELS = frozenset({"7FE00010", "7FE00008", "7FE00009"})
 _READ = frozenset({_CHARSET, _CONCEPT, *_PIXELS, *(key[0] for keys in _KEYS.values() for key in keys)})
 
 
-def listed(model: Mapping[str, Any]) -> dict[str, Any]:
+def pick_record_keys(model: Mapping[str, Any]) -> dict[str, Any]:
     """What a directory reads of an instance: a small part of what a multi-frame image has to say."""
     return {tag: model[tag] for tag in _READ & model.keys()}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file: its components (A-Z, 0-9 and _, 8 characters at most), what it is, and its metadata as `listed`."""
+    """One file: its components (A-Z, 0-9 and _, 8 characters at most), what it is, and its metadata as `pick_record_keys`."""
 
     file_id: tuple[str, ...]
     identity: Identity
@@ -150,14 +150,14 @@ class _Record:
             _element(0x1400, "UL", pack("<I", self.next)),
             _element(0x1410, "US", b"\xff\xff"),
             _element(0x1420, "UL", pack("<I", self.lower)),
-            _element(0x1430, "CS", _padded(self.kind)),
+            _element(0x1430, "CS", _pad(self.kind)),
         ]
         if self.entry is not None:
             parts += [
-                _element(0x1500, "CS", _padded("\\".join(self.entry.file_id))),
-                _element(0x1510, "UI", _padded(self.entry.identity.sop_class, "\0")),
-                _element(0x1511, "UI", _padded(self.entry.identity.instance, "\0")),
-                _element(0x1512, "UI", _padded(self.entry.transfer_syntax, "\0")),
+                _element(0x1500, "CS", _pad("\\".join(self.entry.file_id))),
+                _element(0x1510, "UI", _pad(self.entry.identity.sop_class, "\0")),
+                _element(0x1511, "UI", _pad(self.entry.identity.instance, "\0")),
+                _element(0x1512, "UI", _pad(self.entry.transfer_syntax, "\0")),
             ]
         return b"".join(parts) + self.keys
 
@@ -260,7 +260,7 @@ def _no_bulk(path: str, vr: str, uri: str) -> Octets:
 
 def _head(file_set: str, first: int, last: int) -> bytes:
     return (
-        _element(0x1130, "CS", _padded(file_set))
+        _element(0x1130, "CS", _pad(file_set))
         + _element(0x1200, "UL", pack("<I", first))
         + _element(0x1202, "UL", pack("<I", last))
         + _element(0x1212, "US", b"\0\0")
@@ -271,6 +271,6 @@ def _element(element: int, vr: str, value: bytes) -> bytes:
     return pack("<HH2sH", 0x0004, element, vr.encode(), len(value)) + value
 
 
-def _padded(text: str, pad: str = " ") -> bytes:
+def _pad(text: str, pad: str = " ") -> bytes:
     raw = text.encode("ascii")
     return raw + pad.encode() * (len(raw) % 2)

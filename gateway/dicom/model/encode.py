@@ -90,7 +90,7 @@ def encode(model: Mapping[str, Any], resolve: Resolve) -> Encoded:
         own[_CHARSET] = {"vr": "CS", "Value": chosen.term.split("\\")}
     parts = writer.dataset(own, "")
     size = sum(map(_length, parts))
-    return Encoded(_joined(parts), size, chosen.term, writer.remarks, writer.coerced, writer.discarded)
+    return Encoded(_join(parts), size, chosen.term, writer.remarks, writer.coerced, writer.discarded)
 
 
 def element_bytes(tag: str, member: Mapping[str, Any], text_set: TextSet) -> bytes:
@@ -125,7 +125,7 @@ def _length(segment: Segment) -> int:
     return segment.length if isinstance(segment, Octets) else len(segment)
 
 
-def _joined(parts: Sequence[Segment]) -> list[Segment]:
+def _join(parts: Sequence[Segment]) -> list[Segment]:
     out: list[Segment] = []
     held: list[bytes] = []
     for part in parts:
@@ -196,15 +196,15 @@ class _Writer:
         if len(kinds) > 1:
             raise DicomError(f"{path} has {' and '.join(kinds)}: want one of them (PS3.18 F.2.2)", tag=path)
         if kinds == ["BulkDataURI"]:
-            return self._referenced(tag, vr, str(member["BulkDataURI"]), path)
+            return self._write_reference(tag, vr, str(member["BulkDataURI"]), path)
         if kinds == ["InlineBinary"]:
-            return _written(tag, vr, _decoded(member["InlineBinary"], path), path)
+            return _write_element(tag, vr, _decode_base64(member["InlineBinary"], path), path)
         values = member.get("Value") or []
         if not isinstance(values, list):
             raise DicomError(f"{path}: Value is no array (PS3.18 F.2.4)", tag=path)
         if vr == "SQ":
             return self._sequence(tag, values, path)
-        return _written(tag, vr, self._value(vr, values, path), path)
+        return _write_element(tag, vr, self._value(vr, values, path), path)
 
     def _sequence(self, tag: int, items: Sequence[Any], path: str) -> list[Segment]:
         parts: list[Segment] = []
@@ -221,7 +221,7 @@ class _Writer:
             raise DicomError(f"{path} is longer than a sequence can be", tag=path)
         return [_header(tag, "SQ", size), *parts]
 
-    def _referenced(self, tag: int, vr: str, uri: str, path: str) -> list[Segment]:
+    def _write_reference(self, tag: int, vr: str, uri: str, path: str) -> list[Segment]:
         if vr not in _BY_REFERENCE and vr not in _BULK_TEXT:
             raise DicomError(f"{path}: a value of VR {vr} may not be elsewhere (PS3.18 F.2.3)", tag=path)
         found = self._resolve(path, vr, uri)
@@ -257,7 +257,7 @@ class _Writer:
             else TextSet("", "latin-1" if vr in ("DS", "IS", "UR") else "ascii")
         )
         try:
-            raw = codec.encoded("\\".join(texts))
+            raw = codec.encode("\\".join(texts))
         except UnicodeEncodeError as error:
             raise DicomError(f"{path}: a character that VR {vr} cannot hold", tag=path) from error
         return raw + (b"\0" if vr == "UI" else b" ") * (len(raw) % 2)
@@ -340,7 +340,7 @@ def _attribute_tag(value: Any, path: str) -> bytes:
     return pack("<HH", int(value[:4], 16), int(value[4:], 16))
 
 
-def _decoded(text: Any, path: str) -> bytes:
+def _decode_base64(text: Any, path: str) -> bytes:
     try:
         compact = re.sub(r"\s", "", text).translate(str.maketrans("-_", "+/"))
         raw = b64decode(compact + "=" * (-len(compact) % 4), validate=True)
@@ -349,7 +349,7 @@ def _decoded(text: Any, path: str) -> bytes:
     return raw + b"\0" * (len(raw) % 2)
 
 
-def _written(tag: int, vr: str, value: bytes, path: str) -> list[Segment]:
+def _write_element(tag: int, vr: str, value: bytes, path: str) -> list[Segment]:
     if vr not in _LONG and len(value) > 65534:
         vr = "UN"  # PS3.5 6.2.2: what a short length cannot tell
     if len(value) >= UNDEFINED:

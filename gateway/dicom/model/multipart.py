@@ -114,7 +114,7 @@ class MultipartParser:
     def _preamble(self, data: bytes, position: int) -> int:
         found = self._find(data, position)
         if found is None:
-            keep = self._undecided(data, position)
+            keep = self._find_undecided(data, position)
             self._at_start = self._at_start and keep == position
             return keep
         self._after(found)
@@ -133,9 +133,9 @@ class MultipartParser:
                 self._state = self._body
                 return at
             lines.append(line)
-            self._bound(at - position)
+            self._check_bound(at - position)
         else:
-            self._bound(len(data) - position)
+            self._check_bound(len(data) - position)
             return position
         self._begin(lines)
         self._state = self._body
@@ -143,7 +143,7 @@ class MultipartParser:
 
     def _body(self, data: bytes, position: int) -> int:
         found = self._find(data, position)
-        stop = self._undecided(data, position) if found is None else found.start
+        stop = self._find_undecided(data, position) if found is None else found.start
         if stop > position:
             self._events.append(PartData(data[position:stop] if stop - position < len(data) else data))
             self._at_start = False
@@ -171,7 +171,7 @@ class MultipartParser:
         self._parts += 1
         self._events.append(PartBegin(_fields(lines)))
 
-    def _bound(self, size: int) -> None:
+    def _check_bound(self, size: int) -> None:
         if size > self._max_header_bytes:
             raise LimitExceeded(
                 f"head of part {self._parts + 1} is longer than {self._max_header_bytes} bytes"
@@ -216,7 +216,7 @@ class MultipartParser:
         with_cr = not self._bare_lf and at - 2 >= position and data[at - 2] == 0x0D
         return at - 2 if with_cr else at - 1
 
-    def _undecided(self, data: bytes, position: int) -> int:
+    def _find_undecided(self, data: bytes, position: int) -> int:
         """From where on `data` may be the start of a delimiter line; its length if nowhere."""
         length = len(data)
         longest = len(self._needle) + MAX_PADDING + 4

@@ -24,7 +24,7 @@ def _text(value: object) -> str:
     return escape(_ILLEGAL.sub("\ufffd", str(value)), {"\r": "&#13;"})
 
 
-def _quoted(value: object) -> str:
+def _quote_xml(value: object) -> str:
     return escape(
         _ILLEGAL.sub("\ufffd", str(value)), {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
     )
@@ -58,10 +58,10 @@ def _attribute(tag: str, number: int, attribute: Mapping[str, Any], creator: str
     if keyword:
         yield f' keyword="{keyword}"'
     if creator is not None:
-        yield f' privateCreator="{_quoted(creator)}"'
+        yield f' privateCreator="{_quote_xml(creator)}"'
     yield ">"
     if "BulkDataURI" in attribute:
-        yield f'<BulkData uri="{_quoted(attribute["BulkDataURI"])}"/>'
+        yield f'<BulkData uri="{_quote_xml(attribute["BulkDataURI"])}"/>'
     elif "InlineBinary" in attribute:
         yield f"<InlineBinary>{attribute['InlineBinary']}</InlineBinary>"
     else:

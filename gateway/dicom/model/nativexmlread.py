@@ -150,11 +150,11 @@ def _attribute(element: Element, tag: str, depth: int) -> dict[str, Any]:
         return {**member, "InlineBinary": "".join(element[0].itertext())}
     if kinds - {"Value", "Item", "PersonName"}:
         raise DicomError(f"{tag} holds '{kinds.pop()[:40]}', which the model has not", tag=tag)
-    values = [_value(child, vr or "", tag, depth) for child in _numbered(element, tag)]
+    values = [_value(child, vr or "", tag, depth) for child in _order_by_number(element, tag)]
     return {**member, "Value": values} if values else member
 
 
-def _numbered(element: Element, tag: str) -> list[Element]:
+def _order_by_number(element: Element, tag: str) -> list[Element]:
     """In the order of their numbers, which begin at 1 and leave none out; without numbers as they stand."""
     numbers = [_get(child, "number") for child in element]
     if not any(numbers):

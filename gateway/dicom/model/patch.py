@@ -1,6 +1,6 @@
 """Header patches: ordered changes of attributes by path (PS3.3 C.12.1.1.9 says how they are remembered).
 
-A patch is applied to a model (`patched`) and to the bytes of a data set (`patchbytes.Patcher`) with the same result.
+A patch is applied to a model (`apply_patch`) and to the bytes of a data set (`patchbytes.Patcher`) with the same result.
 It never holds bulk data, and never touches pixel data or what is below group 0008.
 """
 
@@ -22,7 +22,7 @@ _PIXEL_GROUP = "7FE0"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AttributeChange:
     """What becomes of one attribute: `member` is its DICOM JSON object, None takes it away.
 
     `path` is of tags and item numbers from 1: `00100020`, `00400275/1/00400007`. The item after the last one may be
@@ -54,9 +54,9 @@ class Change:
 class Patch:
     """Changes in the order in which they are made."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[AttributeChange, ...]
 
-    def dumped(self) -> list[dict[str, Any]]:
+    def dump(self) -> list[dict[str, Any]]:
         """As JSON, for the journal: `{"path": …}` takes away, `{"path": …, "member": …}` sets."""
         return [
             {"path": change.path, **({} if change.member is None else {"member": dict(change.member)})}
@@ -64,9 +64,9 @@ class Patch:
         ]
 
     @staticmethod
-    def loaded(entries: Iterable[Mapping[str, Any]]) -> Patch:
-        """What `dumped` gave. Raises DicomError."""
-        return Patch(tuple(Change(entry["path"], entry.get("member")) for entry in entries))
+    def load(entries: Iterable[Mapping[str, Any]]) -> Patch:
+        """What `dump` gave. Raises DicomError."""
+        return Patch(tuple(AttributeChange(entry["path"], entry.get("member")) for entry in entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _writers(tag: str) -> bool:
     return tag.endswith("0000") or tag == "00080005"
 
 
-def patched(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
+def apply_patch(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
     """The model with all changes made; `model` itself stays as it is.
 
     Raises DicomError naming the path where an item is not there, or a private block has no creator.
@@ -106,7 +106,7 @@ def patched(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
 
 
 def apply_to(
-    level: dict[str, Any], parts: Sequence[str], change: Change, made: dict[int, Any] | None = None
+    level: dict[str, Any], parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None = None
 ) -> None:
     """One change made in a data set, `parts` being what of its path is still below.
 
@@ -124,7 +124,7 @@ def apply_to(
 
 
 def _apply_within(
-    level: dict[str, Any], parts: Sequence[str], change: Change, made: dict[int, Any] | None
+    level: dict[str, Any], parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None
 ) -> None:
     tag, number = parts[0], int(parts[1])
     held = level.get(tag, {"vr": "SQ"})
@@ -147,7 +147,7 @@ def _apply_within(
         made[id(level[tag])] = level[tag]
 
 
-def _check_creator(level: Mapping[str, Any], tag: str, change: Change) -> None:
+def _check_creator(level: Mapping[str, Any], tag: str, change: AttributeChange) -> None:
     group, element = int(tag[:4], 16), int(tag[4:], 16)
     if group & 1 and element >= 0x1000 and f"{tag[:4]}00{tag[4:6]}" not in level:
         raise DicomError(f"{change.path}: no creator has reserved its private block", tag=change.path)
@@ -200,11 +200,11 @@ def original_attributes(
     return dict(sorted(item.items()))
 
 
-def remembered(model: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[Change]:
+def remember_originals(model: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[AttributeChange]:
     """The changes that append `item` to Original Attributes Sequence; items that are there stay untouched."""
     number = len(model.get(ORIGINALS, {}).get("Value", ())) + 1
     for tag, member in item.items():
-        yield Change(f"{ORIGINALS}/{number}/{tag}", member)
+        yield AttributeChange(f"{ORIGINALS}/{number}/{tag}", member)
 
 
 def _date_time(when: datetime) -> str:

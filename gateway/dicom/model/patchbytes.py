@@ -26,7 +26,7 @@ from gateway.dicom.encoding.rewrite import header
 from gateway.dicom.encoding.textset import UTF8, TextSet, fitting
 from gateway.dicom.limits import LIMITS
 from gateway.dicom.model.encode import element_bytes, texts_of
-from gateway.dicom.model.patch import Change, Patch, apply_to, patched
+from gateway.dicom.model.patch import AttributeChange, Patch, apply_patch, apply_to
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
 OPEN = 1 << 62
@@ -40,7 +40,7 @@ _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC"
 class _Node:
     """What is to be done to one attribute: `changes` in their order, and whether they begin by replacing it."""
 
-    changes: list[tuple[list[str], Change]] = field(default_factory=list)
+    changes: list[tuple[list[str], AttributeChange]] = field(default_factory=list)
 
     @property
     def replaces(self) -> bool:
@@ -106,7 +106,7 @@ class Patcher(Stepping):
 
     def __init__(self, model: Mapping[str, Any], patch: Patch) -> None:
         super().__init__()
-        patched(model, patch)  # whatever is wrong is said before a byte is written
+        apply_patch(model, patch)  # whatever is wrong is said before a byte is written
         self._text, self._recodes = _text_set(model, patch)
         edits: dict[str, _Node] = {}
         for change in patch.changes:
@@ -192,7 +192,7 @@ class Patcher(Stepping):
         elif self._recodes and found.key == _CHARSET:
             yield from self._own_charset(level, found)
         elif self._recodes and found.vr.decode("latin-1") in TEXT:
-            yield from self._recoded(level, found)
+            yield from self._recode(level, found)
         else:
             self._out += found.raw
             yield from self._value(found, keep=True)
@@ -237,7 +237,7 @@ class Patcher(Stepping):
         if len(self._levels) > 1:
             level.charset = charset_at({_CHARSET: {"Value": value.decode("latin-1").split("\\")}}, "")
 
-    def _recoded(self, level: _Level, found: _Header) -> Steps:
+    def _recode(self, level: _Level, found: _Header) -> Steps:
         raw = yield from self._whole(found)
         if found.vr == b"PN":
             text = "\\".join(level.charset.names(raw)[0])
@@ -255,7 +255,7 @@ class Patcher(Stepping):
     def _whole(self, found: _Header) -> Generator[None, None, bytes]:
         if found.length > LIMITS.value:
             raise LimitExceeded(f"a text of {found.length} bytes is beyond {LIMITS.value}", tag=found.key)
-        return (yield from self._taken(found.length, found.tag))
+        return (yield from self._take(found.length, found.tag))
 
     def _value(self, found: _Header, *, keep: bool) -> Steps:
         if found.length == UNDEFINED:

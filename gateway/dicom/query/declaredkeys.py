@@ -48,11 +48,11 @@ class Definition:
         return level_of(self.path[0])
 
     def __str__(self) -> str:
-        return f"{'.'.join(map(_written, self.path))}:{self.vr}"
+        return f"{'.'.join(map(_format_tag, self.path))}:{self.vr}"
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class KeyValue:
     """One value of one item, in its normal form. `text` is empty where it is there and cannot be compared."""
 
     item: str
@@ -63,7 +63,7 @@ class Value:
     words: str = ""
 
 
-def _written(tag: int) -> str:
+def _format_tag(tag: int) -> str:
     if isinstance(tag, PrivateTag):
         return f"{tag:08X}[{quote(tag.creator, safe=' ._-/()+&')}]"
     return f"{tag:08X}"
@@ -71,10 +71,10 @@ def _written(tag: int) -> str:
 
 def name(definition: Definition) -> str:
     """The key as people know it: keywords where there are any."""
-    return ".".join(keyword_of(tag) or _written(tag) for tag in definition.path)
+    return ".".join(keyword_of(tag) or _format_tag(tag) for tag in definition.path)
 
 
-def parsed(text: str, vr: str = "") -> Definition:
+def parse_definition(text: str, vr: str = "") -> Definition:
     """Raises BadParameter naming what is wrong."""
     path: list[int] = []
     position = 0
@@ -90,7 +90,7 @@ def parsed(text: str, vr: str = "") -> Definition:
     rest = text[position:]
     if rest and not re.fullmatch(r":[A-Z]{2}", rest):
         raise _bad(text, _FORM)
-    return _checked(text, tuple(path), vr or rest[1:])
+    return _check_definition(text, tuple(path), vr or rest[1:])
 
 
 def _tag(text: str, name: str, creator: str) -> int:
@@ -106,12 +106,12 @@ def _tag(text: str, name: str, creator: str) -> int:
     return PrivateTag(tag, creator.strip())
 
 
-def _checked(text: str, path: Path, vr: str) -> Definition:
+def _check_definition(text: str, path: Path, vr: str) -> Definition:
     if len(path) > MOST_DEPTH:
         raise _bad(text, f"at most {MOST_DEPTH} attributes")
-    if any(_known_vr(tag) not in ("SQ", "") for tag in path[:-1]):
+    if any(_find_vr(tag) not in ("SQ", "") for tag in path[:-1]):
         raise _bad(text, "sequences before the last dot")
-    known = _known_vr(path[-1])
+    known = _find_vr(path[-1])
     if known and vr and vr != known and not is_private(path[-1]):
         raise _bad(text, f"VR {known}")
     vr = vr or known
@@ -122,7 +122,7 @@ def _checked(text: str, path: Path, vr: str) -> Definition:
     return Definition(path, vr)
 
 
-def _known_vr(tag: int) -> str:
+def _find_vr(tag: int) -> str:
     vr = private_vr(tag.creator, tag) if isinstance(tag, PrivateTag) else vr_of(tag)
     return "US" if vr == "US or SS" else vr
 
@@ -134,9 +134,9 @@ def _bad(text: str, wanted: str) -> BadParameter:
 # -- values -----------------------------------------------------------------------------------------------
 
 
-def values(dataset: Mapping[str, Any], definition: Definition) -> tuple[list[Value], str]:
+def values(dataset: Mapping[str, Any], definition: Definition) -> tuple[list[KeyValue], str]:
     """The values that a data set of DICOM JSON has, and why some cannot be compared ('' where all can)."""
-    found: list[Value] = []
+    found: list[KeyValue] = []
     reasons: dict[str, None] = {}
     zone = zone_of(dataset)
     for item, attribute in _leaves(dataset, definition.path, ()):
@@ -147,7 +147,7 @@ def values(dataset: Mapping[str, Any], definition: Definition) -> tuple[list[Val
                 break
             made, reason = _value(definition.vr, value, zone)
             if made is not None:
-                found.append(Value(place, ordinal, *made))
+                found.append(KeyValue(place, ordinal, *made))
             if reason:
                 reasons[reason] = None
     return found, "; ".join(reasons)
@@ -199,7 +199,7 @@ def _value(vr: str, value: Any, zone: str) -> tuple[tuple[str, ...] | None, str]
 def _name(value: Any) -> tuple[tuple[str, ...] | None, str]:
     if isinstance(value, Mapping) and ("BulkDataURI" in value or "InlineBinary" in value):
         return ("",), "the value is bulk data"
-    groups = [group.replace("\0", "")[:MOST_CHARACTERS] for group in searchkeys.stored_groups(value)]
+    groups = [group.replace("\0", "")[:MOST_CHARACTERS] for group in searchkeys.split_stored_groups(value)]
     if not any(groups):
         return None, ""
     words = searchkeys.fuzzy_tokens(searchkeys.name_text(value)).replace("\0", "")

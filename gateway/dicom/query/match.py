@@ -27,7 +27,7 @@ from gateway.dicom.query.query import (
     Universal,
     Wildcard,
 )
-from gateway.dicom.query.timezones import shifted, shifted_time, zone_of
+from gateway.dicom.query.timezones import shift, shift_time, zone_of
 
 NUMERIC = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"})
 TEMPORAL: Mapping[str, Callable[[str], str]] = {
@@ -84,12 +84,12 @@ def _values(dataset: Mapping[str, Any], path: Path) -> Iterator[Any]:
 
 
 def _is_blank(value: Any, vr: str) -> bool:
-    return not any(searchkeys.stored_groups(value)) if vr == "PN" else not str(value)
+    return not any(searchkeys.split_stored_groups(value)) if vr == "PN" else not str(value)
 
 
 def _equal(value: Any, match: Equals) -> bool:
     if match.vr == "PN":
-        return _named(value, match.value, operator.eq)
+        return _match_name(value, match.value, operator.eq)
     if match.vr in TEMPORAL:
         key = TEMPORAL[match.vr](str(value))
         return bool(key) and key == TEMPORAL[match.vr](match.value)
@@ -98,9 +98,9 @@ def _equal(value: Any, match: Equals) -> bool:
     return str(value) == match.value
 
 
-def _named(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
+def _match_name(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
     """Any group, or, where groups are asked for, each of them in its place."""
-    stored, wanted = searchkeys.stored_groups(value), searchkeys.folded_groups(asked)
+    stored, wanted = searchkeys.split_stored_groups(value), searchkeys.fold_groups(asked)
     if len(wanted) == 1:
         return any(fits(group, wanted[0]) for group in stored if group)
     if len(wanted) > 3 or not any(wanted) or not any(stored):
@@ -112,7 +112,7 @@ def _named(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
 @lru_cache(maxsize=1024)
 def _pieces(pattern: str) -> tuple[tuple[str | re.Pattern[str], ...], int]:
     """What is between the `*`, in order, an expression where there is a `?`; and how long the last of it is."""
-    short = searchkeys.collapsed(pattern)
+    short = searchkeys.collapse(pattern)
     pieces = tuple(
         re.compile("".join("." if c == "?" else re.escape(c) for c in piece), re.DOTALL)
         if "?" in piece
@@ -122,7 +122,7 @@ def _pieces(pattern: str) -> tuple[tuple[str | re.Pattern[str], ...], int]:
     return pieces, len(short.rpartition("*")[2])
 
 
-def _found(piece: str | re.Pattern[str], text: str, start: int) -> int:
+def _find(piece: str | re.Pattern[str], text: str, start: int) -> int:
     """Where the piece ends, as far left as can be; -1 where it is nowhere."""
     if isinstance(piece, str):
         at = text.find(piece, start)
@@ -148,14 +148,14 @@ def _is_like(text: str, pattern: str) -> bool:
     for piece in rest[:-1]:
         if end < 0:
             return False
-        end = _found(piece, text, end)
+        end = _find(piece, text, end)
     tail = len(text) - last
     return 0 <= end <= tail and _begins(rest[-1], text, tail) == len(text)
 
 
 def _like(value: Any, match: Wildcard) -> bool:
     if match.vr == "PN":
-        return _named(value, match.pattern, _fits)
+        return _match_name(value, match.pattern, _fits)
     return _is_like(str(value), match.pattern)
 
 
@@ -176,7 +176,7 @@ def _sounds_in(tokens: str, word: str) -> bool:
 def _within(value: str, match: Range, zone: str) -> bool:
     key = searchkeys.datetime_key(value, zone) if match.vr == "DT" else TEMPORAL[match.vr](value)
     if key and match.zone and zone and match.vr == "TM":
-        key = shifted_time(key, zone, match.zone)
+        key = shift_time(key, zone, match.zone)
     return bool(key) and (match.low is None or key >= match.low) and (match.high is None or key <= match.high)
 
 
@@ -185,5 +185,5 @@ def _in_interval(dataset: Mapping[str, Any], match: DateTimeRange, zone: str) ->
     time = next((searchkeys.time_key(str(v)) for v in _values(dataset, match.time) if v), "")
     moment = date + (time or "000000.000000")
     if date and time and zone and match.zone:
-        moment = shifted(moment, zone, match.zone)
+        moment = shift(moment, zone, match.zone)
     return bool(date) and (match.low or "") <= moment and (match.high is None or moment <= match.high)

@@ -43,7 +43,7 @@ _CLASSES = {
 
 
 @lru_cache(maxsize=8192)
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Without case, accents and compatibility differences."""
     decomposed = unicodedata.normalize(
         "NFKD", unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
@@ -52,15 +52,15 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", kept)
 
 
-def folded_groups(name: str) -> tuple[str, ...]:
+def fold_groups(name: str) -> tuple[str, ...]:
     """The component groups of a name with `=` between them, folded, without trailing `^`."""
-    return tuple(folded(group).rstrip("^ ") for group in name.split("="))
+    return tuple(fold(group).rstrip("^ ") for group in name.split("="))
 
 
 _RUN = re.compile(r"[*?]+")
 
 
-def collapsed(pattern: str) -> str:
+def collapse(pattern: str) -> str:
     """The same pattern in its shortest form: of a run of wild characters all `?`, then one `*`."""
     return _RUN.sub(lambda run: "?" * run[0].count("?") + "*" * ("*" in run[0]), pattern)
 
@@ -82,13 +82,13 @@ def name_patterns(group: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pattern for pattern in (group[:last], shortest) if pattern))
 
 
-def stored_groups(value: object) -> tuple[str, str, str]:
+def split_stored_groups(value: object) -> tuple[str, str, str]:
     """Alphabetic, ideographic and phonetic group of a PN value in DICOM JSON (PS3.18 F.2.2), folded."""
     if isinstance(value, Mapping):
         groups = [str(value.get(key) or "") for key in ("Alphabetic", "Ideographic", "Phonetic")]
-        alphabetic, ideographic, phonetic = (folded(group).rstrip("^ ") for group in groups)
+        alphabetic, ideographic, phonetic = (fold(group).rstrip("^ ") for group in groups)
         return alphabetic, ideographic, phonetic
-    found = (*folded_groups(str(value)), "", "")
+    found = (*fold_groups(str(value)), "", "")
     return found[0], found[1], found[2]
 
 
@@ -99,7 +99,7 @@ def name_text(value: object) -> str:
 
 def _spellings(word: str) -> set[str]:
     low = _APOSTROPHES.sub("", unicodedata.normalize("NFC", word).casefold())
-    return {folded(low), folded(low.translate(_UMLAUTS))} - {""}
+    return {fold(low), fold(low.translate(_UMLAUTS))} - {""}
 
 
 def words_of(name: str) -> list[str]:

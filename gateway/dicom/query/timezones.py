@@ -29,7 +29,7 @@ def minutes(zone: str) -> int:
     return -size if zone[0] == "-" else size
 
 
-def shifted(moment: str, stored: str, asked: str) -> str:
+def shift(moment: str, stored: str, asked: str) -> str:
     """`YYYYMMDDHHMMSS.FFFFFF` of one zone in another; as it is where it is no date that exists."""
     try:
         when = datetime.strptime(moment[:12] + min(moment[12:14], "59"), "%Y%m%d%H%M%S")
@@ -39,7 +39,7 @@ def shifted(moment: str, stored: str, asked: str) -> str:
     return f"{when.year:04}{when:%m%d%H%M%S}{moment[14:]}"
 
 
-def shifted_time(time: str, stored: str, asked: str) -> str:
+def shift_time(time: str, stored: str, asked: str) -> str:
     """`HHMMSS.FFFFFF` of one zone in another, within the day."""
     seconds = int(time[:2]) * 3600 + int(time[2:4]) * 60 + int(time[4:6])
     seconds = (seconds + 60 * (minutes(asked) - minutes(stored))) % _DAY

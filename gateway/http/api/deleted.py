@@ -31,11 +31,11 @@ class ApiDeleted:
         """By series; `next` is the `after` of the following page."""
         request.accept.choose((Offer(JSON),))
         study = request.params.one("study")
-        limit = min(request.params.unsigned("limit") or 100, MOST)
-        found = await self._services.remove.deleted(
+        limit = min(request.params.read_unsigned("limit") or 100, MOST)
+        found = await self._services.remove.list_deleted(
             request.scope, None if study is None else uid("study", study), _after(request), limit
         )
-        body: dict[str, Any] = {"deleted": [self._shown(one) for one in found]}
+        body: dict[str, Any] = {"deleted": [self._render_deleted(one) for one in found]}
         if len(found) == limit:
             body["next"] = f"{found[-1].study}/{found[-1].series}"
         return json_answer(body)
@@ -48,7 +48,7 @@ class ApiDeleted:
         changes = await self._services.remove.restore(request.scope, path, source)
         return json_answer({"restored": len(changes), "url": f"{request.base}{path.url()}"})
 
-    def _shown(self, one: Deleted) -> dict[str, Any]:
+    def _render_deleted(self, one: Deleted) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "study": one.study,
             "series": one.series,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.dicom.query.declaredkeys import Definition, name, parsed
+from gateway.dicom.query.declaredkeys import Definition, name, parse_definition
 from gateway.errors import BadParameter, BadRequest, NotFound, UnsupportedMedia
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response, json_answer
@@ -33,19 +33,19 @@ class ApiKeys:
         self._services = services
 
     async def list_keys(self, request: Request) -> Response:
-        return _json(request, 200, {"keys": [_shown(key) for key in await self._services.keys.all()]})
+        return _json(request, 200, {"keys": [_render_key(key) for key in await self._services.keys.all()]})
 
     async def declare_key(self, request: Request) -> Response:
         """201 with Location, 200 where it is declared already. Raises BadParameter, Conflict."""
         definition = _definition(await _body(request))
         key, fresh = await self._services.keys.declare(definition, request.source)
-        response = _json(request, 201 if fresh else 200, _shown(key))
+        response = _json(request, 201 if fresh else 200, _render_key(key))
         response.headers["location"] = f"{request.base.removesuffix('/dicom-web')}/api/v1/keys/{key.id}"
         return response
 
     async def show_key(self, request: Request) -> Response:
         number = _id(request)
-        return _json(request, 200, _shown(await self._services.keys.one(number)))
+        return _json(request, 200, _render_key(await self._services.keys.one(number)))
 
     async def drop_key(self, request: Request) -> Response:
         number = _id(request)
@@ -54,10 +54,10 @@ class ApiKeys:
 
     async def key_failures(self, request: Request) -> Response:
         """Instances whose value could not be indexed; `next` is the `after` of the following page."""
-        limit = min(request.params.unsigned("limit") or 100, MOST_FAILURES)
+        limit = min(request.params.read_unsigned("limit") or 100, MOST_FAILURES)
         after = request.params.one("after") or ""
         found = await self._services.keys.failures(_id(request), after, limit)
-        body: dict[str, Any] = {"failures": [_failed(failure) for failure in found]}
+        body: dict[str, Any] = {"failures": [_render_failure(failure) for failure in found]}
         if len(found) == limit:
             body["next"] = found[-1].place
         return _json(request, 200, body)
@@ -95,10 +95,10 @@ def _definition(body: dict[str, Any]) -> Definition:
         raise BadParameter("key: want the attribute as text", parameter="key", expected="00181030, for one")
     if not isinstance(vr, str) or not re.fullmatch(r"(?:[A-Z]{2})?", vr):
         raise BadParameter("vr: want two capital letters", parameter="vr", expected="DS, for one")
-    return parsed(key, vr)
+    return parse_definition(key, vr)
 
 
-def _shown(key: ExtraKey) -> dict[str, Any]:
+def _render_key(key: ExtraKey) -> dict[str, Any]:
     definition = Definition(key.path, key.vr)
     return {
         "id": key.id,
@@ -113,7 +113,7 @@ def _shown(key: ExtraKey) -> dict[str, Any]:
     }
 
 
-def _failed(failure: KeyFailure) -> dict[str, str]:
+def _render_failure(failure: KeyFailure) -> dict[str, str]:
     named = {"study": failure.study, "series": failure.series, "instance": failure.instance}
     return {level: uid for level, uid in named.items() if uid} | {"reason": failure.reason}
 

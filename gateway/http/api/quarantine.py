@@ -31,10 +31,10 @@ class ApiQuarantine:
     async def list_quarantined(self, request: Request) -> Response:
         """By series; `remaining` is how many more there are."""
         request.accept.choose((Offer(JSON),))
-        limit = min(request.params.unsigned("limit") or 100, MOST)
-        offset = request.params.unsigned("offset") or 0
-        page = await self._services.quarantine.listed(request.scope, limit, offset)
-        shown = [_shown(orjson.loads(row.replace(b"\0", b""))) for row in page.rows]
+        limit = min(request.params.read_unsigned("limit") or 100, MOST)
+        offset = request.params.read_unsigned("offset") or 0
+        page = await self._services.quarantine.list_series(request.scope, limit, offset)
+        shown = [_render_row(orjson.loads(row.replace(b"\0", b""))) for row in page.rows]
         return json_answer({"quarantined": shown, "remaining": page.remaining})
 
     async def release(self, request: Request) -> Response:
@@ -45,7 +45,7 @@ class ApiQuarantine:
         done = await self._services.quarantine.release(request.scope, path, source)
         if not done.count and done.failed:
             raise Conflict(f"nothing could be released: {done.failed[0].detail}")
-        failed = [_failed(outcome) for outcome in done.failed[:MOST_FAILED]]
+        failed = [_render_failure(outcome) for outcome in done.failed[:MOST_FAILED]]
         return json_answer({"released": done.count, "failed": failed, "url": f"{request.base}{path.url()}"})
 
     async def discard(self, request: Request) -> Response:
@@ -55,7 +55,7 @@ class ApiQuarantine:
         return Response(204, {"cache-control": "no-store"})
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _render_row(row: dict[str, Any]) -> dict[str, Any]:
     def value(tag: str) -> Any:
         return (row.get(tag, {}).get("Value") or [None])[0]
 
@@ -63,6 +63,6 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return shown | ({"modality": value("00080060")} if value("00080060") else {})
 
 
-def _failed(outcome: Outcome) -> dict[str, str]:
+def _render_failure(outcome: Outcome) -> dict[str, str]:
     instance = {"instance": outcome.identity.instance} if outcome.identity is not None else {}
     return {**instance, "reason": f"{outcome.failure:04X}H {outcome.detail}"}

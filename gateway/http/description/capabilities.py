@@ -21,7 +21,7 @@ from gateway.http.negotiation.charset import WRITABLE
 from gateway.http.parameters.search import UNSUPPORTED
 from gateway.http.resources import SERVICE, TABLE, Operation, Resource
 from gateway.http.settings import HttpSettings
-from gateway.http.studies.documents import encoded_response
+from gateway.http.studies.documents import make_encoded_response
 
 WADL = "application/vnd.sun.wadl+xml"
 JSON = "application/json"
@@ -75,7 +75,7 @@ class Capabilities:
         headers = {"etag": tag, "cache-control": "no-cache", "allow": resource.allow}
         if unchanged := not_modified(request, headers):
             return unchanged
-        return await encoded_response(request, 200, {**headers, "content-type": offer.media}, body)
+        return await make_encoded_response(request, 200, {**headers, "content-type": offer.media}, body)
 
 
 def description(target: Resource, base: str, settings: HttpSettings) -> Element:
@@ -134,7 +134,7 @@ def _resource(resource: Resource | None, below: list[Resource], path: str) -> El
     if resource is not None:
         children += [_method(method, operation, resource) for method, operation in resource.methods.items()]
     children += _children("" if resource is None else resource.template, below)
-    return ("resource", {"path": _shown(path)}, children)
+    return ("resource", {"path": _format_path(path)}, children)
 
 
 def _children(template: str, below: list[Resource]) -> list[Element]:
@@ -152,7 +152,7 @@ def _placeholders(path: str) -> list[str]:
     return [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
 
 
-def _shown(path: str) -> str:
+def _format_path(path: str) -> str:
     return "/".join(
         f"{{{_SEGMENTS.get(s[1:-1], s[1:-1])}}}" if s.startswith("{") else s for s in path.split("/")
     )

@@ -21,7 +21,7 @@ from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
 from gateway.http.negotiation.accept import Offer
 from gateway.http.resources import SERVICE, TABLE, WADO, Operation, Resource
-from gateway.http.studies.documents import encoded_response
+from gateway.http.studies.documents import make_encoded_response
 
 JSON = "application/json"
 PROBLEM_TYPES = ("application/problem+json", "text/html", "text/plain")
@@ -39,14 +39,14 @@ class OpenApi:
 
     async def openapi(self, request: Request) -> Response:
         request.accept.choose((Offer(JSON),))
-        body = written()
+        body = write_description()
         tag = entity_tag("openapi", body, request.headers.get("accept-encoding"))
         headers = {"content-type": JSON, "etag": tag, "cache-control": "no-cache"}
-        return not_modified(request, headers) or await encoded_response(request, 200, headers, body)
+        return not_modified(request, headers) or await make_encoded_response(request, 200, headers, body)
 
 
 @cache
-def written() -> bytes:
+def write_description() -> bytes:
     """The description as JSON."""
     return orjson.dumps(description(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
@@ -112,7 +112,7 @@ def _operation(method: str, operation: Operation, resource: Resource) -> dict[st
     if parameters:
         made["parameters"] = parameters
     if operation.takes:
-        content = {_bare(media): _taken(handler, media) for media in operation.takes}
+        content = {_bare(media): _describe_body(handler, media) for media in operation.takes}
         made["requestBody"] = {"required": True, "content": content}
     made["responses"] = {**_answers(operation), **_problems(schemas.failures_of(handler))}
     if "409" in schemas.ANSWERS.get(handler, {}):
@@ -120,7 +120,7 @@ def _operation(method: str, operation: Operation, resource: Resource) -> dict[st
     return made
 
 
-def _taken(handler: str, media: str) -> dict[str, Any]:
+def _describe_body(handler: str, media: str) -> dict[str, Any]:
     return _body("DataSets" if media == "application/dicom+json" else schemas.TAKEN.get(handler))
 
 
@@ -192,4 +192,4 @@ def _all_problems() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(written().decode())
+    sys.stdout.write(write_description().decode())

@@ -15,7 +15,7 @@ from starlette.types import Receive
 UNWATCHED_SECONDS = 0.5
 
 
-class Leaving:
+class CancelOnDisconnect:
     """Cancels the task that made it when the client goes; `gone` tells that from other reasons to be cancelled."""
 
     __slots__ = ("_handle", "_receive", "_task", "_watch", "gone")
@@ -31,14 +31,14 @@ class Leaving:
         """From here on the task is left alone."""
         self._handle.cancel()
         if self._watch is not None:
-            self._watch.remove_done_callback(self._left)
+            self._watch.remove_done_callback(self._note_left)
             self._watch.cancel()
 
     def _begin(self) -> None:
         self._watch = asyncio.create_task(hang_up(self._receive))
-        self._watch.add_done_callback(self._left)
+        self._watch.add_done_callback(self._note_left)
 
-    def _left(self, watch: asyncio.Task[None]) -> None:
+    def _note_left(self, watch: asyncio.Task[None]) -> None:
         if self._task is not None and not watch.cancelled():
             self.gone = True
             self._task.cancel()

@@ -104,7 +104,7 @@ def failure(error: Exception, accept_header: str | None, *, strict: bool = False
     status = int(str(problem["status"]))
     phrase = HTTPStatus(status).phrase
     problem = {"type": "about:blank", "title": phrase, **problem, "requestId": request_id}
-    response = _rendered(problem, accept_header, HTML if strict else PROBLEM)
+    response = _render_problem(problem, accept_header, HTML if strict else PROBLEM)
     response.headers.update(_extra_headers(error, status))
     response.headers["x-request-id"] = request_id
     return response
@@ -140,10 +140,10 @@ def _sayable(value: object) -> object:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def _rendered(problem: dict[str, object], accept_header: str | None, otherwise: Offer) -> Response:
+def _render_problem(problem: dict[str, object], accept_header: str | None, otherwise: Offer) -> Response:
     """As problem+json, unless text or HTML is preferred."""
     problem = {name: _sayable(value) for name, value in problem.items()}
-    ranked = _accepted(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
+    ranked = _parse_accept(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
     chosen = ranked[0] if ranked else otherwise
     status = int(str(problem["status"]))
     if chosen is HTML:
@@ -155,7 +155,7 @@ def _rendered(problem: dict[str, object], accept_header: str | None, otherwise: 
     return Response(status, {"content-type": "application/problem+json"}, [body])
 
 
-def _accepted(header: str | None) -> Accept:
+def _parse_accept(header: str | None) -> Accept:
     """What is taken; anything where the list is what the problem is about."""
     try:
         return Accept.parse(header)

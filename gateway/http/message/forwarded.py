@@ -24,7 +24,7 @@ class Forwarded:
     prefix: str = ""
 
 
-def forwarded(headers: Mapping[str, str]) -> Forwarded:
+def read_forwarded(headers: Mapping[str, str]) -> Forwarded:
     """Of a chain the last entry, which our own proxy wrote."""
     if "forwarded" in headers:
         pairs = _entries(headers["forwarded"])[-1]

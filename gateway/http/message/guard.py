@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import Forbidden, UnsupportedMedia
 from gateway.http.message.errors import Misdirected
-from gateway.http.message.forwarded import AUTHORITY, DEFAULT_PORTS, Forwarded, forwarded, senders
+from gateway.http.message.forwarded import AUTHORITY, DEFAULT_PORTS, Forwarded, read_forwarded, senders
 from gateway.http.settings import HttpSettings
 
 ROOT = "/dicom-web"
@@ -36,7 +36,7 @@ class Guard:
 
     def base(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
         """The URL of the service root as this client sees it. Raises Misdirected where `Host` is not ours."""
-        said = self._forwarded(scope, headers)
+        said = self._read_forwarded(scope, headers)
         server = scope.get("server") or ("127.0.0.1", 80)
         if said is None:
             host = headers.get("host", "")
@@ -46,9 +46,9 @@ class Guard:
         if said is not None:
             scheme = said.scheme or str(scope.get("scheme", "http"))
             if said.host:
-                return _written(scheme, said.host, None, said.prefix)
-            return _written(scheme, headers.get("host", ""), server, said.prefix)
-        return _written(str(scope.get("scheme", "http")), host, server, "")
+                return _write_base(scheme, said.host, None, said.prefix)
+            return _write_base(scheme, headers.get("host", ""), server, said.prefix)
+        return _write_base(str(scope.get("scheme", "http")), host, server, "")
 
     def _check_host(self, host: str, address: str) -> None:
         if not host:  # HTTP/1.0: the socket says where it came to
@@ -83,10 +83,10 @@ class Guard:
             return False
         return any(found in network for network in self._settings.trusted_proxies)
 
-    def _forwarded(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> Forwarded | None:
+    def _read_forwarded(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> Forwarded | None:
         """What a trusted proxy says; None where the peer is none."""
         client = scope.get("client")
-        return forwarded(headers) if client and self._is_proxy(client[0]) else None
+        return read_forwarded(headers) if client and self._is_proxy(client[0]) else None
 
     # -- other sites ------------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ def _is_loopback(name: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _written(scheme: str, authority: str, server: tuple[str, int | None] | None, prefix: str) -> str:
+def _write_base(scheme: str, authority: str, server: tuple[str, int | None] | None, prefix: str) -> str:
     """The base URL; default ports are left out.
 
     A Host without a port is given the socket's: Python's dicomweb-client leaves the port out, and URLs without it

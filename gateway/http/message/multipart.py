@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gateway.dicom.model.multipart import closing, encode_head, message_type
 from gateway.http.message.responses import Part, StreamResponse, part_begun
-from gateway.services.bytestream import coalesced, primed
+from gateway.services.bytestream import coalesce, prime
 
 # Tiny parts that are written before others have their turn.
 AT_A_TIME = 500
@@ -28,11 +28,11 @@ async def multipart(
     Raises what the first part does.
     """
     headers["content-type"] = message_type(boundary, part_type)
-    chunks = await primed(coalesced(_written(parts, boundary)))
+    chunks = await prime(coalesce(_write_parts(parts, boundary)))
     return StreamResponse(status, headers, chunks=chunks, size=size)
 
 
-async def _written(parts: AsyncGenerator[Part, None], boundary: str) -> AsyncGenerator[bytes, None]:
+async def _write_parts(parts: AsyncGenerator[Part, None], boundary: str) -> AsyncGenerator[bytes, None]:
     """Heads and bodies. Where a part fails, all ends: without the closing boundary, so that it shows."""
     count = 0
     async with aclosing(parts):

@@ -11,7 +11,7 @@ from starlette.types import Receive
 from starlette.types import Scope as AsgiScope
 
 from gateway.errors import TooLarge
-from gateway.http.message.decoding import checked_coding, gunzipped
+from gateway.http.message.contentcoding import check_coding, gunzip
 from gateway.http.negotiation.accept import Accept, Offer
 from gateway.http.negotiation.charset import UTF8, WRITABLE, choose_charset
 from gateway.http.negotiation.media import JSON
@@ -52,14 +52,14 @@ class Request:
     @cached_property
     def accept(self) -> Accept:
         """Raises BadParameter where `accept=` or the mixture of types is wrong."""
-        parameter = self.params.joined("accept") if self.query else None
+        parameter = self.params.join("accept") if self.query else None
         accept = Accept.parse(self.headers.get("accept"), parameter, strict=self.strict)
         accept.check_mixture(bulk="/bulkdata" in self.path)
         return accept
 
     def charset(self, offer: Offer) -> str:
         """The character set to write the text of `offer` in (8.8.5). Raises NotAcceptable."""
-        parameter = self.params.joined("charset") if self.query else None
+        parameter = self.params.join("charset") if self.query else None
         offered = (UTF8,) if offer.media == JSON else WRITABLE
         header = self.headers.get("accept-charset")
         return choose_charset(self.accept.charset_of(offer), parameter, header, offered)
@@ -91,11 +91,11 @@ class Request:
 
         Raises UnsupportedMedia at once; while read ClientGone, BadRequest, TooLarge beyond `most` bytes (0: no limit).
         """
-        coding = checked_coding(self.headers.get("content-encoding", ""))
-        received = self._received(most)
-        return gunzipped(received, most) if coding == "gzip" else received
+        coding = check_coding(self.headers.get("content-encoding", ""))
+        received = self._receive(most)
+        return gunzip(received, most) if coding == "gzip" else received
 
-    async def _received(self, most: int) -> AsyncIterator[bytes]:
+    async def _receive(self, most: int) -> AsyncIterator[bytes]:
         if most and self.announced > most:
             raise too_large(most)
         received, more = 0, True

@@ -73,7 +73,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class MediaRange:
     """One media range. `media` is that of the part where `multipart` is true; `*/*` stands for anything.
 
     `multipart` is None for `*/*` alone, which matches both forms; `untyped` is `multipart/related` without
@@ -153,7 +153,7 @@ IMAGES_RENDERED = frozenset({"image/gif", "image/png", "image/jph"})
 RENDERED = IMAGES_RENDERED | {"text/html", "text/plain", "text/xml", "text/rtf", "application/pdf"}
 MAX_LIST = 8 << 10
 MAX_RANGES = 256
-ANYTHING = Range("*/*", None, None, 1.0)
+ANYTHING = MediaRange("*/*", None, None, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Accept:
     `strict`: what the parameter chooses must be covered by the header as well (C-ACC-4).
     """
 
-    tiers: tuple[tuple[Range, ...], ...]
+    tiers: tuple[tuple[MediaRange, ...], ...]
     strict: bool = False
 
     @staticmethod
@@ -234,7 +234,7 @@ def not_acceptable(offers: Sequence[Offer], reason: str = "") -> NotAcceptable:
     return NotAcceptable(f"{reason} nothing of what is accepted can be sent".strip(), available=available)
 
 
-def _score(tier: Sequence[Range], offer: Offer) -> tuple[float, int] | None:
+def _score(tier: Sequence[MediaRange], offer: Offer) -> tuple[float, int] | None:
     """(minus quality, 0 where the stored one is meant and this is it) by the most specific range that
     matches.
     """
@@ -244,8 +244,8 @@ def _score(tier: Sequence[Range], offer: Offer) -> tuple[float, int] | None:
     return -best.quality, 0 if best.prefers_stored and offer.stored else 1
 
 
-def _best(tier: Sequence[Range], offer: Offer) -> Range | None:
-    best: Range | None = None
+def _best(tier: Sequence[MediaRange], offer: Offer) -> MediaRange | None:
+    best: MediaRange | None = None
     for item in tier:
         if item.matches(offer) and (best is None or item.specificity > best.specificity):
             best = item
@@ -262,13 +262,13 @@ def _check_length(text: str | None, name: str) -> None:
 
 
 @lru_cache(maxsize=512)
-def _ranges(header: str) -> tuple[Range, ...]:
+def _ranges(header: str) -> tuple[MediaRange, ...]:
     """The ranges of an Accept header; malformed entries are left out (C-ACC-9)."""
     found = (_range(parse_media_type(piece)) for piece in split_quoted(header, ",") if piece)
     return tuple(item for item in found if item is not None)
 
 
-def _parameter_ranges(value: str) -> tuple[Range, ...]:
+def _parameter_ranges(value: str) -> tuple[MediaRange, ...]:
     ranges = _ranges(value)
     if any(item.wild for item in ranges):
         raise BadParameter(
@@ -285,7 +285,7 @@ def _parameter_ranges(value: str) -> tuple[Range, ...]:
     return ranges
 
 
-def _range(media: MediaType | None) -> Range | None:
+def _range(media: MediaType | None) -> MediaRange | None:
     if media is None or any(map(media.repeats, ("transfer-syntax", "charset", "type"))):
         return None
     quality = _quality(media.get("q"))
@@ -293,22 +293,24 @@ def _range(media: MediaType | None) -> Range | None:
         return None
     syntax, charset = media.get("transfer-syntax") or None, media.get("charset") or None
     if media.essence == "*/*":
-        return Range("*/*", None, syntax, quality, charset=charset)
+        return MediaRange("*/*", None, syntax, quality, charset=charset)
     if media.essence in ("multipart/related", "multipart/*"):
         part = media.get("type")
         inner = parse_media_type(part) if part else None
         if part and inner is None:
             return None
         named = inner.essence if inner else "*/*"
-        return Range(
-            _known(named), True, syntax, quality, untyped=inner is None, charset=charset, named=named
+        return MediaRange(
+            _canonical_type(named), True, syntax, quality, untyped=inner is None, charset=charset, named=named
         )
     if media.essence.startswith("*/"):
         return None
-    return Range(_known(media.essence), False, syntax, quality, charset=charset, named=media.essence)
+    return MediaRange(
+        _canonical_type(media.essence), False, syntax, quality, charset=charset, named=media.essence
+    )
 
 
-def _known(essence: str) -> str:
+def _canonical_type(essence: str) -> str:
     return ALIASES.get(essence, essence)
 
 

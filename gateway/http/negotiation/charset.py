@@ -45,7 +45,7 @@ _NAMES: Final = {
 WRITABLE: Final = tuple(name for name, (_, codec) in ANNEX_D.items() if codec)
 
 
-def known(name: str) -> str | None:
+def find_charset(name: str) -> str | None:
     """The preferred name of what an identifier or a defined term means, in any case; None where unknown (8.8)."""
     return _NAMES.get(name.strip().strip('"').strip().lower())
 
@@ -60,7 +60,7 @@ def choose_charset(
     """
     refused = False
     for listed in (named, parameter, header):
-        qualities = dict(_listed(listed)) if listed is not None else {}
+        qualities = dict(_iterate_preferences(listed)) if listed is not None else {}
         if not qualities:
             continue
         ranked = [(-q, name != UTF8, name) for name in offered if (q := _quality_of(name, qualities)) > 0]
@@ -78,7 +78,7 @@ def not_writable(what: str, offered: Collection[str]) -> NotAcceptable:
     return NotAcceptable(f"{what} cannot be sent in a character set that is accepted", available=names)
 
 
-def recoded(text: bytes, charset: str) -> bytes:
+def recode(text: bytes, charset: str) -> bytes:
     """UTF-8 text in another set. Raises NotAcceptable where that cannot hold a character of it (8.8.5)."""
     if charset == UTF8:
         return text
@@ -90,17 +90,17 @@ def recoded(text: bytes, charset: str) -> bytes:
         ) from error
 
 
-def recoded_xml(document: bytes, charset: str) -> bytes:
+def recode_xml(document: bytes, charset: str) -> bytes:
     """An XML document in UTF-8 in another set, which its declaration names. Raises NotAcceptable."""
     if charset == UTF8:
         return document
-    return recoded(document.replace(b'encoding="UTF-8"', f'encoding="{charset}"'.encode(), 1), charset)
+    return recode(document.replace(b'encoding="UTF-8"', f'encoding="{charset}"'.encode(), 1), charset)
 
 
-def _listed(text: str) -> Iterator[tuple[str, float]]:
+def _iterate_preferences(text: str) -> Iterator[tuple[str, float]]:
     for piece in split_quoted(text, ","):
         name, *parameters = split_quoted(piece, ";")
-        found = "*" if name == "*" else known(name)
+        found = "*" if name == "*" else find_charset(name)
         if found is not None:
             yield found, _weight(parameters)
 

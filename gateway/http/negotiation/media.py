@@ -120,7 +120,7 @@ def parse_media_type(text: str) -> MediaType | None:
         if parameter is None:
             return None
         parameters.append(parameter)
-    return MediaType(essence, _unnested(parameters))
+    return MediaType(essence, _unnest(parameters))
 
 
 def _parameter(piece: str) -> tuple[str, str] | None:
@@ -135,7 +135,7 @@ def _parameter(piece: str) -> tuple[str, str] | None:
     return name, re.sub(r"\\(.)", r"\1", value[1:-1])
 
 
-def _unnested(parameters: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _unnest(parameters: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     flat: list[tuple[str, str]] = []
     for name, value in parameters:
         if name == "type" and ";" in value:
@@ -147,6 +147,6 @@ def _unnested(parameters: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple(flat)
 
 
-def compressed_type(transfer_syntax: str) -> str:
+def find_compressed_type(transfer_syntax: str) -> str:
     """The media type of a codestream in this transfer syntax; octets where the standard has none."""
     return COMPRESSED.get(transfer_syntax, OCTETS)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from gateway.http.negotiation.accept import Accept, Offer
-from gateway.http.negotiation.media import DICOM, OCTETS, compressed_type
+from gateway.http.negotiation.media import DICOM, OCTETS, find_compressed_type
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 
 # Never sent (PS3.18 8.7.3): rewritten to Explicit VR Little Endian on the way out.
@@ -34,14 +34,14 @@ def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence
     if transfer_syntax is None:
         offers = [Offer(OCTETS, True, EXPLICIT_VR_LE, stored=True)]
     else:
-        stored = Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True)
+        stored = Offer(find_compressed_type(transfer_syntax), True, transfer_syntax, stored=True)
         offers = [Offer(OCTETS, True, EXPLICIT_VR_LE), stored]
-    offers += [Offer(compressed_type(target), True, target) for target in targets]
+    offers += [Offer(find_compressed_type(target), True, target) for target in targets]
     return _and_single(offers) if single else offers
 
 
 @lru_cache(maxsize=1024)
-def ranked_frames(
+def rank_frames(
     accept: Accept, transfer_syntax: str | None, *, single: bool, targets: tuple[str, ...]
 ) -> tuple[Offer, ...]:
     """The acceptable ones of `frame_offers`, best first; remembered, since a viewer asks a thousand frames alike."""
@@ -49,7 +49,7 @@ def ranked_frames(
 
 
 @lru_cache(maxsize=1024)
-def ranked_instances(
+def rank_instances(
     accept: Accept, transfer_syntax: str, *, single: bool, targets: tuple[str, ...], native: bool
 ) -> tuple[Offer, ...]:
     """The acceptable ones of `instance_offers`, best first; under `strict` `*/*` means the default (8.7.7)."""
@@ -64,8 +64,8 @@ def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
     coded = content_type.endswith("/*")
     offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=coded)]
     if coded and transfer_syntax is not None:
-        if compressed_type(transfer_syntax) != OCTETS:
-            offers.insert(0, Offer(compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
+        if find_compressed_type(transfer_syntax) != OCTETS:
+            offers.insert(0, Offer(find_compressed_type(transfer_syntax), True, transfer_syntax, stored=True))
     elif content_type != OCTETS:
         offers.append(Offer(content_type, True, stored=True))
     return _and_single(offers)

@@ -13,19 +13,19 @@ from dataclasses import replace
 
 from gateway.http.negotiation.accept import Offer
 from gateway.services.render.rendered import EMBEDS_ICC, GIF, MP4, REMUXED
-from gateway.services.render.renderparameters import Asked
-from gateway.services.render.rendertarget import Subject
+from gateway.services.render.renderparameters import RenderRequest
+from gateway.services.render.rendertarget import RenderTarget
 
 STILLS = ("image/jpeg", "image/png", GIF, "image/jp2", "image/jph", "image/jxl")
 
 
 def picture_offers(count: int, *, bare: bool, filmable: bool, lenient: bool) -> list[Offer]:
     """Of so many frames of an instance, the choice for `*/*` first; `bare`: the target may be a single part."""
-    alone = [_rendered(media) for media in STILLS]
+    alone = [_make_rendered_offer(media) for media in STILLS]
     parts = [replace(offer, multipart=True) for offer in alone]
     if count == 1:
         return [*alone, *parts] if bare else parts
-    films = [_rendered(media) for media in (GIF, MP4)] if filmable else []
+    films = [_make_rendered_offer(media) for media in (GIF, MP4)] if filmable else []
     found = [*parts, *(replace(film, multipart=True) for film in films if film.media == MP4)]
     if not bare:
         return found
@@ -37,28 +37,28 @@ def video_offers(stored: str, *, bare: bool, changed: bool, filmable: bool, leni
     films = [] if changed else [stored]
     if (filmable or (stored in REMUXED and not changed)) and MP4 not in films:
         films.append(MP4)
-    alone = [_rendered(media) for media in films]
+    alone = [_make_rendered_offer(media) for media in films]
     parts = [replace(offer, multipart=True) for offer in alone]
     if not bare:
         return parts
-    return [*alone, *parts, *(map(_rendered, STILLS) if lenient else ())]
+    return [*alone, *parts, *(map(_make_rendered_offer, STILLS) if lenient else ())]
 
 
 def text_offers(media: Sequence[str], *, bare: bool) -> list[Offer]:
     """Of a document in these media types."""
-    alone = [_rendered(one) for one in media]
+    alone = [_make_rendered_offer(one) for one in media]
     parts = [replace(offer, multipart=True) for offer in alone]
     return [*alone, *parts] if bare else parts
 
 
-def is_film(subject: Subject, offer: Offer, count: int) -> bool:
+def is_film(subject: RenderTarget, offer: Offer, count: int) -> bool:
     """Whether all frames go into one body or part: an animation, or a video."""
     if offer.media.startswith("video/"):
         return True
     return offer.media == GIF and not offer.multipart and count > 1
 
 
-def changes(asked: Asked) -> bool:
+def changes(asked: RenderRequest) -> bool:
     """Whether a stored video cannot go out as it is; `quality` alone may be overlooked (8.3.5.1.2)."""
     how = asked.how
     sized = how.viewport or how.region or how.rows or how.columns
@@ -70,5 +70,5 @@ def holds_profile(offer: Offer) -> bool:
     return offer.media in EMBEDS_ICC or not offer.media.startswith(("image/", "video/"))
 
 
-def _rendered(media: str) -> Offer:
+def _make_rendered_offer(media: str) -> Offer:
     return Offer(media, rendered=True)

@@ -13,7 +13,7 @@ from gateway.dicom.limits import LIMITS
 from gateway.dicom.model.private import CREATORS, PrivateTag, creator_of, is_creator, is_private
 from gateway.dicom.query.query import Path
 from gateway.errors import BadParameter
-from gateway.http.parameters.querystring import Params, decode, spaced
+from gateway.http.parameters.querystring import Params, decode, replace_plus
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8}\Z")
 
@@ -39,7 +39,7 @@ class Names:
         for name, raw in params.pairs:
             path = plain_path(name)
             if path is not None and is_creator(path[-1]):
-                self._creators[path] = decode(name, raw if plus else spaced(raw)).strip()
+                self._creators[path] = decode(name, raw if plus else replace_plus(raw)).strip()
 
     def path(self, name: str, parameter: str = "") -> Path | None:
         """None where the name is unknown. Raises BadParameter where a private element has no creator (Q-26), and

@@ -18,7 +18,7 @@ from gateway.errors import BadParameter
 _CHECK = 9
 
 
-def written(query: Query, last: Position) -> str:
+def write_cursor(query: Query, last: Position) -> str:
     """The cursor to the page behind `last`."""
     return _text(query, orjson.dumps(last))
 

@@ -21,7 +21,7 @@ DATE_TIME: dict[int, int] = {
 }
 
 
-def combined(nodes: Sequence[Match], ranges: set[Path]) -> list[Match]:
+def combine_ranges(nodes: Sequence[Match], ranges: set[Path]) -> list[Match]:
     """A range of a date and one of its time become one interval (Q-56); all keys of an item stay together."""
     by_tag = {node.path[-1]: node for node in nodes if isinstance(node, Range) and node.path in ranges}
     pairs = {tag: by_tag[DATE_TIME[tag]] for tag in by_tag if DATE_TIME.get(tag) in by_tag}

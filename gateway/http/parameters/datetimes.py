@@ -43,7 +43,7 @@ def da(text: str) -> Ends:
     low, _, high = text.partition("-")
     if not (low or high):
         raise Malformed("a date or a range, such as 20240131, 20240101-20240131, 20240101- or -20240131")
-    return ordered(_day(low) if low else None, _day(high) if high else None)
+    return check_order(_day(low) if low else None, _day(high) if high else None)
 
 
 def _day(text: str) -> str:
@@ -59,7 +59,7 @@ def _day(text: str) -> str:
 def tm(text: str) -> Ends:
     """A time or a range of times, each end to its own precision. Raises Malformed.
 
-    The end may come before the start where a range of dates goes with it; alone, see `ordered`.
+    The end may come before the start where a range of dates goes with it; alone, see `check_order`.
     """
     if "-" not in text:
         return _clock(text)
@@ -88,7 +88,7 @@ def dt(text: str, zone_of_query: str | None = None) -> Ends:
     if found is not None and (found[1] or found[2]):
         low = _moment(found[1], zone_of_query)[0] if found[1] else None
         high = _moment(found[2], zone_of_query)[1] if found[2] else None
-        return ordered(low, high)
+        return check_order(low, high)
     if "-" in text:
         raise Malformed("a date-time or a range, such as 20240131, 202401311015-202402 or 2024013110+0100")
     return _moment(text, zone_of_query)
@@ -105,7 +105,7 @@ def _moment(text: str, zone_of_query: str | None) -> tuple[str, str]:
         raise Malformed("a date-time that exists") from error
     shift = _shift(offset) if offset else timedelta()
     try:
-        return _written(low - shift), _written(high - shift)
+        return _format_moment(low - shift), _format_moment(high - shift)
     except OverflowError as error:
         raise Malformed("a date-time that exists") from error
 
@@ -150,11 +150,11 @@ def _shift(offset: str) -> timedelta:
     return timedelta(minutes=-minutes if offset[0] == "-" else minutes)
 
 
-def _written(moment: datetime) -> str:
+def _format_moment(moment: datetime) -> str:
     return f"{moment.year:04d}{moment:%m%d%H%M%S}.{moment.microsecond:06d}"
 
 
-def ordered(low: str | None, high: str | None) -> Ends:
+def check_order(low: str | None, high: str | None) -> Ends:
     """The same, once the start is known not to be after the end. Raises Malformed."""
     if low is not None and high is not None and high < low:
         raise Malformed("a range whose end is not before its start")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gateway.dicom.dictionary import is_multiple
 from gateway.dicom.query.query import Empty, Equals, Fuzzy, Match, OneOf, Path, Range, Universal, Wildcard
-from gateway.dicom.query.searchkeys import collapsed
+from gateway.dicom.query.searchkeys import collapse
 from gateway.errors import BadParameter
 from gateway.http.parameters import datetimes
 from gateway.http.parameters.querystring import decode
@@ -81,11 +81,11 @@ def match_of(key: Key, rules: Rules) -> Sequence[Match]:
     if len(values) > most:
         raise bad_value(key, f"{most} values at most")
     if rules.multiple and key.vr in MULTIPLE_VRS and is_multiple(key.path[-1]):
-        return tuple(Equals(key.path, key.vr, _checked(key, value)) for value in values)
+        return tuple(Equals(key.path, key.vr, _check_number(key, value)) for value in values)
     if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY:
         if any("*" in value or "?" in value for value in values):
             raise bad_value(key, "a list of values without wildcards")
-        return (OneOf(key.path, key.vr, tuple(dict.fromkeys(_checked(key, value) for value in values))),)
+        return (OneOf(key.path, key.vr, tuple(dict.fromkeys(_check_number(key, value) for value in values))),)
     raise bad_value(key, "one value; a comma within a value is sent as %2C")
 
 
@@ -112,7 +112,7 @@ def _single(key: Key, value: str, rules: Rules) -> Match:
     if key.vr in ("DA", "TM", "DT"):
         return _temporal(key, value, rules.zone)
     if key.vr not in WILDCARD_VRS:
-        return Equals(key.path, key.vr, _checked(key, value))
+        return Equals(key.path, key.vr, _check_number(key, value))
     if not value.strip("*"):
         return Universal(key.path)
     if key.vr == "PN" and rules.fuzzy and "?" not in value:
@@ -126,7 +126,7 @@ def _single(key: Key, value: str, rules: Rules) -> Match:
 
 def _pattern(key: Key, value: str) -> str:
     """In its shortest form. Raises BadParameter where it is longer than a value, or has too many places."""
-    pattern = collapsed(value)
+    pattern = collapse(value)
     if len(pattern) > MOST_CHARACTERS:
         raise bad_value(key, f"a pattern of {MOST_CHARACTERS} characters at most")
     if pattern.count("*") > MOST_PLACES:
@@ -159,7 +159,7 @@ def _temporal(key: Key, value: str, zone: str | None) -> Match:
     return Range(key.path, key.vr, low, high)
 
 
-def _checked(key: Key, value: str) -> str:
+def _check_number(key: Key, value: str) -> str:
     """The value in its one spelling: numbers without sign and leading zeros. Raises BadParameter."""
     form = _FORMS.get(key.vr)
     if form is None:

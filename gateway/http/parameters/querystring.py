@@ -1,7 +1,7 @@
 """Query parameters as they are on the wire (PS3.18 8.3.1).
 
 Pieces are split on raw `&` and raw commas before anything is decoded; `;` is an ordinary character, and so is `+`
-but in the values of a search (see `spaced`); each piece is percent-decoded once, as UTF-8. Names are case-sensitive.
+but in the values of a search (see `replace_plus`); each piece is percent-decoded once, as UTF-8. Names are case-sensitive.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def decode(name: str, raw: str) -> str:
         ) from error
 
 
-def spaced(raw: str) -> str:
+def replace_plus(raw: str) -> str:
     """With a space for each `+`, as the form encoders of most languages write it; one that is meant is `%2B`."""
     return raw.replace("+", "%20")
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     """Without one pair of quotes around it, which the grammar permits (8.3.1)."""
     return (
         value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] else value
@@ -65,12 +65,12 @@ class Params:
         values = self.all(name)
         if len(values) > 1:
             raise BadParameter(f"{name}: given {len(values)} times", parameter=name, expected="once")
-        return _unquoted(decode(name, values[0])) if values else None
+        return _unquote(decode(name, values[0])) if values else None
 
-    def joined(self, name: str) -> str | None:
+    def join(self, name: str) -> str | None:
         """All values under `name` as one comma-separated list, None where there is none."""
         values = self.all(name)
-        return ",".join(_unquoted(decode(name, value)) for value in values) if values else None
+        return ",".join(_unquote(decode(name, value)) for value in values) if values else None
 
     def flag(self, name: str) -> bool:
         """`true` or `false`, false where absent (Q-73)."""
@@ -81,7 +81,7 @@ class Params:
             )
         return value == "true"
 
-    def unsigned(self, name: str) -> int | None:
+    def read_unsigned(self, name: str) -> int | None:
         """A whole number from 0, None where absent (Q-82)."""
         value = self.one(name)
         if value is None:

@@ -15,9 +15,9 @@ from gateway.errors import BadParameter
 from gateway.http.parameters.querystring import Params
 from gateway.services.render.renderparameters import (
     KNOWN,
-    Asked,
     IccTarget,
     Rendering,
+    RenderRequest,
     Viewport,
     VoiFunction,
     Window,
@@ -38,7 +38,7 @@ _FUNCTIONS = {
 _NAMES = ("annotation", "quality", "viewport", "window", "iccprofile")
 
 
-def rendering(params: Params) -> Asked:
+def rendering(params: Params) -> RenderRequest:
     """The parameters of a rendered resource. Raises BadParameter naming the parameter and what is accepted."""
     annotation, unsupported = annotation_words(params, "annotation")
     how = Rendering(
@@ -48,18 +48,18 @@ def rendering(params: Params) -> Asked:
         window=_window(params),
         icc=_icc(params),
     )
-    return Asked(how, unsupported, given(params, _NAMES))
+    return RenderRequest(how, unsupported, find_given(params, _NAMES))
 
 
-def thumbnail(params: Params) -> Asked:
+def thumbnail(params: Params) -> RenderRequest:
     """The one parameter of a thumbnail: two values of `viewport` (8.3.5.2). Raises BadParameter."""
     found = viewport(params)
     if found is not None:
         check_unregioned(found, "a thumbnail")
-    return Asked(Rendering(viewport=found), (), given(params, ("viewport",)))
+    return RenderRequest(Rendering(viewport=found), (), find_given(params, ("viewport",)))
 
 
-def given(params: Params, names: Collection[str]) -> frozenset[str]:
+def find_given(params: Params, names: Collection[str]) -> frozenset[str]:
     """Those of `names` that the request has."""
     return frozenset(name for name, _ in params.pairs if name in names)
 

@@ -14,9 +14,9 @@ from gateway.dicom.query.query import DateTimeRange, InItem, Match, Path, Query,
 from gateway.errors import BadParameter
 from gateway.http.parameters import cursors, datetimes
 from gateway.http.parameters.attributes import Names, plain_path
-from gateway.http.parameters.dateranges import combined, in_zone
+from gateway.http.parameters.dateranges import combine_ranges, in_zone
 from gateway.http.parameters.matching import MATCHABLE, Key, Rules, bad_value, match_of
-from gateway.http.parameters.querystring import Params, decode, spaced
+from gateway.http.parameters.querystring import Params, decode, replace_plus
 from gateway.http.parameters.searchbounds import check_cost, check_count, check_included, check_keys
 from gateway.model import Level, ResourcePath
 
@@ -60,7 +60,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Asked:
+class ParsedSearch:
     """A search as it was asked; `ignored` names parameters that are not supported (PS3.18 8.3).
 
     `warnings` are what the standard has said in other words (8.3.4.2, 8.3.4.5, 8.3.4.6).
@@ -88,7 +88,7 @@ class Target:
 
 def search_query(
     params: Params, target: Target, limits: Limits, vrs: Mapping[Path, str] = MappingProxyType({})
-) -> Asked:
+) -> ParsedSearch:
     """Raises BadParameter naming the parameter and what was wanted; what is unknown is ignored and named.
 
     `vrs` are those of query keys that were declared.
@@ -99,16 +99,16 @@ def search_query(
     names = Names(params, plus=limits.strict)
     keys = _keys(params, names, vrs, ignored)
     if not limits.strict:
-        keys = [replace(key, raw=_spaced(key)) for key in keys]
+        keys = [replace(key, raw=_replace_plus(key)) for key in keys]
     rules = _rules(params, keys, limits.unsupported, warnings)
-    include, include_all = _included(params, names, limits, ignored)
+    include, include_all = _read_includefield(params, names, limits, ignored)
     keys = [key for key in keys if key.path != (TIMEZONE_OFFSET,) and key.path not in names.used]
     keys = [key for key in keys if _means_something(key, limits, ignored)]
     keys = [key for key in keys if _is_permitted(key, target, limits, ignored)]
     check_keys(keys)
     matches = _matches(keys, rules)
     check_cost(matches, keys)
-    limit = params.unsigned("limit")
+    limit = params.read_unsigned("limit")
     query = Query(
         level=target.level,
         within=target.within,
@@ -116,13 +116,13 @@ def search_query(
         include=include,
         include_all=include_all,
         limit=min(limits.default if limit is None else limit, limits.most),
-        offset=min(params.unsigned("offset") or 0, MAX_OFFSET),
+        offset=min(params.read_unsigned("offset") or 0, MAX_OFFSET),
         count=params.flag("count"),
     )
-    return Asked(_continued(params, query), ignored, warnings)
+    return ParsedSearch(_continue_query(params, query), ignored, warnings)
 
 
-def _continued(params: Params, query: Query) -> Query:
+def _continue_query(params: Params, query: Query) -> Query:
     """From where a page ended. Raises BadParameter."""
     cursor = params.one("cursor")
     if cursor is None:
@@ -160,9 +160,9 @@ def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) 
     return False
 
 
-def _spaced(key: Key) -> str:
+def _replace_plus(key: Key) -> str:
     """`+` as a space, but where a number or a time zone may begin with it."""
-    return key.raw if key.path == (TIMEZONE_OFFSET,) or key.vr in _SIGNED else spaced(key.raw)
+    return key.raw if key.path == (TIMEZONE_OFFSET,) or key.vr in _SIGNED else replace_plus(key.raw)
 
 
 def _means_something(key: Key, limits: Limits, ignored: list[str]) -> bool:
@@ -256,7 +256,7 @@ def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
         if key.vr in ("DA", "TM") and "-" in decode(key.name, key.raw):
             ranges.add(key.path)
     flat.extend(InItem((sequence,), _matches(inner, rules)) for sequence, inner in items.items())
-    nodes = combined(flat, ranges)
+    nodes = combine_ranges(flat, ranges)
     for node in nodes:
         _check_order(node, keys)
     return tuple(in_zone(node, rules.zone) for node in nodes)
@@ -267,12 +267,12 @@ def _check_order(node: Match, keys: Sequence[Key]) -> None:
     if isinstance(node, Range | DateTimeRange):
         path = node.time if isinstance(node, DateTimeRange) else node.path
         try:
-            datetimes.ordered(node.low, node.high)
+            datetimes.check_order(node.low, node.high)
         except datetimes.Malformed as error:
             raise bad_value(next(key for key in keys if key.path == path), str(error)) from error
 
 
-def _included(
+def _read_includefield(
     params: Params, names: Names, limits: Limits, ignored: list[str]
 ) -> tuple[tuple[Path, ...], bool]:
     """includefield: tags, keywords, dotted paths; commas raw or encoded; `all` wins over the rest (Q-74 …
@@ -281,7 +281,7 @@ def _included(
     paths: dict[Path, None] = {}
     everything = False
     for raw in params.all("includefield"):
-        for name in decode("includefield", raw if limits.strict else spaced(raw)).strip('"').split(","):
+        for name in decode("includefield", raw if limits.strict else replace_plus(raw)).strip('"').split(","):
             name = name.strip(" ")
             if name == "all":
                 everything = True

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import BadParameter
-from gateway.http.negotiation.accept import RENDERED, Accept, Range
+from gateway.http.negotiation.accept import RENDERED, Accept, MediaRange
 from gateway.http.negotiation.media import DICOM, parse_media_type, split_quoted
 from gateway.http.parameters.paths import uid
 from gateway.http.parameters.querystring import Params
@@ -20,13 +20,13 @@ from gateway.http.parameters.rendering import (
     bad,
     check_size,
     decimal,
-    given,
+    find_given,
     positive,
     quality,
     window,
 )
 from gateway.model import InstanceUID, ResourcePath, SeriesUID, StudyUID
-from gateway.services.render.renderparameters import Asked, Region, Rendering, VoiFunction, Window
+from gateway.services.render.renderparameters import Region, Rendering, RenderRequest, VoiFunction, Window
 
 WINDOW = ("windowCenter", "windowWidth")
 STATE = ("presentationUID", "presentationSeriesUID")
@@ -66,13 +66,13 @@ def content_type(params: Params, header: str | None, *, strict: bool) -> Content
 
     Under `strict` no Accept field means that only `application/dicom`, asked by `contentType`, is (9.5.1.3).
     """
-    text = params.joined("contentType")
+    text = params.join("contentType")
     missing = header is None or not header.strip()
     if text is None:
         accept = Accept.parse(header, strict=strict)
         _check_mixture("Accept", [r.named for tier in accept.tiers for r in tier if r.quality > 0])
         return ContentType(accept, False)
-    ranges = _named(text)
+    ranges = _read_content_types(text)
     names = [item.named for item in ranges if item.quality > 0]
     _check_mixture("contentType", names)
     if missing and strict:
@@ -82,7 +82,7 @@ def content_type(params: Params, header: str | None, *, strict: bool) -> Content
     return ContentType(Accept((ranges, *header_tiers), strict), DICOM not in names)
 
 
-def _named(text: str) -> tuple[Range, ...]:
+def _read_content_types(text: str) -> tuple[MediaRange, ...]:
     """The media types of `contentType`, which may have a weight and nothing else."""
     for piece in split_quoted(text, ","):
         media = parse_media_type(piece)
@@ -113,7 +113,7 @@ def check_anonymize(params: Params) -> bool:
     return text == "yes"
 
 
-def rendering(params: Params) -> Asked:
+def rendering(params: Params) -> RenderRequest:
     """What is asked of the picture. Raises BadParameter."""
     both = [name for name in ANNOTATION if params.all(name)]
     if len(both) > 1:
@@ -130,7 +130,7 @@ def rendering(params: Params) -> Asked:
         annotation=words,
         quality=quality(params, "imageQuality"),
     )
-    return Asked(how, unsupported, given(params, (*WINDOW, *STATE, *SHAPING)))
+    return RenderRequest(how, unsupported, find_given(params, (*WINDOW, *STATE, *SHAPING)))
 
 
 def _window(params: Params) -> Window | None:

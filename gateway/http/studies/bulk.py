@@ -19,7 +19,7 @@ from gateway.http.negotiation.offers import frame_offers, is_octets, value_offer
 from gateway.http.parameters.paths import resource_path
 from gateway.model import EXPLICIT_VR_LE
 from gateway.services.bytestream import MADE_FIRST_AT_MOST
-from gateway.services.retrieve.framing import numbered
+from gateway.services.retrieve.framing import number_frames
 from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from gateway.http.gate import Services
     from gateway.index.base import StoredInstance
     from gateway.services.retrieve.framing import Frames
-    from gateway.services.retrieve.layouts import Located
+    from gateway.services.retrieve.layouts import StoredLayout
 
 # Values of a short answer.
 OPENED_AT_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class BulkValue:
     """One value by reference of one instance. `ranked` are the representations that it is wanted in, best first."""
 
     stored: StoredInstance
@@ -67,9 +67,9 @@ class StudiesBulk:
         path = resource_path(request.path_params)
         accept = request.accept
         stored, damaged = await self._services.retrieve.sound(request.scope, path)
-        values: list[Value] = []
+        values: list[BulkValue] = []
         for one in stored:
-            located = await self._services.retrieve.of(request.scope, one)
+            located = await self._services.retrieve.find_layout(request.scope, one)
             values += await self._values(located, accept, pixels_only=what == "pixeldata")
         if not values:
             raise NotFound(
@@ -83,15 +83,15 @@ class StudiesBulk:
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
-        parts, failed = await self._opened(request, chosen)
+        parts, failed = await self._open(request, chosen)
         missing = len(values) - len(chosen) + failed + damaged
         if missing:
             headers["warning"] = f"299 {request.base}: {missing} values cannot be sent as was asked"
         media = chosen[0].ranked[0].media
         return await multipart(206 if missing else 200, headers, parts, boundary_of(tag), media)
 
-    async def _values(self, located: Located, accept: Accept, *, pixels_only: bool) -> list[Value]:
-        values: list[Value] = []
+    async def _values(self, located: StoredLayout, accept: Accept, *, pixels_only: bool) -> list[BulkValue]:
+        values: list[BulkValue] = []
         layout = located.layout
         pixels = layout.pixels
         own = f"{pixels.tag:08X}" if pixels is not None else ""
@@ -105,7 +105,7 @@ class StudiesBulk:
             values.append(_value(located, own, await self._pixel_offers(located, pixels, own), accept, size))
         return values
 
-    async def _pixel_offers(self, located: Located, pixels: PixelLayout, own: str) -> list[Offer]:
+    async def _pixel_offers(self, located: StoredLayout, pixels: PixelLayout, own: str) -> list[Offer]:
         retrieve = self._services.retrieve
         if not pixels.frames:
             return value_offers(await retrieve.kind(located, own), None)
@@ -114,8 +114,8 @@ class StudiesBulk:
         decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
         return [offer for offer in frames if decodable or not is_octets(offer)]
 
-    async def _opened(
-        self, request: Request, chosen: Sequence[Value]
+    async def _open(
+        self, request: Request, chosen: Sequence[BulkValue]
     ) -> tuple[AsyncGenerator[Part, None], int]:
         """The parts, from the first value that can be begun on, and how many before it could not: a failure is still
         a status then. All values of a short answer are begun on. Raises CodecError, NotAcceptable where none can be.
@@ -126,7 +126,7 @@ class StudiesBulk:
         failed = 0
         for index, value in enumerate(chosen):
             try:
-                opened.append(await self._begun(request, value))
+                opened.append(await self._begin(request, value))
             except (CodecError, NotAcceptable) as error:
                 failure, failed = failure or error, failed + 1
                 continue
@@ -137,7 +137,7 @@ class StudiesBulk:
         return self._parts(request, opened, ()), failed
 
     async def _parts(
-        self, request: Request, opened: list[AsyncGenerator[Part, None]], rest: Sequence[Value]
+        self, request: Request, opened: list[AsyncGenerator[Part, None]], rest: Sequence[BulkValue]
     ) -> AsyncGenerator[Part, None]:
         """Where one of the `rest` cannot be had in any way, the answer ends: its status has said that it can."""
         try:
@@ -148,11 +148,11 @@ class StudiesBulk:
             for parts in opened:
                 await parts.aclose()
         for value in rest:
-            async with aclosing(await self._begun(request, value)) as parts:
+            async with aclosing(await self._begin(request, value)) as parts:
                 async for part in parts:
                     yield part
 
-    async def _begun(self, request: Request, value: Value) -> AsyncGenerator[Part, None]:
+    async def _begin(self, request: Request, value: BulkValue) -> AsyncGenerator[Part, None]:
         """In the best representation that it can be had in. Raises CodecError, NotAcceptable where in none."""
         failure: GatewayError | None = None
         for offer in value.ranked:
@@ -163,10 +163,10 @@ class StudiesBulk:
         assert failure is not None
         raise failure
 
-    async def _as(self, request: Request, value: Value, offer: Offer) -> AsyncGenerator[Part, None]:
+    async def _as(self, request: Request, value: BulkValue, offer: Offer) -> AsyncGenerator[Part, None]:
         """One part; compressed Pixel Data is one for each frame (8.7.3.3)."""
         retrieve = self._services.retrieve
-        located = await retrieve.of(request.scope, value.stored)
+        located = await retrieve.find_layout(request.scope, value.stored)
         pixels = located.layout.pixels
         location = request.base + value.location
         own = pixels is not None and value.where == f"{pixels.tag:08X}"
@@ -174,14 +174,14 @@ class StudiesBulk:
             body = await retrieve.value(request.scope, located, value.where)
             return _only(Part(offer.content_type, body.chunks, body.length, location))
         target = None if offer.stored else offer.transfer_syntax
-        frames = await retrieve.frames(located, numbered(pixels), target=target)
+        frames = await retrieve.frames(located, number_frames(pixels), target=target)
         return _each(frames, offer, location)
 
 
-def _value(located: Located, where: str, offers: list[Offer], accept: Accept, size: int) -> Value:
+def _value(located: StoredLayout, where: str, offers: list[Offer], accept: Accept, size: int) -> BulkValue:
     """Always in parts: there may be several values (R-MT-1)."""
     parts = tuple(offer for offer in offers if offer.multipart)
-    return Value(located.stored, where, parts, tuple(accept.rank(parts)), size)
+    return BulkValue(located.stored, where, parts, tuple(accept.rank(parts)), size)
 
 
 async def _only(part: Part) -> AsyncGenerator[Part, None]:

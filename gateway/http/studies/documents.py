@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 import orjson
 
 from gateway.dicom.model.multipart import boundary_of
-from gateway.http.message.encoding import choose_coding, encoded
+from gateway.http.message.contentcoding import choose_coding, encode_body
 from gateway.http.message.request import Request
 from gateway.http.message.responses import MultipartResponse, Part, Response
 from gateway.http.negotiation.accept import Offer
-from gateway.http.negotiation.charset import UTF8, recoded_xml
+from gateway.http.negotiation.charset import UTF8, recode_xml
 from gateway.http.negotiation.media import JSON
 
 
@@ -33,13 +33,13 @@ async def documents(
     base = (request.base if root is None else root).encode()
     if offer.media == JSON:
         body = b"".join((b"[", b",".join(rows).replace(b"\0", base), b"]"))
-        return await encoded_response(request, 200, {**headers, "content-type": JSON}, body)
+        return await make_encoded_response(request, 200, {**headers, "content-type": JSON}, body)
     written = await asyncio.to_thread(
-        lambda: [recoded_xml(xml_row(row.replace(b"\0", base)), charset) for row in rows]
+        lambda: [recode_xml(xml_row(row.replace(b"\0", base)), charset) for row in rows]
     )
     media = text_type(offer, charset)
     if not offer.multipart:
-        return await encoded_response(request, 200, {**headers, "content-type": media}, written[0])
+        return await make_encoded_response(request, 200, {**headers, "content-type": media}, written[0])
     parts = [Part(media, _once(document), len(document)) for document in written]
     return MultipartResponse(200, headers, parts=parts, boundary=boundary_of(tag), part_type=offer.media)
 
@@ -49,12 +49,14 @@ def text_type(offer: Offer, charset: str) -> str:
     return offer.media if charset == UTF8 else f"{offer.media}; charset={charset}"
 
 
-async def encoded_response(request: Request, status: int, headers: dict[str, str], body: bytes) -> Response:
+async def make_encoded_response(
+    request: Request, status: int, headers: dict[str, str], body: bytes
+) -> Response:
     """`body` in the content coding that the client likes best."""
     coding = choose_coding(request.headers.get("accept-encoding"), len(body))
     if coding is not None:
         headers = {**headers, "content-encoding": coding}
-        body = await encoded(body, coding)
+        body = await encode_body(body, coding)
     return Response(status, headers, [body])
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from gateway.errors import BadParameter
 from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.media import LOSSY
-from gateway.http.negotiation.offers import REWRITTEN, instance_offers, ranked_instances
+from gateway.http.negotiation.offers import REWRITTEN, instance_offers, rank_instances
 from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
 
 if TYPE_CHECKING:
     from gateway.http.message.request import Request
     from gateway.index.base import StoredInstance
-    from gateway.services.retrieve.layouts import Located
+    from gateway.services.retrieve.layouts import StoredLayout
     from gateway.services.retrieve.retrieve import Retrieve
 
 _UNCOMPRESSED = REWRITTEN | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
@@ -33,28 +33,28 @@ class Choice:
         self._single = single
         self._ranked: dict[tuple[str, bool], tuple[Offer, ...]] = {}
 
-    async def of(self, stored: StoredInstance) -> Offer | None:
+    async def choose(self, stored: StoredInstance) -> Offer | None:
         """The best that can be sent of an instance, as far as its attributes tell. Raises NotFound."""
         syntax = stored.transfer_syntax
-        located: Located | None = None
+        located: StoredLayout | None = None
         for offer in self._rank(syntax, native=True):
             if offer.stored or (syntax in _UNCOMPRESSED and offer.transfer_syntax in _UNCOMPRESSED):
                 return offer
-            located = located or await self._located(stored)
+            located = located or await self._locate(stored)
             if not self._retrieve.obstacle(located, str(offer.transfer_syntax)):
                 return offer
-        if located is not None and self._held(located, syntax):
+        if located is not None and self._may_stand(located, syntax):
             return next((o for o in self._rank(syntax, native=False) if o.stored), None)
         return None
 
-    def _held(self, located: Located, syntax: str) -> bool:
+    def _may_stand(self, located: StoredLayout, syntax: str) -> bool:
         """Whether what is stored may stand for Explicit VR Little Endian: it is too long for that (C-TS-4), or it is
         lossy and cannot be decoded here, as video cannot (C-TS-3).
         """
         undecodable = syntax in LOSSY and not self._retrieve.convertible(syntax)
         return undecodable or self._retrieve.too_long(located)
 
-    async def named(self, stored: StoredInstance, value: str | None) -> str | None:
+    async def choose_named(self, stored: StoredInstance, value: str | None) -> str | None:
         """What `transferSyntax` of the URI service means for an instance: a target, or None for as it is stored.
 
         Without a value it is Explicit VR Little Endian, with the exceptions of 8.7.3.4; `*` is as stored (8.7.3.6).
@@ -68,12 +68,12 @@ class Choice:
                 parameter="transferSyntax",
                 expected="one UID, or *",
             )
-        located = await self._located(stored)
+        located = await self._locate(stored)
         target = value or EXPLICIT_VR_LE
         if (
             value is None
             and self._retrieve.obstacle(located, target)
-            and self._held(located, stored.transfer_syntax)
+            and self._may_stand(located, stored.transfer_syntax)
         ):
             return None
         self._retrieve.check(located, target)
@@ -83,7 +83,7 @@ class Choice:
         """What could be had of them, for who accepts none of it."""
         found: list[Offer] = []
         for instance in stored[:LOOKED_INTO]:
-            located = await self._located(instance)
+            located = await self._locate(instance)
             found += [
                 offer
                 for offer in self._offers(instance.transfer_syntax, native=True)
@@ -96,14 +96,12 @@ class Choice:
         if key not in self._ranked:
             targets = self._retrieve.possible(syntax)
             accept, single = self._request.accept, self._single
-            self._ranked[key] = ranked_instances(
-                accept, syntax, single=single, targets=targets, native=native
-            )
+            self._ranked[key] = rank_instances(accept, syntax, single=single, targets=targets, native=native)
         return self._ranked[key]
 
     def _offers(self, syntax: str, *, native: bool) -> list[Offer]:
         targets = self._retrieve.possible(syntax)
         return instance_offers(syntax, single=self._single, targets=targets, native=native)
 
-    async def _located(self, stored: StoredInstance) -> Located:
-        return await self._retrieve.of(self._request.scope, stored)
+    async def _locate(self, stored: StoredInstance) -> StoredLayout:
+        return await self._retrieve.find_layout(self._request.scope, stored)

@@ -13,7 +13,7 @@ AHEAD = 2
 Job = Callable[[], Awaitable[bytes]]
 
 
-class Ahead:
+class Lookahead:
     """Runs jobs in order, `AHEAD` of them beyond the one that is taken; the others have not begun."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
@@ -35,10 +35,10 @@ class Ahead:
         job = self._running.pop(index, None)
         if job is not None:
             job.cancel()
-            job.add_done_callback(_seen)
+            job.add_done_callback(_consume_result)
 
 
-def _seen(job: asyncio.Future[bytes]) -> None:
+def _consume_result(job: asyncio.Future[bytes]) -> None:
     if not job.cancelled():
         with suppress(Exception):
             job.exception()
@@ -47,7 +47,7 @@ def _seen(job: asyncio.Future[bytes]) -> None:
 class Chunk(AsyncGenerator[bytes, None]):
     """The result of one job as the only chunk of a part; closing it gives the job up."""
 
-    def __init__(self, ahead: Ahead, index: int) -> None:
+    def __init__(self, ahead: Lookahead, index: int) -> None:
         self._ahead = ahead
         self._index = index
         self._over = False

@@ -73,9 +73,9 @@ class MetadataParts:
         else:
             found = [await self._aside(dataset, bytes(held), len(held))]
         self._models += found
-        self._wanted |= await self._aside(self._named, found, len(held))
+        self._wanted |= await self._aside(self._find_named, found, len(held))
 
-    def _named(self, models: Sequence[Mapping[str, Any]]) -> set[str]:
+    def _find_named(self, models: Sequence[Mapping[str, Any]]) -> set[str]:
         return {self._bulk.name(uri) for model in models for uri in references(model)}
 
     async def _aside(self, work: Callable[[S], T], what: S, size: int) -> T:

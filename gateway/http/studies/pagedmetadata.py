@@ -7,20 +7,20 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from gateway.dicom.model.multipart import boundary_of
-from gateway.http.message.encoding import streamed
+from gateway.http.message.contentcoding import encode_stream
 from gateway.http.message.multipart import multipart
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Part, Response, StreamResponse
 from gateway.http.negotiation.accept import Offer
-from gateway.http.negotiation.charset import recoded_xml
+from gateway.http.negotiation.charset import recode_xml
 from gateway.http.negotiation.media import JSON
 from gateway.http.studies.documents import text_type, xml_row
-from gateway.services.bytestream import primed
+from gateway.services.bytestream import prime
 
 Pages = AsyncGenerator[Sequence[bytes], None]
 
 
-async def paged(
+async def send_pages(
     request: Request,
     offer: Offer,
     pages: Pages,
@@ -36,22 +36,22 @@ async def paged(
     base = request.bulk_base.encode()
     if offer.media == JSON:
         headers["content-type"] = JSON
-        return await _coded(json_array(pages, base), headers, coding)
+        return await _send_coded(json_array(pages, base), headers, coding)
     media = text_type(offer, charset)
     if offer.multipart:
         parts = _parts(pages, base, charset, media)
         return await multipart(200, headers, parts, boundary_of(tag), offer.media)
     headers["content-type"] = media
-    return await _coded(_one_document(pages, base, charset), headers, coding)
+    return await _send_coded(_one_document(pages, base, charset), headers, coding)
 
 
-async def _coded(
+async def _send_coded(
     chunks: AsyncGenerator[bytes, None], headers: dict[str, str], coding: str | None
 ) -> Response:
     if coding is not None:
         headers["content-encoding"] = coding
-        chunks = streamed(chunks, coding)
-    return StreamResponse(200, headers, chunks=await primed(chunks))
+        chunks = encode_stream(chunks, coding)
+    return StreamResponse(200, headers, chunks=await prime(chunks))
 
 
 async def json_array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
@@ -60,7 +60,7 @@ async def json_array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
     async with aclosing(pages):
         async for rows in pages:
             for group in _groups(rows):
-                yield await asyncio.to_thread(_joined, before, group, base)
+                yield await asyncio.to_thread(_join, before, group, base)
                 before = b","
     yield b"]" if before == b"," else b"[]"
 
@@ -78,7 +78,7 @@ def _groups(rows: Sequence[bytes]) -> list[list[bytes]]:
     return groups if groups[0] else []
 
 
-def _joined(before: bytes, rows: list[bytes], base: bytes) -> bytes:
+def _join(before: bytes, rows: list[bytes], base: bytes) -> bytes:
     return before + b",".join(rows).replace(b"\0", base)
 
 
@@ -102,7 +102,7 @@ async def _one_document(pages: Pages, base: bytes, charset: str) -> AsyncGenerat
 
 
 def _xml(row: bytes, base: bytes, charset: str) -> bytes:
-    return recoded_xml(xml_row(row.replace(b"\0", base)), charset)
+    return recode_xml(xml_row(row.replace(b"\0", base)), charset)
 
 
 async def _once(document: bytes) -> AsyncGenerator[bytes, None]:

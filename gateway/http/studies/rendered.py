@@ -17,13 +17,13 @@ from gateway.http.negotiation import renderoffers
 from gateway.http.negotiation.accept import Offer, not_acceptable
 from gateway.http.parameters import rendering
 from gateway.http.parameters.paths import frame_list, resource_path
-from gateway.http.studies.lookahead import Ahead, Chunk, Job
+from gateway.http.studies.lookahead import Chunk, Job, Lookahead
 from gateway.http.studies.singlepart import single
 from gateway.model import FrameNumber, Level, ResourcePath
-from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, only, primed
-from gateway.services.render.rendered import RENDERER, Shot, checked, weight
-from gateway.services.render.renderparameters import Asked
-from gateway.services.render.rendertarget import Category, Subject
+from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, only, prime
+from gateway.services.render.rendered import RENDERER, RenderedFrame, check_has_picture, weight
+from gateway.services.render.renderparameters import RenderRequest
+from gateway.services.render.rendertarget import Category, RenderTarget
 
 if TYPE_CHECKING:
     from gateway.http.gate import Services
@@ -35,12 +35,12 @@ SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ResponsePart:
     """What is sent of one instance: frames one by one, or all of it in one body; `charset` is that of text."""
 
-    subject: Subject
+    subject: RenderTarget
     offer: Offer
-    shots: tuple[Shot, ...] = ()
+    shots: tuple[RenderedFrame, ...] = ()
     charset: str = ""
 
     @property
@@ -83,12 +83,14 @@ class StudiesRendered:
 
     # -- what there is ----------------------------------------------------------------------------------
 
-    async def _of_instance(self, request: Request, path: ResourcePath, asked: Asked) -> list[Piece]:
+    async def _of_instance(
+        self, request: Request, path: ResourcePath, asked: RenderRequest
+    ) -> list[ResponsePart]:
         """Of one instance, or of frames of it. Raises NotFound, NotAcceptable, BadParameter."""
         subject = await self._services.rendered.subjects.find(request.scope, path)
         frames = request.path_params.get("frames")
         if frames is not None:
-            numbers = checked_numbers(subject, frame_list(frames))
+            numbers = check_numbers(subject, frame_list(frames))
             shots = await self._services.rendered.shots(request.scope, subject, numbers)
         elif subject.state:
             check_state(asked)
@@ -97,18 +99,18 @@ class StudiesRendered:
             shots = await self._whole(request, subject)
         offers = await self._offers(request, subject, len(shots), asked, bare=True, whole=frames is None)
         if not offers:
-            checked(subject)
+            check_has_picture(subject)
         ranked = request.accept.rank(offers)
         if not ranked:
             raise not_acceptable(offers)
         return [self._piece(request, subject, ranked[0], shots)]
 
-    async def _whole(self, request: Request, subject: Subject) -> list[Shot]:
+    async def _whole(self, request: Request, subject: RenderTarget) -> list[RenderedFrame]:
         """All frames in the order that they are sent in (8.3.5.1.6)."""
         if subject.obstacle:
             return []
         if subject.category is Category.VIDEO:
-            return [Shot(subject, FrameNumber(1))]
+            return [RenderedFrame(subject, FrameNumber(1))]
         if subject.frames > PARTS_AT_MOST:
             raise TooLarge(
                 f"the instance has {subject.frames} frames, more than the {PARTS_AT_MOST} parts of one answer; "
@@ -117,10 +119,12 @@ class StudiesRendered:
         rendered = self._services.rendered
         return await rendered.order(request.scope, await rendered.shots(request.scope, subject))
 
-    async def _of_all(self, request: Request, path: ResourcePath, asked: Asked) -> tuple[list[Piece], int]:
+    async def _of_all(
+        self, request: Request, path: ResourcePath, asked: RenderRequest
+    ) -> tuple[list[ResponsePart], int]:
         """Of every instance that has something acceptable, and how many have not. Raises NotAcceptable."""
         services = self._services
-        pieces: list[Piece] = []
+        pieces: list[ResponsePart] = []
         seen: list[Offer] = []
         stored, damaged = await services.retrieve.sound(request.scope, path)
         count = 0
@@ -141,7 +145,14 @@ class StudiesRendered:
         return pieces, len(stored) - len(pieces) + damaged
 
     async def _offers(
-        self, request: Request, subject: Subject, count: int, asked: Asked, *, bare: bool, whole: bool
+        self,
+        request: Request,
+        subject: RenderTarget,
+        count: int,
+        asked: RenderRequest,
+        *,
+        bare: bool,
+        whole: bool,
     ) -> list[Offer]:
         if subject.category is Category.TEXT:
             return renderoffers.text_offers(
@@ -157,7 +168,7 @@ class StudiesRendered:
         filmable = self._services.rendered.filmable(subject, count)
         if subject.category is Category.VIDEO and whole:
             return renderoffers.video_offers(
-                self._services.rendered.stored_type(subject),
+                self._services.rendered.find_stored_type(subject),
                 bare=bare,
                 changed=renderoffers.changes(asked),
                 filmable=filmable,
@@ -165,18 +176,25 @@ class StudiesRendered:
             )
         return renderoffers.picture_offers(count, bare=bare, filmable=filmable, lenient=lenient)
 
-    def _piece(self, request: Request, subject: Subject, offer: Offer, shots: Sequence[Shot]) -> Piece:
+    def _piece(
+        self, request: Request, subject: RenderTarget, offer: Offer, shots: Sequence[RenderedFrame]
+    ) -> ResponsePart:
         charset = ""
         if subject.category is Category.TEXT and offer.media.startswith("text/"):
             charset = request.charset(offer)
         if not offer.multipart and not renderoffers.is_film(subject, offer, len(shots)):
             shots = shots[:1]
-        return Piece(subject, offer, tuple(shots), charset)
+        return ResponsePart(subject, offer, tuple(shots), charset)
 
     # -- how it is sent ---------------------------------------------------------------------------------
 
     async def _alone(
-        self, request: Request, piece: Piece, asked: Asked, headers: dict[str, str], warnings: list[str]
+        self,
+        request: Request,
+        piece: ResponsePart,
+        asked: RenderRequest,
+        headers: dict[str, str],
+        warnings: list[str],
     ) -> Response:
         """One body: a picture, an animation, a video or a text."""
         shown = piece.shots[0].subject if piece.shots else piece.subject
@@ -191,7 +209,7 @@ class StudiesRendered:
             headers["content-security-policy"] = SANDBOX
         return single(request, body, body.content_type, headers)
 
-    async def _body(self, request: Request, piece: Piece, asked: Asked) -> Body:
+    async def _body(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> Body:
         rendered, subject, media = self._services.rendered, piece.subject, piece.offer.media
         if subject.category is Category.TEXT:
             return await self._services.documents.text(request.scope, subject, media, piece.charset)
@@ -200,7 +218,7 @@ class StudiesRendered:
             return Body(media, None, len(data), only(data))
         whole = subject.category is Category.VIDEO and "frames" not in request.path_params
         if whole and not renderoffers.changes(asked) and rendered.passes(subject, media):
-            size, chunks = await rendered.stored_video(request.scope, subject, media)
+            size, chunks = await rendered.open_stored_video(request.scope, subject, media)
         else:
             shots = () if whole else piece.shots
             size, chunks = await rendered.film(request.scope, subject, shots, asked, media)
@@ -209,15 +227,15 @@ class StudiesRendered:
     async def _together(
         self,
         request: Request,
-        pieces: Sequence[Piece],
-        asked: Asked,
+        pieces: Sequence[ResponsePart],
+        asked: RenderRequest,
         headers: dict[str, str],
         warnings: list[str],
         left_out: int,
     ) -> Response:
         """A part for each picture, animation, video or text, made when its turn comes."""
         parts = self._parts(request, pieces, asked)
-        parts, failed = await _begun(parts, all_now=_is_short(pieces))
+        parts, failed = await _begin_parts(parts, all_now=_is_short(pieces))
         if left_out + failed:
             warnings.append(
                 f"299 {request.base}: {left_out + failed} of what was asked for cannot be rendered"
@@ -232,9 +250,9 @@ class StudiesRendered:
             part_type=parts[0].content_type.partition(";")[0],
         )
 
-    def _parts(self, request: Request, pieces: Sequence[Piece], asked: Asked) -> list[Part]:
+    def _parts(self, request: Request, pieces: Sequence[ResponsePart], asked: RenderRequest) -> list[Part]:
         jobs: list[Job] = []
-        ahead = Ahead(jobs)
+        ahead = Lookahead(jobs)
         parts: list[Part] = []
         for piece in pieces:
             media = piece.offer.media
@@ -250,7 +268,9 @@ class StudiesRendered:
                 parts.append(Part(media, Chunk(ahead, len(jobs) - 1), None, location))
         return parts
 
-    async def _later(self, request: Request, piece: Piece, asked: Asked) -> AsyncGenerator[bytes, None]:
+    async def _later(
+        self, request: Request, piece: ResponsePart, asked: RenderRequest
+    ) -> AsyncGenerator[bytes, None]:
         body = await self._body(request, piece, asked)
         try:
             async for chunk in body.chunks:
@@ -258,7 +278,7 @@ class StudiesRendered:
         finally:
             await body.chunks.aclose()
 
-    def _location(self, request: Request, piece: Piece, shot: int | None) -> str:
+    def _location(self, request: Request, piece: ResponsePart, shot: int | None) -> str:
         """The resource that it was made from (8.6.1.2): the frame where there are several, else the instance."""
         if shot is None or not piece.shots:
             return request.base + piece.subject.path.url()
@@ -284,7 +304,7 @@ class StudiesRendered:
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
-        made = await self._services.thumbnails.of(
+        made = await self._services.thumbnails.make(
             request.scope, path, numbers, asked.how.viewport, offer.media
         )
         suffix = f"/frames/{made.frame}" if made.frame is not None else ""
@@ -293,7 +313,7 @@ class StudiesRendered:
         return single(request, body, offer.media, headers)
 
 
-def checked_numbers(subject: Subject, numbers: Sequence[FrameNumber]) -> Sequence[FrameNumber]:
+def check_numbers(subject: RenderTarget, numbers: Sequence[FrameNumber]) -> Sequence[FrameNumber]:
     """The numbers, once all of them are there. Raises NotFound naming the one that is not (10.4.3.1)."""
     instance = subject.path.instance
     if not subject.frames:
@@ -306,7 +326,7 @@ def checked_numbers(subject: Subject, numbers: Sequence[FrameNumber]) -> Sequenc
     return numbers
 
 
-def check_state(asked: Asked) -> None:
+def check_state(asked: RenderRequest) -> None:
     """What cannot be asked of a presentation state (8.3.5.1.3, 8.3.5.1.4). Raises BadParameter."""
     if asked.how.window is not None:
         raise BadParameter(
@@ -316,7 +336,7 @@ def check_state(asked: Asked) -> None:
         rendering.check_unregioned(asked.how.viewport, "a presentation state")
 
 
-def check_profile(asked: Asked, offer: Offer) -> None:
+def check_profile(asked: RenderRequest, offer: Offer) -> None:
     """Raises BadParameter where a profile is asked that the media type has no place for (8.3.5.1.5)."""
     if asked.profile and not renderoffers.holds_profile(offer):
         raise BadParameter(
@@ -326,14 +346,14 @@ def check_profile(asked: Asked, offer: Offer) -> None:
         )
 
 
-def _is_short(pieces: Sequence[Piece]) -> bool:
+def _is_short(pieces: Sequence[ResponsePart]) -> bool:
     """Whether they are pictures that are made quickly, all together."""
     films = any(renderoffers.is_film(p.subject, p.offer, len(p.shots)) for p in pieces)
     drawn = sum(weight(shot) for piece in pieces for shot in piece.shots)
     return not films and drawn <= MADE_FIRST_AT_MOST
 
 
-async def _begun(parts: list[Part], *, all_now: bool) -> tuple[list[Part], int]:
+async def _begin_parts(parts: list[Part], *, all_now: bool) -> tuple[list[Part], int]:
     """The parts from the first that can be made, which is made now, and how many of those looked at cannot be.
 
     While nothing is sent, a failure can still be a status: `all_now` looks at every one. Raises CodecError,
@@ -343,7 +363,7 @@ async def _begun(parts: list[Part], *, all_now: bool) -> tuple[list[Part], int]:
     made: list[Part] = []
     for index, part in enumerate(parts):
         try:
-            made.append(replace(part, chunks=await primed(part.chunks)))
+            made.append(replace(part, chunks=await prime(part.chunks)))
         except (CodecError, NotAcceptable) as error:
             failure = failure or error
             continue

@@ -10,20 +10,20 @@ from gateway.dicom.model.multipart import PartHead, boundary_of, content_length
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.http.message.caching import caching, not_modified
 from gateway.http.message.conditional import entity_tag
-from gateway.http.message.encoding import choose_coding
+from gateway.http.message.contentcoding import choose_coding
 from gateway.http.message.multipart import multipart
 from gateway.http.message.request import Request
 from gateway.http.message.responses import MultipartResponse, Part, Response
 from gateway.http.negotiation.accept import Offer, json_offers, not_acceptable
-from gateway.http.negotiation.offers import REWRITTEN, frame_offers, is_octets, ranked_frames, value_offers
+from gateway.http.negotiation.offers import REWRITTEN, frame_offers, is_octets, rank_frames, value_offers
 from gateway.http.parameters.paths import bulk_path, frame_list, resource_path
 from gateway.http.studies.documents import documents
 from gateway.http.studies.instancechoice import Choice
-from gateway.http.studies.pagedmetadata import paged
+from gateway.http.studies.pagedmetadata import send_pages
 from gateway.http.studies.singlepart import single
-from gateway.http.studies.zip import is_wanted, zipped
+from gateway.http.studies.zip import is_wanted, send_zip
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
-from gateway.services.retrieve.framing import numbered
+from gateway.services.retrieve.framing import number_frames
 from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.index.base import StoredInstance
     from gateway.services.bytestream import Body
     from gateway.services.retrieve.framing import Frames
-    from gateway.services.retrieve.layouts import Located
+    from gateway.services.retrieve.layouts import StoredLayout
 
 
 class StudiesRetrieve:
@@ -53,7 +53,7 @@ class StudiesRetrieve:
         headers = caching(request, _tag(request, versions, *about), versions)
         if unchanged := not_modified(request, headers):
             return unchanged
-        described = await self._services.retrieve.described(request.scope, path, versions)
+        described = await self._services.retrieve.describe(request.scope, path, versions)
         if described.version_set != versions:
             # Something was committed since: the tag is that of what is sent.
             versions = described.version_set
@@ -64,7 +64,7 @@ class StudiesRetrieve:
             _incomplete(request, headers, f"{described.lost} instances are damaged in the archive")
         if described.rows is None:
             pages = self._services.retrieve.pages(request.scope, described.versions)
-            answer = await paged(request, offer, pages, tag, headers, charset, coding)
+            answer = await send_pages(request, offer, pages, tag, headers, charset, coding)
         else:
             base = request.bulk_base
             answer = await documents(request, offer, described.rows, tag, headers, charset, base)
@@ -78,9 +78,9 @@ class StudiesRetrieve:
         path = resource_path(request.path_params)
         # What is wrong with the Accept field is said before anything is looked up.
         if is_wanted(request, path.level):
-            return await zipped(self._services, request, path)
+            return await send_zip(self._services, request, path)
         stored, damaged = await self._services.retrieve.sound(request.scope, path)
-        chosen = await self._chosen(request, stored, single=path.level is Level.INSTANCE)
+        chosen = await self._choose_offers(request, stored, single=path.level is Level.INSTANCE)
         tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
         headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
         if unchanged := not_modified(request, headers):
@@ -102,12 +102,12 @@ class StudiesRetrieve:
             part_type="application/dicom",
         )
 
-    async def _chosen(
+    async def _choose_offers(
         self, request: Request, stored: Sequence[StoredInstance], *, single: bool
     ) -> list[tuple[StoredInstance, Offer]]:
         """The best offer for each instance that has one (C-ACC-15). Raises NotAcceptable where none has."""
         choice = Choice(self._services.retrieve, request, single=single)
-        chosen = [(s, offer) for s in stored if (offer := await choice.of(s)) is not None]
+        chosen = [(s, offer) for s in stored if (offer := await choice.choose(s)) is not None]
         if not chosen:
             raise not_acceptable(await choice.available(stored))
         return chosen
@@ -165,12 +165,12 @@ class StudiesRetrieve:
         numbers = frame_list(request.path_params["frames"])
         accept = request.accept
         located = await self._services.retrieve.locate(request.scope, path)
-        pixels = self._services.retrieve.checked_frames(located, numbers)
+        pixels = self._services.retrieve.check_frames(located, numbers)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
         targets = self._services.retrieve.targets(located)
         single = len(numbers) == 1
         failure: GatewayError | None = None
-        for offer in ranked_frames(accept, syntax, single=single, targets=targets):
+        for offer in rank_frames(accept, syntax, single=single, targets=targets):
             try:
                 return await self._frames_as(request, located, numbers, offer)
             except (NotAcceptable, CodecError) as error:  # the next best may do
@@ -178,7 +178,7 @@ class StudiesRetrieve:
         raise failure or not_acceptable(frame_offers(syntax, single=single, targets=targets))
 
     async def _frames_as(
-        self, request: Request, located: Located, numbers: Sequence[FrameNumber], offer: Offer
+        self, request: Request, located: StoredLayout, numbers: Sequence[FrameNumber], offer: Offer
     ) -> Response:
         path = located.stored.identity.path
         tag = _tag(request, located.stored.version, "frames", path.url(), numbers, offer, ENCODER)
@@ -233,7 +233,7 @@ class StudiesRetrieve:
             failure.detail, available=others, uid=located.stored.identity.instance
         ) from failure
 
-    async def _bulk_offers(self, located: Located, where: str) -> list[Offer]:
+    async def _bulk_offers(self, located: StoredLayout, where: str) -> list[Offer]:
         retrieve = self._services.retrieve
         kind, pixels = await retrieve.kind(located, where), located.layout.pixels
         if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
@@ -244,10 +244,10 @@ class StudiesRetrieve:
         decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
         return value_offers(kind, frames, decodable=decodable)
 
-    async def _bulk_as(self, request: Request, located: Located, where: str, offer: Offer) -> Response:
+    async def _bulk_as(self, request: Request, located: StoredLayout, where: str, offer: Offer) -> Response:
         pixels = located.layout.pixels
         if pixels is not None and where == f"{pixels.tag:08X}" and pixels.frames and not is_octets(offer):
-            return await self._frames_as(request, located, numbered(pixels), offer)
+            return await self._frames_as(request, located, number_frames(pixels), offer)
         path: ResourcePath = located.stored.identity.path
         tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
         headers = caching(request, tag, located.stored.version)

@@ -14,7 +14,7 @@ from gateway.http.message.responses import Response
 from gateway.http.negotiation.accept import json_offers
 from gateway.http.parameters import cursors
 from gateway.http.parameters.paths import resource_path
-from gateway.http.parameters.search import Asked, Target, is_private_asked, search_query
+from gateway.http.parameters.search import ParsedSearch, Target, is_private_asked, search_query
 from gateway.http.resources import SERVICE
 from gateway.http.settings import HttpSettings
 from gateway.http.studies.documents import documents
@@ -49,18 +49,18 @@ class StudiesSearch:
         charset = request.charset(offer)
         vrs = await self._services.search.vrs() if is_private_asked(request.params) else {}
         asked = search_query(request.params, Target(level, within), self._limits, vrs)
-        page = await self._found(request, asked.query)
-        headers = {"cache-control": REVALIDATE, **_said(page, asked, request.base)}
+        page = await self._find(request, asked.query)
+        headers = {"cache-control": REVALIDATE, **_make_warnings(page, asked, request.base)}
         if not page.rows:
             return Response(204, headers)
         if page.remaining and page.last is not None:
-            headers["link"] = f'<{_next(request, cursors.written(asked.query, page.last))}>; rel="next"'
+            headers["link"] = f'<{_next(request, cursors.write_cursor(asked.query, page.last))}>; rel="next"'
         if page.rest:
             pieces = self._services.search.pages(request.scope, asked.query, page)
             return long_documents(request, offer, pieces, request.path, headers, charset)
         return await documents(request, offer, page.rows, request.path, headers, charset)
 
-    async def _found(self, request: Request, query: Query) -> Page:
+    async def _find(self, request: Request, query: Query) -> Page:
         """Raises TooLarge where the search is broader than is allowed (10.6.3.1)."""
         most = self._limits.most_matches
         if not most:
@@ -88,7 +88,7 @@ def _ascii(raw: str) -> str:
     return quote(raw.encode("utf-8", "surrogateescape"), safe="%!$'()*+,-./:;=?@_~")
 
 
-def _said(page: Page, asked: Asked, base: str) -> dict[str, str]:
+def _make_warnings(page: Page, asked: ParsedSearch, base: str) -> dict[str, str]:
     """Warnings, in the words of 8.3.4.4.1, and the total where it was asked for."""
     lines = [f"299 {base}: {warning}" for warning in asked.warnings]
     if page.remaining:

@@ -23,17 +23,17 @@ from gateway.dicom.model.multipart import (
     message_type,
 )
 from gateway.errors import BadRequest, DicomError, GatewayError, NotAcceptable, UnsupportedMedia
-from gateway.http.message.decoding import checked_coding
+from gateway.http.message.contentcoding import check_coding
 from gateway.http.message.request import ClientGone, Request
 from gateway.http.message.responses import Response
 from gateway.http.negotiation.accept import Offer
-from gateway.http.negotiation.charset import UTF8, recoded_xml
+from gateway.http.negotiation.charset import UTF8, recode_xml
 from gateway.http.negotiation.media import DICOM, JSON, MULTIPART, OCTETS, XML, MediaType, parse_media_type
 from gateway.http.parameters.paths import uid
 from gateway.http.settings import HttpSettings
-from gateway.http.studies.documents import encoded_response, text_type, xml_of
+from gateway.http.studies.documents import make_encoded_response, text_type, xml_of
 from gateway.http.studies.metadataparts import MetadataParts
-from gateway.http.studies.storeresponse import created_url, store_response, store_status, store_warnings
+from gateway.http.studies.storeresponse import make_location, store_response, store_status, store_warnings
 from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class StudiesStore:
         study = None if study is None else uid("study", study)
         offer = request.accept.choose(OFFERS)
         charset = request.charset(offer)
-        media = _checked_type(request)
+        media = _check_type(request)
         await self._services.readiness.check_room(request.announced)
         session = self._services.ingest.session(request.source, study=study)
         outcomes = await self._receive(request, media, session)
@@ -97,7 +97,7 @@ class StudiesStore:
         """Metadata with or without bulk data; what failed before it could be taken in."""
         found = MetadataParts(self._services.assemble, f"{request.base}{request.path}")
         try:
-            async with aclosing(self._services.ingest.awaited(body, request.peer)) as chunks:
+            async with aclosing(self._services.ingest.watch_body(body, request.peer)) as chunks:
                 if media.essence == MULTIPART:
                     await found.read(Parts(chunks, media.get("boundary") or ""), root)
                 else:
@@ -115,9 +115,9 @@ def _root(media: MediaType) -> MediaType:
     return parse_media_type(media.get("type") or DICOM) or media
 
 
-def _checked_type(request: Request) -> MediaType:
+def _check_type(request: Request) -> MediaType:
     """What the body is. Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11)."""
-    checked_coding(request.headers.get("content-encoding", ""))
+    check_coding(request.headers.get("content-encoding", ""))
     text = request.headers.get("content-type", "")
     media = parse_media_type(text) if text else None
     if media is None or media.essence not in (MULTIPART, DICOM, JSON, XML):
@@ -195,10 +195,10 @@ class Parts:
         return self._events.popleft()
 
 
-def _written(document: bytes, charset: str) -> tuple[bytes, str]:
+def _recode_document(document: bytes, charset: str) -> tuple[bytes, str]:
     """In the set that was asked for; in UTF-8 where that cannot hold it: what is stored cannot be unsaid."""
     try:
-        return recoded_xml(document, charset), charset
+        return recode_xml(document, charset), charset
     except NotAcceptable:
         return document, UTF8
 
@@ -206,15 +206,18 @@ def _written(document: bytes, charset: str) -> tuple[bytes, str]:
 async def _answer(request: Request, offer: Offer, outcomes: list[Outcome], charset: str) -> Response:
     what = (request, offer, outcomes, charset)
     many = len(outcomes) > MANY
-    return await encoded_response(request, *(await asyncio.to_thread(_told, *what) if many else _told(*what)))
+    rendered = (
+        await asyncio.to_thread(_render_store_response, *what) if many else _render_store_response(*what)
+    )
+    return await make_encoded_response(request, *rendered)
 
 
-def _told(
+def _render_store_response(
     request: Request, offer: Offer, outcomes: list[Outcome], charset: str
 ) -> tuple[int, dict[str, str], bytes]:
     dataset = store_response(outcomes, request.base)
     headers = {"cache-control": "no-store", "content-type": offer.media}
-    if location := created_url(outcomes, request.base):
+    if location := make_location(outcomes, request.base):
         headers["location"] = location
     if lines := store_warnings(outcomes, request.base):
         headers["warning"] = "\n".join(line.replace("\n", " ") for line in lines)
@@ -224,7 +227,7 @@ def _told(
     if offer.media == JSON:
         body = orjson.dumps(dataset)
     else:
-        body, charset = _written(xml_of(dataset), charset)
+        body, charset = _recode_document(xml_of(dataset), charset)
         headers["content-type"] = text_type(offer, charset)
     if offer.multipart:  # who takes multipart XML only gets one part of it (S-95)
         boundary = boundary_of(location or request.path)

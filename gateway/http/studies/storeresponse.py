@@ -33,9 +33,9 @@ def store_response(outcomes: Sequence[Outcome], base: str) -> Dataset:
     others = [o for o in outcomes if o.failure is not None and o.identity is None]
     dataset: Dataset = {"00081190": _url(study_url(outcomes, base))}
     if failed:
-        dataset["00081198"] = _sequence([_failed(o) for o in failed])
+        dataset["00081198"] = _sequence([_make_failed_item(o) for o in failed])
     if stored:
-        dataset["00081199"] = _sequence([_stored(o, base) for o in stored])
+        dataset["00081199"] = _sequence([_make_stored_item(o, base) for o in stored])
     if others:
         dataset["0008119A"] = _sequence([{"00081197": _number(o.failure or 0)} for o in others])
     return dataset
@@ -47,7 +47,7 @@ def study_url(outcomes: Sequence[Outcome], base: str) -> str:
     return f"{base}/studies/{studies.pop()}" if len(studies) == 1 else ""
 
 
-def created_url(outcomes: Sequence[Outcome], base: str) -> str:
+def make_location(outcomes: Sequence[Outcome], base: str) -> str:
     """What `Location` names: the study that instances were added to, `/studies` for several, '' for nothing
     new.
     """
@@ -75,7 +75,7 @@ def _is_there(outcome: Outcome) -> bool:
     return outcome.failure is None and not outcome.quarantined
 
 
-def _stored(outcome: Outcome, base: str) -> Dataset:
+def _make_stored_item(outcome: Outcome, base: str) -> Dataset:
     assert outcome.identity is not None
     item = {
         **_reference(outcome),
@@ -88,7 +88,7 @@ def _stored(outcome: Outcome, base: str) -> Dataset:
     return dict(sorted(item.items()))
 
 
-def _failed(outcome: Outcome) -> Dataset:
+def _make_failed_item(outcome: Outcome) -> Dataset:
     return {**_reference(outcome), "00081197": _number(outcome.failure or 0)}
 
 

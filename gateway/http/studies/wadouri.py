@@ -29,9 +29,9 @@ from gateway.http.studies.singlepart import single
 from gateway.model import FrameNumber, ResourcePath
 from gateway.services.bytestream import Body, only
 from gateway.services.deidentify.anonymize import RULES
-from gateway.services.render.rendered import GIF, MP4, RENDERER, Shot
-from gateway.services.render.renderparameters import Asked
-from gateway.services.render.rendertarget import Category, Subject
+from gateway.services.render.rendered import GIF, MP4, RENDERER, RenderedFrame
+from gateway.services.render.renderparameters import RenderRequest
+from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class WadoUri:
         state = wadoparams.presentation(request.params, path.study)
         subject = await self._services.rendered.subjects.find(request.scope, path)
         if anonymous:
-            asked = await self._judged(request, subject, asked)
+            asked = await self._check_anonymize(request, subject, asked)
         offers = await self._offers(request, subject, asked)
         original = Offer(DICOM)
         ranked = asked_type.accept.rank(offers if asked_type.rendered else [*offers, original])
@@ -64,19 +64,21 @@ class WadoUri:
         if ranked[0] == original:
             return await self._instance(request, subject, asked)
         if state is not None:
-            return await self._presented(request, subject, state, ranked[0], asked)
+            return await self._render_presented(request, subject, state, ranked[0], asked)
         if subject.category is Category.TEXT:
             return await self._text(request, subject, ranked[0], asked, asked_type.accept)
         return await self._picture(request, subject, ranked[0], asked)
 
-    async def _judged(self, request: Request, subject: Subject, asked: Asked) -> Asked:
+    async def _check_anonymize(
+        self, request: Request, subject: RenderTarget, asked: RenderRequest
+    ) -> RenderRequest:
         """What is asked of an instance that can be sent without who it is of. Raises BadParameter, Forbidden."""
         _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
         await self._services.anonymous.check(request.scope, subject)
         return replace(asked, anonymous=True)
 
-    async def _presented(
-        self, request: Request, subject: Subject, state: ResourcePath, offer: Offer, asked: Asked
+    async def _render_presented(
+        self, request: Request, subject: RenderTarget, state: ResourcePath, offer: Offer, asked: RenderRequest
     ) -> Response:
         """A frame through a presentation state (9.5.2.3). Raises BadParameter."""
         shot = await self._services.states.through(request.scope, state, subject)
@@ -88,7 +90,7 @@ class WadoUri:
         headers["content-location"] = request.base + subject.path.url()
         return single(request, await self._shot(request, shot, offer, asked), offer.media, headers)
 
-    async def _offers(self, request: Request, subject: Subject, asked: Asked) -> list[Offer]:
+    async def _offers(self, request: Request, subject: RenderTarget, asked: RenderRequest) -> list[Offer]:
         """Rendered types, each a single part (8.6), the default of the category first."""
         services = self._services
         if subject.category is Category.TEXT:
@@ -100,7 +102,7 @@ class WadoUri:
         filmable = not one and services.rendered.filmable(subject, subject.frames)
         films = [Offer(MP4, rendered=True)] if filmable else []
         if subject.category is Category.VIDEO and not one:
-            stored = services.rendered.stored_type(subject)
+            stored = services.rendered.find_stored_type(subject)
             changed = renderoffers.changes(asked)
             films = renderoffers.video_offers(
                 stored, bare=True, changed=changed, filmable=filmable, lenient=False
@@ -110,13 +112,13 @@ class WadoUri:
 
     # -- the object itself ------------------------------------------------------------------------------
 
-    async def _instance(self, request: Request, subject: Subject, asked: Asked) -> Response:
+    async def _instance(self, request: Request, subject: RenderTarget, asked: RenderRequest) -> Response:
         """Retrieve DICOM Instance (9.4). Raises BadParameter, NotAcceptable."""
         unfit = (*wadoparams.WINDOW, *((*wadoparams.STATE, *wadoparams.SHAPING) if request.strict else ()))
         _refuse(request, asked, unfit, f"beside {DICOM}")
         stored = subject.located.stored
         choice = Choice(self._services.retrieve, request, single=True)
-        syntax = await choice.named(stored, request.params.one("transferSyntax"))
+        syntax = await choice.choose_named(stored, request.params.one("transferSyntax"))
         if asked.anonymous:
             return await self._anonymous(request, subject, syntax)
         tag = _tag(request, subject, "uri", ENCODER, syntax)
@@ -127,7 +129,7 @@ class WadoUri:
         headers["content-location"] = request.base + subject.path.url()
         return single(request, body, DICOM, headers)
 
-    async def _anonymous(self, request: Request, subject: Subject, asked_syntax: str | None) -> Response:
+    async def _anonymous(self, request: Request, subject: RenderTarget, asked_syntax: str | None) -> Response:
         """The object without who it is of (9.4.1.2.1). Raises Forbidden, NotAcceptable."""
         anonymous = self._services.anonymous
         syntax = anonymous.target(subject, asked_syntax)
@@ -142,7 +144,9 @@ class WadoUri:
 
     # -- rendered ---------------------------------------------------------------------------------------
 
-    async def _picture(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Response:
+    async def _picture(
+        self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest
+    ) -> Response:
         """A frame, or all of them in an animation or a video (9.5). Raises BadParameter."""
         several = subject.category in (Category.MULTI, Category.VIDEO)
         number = wadoparams.frame_number(
@@ -163,8 +167,12 @@ class WadoUri:
         return single(request, body or await self._shot(request, shot, offer, asked), offer.media, headers)
 
     async def _shots(
-        self, request: Request, subject: Subject, asked: Asked, numbers: list[FrameNumber] | None = None
-    ) -> list[Shot]:
+        self,
+        request: Request,
+        subject: RenderTarget,
+        asked: RenderRequest,
+        numbers: list[FrameNumber] | None = None,
+    ) -> list[RenderedFrame]:
         """These frames or all; what is shown beneath them is judged as they are. Raises Forbidden."""
         shots = await self._services.rendered.shots(request.scope, subject, numbers)
         for shot in shots if asked.anonymous else ():
@@ -172,14 +180,16 @@ class WadoUri:
                 await self._services.anonymous.check(request.scope, shot.under.subject)
         return shots
 
-    async def _shot(self, request: Request, shot: Shot, offer: Offer, asked: Asked) -> Body:
+    async def _shot(self, request: Request, shot: RenderedFrame, offer: Offer, asked: RenderRequest) -> Body:
         data = await self._services.rendered.picture(request.scope, shot, asked, offer.media)
         return Body(offer.media, None, len(data), only(data))
 
-    async def _film(self, request: Request, subject: Subject, offer: Offer, asked: Asked) -> Body:
+    async def _film(
+        self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest
+    ) -> Body:
         rendered, video = self._services.rendered, subject.category is Category.VIDEO
         if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
-            size, chunks = await rendered.stored_video(request.scope, subject, offer.media)
+            size, chunks = await rendered.open_stored_video(request.scope, subject, offer.media)
         else:
             every = [] if video else await self._shots(request, subject, asked)
             shots = await rendered.order(request.scope, every)
@@ -187,7 +197,7 @@ class WadoUri:
         return Body(offer.media, None, size, chunks)
 
     async def _text(
-        self, request: Request, subject: Subject, offer: Offer, asked: Asked, accept: Accept
+        self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest, accept: Accept
     ) -> Response:
         """A document; parameters of pictures are overlooked unless strict (U-51)."""
         if request.strict:
@@ -206,26 +216,26 @@ class WadoUri:
 def _charset(request: Request, offer: Offer, accept: Accept) -> str:
     """The character set to write in (8.8.5, 9.1.2.2.2). Raises NotAcceptable."""
     header = request.headers.get("accept-charset")
-    return choose_charset(accept.charset_of(offer), request.params.joined("charset"), header, WRITABLE)
+    return choose_charset(accept.charset_of(offer), request.params.join("charset"), header, WRITABLE)
 
 
-def _refuse(request: Request, asked: Asked, names: Iterable[str], where: str) -> None:
+def _refuse(request: Request, asked: RenderRequest, names: Iterable[str], where: str) -> None:
     """Raises BadParameter for the first of `names` that is there."""
     for name in sorted(asked.given.intersection(names)):
         raise bad(name, request.params.all(name)[0], f"no {name} {where}")
 
 
-def _location(request: Request, subject: Subject) -> str:
+def _location(request: Request, subject: RenderTarget) -> str:
     """Of what is anonymous: the resource that was asked for is another one."""
     path = subject.path
     named = f"studyUID={path.study}&seriesUID={path.series}&objectUID={path.instance}"
     return f"{request.base}/wado?requestType=WADO&{named}&anonymize=yes"
 
 
-def _say(request: Request, headers: dict[str, str], asked: Asked) -> None:
+def _say(request: Request, headers: dict[str, str], asked: RenderRequest) -> None:
     if said := asked.warning(request.base):
         headers["warning"] = said
 
 
-def _tag(request: Request, subject: Subject, *parts: object) -> str:
+def _tag(request: Request, subject: RenderTarget, *parts: object) -> str:
     return entity_tag(request.scope.fingerprint, request.base, subject.version, *parts)

@@ -34,7 +34,7 @@ def is_wanted(request: Request, level: Level) -> bool:
     return bool(ranked) and ranked[0].media == ZIP
 
 
-async def zipped(services: Services, request: Request, path: ResourcePath) -> Response:
+async def send_zip(services: Services, request: Request, path: ResourcePath) -> Response:
     """The archive, made while it is sent: its length is not known before."""
     stored, damaged = await services.retrieve.sound(request.scope, path)
     if damaged:
@@ -56,4 +56,4 @@ async def zipped(services: Services, request: Request, path: ResourcePath) -> Re
         "content-location": request.base + path.url(),
         "content-disposition": f'attachment; filename="{name}.zip"',
     }
-    return StreamResponse(200, headers, chunks=services.archive.zipped(request.scope, stored, uid))
+    return StreamResponse(200, headers, chunks=services.archive.stream_zip(request.scope, stored, uid))

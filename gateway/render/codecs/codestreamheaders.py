@@ -26,7 +26,7 @@ _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 class Header:
     """Size and samples of the coded image; `precision` is the largest of its components.
 
-    `coded_rgb` is None where a JPEG does not say whether its three components are RGB or YCbCr.
+    `is_coded_rgb` is None where a JPEG does not say whether its three components are RGB or YCbCr.
     """
 
     columns: int
@@ -42,7 +42,7 @@ class Header:
 def jpeg(stream: bytes) -> Header:
     """Of JPEG (ISO 10918-1) and JPEG-LS (ISO 14495-1), up to the first scan. Raises CodecError."""
     if stream[:2] != b"\xff\xd8":
-        raise CodecError(f"no JPEG codestream: it begins with {_seen(stream)}, wanted FFD8")
+        raise CodecError(f"no JPEG codestream: it begins with {_name_seen(stream)}, wanted FFD8")
     at, adobe, jfif = 2, None, False
     frame: bytes | None = None
     kind = 0
@@ -109,7 +109,7 @@ def _jpeg_frame(frame: bytes, kind: int, adobe: int | None, jfif: bool, scan: by
 def jpeg2000(stream: bytes) -> Header:
     """Of JPEG 2000 and HTJ2K (ISO 15444-1 A.5.1), without JP2 boxes. Raises CodecError."""
     if stream[:4] != b"\xff\x4f\xff\x51":
-        raise CodecError(f"no JPEG 2000 codestream: it begins with {_seen(stream)}, wanted FF4FFF51")
+        raise CodecError(f"no JPEG 2000 codestream: it begins with {_name_seen(stream)}, wanted FF4FFF51")
     try:
         right, bottom, left, top = _SIZ(stream, 8)[:4]
         count = _SHORT(stream, 40)[0]
@@ -126,7 +126,7 @@ def jpeg2000(stream: bytes) -> Header:
     return Header(right - left, bottom - top, count, (depths[0] & 0x7F) + 1, signed=depths[0] > 0x7F)
 
 
-def unboxed(stream: bytes) -> bytes:
+def unbox(stream: bytes) -> bytes:
     """The contiguous codestream of a JP2 file, which PS3.5 A.4.4 does not want there and vendors write."""
     if not stream.startswith(JP2):
         return stream
@@ -162,7 +162,7 @@ def jpegxl(stream: bytes) -> Header:
     """Of JPEG XL (ISO 18181-1 Annex D), bare or in boxes. Raises CodecError."""
     bare = bare_jpegxl(stream)
     if bare[:2] != b"\xff\x0a":
-        raise CodecError(f"no JPEG XL codestream: it begins with {_seen(stream)}, wanted FF0A")
+        raise CodecError(f"no JPEG XL codestream: it begins with {_name_seen(stream)}, wanted FF0A")
     bits = Bits(bare, 2)
     rows, columns = _jxl_size(bits)
     precision = 8
@@ -203,5 +203,5 @@ def _jxl_size(bits: Bits) -> tuple[int, int]:
     return rows, rows * up // down
 
 
-def _seen(stream: bytes) -> str:
+def _name_seen(stream: bytes) -> str:
     return stream[:4].hex().upper() or "nothing"

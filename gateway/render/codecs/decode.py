@@ -75,13 +75,13 @@ def native_length(pixels: PixelLayout) -> int:
     return native_frame_length(pixels) * pixels.frames
 
 
-def described_after(pixels: PixelLayout, transfer_syntax: str) -> dict[str, str | int]:
+def describe_after(pixels: PixelLayout, transfer_syntax: str) -> dict[str, str | int]:
     """What changes in the header when every frame is decoded: tag to its new value, nothing where all stays.
 
     Known without decoding, so that the header can be written first.
     """
     changes: dict[str, str | int] = {}
-    photometric, planar = _described(pixels, transfer_syntax)
+    photometric, planar = _describe(pixels, transfer_syntax)
     if photometric != pixels.photometric:
         changes["00280004"] = photometric
     if planar != pixels.planar:
@@ -96,13 +96,13 @@ def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -
         if transfer_syntax == RLE:
             data = _rle(codestream, pixels)
         elif transfer_syntax == DEFLATED_FRAME:
-            data = _full(_inflated(codestream, pixels), pixels)
+            data = _full(_inflate(codestream, pixels), pixels)
         else:
-            data = _coded(codestream, pixels, transfer_syntax)
+            data = _prepare_codestream(codestream, pixels, transfer_syntax)
     except _FAILURES as error:
         reason = f"{type(error).__name__}: {error}"
         raise CodecError(f"the codestream in {transfer_syntax} cannot be decoded: {reason}") from error
-    photometric, planar = _described(pixels, transfer_syntax)
+    photometric, planar = _describe(pixels, transfer_syntax)
     return DecodedFrame(
         data=data,
         photometric=photometric,
@@ -115,7 +115,7 @@ def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -
     )
 
 
-def _described(pixels: PixelLayout, transfer_syntax: str) -> tuple[str, int]:
+def _describe(pixels: PixelLayout, transfer_syntax: str) -> tuple[str, int]:
     """Photometric Interpretation and Planar Configuration of the decoded frame.
 
     RLE and Deflated Image Frame keep both, but that halved chrominance is doubled. The others come
@@ -164,7 +164,7 @@ def _rle(codestream: bytes, pixels: PixelLayout) -> bytes:
     return data if pixels.samples == 1 or pixels.planar == 1 else rle.by_pixel(data, pixels.samples, width)
 
 
-def _inflated(codestream: bytes, pixels: PixelLayout) -> bytes:
+def _inflate(codestream: bytes, pixels: PixelLayout) -> bytes:
     """Deflated Image Frame Compression (PS3.5 A.4.13): a native frame in RFC 1951 bytes."""
     samples = 2 if pixels.samples == 3 and pixels.photometric in _HALVED else pixels.samples
     wanted = (pixels.rows * pixels.columns * samples * pixels.bits_allocated + 7) // 8
@@ -186,24 +186,24 @@ def _full(data: bytes, pixels: PixelLayout) -> bytes:
     return cells(data, replace(pixels, encapsulated=False)).tobytes()
 
 
-def _coded(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> bytes:
+def _prepare_codestream(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> bytes:
     if transfer_syntax in JPEG:
         header = _fitting(codestreamheaders.jpeg(codestream), pixels)
         array = jpeg.decode(codestream, header, pixels, transfer_syntax)
     elif transfer_syntax in JPEG_LS:
         header = _fitting(codestreamheaders.jpeg(codestream), pixels)
-        array = imagecodecs.jpegls_decode(jpeg.ended(codestream))
+        array = imagecodecs.jpegls_decode(jpeg.trim_after_end(codestream))
     elif transfer_syntax in JPEG_XL:
         header = _fitting(codestreamheaders.jpegxl(codestream), pixels)
         array = imagecodecs.jpegxl_decode(codestream, numthreads=1)
     else:
-        codestream = codestreamheaders.unboxed(codestream)
+        codestream = codestreamheaders.unbox(codestream)
         header = _fitting(codestreamheaders.jpeg2000(codestream), pixels)
         if transfer_syntax in HTJ2K and header.precision > OPENJPEG_HT_BITS:
             array = imagecodecs.htj2k_decode(codestream)
         else:
             array = imagecodecs.jpeg2k_decode(codestream, numthreads=1)
-    return native_bytes(_shaped(array, pixels), pixels, header)
+    return native_bytes(_shape(array, pixels), pixels, header)
 
 
 def _fitting(header: Header, pixels: PixelLayout) -> Header:
@@ -224,7 +224,7 @@ def _fitting(header: Header, pixels: PixelLayout) -> Header:
     return header
 
 
-def _shaped(array: Array, pixels: PixelLayout) -> Array:
+def _shape(array: Array, pixels: PixelLayout) -> Array:
     """Rows, columns, samples; a codec that keeps planes apart gives samples first."""
     wanted = (pixels.rows, pixels.columns, pixels.samples)
     if array.ndim == 2:

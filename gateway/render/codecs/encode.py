@@ -19,7 +19,7 @@ from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders, jpeg2000, rle, transcodetargets
 from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, DecodedFrame, decode_frame
 from gateway.render.codecs.nativebytes import ybr_to_rgb
-from gateway.render.codecs.pixelcells import Plane, cells, needed_bits, pixel_hash
+from gateway.render.codecs.pixelcells import CellPlane, cells, count_needed_bits, pixel_hash
 
 # Of codecs, and of what is asked of them.
 VERSION = f"{imagecodecs.__version__}-1"
@@ -38,14 +38,14 @@ def encode_frame(data: bytes, pixels: PixelLayout, target: str) -> bytes:
     if reason := transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, target):
         raise CodecError(f"the frame cannot be encoded to {target}: {reason}")
     try:
-        return _even_deflated(data) if target == DEFLATED_FRAME else _encoded(data, pixels, target)
+        return _even_deflated(data) if target == DEFLATED_FRAME else _encode(data, pixels, target)
     except _FAILURES as error:
         raise CodecError(
             f"the frame cannot be encoded to {target}: {type(error).__name__}: {error}"
         ) from error
 
 
-def recompressed(codestream: bytes) -> bytes:
+def recompress(codestream: bytes) -> bytes:
     """JPEG Baseline as JPEG XL from which the same bytes can be had again (PS3.5 A.4.12). Raises CodecError."""
     try:
         made = bytes(imagecodecs.jpegxl_encode_jpeg(codestream, numthreads=1))
@@ -54,7 +54,7 @@ def recompressed(codestream: bytes) -> bytes:
     return made
 
 
-def reconstructed(codestream: bytes) -> bytes:
+def reconstruct(codestream: bytes) -> bytes:
     """The JPEG that was recompressed as JPEG XL, byte for byte. Raises CodecError where none was."""
     try:
         return bytes(imagecodecs.jpegxl_decode_jpeg(codestream, numthreads=1))
@@ -64,7 +64,7 @@ def reconstructed(codestream: bytes) -> bytes:
 
 def proves(codestream: bytes, frame: bytes, pixels: PixelLayout, target: str) -> bool:
     """Whether a lossless codestream decodes to the native `frame` that it was made of; never raises."""
-    after = transcodetargets.described(pixels, EXPLICIT_VR_LE, target)
+    after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
     try:
         back = decode_frame(codestream, after, target)
         return pixel_hash(back.data, _native(back, after)) == pixel_hash(frame, pixels)
@@ -76,18 +76,18 @@ def _native(back: DecodedFrame, after: PixelLayout) -> PixelLayout:
     return replace(after, photometric=back.photometric, planar=back.planar, encapsulated=False)
 
 
-def _encoded(data: bytes, pixels: PixelLayout, target: str) -> bytes:
+def _encode(data: bytes, pixels: PixelLayout, target: str) -> bytes:
     if target == RLE:
         return _rle(data, pixels)
     array = np.ascontiguousarray(cells(data, pixels))
-    bits = needed_bits(array, pixels)
+    bits = count_needed_bits(array, pixels)
     if bits > transcodetargets.most_bits(target):
         raise CodecError(f"{bits} bits a sample are more than {transcodetargets.most_bits(target)}")
     if transcodetargets.is_lossy(target) and bits > pixels.bits_stored:
         raise CodecError("there is more in the cells than the samples, and it would be lost")
     if bits <= 8 < 8 * array.dtype.itemsize:
         array = array.astype(f"{array.dtype.kind}1")
-    return _ENCODERS[target](Plane(array, transcodetargets.full(pixels), bits, target))
+    return _ENCODERS[target](CellPlane(array, transcodetargets.full(pixels), bits, target))
 
 
 # -- RLE, deflate ------------------------------------------------------------------------------------------
@@ -112,14 +112,14 @@ def _even_deflated(data: bytes) -> bytes:
 # -- JPEG, JPEG-LS, JPEG XL --------------------------------------------------------------------------------
 
 
-def _space(plane: Plane) -> str | None:
+def _space(plane: CellPlane) -> str | None:
     """The colour that a JPEG codestream says it has."""
     if plane.pixels.samples == 1:
         return None
     return "RGB" if plane.pixels.photometric == "RGB" else "YCBCR"
 
 
-def _jpeg_lossless(plane: Plane) -> bytes:
+def _jpeg_lossless(plane: CellPlane) -> bytes:
     """Process 14, predictor 1: the first selection value, so right for both its syntaxes.
 
     Samples are coded as they are, whatever colour they make: said to be RGB, nobody transforms them. (Said to be
@@ -127,7 +127,7 @@ def _jpeg_lossless(plane: Plane) -> bytes:
     """
     space = "RGB" if plane.pixels.samples == 3 else None
     made: bytes | bytearray = imagecodecs.jpeg8_encode(
-        plane.unsigned,
+        plane.as_unsigned,
         lossless=True,
         predictor=1,
         bitspersample=max(plane.bits, 2),
@@ -137,7 +137,7 @@ def _jpeg_lossless(plane: Plane) -> bytes:
     return bytes(made)
 
 
-def _jpeg(plane: Plane) -> bytes:
+def _jpeg(plane: CellPlane) -> bytes:
     """Baseline for 8 bits, process 4 for 12; colour with chrominance halved across (PS3.5 8.2.1)."""
     colour = plane.pixels.samples == 3
     made: bytes | bytearray = imagecodecs.jpeg8_encode(
@@ -151,7 +151,7 @@ def _jpeg(plane: Plane) -> bytes:
     return bytes(made)
 
 
-def _jpegls(plane: Plane) -> bytes:
+def _jpegls(plane: CellPlane) -> bytes:
     """Whole cells: this encoder codes 8 or 16 bits, so a sign goes to the top of them.
 
     What may be off by NEAR keeps that far from the ends of its range, beyond which it would have another sign,
@@ -166,9 +166,9 @@ def _jpegls(plane: Plane) -> bytes:
     return bytes(made)
 
 
-def _jpegxl(plane: Plane) -> bytes:
+def _jpegxl(plane: CellPlane) -> bytes:
     lossy = plane.target == transcodetargets.JXL_ANY
-    array = plane.unsigned
+    array = plane.as_unsigned
     if lossy and plane.pixels.samples == 3 and plane.pixels.photometric != "RGB":
         array = ybr_to_rgb(array)
     kept = {"distance": JXL_DISTANCE} if lossy else {"lossless": True}
@@ -180,7 +180,7 @@ def _jpegxl(plane: Plane) -> bytes:
     return codestreamheaders.bare_jpegxl(made)
 
 
-_ENCODERS: dict[str, Callable[[Plane], bytes]] = {
+_ENCODERS: dict[str, Callable[[CellPlane], bytes]] = {
     transcodetargets.BASELINE: _jpeg,
     transcodetargets.EXTENDED: _jpeg,
     transcodetargets.JPEG_LOSSLESS: _jpeg_lossless,

@@ -83,7 +83,7 @@ def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
     if media == "image/jxl":
         return _jpegxl(data)
     if data.startswith(codestreamheaders.JP2):
-        data = codestreamheaders.unboxed(data)
+        data = codestreamheaders.unbox(data)
     return data, _jpeg2000(data)
 
 
@@ -194,7 +194,7 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     return stream, found
 
 
-def decoded_length(data: bytes, media: str) -> int:
+def count_decoded_bytes(data: bytes, media: str) -> int:
     """Bytes that a PNG or GIF takes once decoded, told from its header. Raises CodecError beyond `DECODED_AT_MOST`."""
     try:
         size = sum(_gif_sizes(data)) if media == "image/gif" else _png_size(data)
@@ -239,7 +239,7 @@ def _behind_blocks(data: bytes, at: int) -> int:
 
 def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
     """Native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66). Raises CodecError."""
-    decoded_length(data, media)
+    count_decoded_bytes(data, media)
     try:
         if media == "image/gif":
             return _gif(data)

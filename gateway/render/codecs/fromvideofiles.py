@@ -30,7 +30,7 @@ MOST_PIXELS = 1 << 24
 _BOUNDED = {"max_pixels": str(MOST_PIXELS)}
 
 
-class Source(Protocol):
+class VideoFile(Protocol):
     """Bytes of a stream, read by position."""
 
     def read(self, size: int = -1, /) -> bytes: ...
@@ -81,7 +81,7 @@ class Video:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(source: VideoFile) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The first video of a file, whose pictures are not decoded beyond `MOST_PIXELS`, not even to probe it.
 
     Raises CodecError where there is none, where its codec is not known or its pictures are larger; what FFmpeg raises
@@ -102,10 +102,10 @@ def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def described(source: Source) -> Video:
+def describe(source: VideoFile) -> Video:
     """Blocking; nothing is decoded. Raises CodecError, also where DICOM has no transfer syntax for it."""
     try:
-        with opened(source) as (container, stream):
+        with open_video(source) as (container, stream):
             codec: Any = stream.codec_context
             syntax, bits = _syntax(codec)
             rows, columns, rate = codec.height, codec.width, stream.average_rate

@@ -15,12 +15,12 @@ TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
 
 def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: str) -> Array:
     """Colour as the described Photometric Interpretation has it. Raises what the codec raises."""
-    stream = ended(stream)
+    stream = trim_after_end(stream)
     if header.components == 1:
         return imagecodecs.jpeg8_decode(stream)
     if header.components != 3:
         raise CodecError(f"the JPEG codestream has {header.components} components, wanted 1 or 3")
-    rgb = coded_rgb(header, pixels)
+    rgb = is_coded_rgb(header, pixels)
     wants_rgb = transfer_syntax in TO_RGB or pixels.photometric == "RGB"
     if header.lossless:
         array = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
@@ -30,7 +30,7 @@ def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: 
     return imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace=target)
 
 
-def ended(stream: bytes) -> bytes:
+def trim_after_end(stream: bytes) -> bytes:
     """The codestream up to its End of Image marker, padding left out. Raises CodecError where it is cut short.
 
     Of a stream without the marker the JPEG codec makes up the rest, and the JPEG-LS codec spins for seconds
@@ -42,7 +42,7 @@ def ended(stream: bytes) -> bytes:
     return stream[: at + 2]
 
 
-def coded_rgb(header: Header, pixels: PixelLayout) -> bool:
+def is_coded_rgb(header: Header, pixels: PixelLayout) -> bool:
     """Whether the three components are RGB: the codestream knows better than the data set, if it says."""
     if header.coded_rgb is not None and not header.lossless:
         return header.coded_rgb

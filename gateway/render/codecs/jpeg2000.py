@@ -7,14 +7,14 @@ import imagecodecs
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
 from gateway.render.codecs import transcodetargets
-from gateway.render.codecs.pixelcells import Plane
+from gateway.render.codecs.pixelcells import CellPlane
 
 # How much the lossy ones lose, hardly to be seen: decibels, and a part of the range.
 PSNR = 55
 HT_STEP = 1 / 200
 
 
-def jpeg2000(plane: Plane) -> bytes:
+def jpeg2000(plane: CellPlane) -> bytes:
     lossy = plane.target == transcodetargets.J2K_ANY
     made: bytes | bytearray = imagecodecs.jpeg2k_encode(
         plane.array,
@@ -22,13 +22,13 @@ def jpeg2000(plane: Plane) -> bytes:
         codecformat="j2k",
         reversible=not lossy,
         bitspersample=plane.bits,
-        mct=transcodetargets.transformed(plane.pixels, plane.target),
+        mct=transcodetargets.is_transformed(plane.pixels, plane.target),
         numthreads=1,
     )
     return bytes(made)
 
 
-def htj2k(plane: Plane) -> bytes:
+def htj2k(plane: CellPlane) -> bytes:
     """Progression by resolution, tile-part lengths and a smallest resolution within 64, as .202 wants it.
 
     The encoder knows no precision but that of whole bytes. So it is given values around zero, for which the
@@ -50,7 +50,7 @@ def htj2k(plane: Plane) -> bytes:
             array,
             HT_STEP / (1 << spare) if lossy else None,
             reversible=not lossy,
-            rgb=transcodetargets.transformed(plane.pixels, plane.target) if colour else None,
+            rgb=transcodetargets.is_transformed(plane.pixels, plane.target) if colour else None,
             resolutions=_decompositions(plane.pixels),
             tlm=True,
         )

@@ -21,12 +21,12 @@ def native_bytes(array: Array, pixels: PixelLayout, header: Header) -> bytes:
             raise CodecError(f"the codestream has {header.precision} bits a sample, Bits Allocated is 1")
         return np.packbits(array.reshape(-1).astype(bool), bitorder="little").tobytes()
     width = pixels.bits_allocated // 8
-    array = _signed_as_said(array, pixels, header)
+    array = _apply_representation(array, pixels, header)
     kind = "i" if array.dtype.kind == "i" else "u"
     return array.astype(f"<{kind}{width}", copy=False).tobytes()
 
 
-def _signed_as_said(array: Array, pixels: PixelLayout, header: Header) -> Array:
+def _apply_representation(array: Array, pixels: PixelLayout, header: Header) -> Array:
     """Values as Pixel Representation says where the codestream says otherwise or cannot say.
 
     An unsigned codestream of a signed image holds two's complement in `precision` bits, to be extended.

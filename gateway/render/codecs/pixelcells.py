@@ -15,7 +15,7 @@ _HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
+class CellPlane:
     """What an encoder is fed: rows, columns and samples by pixel; `bits` that the values need."""
 
     array: Array
@@ -24,7 +24,7 @@ class Plane:
     target: str
 
     @property
-    def unsigned(self) -> Array:
+    def as_unsigned(self) -> Array:
         """Two's complement in `bits`, for codecs without a sign."""
         if self.array.dtype.kind == "u":
             return self.array
@@ -48,27 +48,27 @@ def cells(data: bytes, pixels: PixelLayout) -> Array:
     rows, columns, samples = pixels.rows, pixels.columns, pixels.samples
     if pixels.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")
-        return _shaped(
+        return _shape(
             bits[: rows * columns * samples], (rows, columns) if samples == 1 else (rows, columns, samples)
         )
     kind = "i" if pixels.pixel_representation == 1 else "u"
     flat = np.frombuffer(data, f"<{kind}{pixels.bits_allocated // 8}")
     if samples == 1:
-        return _shaped(flat, (rows, columns))
+        return _shape(flat, (rows, columns))
     if pixels.photometric in _HALVED and not pixels.encapsulated and samples == 3:
-        return _doubled(_shaped(flat, (rows, columns // 2, 4)))
+        return _double(_shape(flat, (rows, columns // 2, 4)))
     if pixels.planar == 1:
-        return _shaped(flat, (samples, rows, columns)).transpose(1, 2, 0)
-    return _shaped(flat, (rows, columns, samples))
+        return _shape(flat, (samples, rows, columns)).transpose(1, 2, 0)
+    return _shape(flat, (rows, columns, samples))
 
 
-def _shaped(flat: Array, shape: tuple[int, ...]) -> Array:
+def _shape(flat: Array, shape: tuple[int, ...]) -> Array:
     if flat.size != int(np.prod(shape)):
         raise CodecError(f"the frame has {flat.size} values, wanted {'x'.join(map(str, shape))}")
     return flat.reshape(shape)
 
 
-def _doubled(pairs: Array) -> Array:
+def _double(pairs: Array) -> Array:
     """Two luminances, a blue and a red difference → two pixels of three samples."""
     rows, columns = pairs.shape[0], 2 * pairs.shape[1]
     out = np.empty((rows, columns, 3), pairs.dtype)
@@ -78,7 +78,7 @@ def _doubled(pairs: Array) -> Array:
     return out
 
 
-def needed_bits(array: Array, pixels: PixelLayout) -> int:
+def count_needed_bits(array: Array, pixels: PixelLayout) -> int:
     """Those up to the High Bit where nothing else is in the cells, else all."""
     if pixels.bits_allocated == 1:
         return 1

@@ -26,7 +26,7 @@ def decode(codestream: bytes, samples: int, width: int, plane: int) -> bytes:
     for number, segment in enumerate(_segments(codestream, wanted)):
         sample, byte = divmod(number, width)
         # Segments come with the most significant byte first (PS3.5 G.2).
-        view[sample, :, width - 1 - byte] = np.frombuffer(_unpacked(segment, part, number), "u1")
+        view[sample, :, width - 1 - byte] = np.frombuffer(_unpack(segment, part, number), "u1")
     return bytes(out)
 
 
@@ -42,7 +42,7 @@ def _segments(codestream: bytes, wanted: int) -> list[bytes]:
     return [codestream[a:b] for a, b in pairwise(bounds)]
 
 
-def _unpacked(segment: bytes, wanted: int, number: int) -> bytes:
+def _unpack(segment: bytes, wanted: int, number: int) -> bytes:
     """A segment may go on after its plane is full: a byte of padding, or as much as an encoder left there."""
     if wanted > 64 * len(segment):
         raise CodecError(f"RLE segment {number + 1} of {len(segment)} bytes cannot hold {wanted}")
@@ -68,7 +68,7 @@ def encode(values: Array) -> bytes:
     width = values.dtype.itemsize
     planes = np.ascontiguousarray(values).view("u1").reshape(*values.shape, width)
     wanted = [(sample, byte) for sample in range(values.shape[2]) for byte in reversed(range(width))]
-    segments = [_packed(planes[:, :, sample, byte]) for sample, byte in wanted]
+    segments = [_pack(planes[:, :, sample, byte]) for sample, byte in wanted]
     offsets, at = [], HEADER
     for segment in segments:
         offsets.append(at)
@@ -76,7 +76,7 @@ def encode(values: Array) -> bytes:
     return struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments))) + b"".join(segments)
 
 
-def _packed(plane: Array) -> bytes:
+def _pack(plane: Array) -> bytes:
     """Each row for itself (PS3.5 G.3.1), of even length."""
     # A copy, since a plane of one column passes for contiguous with steps that the codec does not take.
     segment = bytes(imagecodecs.packbits_encode(plane.copy(order="C")))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decodable, described_after
+from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decodable, describe_after
 
 _PREFIX = "1.2.840.10008.1.2.4."
 BASELINE, EXTENDED = _PREFIX + "50", _PREFIX + "51"
@@ -56,7 +56,7 @@ def native(pixels: PixelLayout, source: str) -> PixelLayout:
     """As the decoded frames of an encapsulated source are described; a native source is described already."""
     if not pixels.encapsulated:
         return pixels
-    changes = described_after(pixels, source)
+    changes = describe_after(pixels, source)
     photometric, planar = changes.get("00280004", pixels.photometric), changes.get("00280006", pixels.planar)
     return replace(pixels, photometric=str(photometric), planar=int(planar))
 
@@ -69,7 +69,7 @@ def full(pixels: PixelLayout) -> PixelLayout:
     return replace(pixels, photometric=photometric, planar=0)
 
 
-def described(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
+def describe(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
     """As frames are described once encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
     if (
         (source, target) in SAME_CODESTREAM
@@ -93,19 +93,19 @@ def _photometric(after: PixelLayout, target: str) -> str:
         return "YBR_FULL_422"
     if target == JXL_ANY:
         return "XYB"
-    if transformed(after, target):
+    if is_transformed(after, target):
         return "YBR_ICT" if is_lossy(target) else "YBR_RCT"
     return after.photometric
 
 
-def transformed(after: PixelLayout, target: str) -> bool:
+def is_transformed(after: PixelLayout, target: str) -> bool:
     """Whether JPEG 2000 turns RGB into luminance and colour differences on the way."""
     return target in _J2K_FAMILY and after.photometric == "RGB" and after.pixel_representation == 0
 
 
 def header_changes(pixels: PixelLayout, source: str, target: str) -> dict[str, str | int]:
     """Tag to new value of what describes the pixels otherwise than before."""
-    after = native(pixels, source) if target == EXPLICIT_VR_LE else described(pixels, source, target)
+    after = native(pixels, source) if target == EXPLICIT_VR_LE else describe(pixels, source, target)
     changes: dict[str, str | int] = {}
     if after.photometric != pixels.photometric:
         changes["00280004"] = after.photometric

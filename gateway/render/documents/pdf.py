@@ -11,7 +11,7 @@ from fpdf.enums import XPos, YPos
 
 from gateway.render.attributes import Attributes
 from gateway.render.documents.report import read
-from gateway.render.documents.written import labelled
+from gateway.render.documents.written import label_line
 from gateway.render.stages.fonts import font_file, runs
 
 TITLE, PLAIN = 16.0, 10.0
@@ -26,7 +26,7 @@ logging.getLogger("fontTools").setLevel(logging.ERROR)
 def pdf(attributes: Attributes) -> bytes:
     """The report, whose text can be searched and copied. Texts beyond `MOST_CHARACTERS` are left out, which is said."""
     report = read(attributes)
-    page = _Pages(report.title, _made(attributes))
+    page = _Pages(report.title, _find_creation_date(attributes))
     page.text(report.title, 0, TITLE)
     page.gap(2)
     for label, value in report.about:
@@ -34,7 +34,7 @@ def pdf(attributes: Attributes) -> bytes:
     page.gap(3)
     left = MOST_CHARACTERS
     for line in report.lines:
-        label, values = labelled(line)
+        label, values = label_line(line)
         left -= len(label) + sum(map(len, values))
         if left < 0:
             page.text("The report goes on: the rest is not shown here.", 0)
@@ -47,7 +47,7 @@ def pdf(attributes: Attributes) -> bytes:
     return page.bytes()
 
 
-def _made(attributes: Attributes) -> datetime:
+def _find_creation_date(attributes: Attributes) -> datetime:
     """Content Date, as the time of the file: one that said now would be another file each time it is asked for."""
     try:
         return datetime.strptime(attributes.text("00080023").strip(), "%Y%m%d").replace(tzinfo=UTC)
@@ -83,7 +83,7 @@ class _Pages:
         """Wrapped at words, at letters where a word is too long."""
         room = self._pdf.epw - indent
         for paragraph in text.splitlines() or [""]:
-            for line in self._wrapped(paragraph, room, size):
+            for line in self._wrap(paragraph, room, size):
                 self._line(line, indent, size)
 
     def _line(self, text: str, indent: float, size: float, *, below: bool = True) -> None:
@@ -104,7 +104,7 @@ class _Pages:
         # `cell` would leave a margin on both sides of each piece.
         self._pdf.c_margin = 0
 
-    def _wrapped(self, text: str, room: float, size: float) -> Iterator[str]:
+    def _wrap(self, text: str, room: float, size: float) -> Iterator[str]:
         line, taken = "", 0.0
         for word in _words(text):
             width = self._width(word, size)

@@ -39,7 +39,7 @@ class Report:
 def read(attributes: Attributes) -> Report:
     """Of an SR document; absent and odd values are left out, nothing raises."""
     title = code(attributes.item(NAME)) or "Structured report"
-    return Report(title, tuple(_about(attributes)), tuple(_bounded(_items(attributes, "", 0))))
+    return Report(title, tuple(_about(attributes)), tuple(_bound_lines(_items(attributes, "", 0))))
 
 
 def code(item: Attributes | None) -> str:
@@ -103,7 +103,7 @@ def _items(parent: Attributes, number: str, depth: int) -> Iterator[Line]:
         yield from _items(item, place, depth + 1)
 
 
-def _bounded(lines: Iterator[Line]) -> Iterator[Line]:
+def _bound_lines(lines: Iterator[Line]) -> Iterator[Line]:
     for count, line in enumerate(lines):
         if count >= MOST_ITEMS:
             yield Line("", 0, "", (f"more than {MOST_ITEMS} content items: the rest is not shown",))
@@ -129,7 +129,7 @@ def long_text(item: Attributes, tag: str) -> str:
     return raw.decode("utf-8", "replace").rstrip(" \0") if raw else item.text(tag)
 
 
-def _measured(item: Attributes) -> Iterator[str]:
+def _format_measurement(item: Attributes) -> Iterator[str]:
     for measured in item.items("0040A300"):
         units = measured.item("004008EA")
         unit = "" if units is None else units.text("00080100") or units.text("00080104")
@@ -203,7 +203,7 @@ def _one(show: Callable[[Attributes], str]) -> Callable[[Attributes], Iterator[s
 _SHOWN: Mapping[str, Callable[[Attributes], Iterator[str]]] = {
     "TEXT": _one(lambda item: long_text(item, "0040A160")),
     "CODE": _one(lambda item: code(item.item("0040A168"))),
-    "NUM": _measured,
+    "NUM": _format_measurement,
     "PNAME": _one(lambda item: name(item, "0040A123")),
     "DATE": _one(lambda item: date(item.text("0040A121"))),
     "TIME": _one(lambda item: time(item.text("0040A122"))),

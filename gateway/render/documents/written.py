@@ -56,12 +56,12 @@ def _tree(report: Report) -> str:
         while depth > line.depth:
             out.append("</ul>\n")
             depth -= 1
-        out.append(f"<li>{_shown(line)}\n")
+        out.append(f"<li>{_format_line(line)}\n")
     out.append("</ul>\n" * (depth + 1))
     return "".join(out)
 
 
-def _shown(line: Line) -> str:
+def _format_line(line: Line) -> str:
     relation = _RELATIONS.get(line.relation, "")
     number = f'<span class="n">{line.number}</span>' if line.number else ""
     kind = f' <span class="r">{relation}</span>' if relation else ""
@@ -70,7 +70,7 @@ def _shown(line: Line) -> str:
     return label + "".join(f"<p>{escape(value)}</p>" for value in line.values)
 
 
-def labelled(line: Line) -> tuple[str, tuple[str, ...]]:
+def label_line(line: Line) -> tuple[str, tuple[str, ...]]:
     """What stands before the values of a content item in plain text, and these."""
     relation = _RELATIONS.get(line.relation, "")
     name = f"{line.name} [{relation}]" if relation else line.name
@@ -84,7 +84,7 @@ def plain(attributes: Attributes) -> str:
     out += [f"{label}: {value}" for label, value in report.about]
     out.append("")
     for line in report.lines:
-        label, found = labelled(line)
+        label, found = label_line(line)
         values = "; ".join(found)
         text = f"{label}: {values}" if values else label
         indent = "  " * line.depth

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from gateway.render.attributes import Attributes
-from gateway.render.objects.imageplane import Plane, apart
+from gateway.render.objects.imageplane import ImagePlane, apart
 from gateway.render.rendering import Array, Placement
 from gateway.render.stages.color import in_colour
 
@@ -32,7 +32,7 @@ def opacity(state: Attributes) -> float:
     return 0.5 if value is None else min(max(value, 0.0), 1.0)
 
 
-def facing(plane: Plane, others: Sequence[Plane | None]) -> int | None:
+def facing(plane: ImagePlane, others: Sequence[ImagePlane | None]) -> int | None:
     """Which of the planes above is at the place of `plane`: the nearest, as far as its thickness or a gap reaches."""
     gaps = [(apart(plane, other), n) for n, other in enumerate(others) if other is not None]
     if not gaps:
@@ -45,7 +45,7 @@ def facing(plane: Plane, others: Sequence[Plane | None]) -> int | None:
     return nearest if gap <= reach + 1e-3 else None
 
 
-def moved(rows: int, columns: int, *, image: Array, way: Placement) -> Array:
+def move_onto(rows: int, columns: int, *, image: Array, way: Placement) -> Array:
     """`image`, in RGB of 8 bits, on a grid of another plane; `way` leads from the grid to it. Outside it is black."""
     matrix = (way.a, way.b, way.c, way.d, way.e, way.f)
     found = Pillow.fromarray(np.ascontiguousarray(in_colour(image))).transform(
@@ -54,14 +54,14 @@ def moved(rows: int, columns: int, *, image: Array, way: Placement) -> Array:
     return np.asarray(found)
 
 
-def blended(picture: Array, *, above: Array, way: Placement, share: float) -> Array:
+def blend(picture: Array, *, above: Array, way: Placement, share: float) -> Array:
     """The picture with `above`, in RGB, laid over it; `way` leads from columns and rows of it to those of `above`.
 
     Outside of `above` the picture stays as it is.
     """
     size = (picture.shape[1], picture.shape[0])
     matrix = (way.a, way.b, way.c, way.d, way.e, way.f)
-    laid = moved(size[1], size[0], image=above, way=way)
+    laid = move_onto(size[1], size[0], image=above, way=way)
     there = Pillow.new("L", (above.shape[1], above.shape[0]), 255).transform(
         size, Pillow.Transform.AFFINE, matrix, Pillow.Resampling.NEAREST
     )

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from gateway.render.attributes import Attributes
-from gateway.render.objects.imageplane import Plane, plane_of
+from gateway.render.objects.imageplane import ImagePlane, plane_of
 from gateway.render.rendering import Array
-from gateway.render.stages.storedvalues import Shape, shape_of, stored_values, words
+from gateway.render.stages.storedvalues import Shape, read_stored_values, shape_of, words
 
 CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.2"})
 _SCALING, _OFFSETS = "3004000E", "3004000C"
@@ -30,20 +30,20 @@ def is_dose(attributes: Attributes) -> bool:
 
 def doses(cells: Array, attributes: Attributes, shape: Shape) -> Array:
     """Each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
-    scaled: Array = stored_values(cells, shape).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
+    scaled: Array = read_stored_values(cells, shape).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
     return scaled
 
 
 def largest(native: bytes, attributes: Attributes) -> int:
     """The largest stored value of a frame. Raises CodecError where bytes are missing."""
     shape = shape_of(attributes)
-    return int(stored_values(words(native, shape), shape).max(initial=0))
+    return int(read_stored_values(words(native, shape), shape).max(initial=0))
 
 
 def highest(cells: Array, attributes: Attributes, shape: Shape) -> float:
     """What the scale ends at: the largest of the grid where the attributes tell it, else of the frame."""
     told = attributes.number(LARGEST)
-    most = float(stored_values(cells, shape).max(initial=0)) if told is None else told
+    most = float(read_stored_values(cells, shape).max(initial=0)) if told is None else told
     return most * (attributes.number(_SCALING) or 1.0)
 
 
@@ -55,7 +55,7 @@ def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8), shown
 
 
-def coloured(
+def colour_dose(
     cells: Array, attributes: Attributes, shape: Shape, beneath: Array | None = None
 ) -> Array | None:
     """A frame as a wash over `beneath`, RGB of the same size, or else over black; None where it is no dose."""
@@ -70,7 +70,7 @@ def coloured(
     return picture
 
 
-def plane(attributes: Attributes, frame: int) -> Plane | None:
+def plane(attributes: Attributes, frame: int) -> ImagePlane | None:
     """Where `frame` (from 1) lies (C.8.8.3.2): offsets from 0 go along the normal, others are z in the patient."""
     first, offsets = plane_of(attributes, frame), attributes.numbers(_OFFSETS)
     if first is None or len(offsets) < frame:

@@ -12,8 +12,8 @@ from PIL import ImageDraw
 from gateway.render.attributes import Attributes
 from gateway.render.objects import layercolours as ink_of
 from gateway.render.objects.graphicobjects import Point, outline
-from gateway.render.objects.layercolours import laid
-from gateway.render.objects.textobjects import Box, box_between, lettered, lines_of
+from gateway.render.objects.layercolours import lay_ink
+from gateway.render.objects.textobjects import TextBox, box_between, draw_letters, lines_of
 from gateway.render.rendering import Array, Ink, Placement
 
 _LAYERS, _LAYER, _ORDER = "00700060", "00700002", "00700062"
@@ -28,7 +28,7 @@ MOST_OBJECTS, MOST_TEXTS = 5_000, 200
 FARTHEST = 1e6
 
 
-def drawn(
+def draw_graphics(
     picture: Array,
     placement: Placement,
     *,
@@ -46,9 +46,9 @@ def drawn(
         own = ink_of.of_layer(layers.get(note.text(_LAYER).strip()))
         for item in note.items(_OBJECTS)[:MOST_OBJECTS]:
             pen.object(item, own)
-        picture = pen.lifted(picture)
+        picture = pen.finish(picture)
         for item in note.items(_TEXTS)[:MOST_TEXTS]:
-            picture = pen.lifted(pen.text(picture, item, own))
+            picture = pen.finish(pen.text(picture, item, own))
     return picture
 
 
@@ -70,10 +70,10 @@ class _Pen:
     display: Placement
     sheets: dict[tuple[Ink, float], Pillow.Image] = field(default_factory=dict)
 
-    def lifted(self, picture: Array) -> Array:
+    def finish(self, picture: Array) -> Array:
         """The picture with what has been drawn so far."""
         for (ink, cover), sheet in self.sheets.items():
-            picture = laid(picture, np.asarray(sheet, np.float32) * np.float32(cover / 255), ink)
+            picture = lay_ink(picture, np.asarray(sheet, np.float32) * np.float32(cover / 255), ink)
         self.sheets.clear()
         return picture
 
@@ -115,16 +115,16 @@ class _Pen:
         found = self._box(item, len(lines))
         if found is None:
             return picture
-        letters, edges = lettered(lines, found, item.text(_JUSTIFICATION).strip(), self.size)
-        picture = laid(picture, edges.astype(np.float32) / 255, ink_of.contrary(ink))
-        picture = laid(picture, letters.astype(np.float32) / 255, ink)
+        letters, edges = draw_letters(lines, found, item.text(_JUSTIFICATION).strip(), self.size)
+        picture = lay_ink(picture, edges.astype(np.float32) / 255, ink_of.contrary(ink))
+        picture = lay_ink(picture, letters.astype(np.float32) / 255, ink)
         anchor = item.numbers(_ANCHOR)
         if len(anchor) == 2 and item.text(_ANCHOR_SHOWN).strip() == "Y":
             to = self._place(anchor, item.text(_ANCHOR_UNITS))
             self._on(ink).line([found.start, to], fill=255, width=self._width(None))
         return picture
 
-    def _box(self, item: Attributes, lines: int) -> Box | None:
+    def _box(self, item: Attributes, lines: int) -> TextBox | None:
         """The bounding box, else room beside the anchor; None where the text has no place."""
         first, last, anchor = (item.numbers(tag) for tag in (_BOX_TOP, _BOX_BOTTOM, _ANCHOR))
         if len(first) == len(last) == 2:
@@ -134,4 +134,4 @@ class _Pen:
             return None
         step = max(16.0, min(self.size) / 24)
         x, y = self._place(anchor, item.text(_ANCHOR_UNITS))
-        return Box((x + step / 2, y + step / 2), 0.0, step * lines)
+        return TextBox((x + step / 2, y + step / 2), 0.0, step * lines)

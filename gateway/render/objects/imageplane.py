@@ -18,7 +18,7 @@ _PARALLEL = 0.9995
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
+class ImagePlane:
     """In millimetres: the outer corner of the first pixel, a column's and a row's step, and how thick it is."""
 
     space: str
@@ -33,7 +33,7 @@ class Plane:
         return crossed / np.linalg.norm(crossed)
 
 
-def plane_of(attributes: Attributes, frame: int) -> Plane | None:
+def plane_of(attributes: Attributes, frame: int) -> ImagePlane | None:
     """Of `frame` (from 1); None where its place is not told."""
     place, turned, measures = (
         attributes.functional(frame, macro) or attributes for macro in (_PLANE, _ORIENTATIONS, _MEASURES)
@@ -47,17 +47,17 @@ def plane_of(attributes: Attributes, frame: int) -> Plane | None:
     # The position is that of the centre of the first pixel.
     corner = np.array(at) - (across + down) / 2
     space = attributes.text(_FRAME_OF_REFERENCE).strip()
-    return Plane(space, corner, across, down, measures.number(_THICKNESS) or 0.0)
+    return ImagePlane(space, corner, across, down, measures.number(_THICKNESS) or 0.0)
 
 
-def apart(one: Plane, other: Plane) -> float:
+def apart(one: ImagePlane, other: ImagePlane) -> float:
     """Millimetres between parallel planes; infinite where they are not parallel."""
     if abs(float(np.dot(one.normal, other.normal))) < _PARALLEL:
         return float("inf")
     return abs(float(np.dot(other.corner - one.corner, one.normal)))
 
 
-def within(one: Plane, other: Plane) -> Placement:
+def within(one: ImagePlane, other: ImagePlane) -> Placement:
     """From columns and rows of `one` to those of `other`, along the normal of `other`."""
     steps = np.stack([other.across, other.down, other.normal], axis=1)
     c, f, _ = np.linalg.solve(steps, one.corner - other.corner)

@@ -17,7 +17,7 @@ def of_layer(layer: Attributes | None) -> Ink:
     """The recommended colour of an item of Graphic Layer Sequence, else its grey, else white."""
     if layer is None:
         return Ink()
-    colour = srgb(layer.numbers(_LAB)) or _retired(layer)
+    colour = srgb(layer.numbers(_LAB)) or _read_retired_rgb(layer)
     value = layer.number(_GREY)
     if colour is not None and (value is None or max(colour) != min(colour)):
         return _ink(colour)
@@ -42,7 +42,7 @@ def contrary(ink: Ink) -> Ink:
     return Ink(0.0 if 0.299 * red + 0.587 * green + 0.114 * blue > 127 else 1.0)
 
 
-def laid(picture: Array, share: Array, ink: Ink) -> Array:
+def lay_ink(picture: Array, share: Array, ink: Ink) -> Array:
     """The picture with so much ink on each pixel: all or nothing, or 0 to 1. Colour makes it one of colour."""
     if not share.any():
         return picture
@@ -62,7 +62,7 @@ def _ink(colour: tuple[int, int, int]) -> Ink:
     return Ink(colour[0] / 255) if max(colour) == min(colour) else Ink(colour=colour)
 
 
-def _retired(layer: Attributes) -> tuple[int, int, int] | None:
+def _read_retired_rgb(layer: Attributes) -> tuple[int, int, int] | None:
     """Graphic Layer Recommended Display RGB Value, of 16 bits each."""
     values = layer.numbers(_RGB)
     if len(values) != 3 or not all(0 <= value <= 65535 for value in values):

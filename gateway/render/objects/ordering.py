@@ -16,7 +16,7 @@ _VOLUME_PLANE, _VOLUME_POSITION = "0020930E", "00209301"
 _VOLUME_ORIENTATIONS, _VOLUME_ORIENTATION = "0020930F", "00209302"
 
 
-def ordered(frames: Sequence[tuple[Attributes, int]]) -> list[int]:
+def order_frames(frames: Sequence[tuple[Attributes, int]]) -> list[int]:
     """Indexes of `frames` (data set and number from 1) in the order to be sent.
 
     Dimension Index Values rank first; where not every frame has them, Image Position (Patient) along the normal of

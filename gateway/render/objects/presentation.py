@@ -7,7 +7,7 @@ from functools import partial
 
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
-from gateway.render.objects.graphics import drawn, layers_of
+from gateway.render.objects.graphics import draw_graphics, layers_of
 from gateway.render.objects.layercolours import of_layer
 from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
 from gateway.render.stages.shutter import bitmap_group
@@ -26,13 +26,15 @@ _ACTIVATION, _OVERLAY_DATA = "1001", "3000"
 _NOTHING = Attributes({})
 
 
-def superimposed(state: Attributes, item: Attributes, instance: str, frame: int) -> Presentation:
+def read_superimposed(state: Attributes, item: Attributes, instance: str, frame: int) -> Presentation:
     """Of a frame that a blending state lays over others, in colours of its palette (PS3.4 N.2.4.2)."""
     voi = next((each for each in item.items(_VOI) if refers(each, instance, frame)), _NOTHING)
     return Presentation(modality=item, voi=voi, palette=state)
 
 
-def applied(state: Attributes, sop_class: str, image: Attributes, instance: str, frame: int) -> Presentation:
+def read_applied(
+    state: Attributes, sop_class: str, image: Attributes, instance: str, frame: int
+) -> Presentation:
     """Of `frame` (from 1) of `image`, whose SOP Instance UID is `instance`, through a state of that class.
 
     What the state leaves unsaid is nothing: the image's own LUTs and windows do not count (PS3.4 N.2.1.1). Of a
@@ -55,12 +57,12 @@ def applied(state: Attributes, sop_class: str, image: Attributes, instance: str,
         icc=state.raw(_ICC),
         flip=state.text(_FLIP).strip() == "Y",
         rotation=state.integer(_ROTATION) % 360,
-        area=_displayed(area) if area is not None else None,
+        area=_read_displayed_area(area) if area is not None else None,
     )
     if not notes:
         return shown
     display = _display(shown, image.integer("00280011"), image.integer("00280010"))
-    return replace(shown, draw=partial(drawn, notes=notes, layers=layers_of(state), display=display))
+    return replace(shown, draw=partial(draw_graphics, notes=notes, layers=layers_of(state), display=display))
 
 
 def refers(item: Attributes, instance: str, frame: int) -> bool:
@@ -76,7 +78,7 @@ def refers(item: Attributes, instance: str, frame: int) -> bool:
     return False
 
 
-def _displayed(item: Attributes) -> DisplayedArea | None:
+def _read_displayed_area(item: Attributes) -> DisplayedArea | None:
     first, last = item.numbers(_TOP_LEFT), item.numbers(_BOTTOM_RIGHT)
     if len(first) != 2 or len(last) != 2:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 from gateway.render.stages.cielab import srgb
-from gateway.render.stages.storedvalues import Shape, stored_values
+from gateway.render.stages.storedvalues import Shape, read_stored_values
 
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -56,7 +56,7 @@ def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
     return image.text(_INSTANCE), max(image.integer(_FRAME, 1), 1)
 
 
-def coloured(
+def colour_segments(
     cells: Array, attributes: Attributes, shape: Shape, frame: int, beneath: Array | None = None
 ) -> Array | None:
     """A frame in colour over `beneath`, RGB of the same size, or else over black.
@@ -79,10 +79,10 @@ def coloured(
 
 def _shares(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> tuple[Array, Array] | None:
     """How much of each pixel belongs to a segment, 0 to 1, and its colour, of each pixel or of all."""
-    values, known = stored_values(cells, shape), colours(attributes)
+    values, known = read_stored_values(cells, shape), colours(attributes)
     kind = attributes.text(_TYPE).strip()
     if kind == "LABELMAP" and known:
-        return _labelled(values, known)
+        return _label(values, known)
     colour = known.get(segment_of(attributes, frame) or 0)
     if colour is None:
         return None
@@ -91,7 +91,7 @@ def _shares(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> t
     return share, np.array(colour, np.float32)
 
 
-def _labelled(values: Array, known: Mapping[int, Colour]) -> tuple[Array, Array]:
+def _label(values: Array, known: Mapping[int, Colour]) -> tuple[Array, Array]:
     """By one look-up, however many segments there are; what has no colour is of none."""
     numbers = np.array(sorted(known))
     table = np.array([known[number] for number in numbers.tolist()] + [(0, 0, 0)], np.float32)

@@ -20,7 +20,7 @@ _TURNED = {1: Pillow.Transpose.ROTATE_270, 2: Pillow.Transpose.ROTATE_180, 3: Pi
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class TextBox:
     """Where a text is: the corner that it begins at, its extent as it is read, and quarters turned clockwise."""
 
     start: Point
@@ -29,7 +29,7 @@ class Box:
     quarters: int = 0
 
 
-def box_between(first: Point, last: Point) -> Box:
+def box_between(first: Point, last: Point) -> TextBox:
     """From the corner where a text begins to the one where it ends, wherever the picture has them.
 
     Text runs from the former to the latter, also where these have been turned or flipped with the image; letters
@@ -38,7 +38,7 @@ def box_between(first: Point, last: Point) -> Box:
     across, down = last[0] - first[0], last[1] - first[1]
     quarters = {(False, False): 0, (True, False): 1, (True, True): 2, (False, True): 3}[across < 0, down < 0]
     width, height = (abs(across), abs(down)) if quarters % 2 == 0 else (abs(down), abs(across))
-    return Box(first, width, height, quarters)
+    return TextBox(first, width, height, quarters)
 
 
 def lines_of(text: str) -> list[str]:
@@ -47,8 +47,8 @@ def lines_of(text: str) -> list[str]:
     return [line[:MOST_CHARACTERS] for line in found[:MOST_LINES]]
 
 
-def lettered(
-    lines: Sequence[str], box: Box, justification: str, size: tuple[int, int]
+def draw_letters(
+    lines: Sequence[str], box: TextBox, justification: str, size: tuple[int, int]
 ) -> tuple[Array, Array]:
     """For each pixel of a picture of this size, how much is letter and how much its edge, 0 to 255."""
     with DRAWING:
@@ -66,7 +66,7 @@ def lettered(
 
 
 def _sheets(
-    lines: Sequence[str], box: Box, justification: str, size: tuple[int, int]
+    lines: Sequence[str], box: TextBox, justification: str, size: tuple[int, int]
 ) -> tuple[Pillow.Image, Pillow.Image]:
     """The text upright. What does not fit its box in the smallest letters goes beyond (C.10.5.1.1)."""
     pixels = _letter_size(lines, box)
@@ -87,7 +87,7 @@ def _sheets(
     return sheets[0], sheets[1]
 
 
-def _letter_size(lines: Sequence[str], box: Box) -> int:
+def _letter_size(lines: Sequence[str], box: TextBox) -> int:
     """The largest in which all lines fit the box."""
     fitting = int(box.height / (len(lines) * _STEP))
     pixels = min(max(fitting, _SMALLEST), _LARGEST)

@@ -26,7 +26,7 @@ def encode_animation(frames: Iterable[Image], frame_time: float | Sequence[float
     file is then not whole.
     """
     with path.open("wb") as file:
-        for piece in animated(frames, frame_time):
+        for piece in animate(frames, frame_time):
             file.write(piece)
 
 
@@ -42,7 +42,7 @@ def still(image: Image) -> bytes:
     return out.getvalue()
 
 
-def animated(frames: Iterable[Image], frame_time: float | Sequence[float]) -> Iterator[bytes]:
+def animate(frames: Iterable[Image], frame_time: float | Sequence[float]) -> Iterator[bytes]:
     """The file in pieces. A hundredth of a second is the unit; players take less than two for ten."""
     rest = iter(frames)
     first = next(rest, None)

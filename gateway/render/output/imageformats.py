@@ -11,8 +11,8 @@ import imagecodecs
 import numpy as np
 
 from gateway.errors import CodecError
-from gateway.render.output.animation import animated, encode_animation, still
-from gateway.render.output.jp2file import wrapped
+from gateway.render.output.animation import animate, encode_animation, still
+from gateway.render.output.jp2file import wrap_codestream
 from gateway.render.output.video import encode_video
 from gateway.render.rendering import Image
 
@@ -92,7 +92,7 @@ def _png(image: Image, _quality: int) -> bytes:
 def _gif(images: Sequence[Image], frame_time: float | Sequence[float]) -> bytes:
     if len(images) == 1:
         return still(images[0])
-    return b"".join(animated(images, frame_time))
+    return b"".join(animate(images, frame_time))
 
 
 def _bits(image: Image) -> int:
@@ -100,7 +100,7 @@ def _bits(image: Image) -> int:
 
 
 def _jp2(image: Image, quality: int) -> bytes:
-    return _boxed(image, b"jp2 ", _jpeg2000(image, quality))
+    return _box(image, b"jp2 ", _jpeg2000(image, quality))
 
 
 def _jpeg2000(image: Image, quality: int) -> bytes:
@@ -140,7 +140,7 @@ def _jph(image: Image, quality: int) -> bytes:
             resolutions=_resolutions(image),
         )
     )
-    return _boxed(image, b"jph ", made)
+    return _box(image, b"jph ", made)
 
 
 def _resolutions(image: Image) -> int:
@@ -148,9 +148,11 @@ def _resolutions(image: Image) -> int:
     return max(0, min(5, min(image.width, image.height).bit_length() - 1))
 
 
-def _boxed(image: Image, brand: bytes, codestream: bytes) -> bytes:
+def _box(image: Image, brand: bytes, codestream: bytes) -> bytes:
     samples = 3 if image.colour else 1
-    return wrapped(codestream, brand, image.width, image.height, samples, _bits(image), image.icc or b"")
+    return wrap_codestream(
+        codestream, brand, image.width, image.height, samples, _bits(image), image.icc or b""
+    )
 
 
 def _jxl(image: Image, quality: int) -> bytes:

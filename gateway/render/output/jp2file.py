@@ -8,7 +8,7 @@ _SIGNATURE = b"\x0d\x0a\x87\x0a"
 _SRGB, _GREY = 16, 17
 
 
-def wrapped(
+def wrap_codestream(
     codestream: bytes, brand: bytes, width: int, height: int, samples: int, bits: int, icc: bytes
 ) -> bytes:
     """A file of `brand` (`jp2 ` or `jph `); the colour box holds `icc` where there is one."""

@@ -57,11 +57,11 @@ def _stream(container: av.container.OutputContainer, first: Image, fps: float, q
 def _frame(image: Image, stream: VideoStream) -> av.VideoFrame:
     pixels = image.eight_bit()
     if pixels.shape[:2] != (stream.height, stream.width):
-        pixels = _padded(pixels, stream.height, stream.width)
+        pixels = _pad(pixels, stream.height, stream.width)
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(in_colour(pixels)), format="rgb24")
 
 
-def _padded(pixels: Array, height: int, width: int) -> Array:
+def _pad(pixels: Array, height: int, width: int) -> Array:
     rows, columns = height - pixels.shape[0], width - pixels.shape[1]
     if not (0 <= rows <= 1 and 0 <= columns <= 1):
         raise CodecError("the frames of a video have one size")

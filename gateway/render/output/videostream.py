@@ -14,13 +14,13 @@ from av.video.stream import VideoStream
 
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
-from gateway.render.codecs.fromvideofiles import opened
+from gateway.render.codecs.fromvideofiles import open_video
 
 # Up to here frames are counted from the first one on; beyond, the nearest key frame is looked for.
 COUNTED = 300
 
 
-class Source(Protocol):
+class VideoSource(Protocol):
     """Bytes of a stream, read by position."""
 
     def read(self, size: int = -1, /) -> bytes: ...
@@ -35,24 +35,24 @@ def plays(head: bytes) -> bool:
     return head[4:8] in {b"ftyp", b"styp"}
 
 
-def frame(source: Source, number: int) -> tuple[bytes, int, int]:
+def frame(source: VideoSource, number: int) -> tuple[bytes, int, int]:
     """Frame `number`, from 1, in RGB by pixel; its rows and columns. Blocking. Raises CodecError."""
-    with _opened(source) as (container, stream):
+    with _open(source) as (container, stream):
         for found in _from(container, stream, number):
             return _rgb(found)
     raise CodecError(f"the video has no frame {number}")
 
 
-def frames(source: Source) -> Iterator[tuple[bytes, int, int]]:
+def frames(source: VideoSource) -> Iterator[tuple[bytes, int, int]]:
     """Every frame, as above. Raises CodecError."""
-    with _opened(source) as (container, stream):
+    with _open(source) as (container, stream):
         for found in container.decode(stream):
             yield _rgb(found)
 
 
-def described(attributes: Attributes, rows: int, columns: int) -> Attributes:
+def describe(attributes: Attributes, rows: int, columns: int) -> Attributes:
     """The attributes of a decoded frame."""
-    return attributes.changed(
+    return attributes.with_changes(
         {
             "00280002": 3,
             "00280004": "RGB",
@@ -67,9 +67,9 @@ def described(attributes: Attributes, rows: int, columns: int) -> Attributes:
     )
 
 
-def remuxed(source: Source, path: Path) -> None:
+def remux(source: VideoSource, path: Path) -> None:
     """The same stream, nothing of it decoded, in an MP4 file with its index in front. Blocking. Raises CodecError."""
-    with _opened(source) as (container, stream):
+    with _open(source) as (container, stream):
         options = {"movflags": "+faststart"}
         try:
             with av.open(str(path), "w", format="mp4", options=options) as out:
@@ -83,9 +83,9 @@ def remuxed(source: Source, path: Path) -> None:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _open(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        with opened(source) as (container, stream):
+        with open_video(source) as (container, stream):
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, ValueError, EOFError) as error:

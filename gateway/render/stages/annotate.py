@@ -18,7 +18,7 @@ KNOWN = frozenset({PATIENT, TECHNIQUE})
 _SMALLEST, _LARGEST = 9, 40
 
 
-def annotated(picture: Array, attributes: Attributes, frame: int, wanted: frozenset[str]) -> Array:
+def annotate(picture: Array, attributes: Attributes, frame: int, wanted: frozenset[str]) -> Array:
     """The picture with text: the patient's in the upper left corner, the technique's in the lower left."""
     above = patient_lines(attributes) if PATIENT in wanted else []
     below = technique_lines(attributes, frame) if TECHNIQUE in wanted else []
@@ -26,7 +26,7 @@ def annotated(picture: Array, attributes: Attributes, frame: int, wanted: frozen
         return picture
     with DRAWING:
         fill, edge = _masks(picture.shape[1], picture.shape[0], above, below)
-    return _blended(picture, fill, edge)
+    return _blend(picture, fill, edge)
 
 
 def patient_lines(attributes: Attributes) -> list[str]:
@@ -73,8 +73,8 @@ def _masks(width: int, height: int, above: list[str], below: list[str]) -> tuple
     margin, step = size // 2, round(size * 1.35)
     fill, edge = Pillow.new("L", (width, height)), Pillow.new("L", (width, height))
     room = width - 2 * margin
-    top = [part for line in above for part in broken(line, size, room)]
-    bottom = [part for line in below for part in broken(line, size, room)]
+    top = [part for line in above for part in break_line(line, size, room)]
+    bottom = [part for line in below for part in break_line(line, size, room)]
     starts = [margin + step * n for n in range(len(top))]
     starts += [height - margin - step * (len(bottom) - n) for n in range(len(bottom))]
     for line, y in zip([*top, *bottom], starts, strict=True):
@@ -90,7 +90,7 @@ def _masks(width: int, height: int, above: list[str], below: list[str]) -> tuple
     return np.asarray(fill), np.asarray(edge)
 
 
-def broken(line: str, size: int, room: int) -> list[str]:
+def break_line(line: str, size: int, room: int) -> list[str]:
     """The line in as many as fit the width: nothing of it is left out."""
     if length(line, size) <= room or len(line) < 2:
         return [line]
@@ -100,7 +100,7 @@ def broken(line: str, size: int, room: int) -> list[str]:
         low, high = (middle, high) if length(line[:middle], size) <= room else (low, middle - 1)
     space = line.rfind(" ", 1, low + 1)
     cut = space if space > 0 else low
-    return [line[:cut], *broken(line[cut:].lstrip(), size, room)] if line[cut:].strip() else [line[:cut]]
+    return [line[:cut], *break_line(line[cut:].lstrip(), size, room)] if line[cut:].strip() else [line[:cut]]
 
 
 def length(line: str, size: int) -> float:
@@ -108,7 +108,7 @@ def length(line: str, size: int) -> float:
     return sum(font(number, size).getlength(text) for text, number in runs(line))
 
 
-def _blended(picture: Array, fill: Array, edge: Array) -> Array:
+def _blend(picture: Array, fill: Array, edge: Array) -> Array:
     """White letters with a dark edge, on any ground."""
     top = 255 if picture.dtype == np.uint8 else 65535
     dark, light = edge.astype(np.float32) / 255, fill.astype(np.float32) / 255

@@ -27,7 +27,7 @@ def srgb(encoded: Sequence[float]) -> tuple[int, int, int] | None:
     white = zip((middle + a / 500, middle, middle - b / 200), _D50, strict=True)
     xyz = [_unbent(value) * reference for value, reference in white]
     red, green, blue = (
-        _coded(sum(factor * part for factor, part in zip(row, xyz, strict=True))) for row in _LINEAR
+        _code(sum(factor * part for factor, part in zip(row, xyz, strict=True))) for row in _LINEAR
     )
     return red, green, blue
 
@@ -36,7 +36,7 @@ def _unbent(value: float) -> float:
     return value**3 if value > _BEND else 3 * _BEND**2 * (value - 4 / 29)
 
 
-def _coded(light: float) -> int:
+def _code(light: float) -> int:
     light = min(max(light, 0.0), 1.0)
     bent = 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
     return round(255 * bent)

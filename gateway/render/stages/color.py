@@ -7,8 +7,8 @@ import numpy as np
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
-from gateway.render.stages.palette import coloured, has_palette, palette
-from gateway.render.stages.storedvalues import Shape, stored_values
+from gateway.render.stages.palette import colour_indices, has_palette, palette
+from gateway.render.stages.storedvalues import Shape, read_stored_values
 
 _FULL_RANGE = frozenset({"YBR_FULL", "YBR_FULL_422"})
 _STUDIO_RANGE = frozenset({"YBR_PARTIAL_422", "YBR_PARTIAL_420"})
@@ -19,9 +19,9 @@ _SUPPLEMENTAL = "COLOR"
 
 def rgb(cells: Array, attributes: Attributes, shape: Shape) -> Array:
     """Rows x columns x RGB. Raises CodecError for a Photometric Interpretation that is not known."""
-    values = stored_values(cells, shape)
+    values = read_stored_values(cells, shape)
     if shape.samples == 1:
-        return coloured(values, palette(attributes, shape.signed))
+        return colour_indices(values, palette(attributes, shape.signed))
     eight = _eight_bits(values, shape)
     if shape.photometric in _FULL_RANGE:
         return _from_ybr(eight, luma=1.0, chroma=1.0, black=0)
@@ -52,17 +52,17 @@ def _from_ybr(ybr: Array, luma: float, chroma: float, black: int) -> Array:
     return out
 
 
-def supplemented(grey: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int) -> Array:
+def supplement(grey: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int) -> Array:
     """Grey with the stored values that a Supplemental Palette colours (PS3.3 C.8.16.2.1.1.1, C.7.6.19)."""
     if shape.floating or not has_palette(attributes) or not _has_colour(attributes, frame):
         return grey
     colours = palette(attributes, shape.signed)
-    values = stored_values(cells, shape)
+    values = read_stored_values(cells, shape)
     among = values >= colours[0].first
     if not among.any():
         return grey
     out = in_colour(grey)
-    out[among] = coloured(values[among], colours)
+    out[among] = colour_indices(values[among], colours)
     return out
 
 

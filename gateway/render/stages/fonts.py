@@ -47,7 +47,7 @@ def font(number: int, size: int) -> ImageFont.FreeTypeFont:
 
 
 @lru_cache(maxsize=len(_FONTS))
-def covered(number: int) -> frozenset[int]:
+def list_covered(number: int) -> frozenset[int]:
     """The code points for which the font has a glyph."""
     found = code_points(font_file(number).read_bytes())
     return frozenset(code for code in found if not any(code in block for block in _SHAPED))
@@ -110,7 +110,7 @@ def runs(text: str) -> list[Run]:
     out: list[Run] = []
     for character in seen:
         last = out[-1][1] if out else 0
-        number = last if ord(character) in covered(last) else _font_of(character)
+        number = last if ord(character) in list_covered(last) else _font_of(character)
         if out and out[-1][1] == number:
             out[-1] = (out[-1][0] + character, number)
         else:
@@ -130,9 +130,9 @@ def _drawable(text: str) -> str:
 
 def drawable(character: str) -> bool:
     """Whether some font has it."""
-    return any(ord(character) in covered(number) for number in range(len(_FONTS)))
+    return any(ord(character) in list_covered(number) for number in range(len(_FONTS)))
 
 
 def _font_of(character: str) -> int:
     numbers = range(len(_FONTS))
-    return next((number for number in numbers if ord(character) in covered(number)), 0)
+    return next((number for number in numbers if ord(character) in list_covered(number)), 0)

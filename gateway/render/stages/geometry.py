@@ -65,7 +65,7 @@ def _sane(aspect: float) -> float:
     return aspect if isfinite(aspect) and 0.01 <= aspect <= 100 else 1.0
 
 
-def placed(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placement]:
+def place(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placement]:
     """The picture as asked, and where the source lies in it.
 
     The order is that of U-68: presentation, region, viewport. Raises BadParameter where the region of the
@@ -73,7 +73,7 @@ def placed(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placem
     """
     placement, zoom = Placement(), None
     if how.presentation is not None:
-        picture, placement, aspect = _presented(picture, aspect, how.presentation)
+        picture, placement, aspect = _present(picture, aspect, how.presentation)
         zoom = _zoom(how.presentation)
     box = Box(0, 0, picture.shape[1], picture.shape[0])
     if how.region is not None:
@@ -82,11 +82,11 @@ def placed(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placem
         box = of_viewport(how.viewport, box)
     size = target_size(how, box, aspect)
     if zoom is not None:
-        box, size = _magnified(box, (zoom, zoom * aspect), _bounds(how))
+        box, size = _magnify(box, (zoom, zoom * aspect), _bounds(how))
     elif size is None:
         box = _whole(box, picture.shape[1], picture.shape[0])
         size = round(box.width), round(box.height)
-    return resized(picture, box, size), placement.then(_of_box(box, size))
+    return resize(picture, box, size), placement.then(_of_box(box, size))
 
 
 def of_region(region: Region, width: int, height: int) -> Box:
@@ -117,13 +117,13 @@ def target_size(how: Rendering, box: Box, aspect: float) -> tuple[int, int] | No
     """Columns and rows of the picture; None where no size is asked."""
     width, height = box.width, box.height * aspect
     if how.viewport is not None:
-        return fitted(width, height, how.viewport.vw, how.viewport.vh)
+        return fit(width, height, how.viewport.vw, how.viewport.vh)
     if how.rows is not None or how.columns is not None:
-        return fitted(width, height, how.columns, how.rows)
+        return fit(width, height, how.columns, how.rows)
     return None
 
 
-def fitted(width: float, height: float, most_width: int | None, most_height: int | None) -> tuple[int, int]:
+def fit(width: float, height: float, most_width: int | None, most_height: int | None) -> tuple[int, int]:
     """The largest size of the same aspect ratio within the bounds; one side equals its bound."""
     ratios = [most / side for most, side in ((most_width, width), (most_height, height)) if most is not None]
     scale = min(ratios)
@@ -131,10 +131,10 @@ def fitted(width: float, height: float, most_width: int | None, most_height: int
         max(1, min(round(width * scale), most_width or SIDE_AT_MOST)),
         max(1, min(round(height * scale), most_height or SIDE_AT_MOST)),
     )
-    return limited(size)
+    return check_limits(size)
 
 
-def limited(size: tuple[int, int]) -> tuple[int, int]:
+def check_limits(size: tuple[int, int]) -> tuple[int, int]:
     """The size; CodecError where it is beyond all limits."""
     if max(size) > SIDE_AT_MOST or size[0] * size[1] > PIXELS_AT_MOST:
         raise CodecError(
@@ -157,17 +157,17 @@ def _of_box(box: Box, size: tuple[int, int]) -> Placement:
     return Placement(across[0], 0.0, across[1], 0.0, down[0], down[1])
 
 
-def resized(picture: Array, box: Box, size: tuple[int, int]) -> Array:
+def resize(picture: Array, box: Box, size: tuple[int, int]) -> Array:
     """The part in the box, scaled to columns x rows, mirrored as it says."""
     whole = (box.width, box.height) == size and box.left == int(box.left) and box.top == int(box.top)
     part = picture[int(box.top) : int(box.bottom), int(box.left) : int(box.right)]
-    out = part if whole else _scaled(picture, box, size)
+    out = part if whole else _scale(picture, box, size)
     if box.mirrored:
         out = out[:, ::-1]
     return out[::-1] if box.upended else out
 
 
-def _scaled(picture: Array, box: Box, size: tuple[int, int]) -> Array:
+def _scale(picture: Array, box: Box, size: tuple[int, int]) -> Array:
     """The mean where whole pixels go into one, else bilinear, over as many as go into one."""
     corners = (box.left, box.top, box.right, box.bottom)
     deep = picture.dtype != np.uint8
@@ -178,7 +178,7 @@ def _scaled(picture: Array, box: Box, size: tuple[int, int]) -> Array:
     return np.clip(np.rint(made), 0, 65535).astype(picture.dtype) if deep else made.copy()
 
 
-def _presented(picture: Array, aspect: float, state: Presentation) -> tuple[Array, Placement, float]:
+def _present(picture: Array, aspect: float, state: Presentation) -> tuple[Array, Placement, float]:
     """Displayed area, then rotation, then flip; and the aspect of the pixels that come out."""
     placement = Placement()
     if state.area is not None:
@@ -212,13 +212,13 @@ def _bounds(how: Rendering) -> tuple[int | None, int | None]:
     return (how.viewport.vw, how.viewport.vh) if how.viewport is not None else (how.columns, how.rows)
 
 
-def _magnified(
+def _magnify(
     box: Box, zoom: tuple[float, float], most: tuple[int | None, int | None]
 ) -> tuple[Box, tuple[int, int]]:
     """The middle of the box, as much as fits the bounds at this magnification (PS3.18 8.3.5.1.6)."""
     left, right, width = _middle(box.left, box.right, zoom[0], most[0])
     top, bottom, height = _middle(box.top, box.bottom, zoom[1], most[1])
-    return replace(box, left=left, top=top, right=right, bottom=bottom), limited((width, height))
+    return replace(box, left=left, top=top, right=right, bottom=bottom), check_limits((width, height))
 
 
 def _middle(low: float, high: float, zoom: float, most: int | None) -> tuple[float, float, int]:
@@ -233,7 +233,7 @@ def _area(picture: Array, area: DisplayedArea) -> tuple[Array, Placement]:
     """What the corners enclose, black where the image does not reach; they may come in either order."""
     left, right = sorted((area.left, area.right))
     top, bottom = sorted((area.top, area.bottom))
-    width, height = limited((right - left + 1, bottom - top + 1))
+    width, height = check_limits((right - left + 1, bottom - top + 1))
     rows, columns = picture.shape[:2]
     if left >= 1 and top >= 1 and right <= columns and bottom <= rows:
         return picture[top - 1 : bottom, left - 1 : right], Placement(c=1 - left, f=1 - top)

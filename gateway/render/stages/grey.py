@@ -17,8 +17,8 @@ from gateway.render.stages import modality as modality_of
 from gateway.render.stages import voi as voi_of
 from gateway.render.stages.lut import Lut, lut_of
 from gateway.render.stages.modality import Modality
-from gateway.render.stages.storedvalues import Shape, stored_values
-from gateway.render.stages.voi import Span, Voi
+from gateway.render.stages.storedvalues import Shape, read_stored_values
+from gateway.render.stages.voi import ValueSpan, Voi
 
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
 # Pixels that are looked up at once.
@@ -71,13 +71,13 @@ def grey(
     """One frame of MONOCHROME1 or MONOCHROME2 in 8 or 16 bits."""
     made = chain(cells, attributes, shape, frame, how)
     if shape.allocated > 16 or cells.size < 1 << shape.allocated:
-        return made.apply(stored_values(cells, shape), bits)
+        return made.apply(read_stored_values(cells, shape), bits)
     # What lies in unused bits is ignored by the table, too: no pixel has to be masked.
     every = np.arange(1 << max(shape.allocated, 8), dtype=cells.dtype)
-    return tabled(lambda: made.apply(stored_values(every, shape), bits), cells)
+    return look_up(lambda: made.apply(read_stored_values(every, shape), bits), cells)
 
 
-def tabled(table: Callable[[], Array], cells: Array) -> Array:
+def look_up(table: Callable[[], Array], cells: Array) -> Array:
     """`table()[cells]` of rows and columns, the quick way, in bands: an index takes eight bytes while it is used."""
     entries = table()
     found = np.empty(cells.shape, entries.dtype)
@@ -153,18 +153,18 @@ def _everything(
     modality: Modality,
     padding: Padding | None,
     state: bool,
-) -> Span:
+) -> ValueSpan:
     """Without a VOI: all possible values where they are meant so, else all that the frame has."""
     low, high = _possible(shape)
     whole = shape.stored <= 8 and not shape.signed and modality.identity
     if not shape.floating and (whole or state or attributes.text("00080016") in _P_VALUES):
-        return Span(*modality.range(low, high))
-    values = stored_values(cells, shape)
+        return ValueSpan(*modality.range(low, high))
+    values = read_stored_values(cells, shape)
     if padding is not None:
         values = values[~padding.among(values)]
     if shape.floating:
         values = values[np.isfinite(values)]
     if not values.size:
-        return Span(0.0, 1.0)
+        return ValueSpan(0.0, 1.0)
     found = modality.apply(np.array([values.min(), values.max()]))
-    return Span(float(found.min()), float(found.max()))
+    return ValueSpan(float(found.min()), float(found.max()))

@@ -47,9 +47,7 @@ _SPACES = {
 }
 
 
-def finished(
-    picture: Array, attributes: Attributes, frame: int, how: Rendering, found: bytes | None
-) -> Image:
+def finish(picture: Array, attributes: Attributes, frame: int, how: Rendering, found: bytes | None) -> Image:
     """The picture with its profile, converted where another space is asked; `found` was in the codestream.
 
     Grey becomes colour where a profile is asked, for these are all profiles of RGB. Unasked, only what a
@@ -65,9 +63,9 @@ def finished(
     if picture.ndim == 2:
         own = of_state
     if how.icc == IccTarget.YES:
-        return Image(colour, own or made(IccTarget.SRGB))
+        return Image(colour, own or make_profile(IccTarget.SRGB))
     target = IccTarget(how.icc)
-    return Image(_converted(colour, own or made(IccTarget.SRGB), target), made(target))
+    return Image(_convert(colour, own or make_profile(IccTarget.SRGB), target), make_profile(target))
 
 
 def object_profile(attributes: Attributes, frame: int) -> bytes | None:
@@ -96,8 +94,8 @@ def _readable(profile: bytes) -> bool:
     return True
 
 
-def _converted(colour: Array, source: bytes, target: IccTarget) -> Array:
-    if source == made(target):
+def _convert(colour: Array, source: bytes, target: IccTarget) -> Array:
+    if source == make_profile(target):
         return colour
     transform = _transform(source, target)
     if transform is None:
@@ -109,7 +107,7 @@ def _converted(colour: Array, source: bytes, target: IccTarget) -> Array:
 @lru_cache(maxsize=16)
 def _transform(source: bytes, target: IccTarget) -> ImageCms.ImageCmsTransform | None:
     """None where the source cannot lead anywhere: `usable` read its header, not its tags."""
-    ends = ImageCms.ImageCmsProfile(BytesIO(source)), ImageCms.ImageCmsProfile(BytesIO(made(target)))
+    ends = ImageCms.ImageCmsProfile(BytesIO(source)), ImageCms.ImageCmsProfile(BytesIO(make_profile(target)))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     try:
         return ImageCms.ImageCmsTransform(*ends, "RGB", "RGB", intent)
@@ -143,20 +141,23 @@ def _of_jp2(stream: bytes) -> bytes | None:
 
 
 @lru_cache(maxsize=8)
-def made(target: IccTarget) -> bytes:
+def make_profile(target: IccTarget) -> bytes:
     """The profile of a named space (matrix and curve, ICC version 4)."""
     name, primaries, white, curve = _SPACES[target]
     matrix, adapted = _matrix(primaries, white)
-    parametric = b"para\0\0\0\0" + struct.pack(">HH", 3 if len(curve) > 1 else 0, 0) + _fixed(*curve)
+    parametric = b"para\0\0\0\0" + struct.pack(">HH", 3 if len(curve) > 1 else 0, 0) + _pack_fixed(*curve)
     tags = {
         b"desc": _text(name),
         b"cprt": _text("No copyright, use freely"),
-        b"wtpt": b"XYZ \0\0\0\0" + _fixed(*_WHITE),
-        b"chad": b"sf32\0\0\0\0" + _fixed(*adapted.flat),
-        **{tag: b"XYZ \0\0\0\0" + _fixed(*matrix[:, n]) for n, tag in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))},
+        b"wtpt": b"XYZ \0\0\0\0" + _pack_fixed(*_WHITE),
+        b"chad": b"sf32\0\0\0\0" + _pack_fixed(*adapted.flat),
+        **{
+            tag: b"XYZ \0\0\0\0" + _pack_fixed(*matrix[:, n])
+            for n, tag in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))
+        },
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), parametric),
     }
-    return _assembled(tags)
+    return _assemble(tags)
 
 
 def _matrix(primaries: tuple[tuple[float, float], ...], white: tuple[float, float]) -> tuple[Array, Array]:
@@ -174,7 +175,7 @@ def _xyz(chromaticity: tuple[float, float]) -> tuple[float, float, float]:
     return x / y, 1.0, (1 - x - y) / y
 
 
-def _fixed(*values: float) -> bytes:
+def _pack_fixed(*values: float) -> bytes:
     return struct.pack(f">{len(values)}i", *(round(float(value) * 65536) for value in values))
 
 
@@ -183,7 +184,7 @@ def _text(text: str) -> bytes:
     return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(data), 28) + data
 
 
-def _assembled(tags: dict[bytes, bytes]) -> bytes:
+def _assemble(tags: dict[bytes, bytes]) -> bytes:
     """Header, tag table, data (ICC.1 7.2, 7.3); equal data are kept once."""
     at = 128 + 4 + 12 * len(tags)
     places: dict[bytes, int] = {}
@@ -195,5 +196,5 @@ def _assembled(tags: dict[bytes, bytes]) -> bytes:
         table += struct.pack(">4sII", tag, places[data], len(data))
     size = 128 + len(table) + len(body)
     header = struct.pack(">I4sI4s4s4s", size, bytes(4), 0x04300000, b"mntr", b"RGB ", b"XYZ ")
-    header += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _fixed(*_WHITE)
+    header += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _pack_fixed(*_WHITE)
     return header.ljust(128, b"\0") + table + body

@@ -42,7 +42,7 @@ def lut_of(item: Attributes, signed: bool) -> Lut | None:
     `signed` says that input may be negative: the first value mapped is then read as such, whichever VR
     Implicit VR left it with.
     """
-    found = described(item, _DESCRIPTOR, signed)
+    found = read_descriptor(item, _DESCRIPTOR, signed)
     data = item.raw(_DATA)
     if found is None or not data:
         return None
@@ -55,7 +55,7 @@ def lut_of(item: Attributes, signed: bool) -> Lut | None:
     return Lut(first, entries, max(bits, needed, 1))
 
 
-def described(item: Attributes, tag: str, signed: bool) -> tuple[int, int, int] | None:
+def read_descriptor(item: Attributes, tag: str, signed: bool) -> tuple[int, int, int] | None:
     """Number of entries (0 is 65536), first value mapped, bits of an entry."""
     values = [int(value) for value in item.numbers(tag)]
     if len(values) != 3:

@@ -35,7 +35,7 @@ def plane(attributes: Attributes, group: str, shape: Shape, cells: Array, frame:
     """The mask of one overlay; None where it has none for this frame, or none that can be read."""
     data = attributes.raw(group + _DATA)
     if data is None:
-        return _embedded(attributes, group, shape, cells)
+        return _read_embedded(attributes, group, shape, cells)
     rows, columns = attributes.integer(group + _ROWS), attributes.integer(group + _COLUMNS)
     which = _which_frame(attributes, group, frame)
     if rows <= 0 or columns <= 0 or which is None:
@@ -46,7 +46,7 @@ def plane(attributes: Attributes, group: str, shape: Shape, cells: Array, frame:
         return None
     window = np.frombuffer(data, "u1")[begin // 8 : (begin + bits + 7) // 8]
     mask = np.unpackbits(window, bitorder="little")[begin % 8 : begin % 8 + bits]
-    return _placed(mask.reshape(rows, columns).astype(bool), attributes, group, shape)
+    return _place(mask.reshape(rows, columns).astype(bool), attributes, group, shape)
 
 
 def _which_frame(attributes: Attributes, group: str, frame: int) -> int | None:
@@ -58,7 +58,7 @@ def _which_frame(attributes: Attributes, group: str, frame: int) -> int | None:
     return which if 0 <= which < count else None
 
 
-def _embedded(attributes: Attributes, group: str, shape: Shape, cells: Array) -> Array | None:
+def _read_embedded(attributes: Attributes, group: str, shape: Shape, cells: Array) -> Array | None:
     """A bit of each pixel cell above or below what is stored (retired in 2004, common before)."""
     position = attributes.integer(group + _BIT_POSITION)
     used = range(shape.high + 1 - shape.stored, shape.high + 1)
@@ -70,7 +70,7 @@ def _embedded(attributes: Attributes, group: str, shape: Shape, cells: Array) ->
     return found.astype(bool)
 
 
-def _placed(mask: Array, attributes: Attributes, group: str, shape: Shape) -> Array:
+def _place(mask: Array, attributes: Attributes, group: str, shape: Shape) -> Array:
     """In the image's matrix: the origin is row and column, from 1, and may lie outside."""
     origin = attributes.numbers(group + _ORIGIN)
     top, left = (int(origin[0]) - 1, int(origin[1]) - 1) if len(origin) == 2 else (0, 0)
@@ -85,7 +85,7 @@ def _placed(mask: Array, attributes: Attributes, group: str, shape: Shape) -> Ar
     return out
 
 
-def drawn(picture: Array, mask: Array) -> Array:
+def draw_overlay(picture: Array, mask: Array) -> Array:
     """The picture with white where the mask is set."""
     picture[mask] = 255 if picture.dtype == np.uint8 else 65535
     return picture

@@ -7,7 +7,7 @@ import numpy as np
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
-from gateway.render.stages.lut import Lut, described, table
+from gateway.render.stages.lut import Lut, read_descriptor, table
 
 _DESCRIPTORS = ("00281101", "00281102", "00281103")
 _DATA = ("00281201", "00281202", "00281203")
@@ -31,22 +31,22 @@ def palette(attributes: Attributes, signed: bool) -> tuple[Lut, Lut, Lut]:
 
 
 def _one(attributes: Attributes, number: int, signed: bool) -> Lut:
-    found = described(attributes, _DESCRIPTORS[number], signed)
+    found = read_descriptor(attributes, _DESCRIPTORS[number], signed)
     if found is None:
         raise CodecError("a palette has no descriptor of three values", tag=_DESCRIPTORS[number])
     count, first, bits = found
     data, segments = attributes.raw(_DATA[number]), attributes.raw(_SEGMENTED[number])
-    entries = table(data, count) if data else segmented(segments or b"", bits, count)
+    entries = table(data, count) if data else expand_segments(segments or b"", bits, count)
     if entries is None or not len(entries):
         raise CodecError("a palette has no data", tag=_DATA[number])
     return Lut(first, entries, 16 if bits > 8 else 8)
 
 
-def coloured(indices: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
+def colour_indices(indices: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
     """Rows x columns x RGB in 8 bits."""
     if indices.dtype.itemsize <= 2 and indices.dtype.kind == "u" and indices.size > 1 << 16:
         every = np.arange(1 << 8 * indices.dtype.itemsize, dtype=indices.dtype)
-        return np.take(coloured(every, colours), indices, axis=0, mode="clip")
+        return np.take(colour_indices(every, colours), indices, axis=0, mode="clip")
     planes = [_eight_bits(one.look_up(indices), one.bits) for one in colours]
     return np.stack(planes, axis=-1)
 
@@ -56,14 +56,14 @@ def spread(picture: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
     last = len(colours[0].entries) - 1
     every = np.arange(1 << 16, dtype=np.uint32)
     index = (every * last + 32767) // 65535 + colours[0].first
-    return np.take(coloured(index.astype(np.int64), colours), picture, axis=0, mode="clip")
+    return np.take(colour_indices(index.astype(np.int64), colours), picture, axis=0, mode="clip")
 
 
 def _eight_bits(values: Array, bits: int) -> Array:
     return values.astype(np.uint8) if bits == 8 else (values >> 8).astype(np.uint8)
 
 
-def segmented(data: bytes, bits: int, count: int) -> Array:
+def expand_segments(data: bytes, bits: int, count: int) -> Array:
     """The table that segments expand to: discrete, linear, indirect (PS3.3 C.7.9.2). Raises CodecError."""
     values = np.frombuffer(data, "u1") if bits == 8 else np.frombuffer(data[: len(data) // 2 * 2], "<u2")
     words = values.tolist()

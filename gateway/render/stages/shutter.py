@@ -15,7 +15,7 @@ _LEFT, _RIGHT, _UPPER, _LOWER = "00181602", "00181604", "00181606", "00181608"
 _CENTRE, _RADIUS, _VERTICES = "00181610", "00181612", "00181620"
 
 
-def covered(
+def find_covered(
     shutter: Attributes, rows: int, columns: int, aspect: float, bitmap: Array | None
 ) -> Array | None:
     """True where a pixel is hidden by any of the shapes; None where nothing is. Edges are seen.
@@ -43,7 +43,7 @@ def bitmap_group(shutter: Attributes) -> str | None:
     return f"{shutter.integer(_GROUP):04X}"
 
 
-def drawn(picture: Array, hidden: Array, shutter: Attributes) -> Array:
+def draw_shutter(picture: Array, hidden: Array, shutter: Attributes) -> Array:
     """The picture with the shutter's P-Value (of 16 bits; black where there is none) where it is hidden.
 
     In a picture of colour, its colour goes before.

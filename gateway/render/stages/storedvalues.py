@@ -30,14 +30,14 @@ class Shape:
     floating: bool
 
     @property
-    def halved(self) -> bool:
+    def is_halved(self) -> bool:
         """Whether two pixels share their chrominance: four samples for two pixels (PS3.3 C.7.6.3.1.2)."""
         return self.samples == 3 and self.photometric in _HALVED
 
     @property
     def length(self) -> int:
         """Bytes of one frame."""
-        samples = 2 if self.halved else self.samples
+        samples = 2 if self.is_halved else self.samples
         return (self.rows * self.columns * samples * self.allocated + 7) // 8
 
 
@@ -93,14 +93,14 @@ def words(native: bytes, shape: Shape) -> Array:
         cells = np.frombuffer(native, kind, count=shape.length // kind.itemsize)
     if shape.samples == 1:
         return cells.reshape(size)
-    if shape.halved:
-        return _doubled(cells, shape)
+    if shape.is_halved:
+        return _double(cells, shape)
     if shape.planar:
         return cells.reshape(3, *size).transpose(1, 2, 0)
     return cells.reshape(*size, 3)
 
 
-def _doubled(cells: Array, shape: Shape) -> Array:
+def _double(cells: Array, shape: Shape) -> Array:
     """Y1 Y2 CB CR for two pixels, to Y CB CR for each."""
     if shape.columns % 2:
         raise CodecError(f"{shape.photometric} has {shape.columns} columns, wanted an even number")
@@ -112,7 +112,7 @@ def _doubled(cells: Array, shape: Shape) -> Array:
     return full.reshape(shape.rows, shape.columns, 3)
 
 
-def stored_values(cells: Array, shape: Shape) -> Array:
+def read_stored_values(cells: Array, shape: Shape) -> Array:
     """The bits up to High Bit, with the sign that Pixel Representation says; floating values as they are."""
     if shape.floating or shape.allocated == 1:
         return cells

@@ -16,14 +16,14 @@ _FRAME_VOI = "00289132"
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValueSpan:
     """Everything from the lowest to the highest value, scaled to the whole output."""
 
     low: float
     high: float
 
 
-Voi: TypeAlias = Window | Lut | Span
+Voi: TypeAlias = Window | Lut | ValueSpan
 
 
 def voi(attributes: Attributes, frame: int, signed: bool) -> Voi | None:
@@ -51,7 +51,7 @@ def apply(voi: Voi, values: Array) -> Array:
         return voi.look_up(values).astype(np.float32) / np.float32(voi.top)
     kind = np.float32 if values.dtype.itemsize <= 2 or values.dtype == np.float32 else np.float64
     x: Any = values.astype(kind, copy=True)
-    if isinstance(voi, Span):
+    if isinstance(voi, ValueSpan):
         return _ramp(x, voi.low, voi.high)
     c, w = voi.center, voi.width
     if voi.function is VoiFunction.SIGMOID:

@@ -24,7 +24,7 @@ class Agreement:
         if await self._index.is_rebuilding():
             raise Disagree("the index is being rebuilt")
         last = await self._index.last_revision()
-        waiting = await self._index.unjournaled(1)
+        waiting = await self._index.find_unjournaled(1)
         settled = waiting[0].revision - 1 if waiting else last
         journaled: Change | None = None
         # Read before the index is asked again: what is committed meanwhile only puts the index ahead, which does no harm.

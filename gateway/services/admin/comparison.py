@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.index.base import Change, Index
 from gateway.model import VersionId
 from gateway.services.journal.journal import Journal
-from gateway.services.journal.reading import told
+from gateway.services.journal.reading import serialize_told
 
 PAGE = 1000
 # So many versions that only the journal names are remembered; objects of more are taken for named.
@@ -60,9 +60,9 @@ class Compared:
         """Kind and words of each difference; neighbours are told of together."""
         # What is committed after this may be on its way to the journal.
         last = await self._index.last_revision()
-        waiting = {change.revision for change in await self._index.unjournaled()}
+        waiting = {change.revision for change in await self._index.find_unjournaled()}
         run: _Run | None = None
-        async with aclosing(self._merged(last)) as differing:
+        async with aclosing(self._merge(last)) as differing:
             async for kind, change in differing:
                 kind = "unjournaled" if kind == "not in journal" and change.revision in waiting else kind
                 if run is not None and not run.takes(kind, change):
@@ -72,7 +72,7 @@ class Compared:
                 run = run or _Run(kind, change, change)
         if run is not None and await self._stands(run):
             yield run.kind, run.what
-        async with aclosing(self._indexed(last)) as pages:
+        async with aclosing(self._read_index(last)) as pages:
             async for page in pages:
                 for change in await self._without_version(page):
                     yield "not in index", f"version {change.version_after} ({change.identity.instance})"
@@ -80,7 +80,7 @@ class Compared:
     async def _without_version(self, page: Sequence[Change]) -> list[Change]:
         """Changes that are there, while the versions that they stored are not."""
         stored = {c.version_after: c for c in page if c.kind == "store" and c.version_after is not None}
-        named = await self._index.named_versions(list(stored))
+        named = await self._index.find_named_versions(list(stored))
         lost = [change for version, change in stored.items() if version not in named]
         for change in lost:
             self._remember(change)
@@ -90,15 +90,17 @@ class Compared:
         """What was not journaled may be by now; what is so since a while, stays so."""
         if run.kind not in ("not in journal", "unjournaled"):
             return True
-        async with aclosing(_paged(self._journal.changes(run.first.revision - 1, accept_gaps=True))) as pages:
+        async with aclosing(
+            _flatten_pages(self._journal.changes(run.first.revision - 1, accept_gaps=True))
+        ) as pages:
             async for page in pages:
                 return page[0].revision > run.last.revision
         return True
 
-    async def _merged(self, last: int) -> AsyncGenerator[tuple[str, Change], None]:
+    async def _merge(self, last: int) -> AsyncGenerator[tuple[str, Change], None]:
         async with (
-            aclosing(_paged(self._journal.changes(0, accept_gaps=True))) as journal,
-            aclosing(self._indexed(last)) as index,
+            aclosing(_flatten_pages(self._journal.changes(0, accept_gaps=True))) as journal,
+            aclosing(self._read_index(last)) as index,
         ):
             theirs, ours = _Rows(journal), _Rows(index)
             while True:
@@ -117,13 +119,13 @@ class Compared:
                 else:
                     theirs.drop()
                     ours.drop()
-                    if told(there) != told(here):
+                    if serialize_told(there) != serialize_told(here):
                         yield "journal differs", here
 
     async def _holds(self, change: Change) -> bool:
         """Whether the index holds by now what the journal tells of."""
         found = await self._index.changes(change.revision - 1, 1)
-        return bool(found) and told(found[0]) == told(change)
+        return bool(found) and serialize_told(found[0]) == serialize_told(change)
 
     def _remember(self, change: Change) -> None:
         if change.kind != "store" or change.version_after is None:
@@ -133,7 +135,7 @@ class Compared:
         else:
             self._more = True
 
-    async def _indexed(self, last: int) -> AsyncGenerator[Sequence[Change], None]:
+    async def _read_index(self, last: int) -> AsyncGenerator[Sequence[Change], None]:
         after = 0
         while after < last and (page := await self._index.changes(after, PAGE)):
             after = page[-1].revision
@@ -162,6 +164,6 @@ class _Rows:
         self._at += 1
 
 
-async def _paged(pages: AsyncIterator[Sequence[Change]]) -> AsyncGenerator[Sequence[Change], None]:
+async def _flatten_pages(pages: AsyncIterator[Sequence[Change]]) -> AsyncGenerator[Sequence[Change], None]:
     async for page in pages:
         yield page

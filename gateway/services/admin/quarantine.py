@@ -40,7 +40,7 @@ class Quarantine:
         self._remove = remove
         self._rule = rule
 
-    async def listed(self, scope: Scope, limit: int, offset: int) -> Page:
+    async def list_series(self, scope: Scope, limit: int, offset: int) -> Page:
         """Series as DICOM JSON, in default order."""
         if not scope.is_whole:
             return Page(())

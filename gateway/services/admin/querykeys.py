@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
-from gateway.dicom.query.declaredkeys import Definition, parsed
+from gateway.dicom.query.declaredkeys import Definition, parse_definition
 from gateway.errors import NotFound
 from gateway.index.base import Change, ExtraKey, Index, KeyFailure
 from gateway.model import Source
@@ -26,7 +26,7 @@ REST_SECONDS = 0.01
 CONFIGURED = Source("settings")
 
 
-class Keys:
+class QueryKeys:
     """Declares and drops query keys; one task fills them."""
 
     def __init__(self, index: Index, commits: Commits) -> None:
@@ -37,7 +37,7 @@ class Keys:
 
     async def configure(self, texts: Sequence[str]) -> None:
         """Declare what the settings name. Raises BadParameter, Conflict."""
-        for definition in [parsed(text) for text in texts]:
+        for definition in [parse_definition(text) for text in texts]:
             await self.declare(definition, CONFIGURED)
 
     async def declare(self, definition: Definition, source: Source) -> tuple[ExtraKey, bool]:

@@ -18,7 +18,7 @@ from gateway.model import Source
 from gateway.services.background import Background
 from gateway.services.commits import Commits
 from gateway.services.ingest.inplace import ELSEWHERE
-from gateway.services.objectkeys import inflated_key
+from gateway.services.objectkeys import make_inflated_key
 from gateway.store.base import ObjectStore
 
 log = logging.getLogger("gateway.reclaim")
@@ -73,7 +73,7 @@ class Reclaim:
         try:
             # What lies elsewhere the store leaves alone.
             await self._store.delete(change.locator.key)
-            await self._store.delete(inflated_key(change.version_before))
+            await self._store.delete(make_inflated_key(change.version_before))
         except StoreError as error:
             log.warning(
                 *("%s stays for now: %s", change.locator.key, error.detail),

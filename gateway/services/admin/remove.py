@@ -37,8 +37,8 @@ class Remove:
 
         return await self._commits.change(work, taken_back=True)
 
-    async def deleted(
+    async def list_deleted(
         self, scope: Scope, study: str | None, after: tuple[str, str], limit: int
     ) -> list[Deleted]:
         """What can be restored, by series."""
-        return await self._index.deleted(scope, study, after, limit)
+        return await self._index.list_deleted(scope, study, after, limit)

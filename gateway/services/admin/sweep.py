@@ -27,10 +27,10 @@ from gateway.services.objectkeys import (
     DERIVED_PREFIX,
     JOURNAL_PREFIX,
     TRASH_PREFIX,
-    drawn_at,
-    made_for,
+    find_version,
+    parse_trash_key,
+    read_time,
     trash_key,
-    trashed,
 )
 from gateway.store.base import ObjectStore, Stored
 
@@ -131,7 +131,7 @@ class Sweeper:
         try:
             if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS):
                 return None
-            return await self._leased(confirmed=False)
+            return await self._run_leased(confirmed=False)
         except GatewayError as error:
             log.warning("sweeping waits: %s", error.detail, extra={"reason": error.detail})
             return None
@@ -145,9 +145,9 @@ class Sweeper:
         """
         if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS):
             return Swept(why_not="another process is sweeping")
-        return await self._leased(confirmed=confirmed, dry=dry)
+        return await self._run_leased(confirmed=confirmed, dry=dry)
 
-    async def _leased(self, *, confirmed: bool, dry: bool = False) -> Swept:
+    async def _run_leased(self, *, confirmed: bool, dry: bool = False) -> Swept:
         self._renewed = time.monotonic()
         is_done = False
         try:
@@ -195,7 +195,7 @@ class Sweeper:
     async def _set_aside(self) -> str:
         """The key of a journal object that `reindex` moved to the trash, empty where there is none."""
         async for stored in self._store.list(TRASH_PREFIX):
-            was = trashed(stored.key)
+            was = parse_trash_key(stored.key)
             if was is not None and was[1].startswith(JOURNAL_PREFIX):
                 return stored.key
         return ""
@@ -220,7 +220,7 @@ class Sweeper:
         if self._undo_seconds is not None:
             async for page in _pages(self._store.list(TRASH_PREFIX)):
                 await self._renew()
-                self._expired(page, found, self._undo_seconds)
+                self._note_expired(page, found, self._undo_seconds)
                 if found.count >= MOST_HELD:
                     yield found
                     found = _Candidates()
@@ -231,13 +231,13 @@ class Sweeper:
         before = time.time() - self._grace
         old: dict[str, VersionId] = {}
         for stored in page:
-            version = made_for(stored.key)
-            drawn = drawn_at(version) if version else None
+            version = find_version(stored.key)
+            drawn = read_time(version) if version else None
             if version and drawn is not None and drawn < before:
                 old[stored.key] = version
         if not old:
             return
-        known = await self._index.named_versions(list(old.values()))
+        known = await self._index.find_named_versions(list(old.values()))
         for key, version in old.items():
             named = known.get(version)
             is_wanted = named is not None and named[1] != "reclaimed"
@@ -249,10 +249,10 @@ class Sweeper:
                 found.orphans.setdefault(version, []).append(key)
                 found.count += 1
 
-    def _expired(self, page: Iterable[Stored], found: _Candidates, window: float) -> None:
+    def _note_expired(self, page: Iterable[Stored], found: _Candidates, window: float) -> None:
         for stored in page:
-            swept = trashed(stored.key)
-            version = made_for(swept[1]) if swept else None
+            swept = parse_trash_key(stored.key)
+            version = find_version(swept[1]) if swept else None
             if swept and version and swept[0] + window < time.time():
                 found.trash.setdefault(version, []).append(stored.key)
                 found.count += 1
@@ -262,8 +262,8 @@ class Sweeper:
 
         What it tells after that is younger than any candidate.
         """
-        wanted = await self._wanted(candidates.versions(), settled)
-        in_index = await self._index.named_versions(sorted(candidates.trash))
+        wanted = await self._find_wanted(candidates.versions(), settled)
+        in_index = await self._index.find_named_versions(sorted(candidates.trash))
         for version, keys in candidates.orphans.items():
             swept.orphans += [key for key in keys if wanted.get(version) != key]
         for version, keys in candidates.derived.items():
@@ -274,7 +274,7 @@ class Sweeper:
             is_wanted = version in wanted or (known is not None and known[1] != "reclaimed")
             (swept.brought_back if is_wanted else swept.given_up).extend(keys)
 
-    async def _wanted(self, versions: Set[VersionId], settled: int) -> dict[VersionId, str]:
+    async def _find_wanted(self, versions: Set[VersionId], settled: int) -> dict[VersionId, str]:
         """The keys of those of these versions that the journal names; it is read once."""
         wanted, reclaimed = dict[VersionId, str](), set[VersionId]()
         last = 0
@@ -300,24 +300,24 @@ class Sweeper:
         day = datetime.now(UTC).strftime("%Y%m%d")
         for key in swept.orphans:
             await self._renew()
-            if await self._moved(key, trash_key(key, day)):
-                self._counted("sweep_objects_total", "moved to the trash: %s", key)
+            if await self._move(key, trash_key(key, day)):
+                self._count("sweep_objects_total", "moved to the trash: %s", key)
         for key in swept.derived:
             await self._renew()
             await self._store.delete(key)
-            self._counted("sweep_derived_total", "deleted: %s", key)
+            self._count("sweep_derived_total", "deleted: %s", key)
         for key in swept.brought_back:
             await self._renew()
-            before = trashed(key)
+            before = parse_trash_key(key)
             assert before is not None
-            if await self._moved(key, before[1]):
-                self._counted("sweep_brought_back_total", "brought back, as it is named: %s", key)
+            if await self._move(key, before[1]):
+                self._count("sweep_brought_back_total", "brought back, as it is named: %s", key)
         for key in swept.given_up:
             await self._renew()
             await self._store.delete(key)
-            self._counted("sweep_trash_total", "deleted from the trash: %s", key)
+            self._count("sweep_trash_total", "deleted from the trash: %s", key)
 
-    async def _moved(self, key: str, to: str) -> bool:
+    async def _move(self, key: str, to: str) -> bool:
         """Whether it was; one that cannot be stays where it is, and is no reason to leave the others."""
         try:
             await self._store.move(key, to)
@@ -326,7 +326,7 @@ class Sweeper:
             return False
         return True
 
-    def _counted(self, name: str, what: str, key: str) -> None:
+    def _count(self, name: str, what: str, key: str) -> None:
         self._counters.add(name)
         log.info(what, key, extra={"object": key})
 

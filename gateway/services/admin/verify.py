@@ -59,7 +59,12 @@ class Verify:
 
     async def differences(self, *, digests: bool = True) -> AsyncIterator[Difference]:
         """`digests` reads every object whole; without it only presence and length are compared."""
-        for part in (self._archive(), self._told(), self._objects(digests), self._listed()):
+        for part in (
+            self._archive(),
+            self._compare_journal(),
+            self._objects(digests),
+            self._compare_listing(),
+        ):
             async with aclosing(part) as found:
                 async for difference in found:
                     yield difference
@@ -83,7 +88,7 @@ class Verify:
             if store and id and id != store:
                 yield Difference("archive foreign", f"{name} is of archive {id}, {ARCHIVE_KEY} names {store}")
 
-    async def _told(self) -> AsyncGenerator[Difference, None]:
+    async def _compare_journal(self) -> AsyncGenerator[Difference, None]:
         async for problem in self._journal.problems():
             kind = "journal damaged" if problem.is_loss else "journal doubled"
             yield Difference(kind, problem.sentence.removeprefix("journal: "))
@@ -146,7 +151,7 @@ class Verify:
 
     async def _is_gone(self, stored: StoredInstance) -> bool:
         """Whether it was reclaimed since the page was read."""
-        named = await self._index.named_versions([stored.version])
+        named = await self._index.find_named_versions([stored.version])
         return named.get(stored.version, (stored, "reclaimed"))[1] == "reclaimed"
 
     async def _digest(self, stored: StoredInstance) -> bytes:
@@ -158,20 +163,20 @@ class Verify:
 
     # -- what is in the store -----------------------------------------------------------------------------
 
-    async def _listed(self) -> AsyncGenerator[Difference, None]:
+    async def _compare_listing(self) -> AsyncGenerator[Difference, None]:
         page: list[Stored] = []
         async for found in self._store.list(""):
             page.append(found)
             if len(page) == PAGE:
-                for difference in await self._unnamed(page):
+                for difference in await self._find_unnamed(page):
                     yield difference
                 page = []
-        for difference in await self._unnamed(page):
+        for difference in await self._find_unnamed(page):
             yield difference
 
-    async def _unnamed(self, page: Sequence[Stored]) -> list[Difference]:
+    async def _find_unnamed(self, page: Sequence[Stored]) -> list[Difference]:
         ours = {found.key: version for found in page if (version := version_of(found.key))}
-        named = await self._index.named_versions(list(ours.values())) if ours else {}
+        named = await self._index.find_named_versions(list(ours.values())) if ours else {}
         differences = []
         for found in page:
             if found.key.startswith((JOURNAL_PREFIX, DERIVED_PREFIX)) or found.key == ARCHIVE_KEY:

@@ -18,7 +18,7 @@ from gateway.dicom.deidentify.patching import deidentifying
 from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.dicom.model.encode import Encoded, Octets, encode
 from gateway.dicom.model.jsonread import datasets
-from gateway.dicom.model.patch import patched
+from gateway.dicom.model.patch import apply_patch
 from gateway.errors import Busy, DicomError, Forbidden
 from gateway.index.base import Scope
 from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
@@ -27,7 +27,7 @@ from gateway.render.pool import CodecPool
 from gateway.services.bytestream import Body
 from gateway.services.deidentify.pseudonyms import Pseudonyms, key_of
 from gateway.services.freshness import Freshness, StudyCache
-from gateway.services.render.rendertarget import Subject
+from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve.retrieve import Retrieve
 from gateway.services.retrieve.transcode import Instead
 
@@ -49,7 +49,7 @@ class KeyFile:
     make: bool = False
 
 
-class Anonymous:
+class Anonymize:
     """De-identification on the way out."""
 
     def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool, key: KeyFile) -> None:
@@ -63,12 +63,12 @@ class Anonymous:
         """Raises Forbidden where there is no key, StoreError where it cannot be read."""
         if self._pseudonyms is None:
             if self._key.path is None:
-                raise _refused("no key for pseudonyms is set up here (deidentification_key)")
+                raise _make_refusal("no key for pseudonyms is set up here (deidentification_key)")
             key = await asyncio.to_thread(key_of, self._key.path, make=self._key.make)
             self._pseudonyms = Pseudonyms(key)
         return self._pseudonyms
 
-    async def check(self, scope: Scope, subject: Subject) -> None:
+    async def check(self, scope: Scope, subject: RenderTarget) -> None:
         """Raises Forbidden saying why the instance is not sent without identity."""
         key = (scope.fingerprint, subject.version)
         found = self._obstacles.get(key)
@@ -76,9 +76,9 @@ class Anonymous:
             found = await self._pool.run(_obstacle, await self._row(scope, subject), subject)
             self._obstacles.put(key, found, study=subject.path.study)
         if found:
-            raise _refused(found, subject.path.instance)
+            raise _make_refusal(found, subject.path.instance)
 
-    def target(self, subject: Subject, target: str | None) -> str:
+    def target(self, subject: RenderTarget, target: str | None) -> str:
         """The transfer syntax to send in where `target` (None: as stored) is asked. Raises Forbidden."""
         layout = subject.located.layout
         encapsulated = layout.pixels is not None and layout.pixels.encapsulated
@@ -87,29 +87,31 @@ class Anonymous:
             target = held if encapsulated or held == DEFLATED_EXPLICIT_VR_LE else EXPLICIT_VR_LE
         opaque = (target == held and not cleanable(held)) or {target, held} in _WHOLE_FILES
         if encapsulated and opaque:
-            raise _refused(
+            raise _make_refusal(
                 f"frames in transfer syntax {target} may carry text that is not taken out; "
                 f"ask for {EXPLICIT_VR_LE}",
                 subject.path.instance,
             )
         return target
 
-    async def instance(self, scope: Scope, subject: Subject, target: str) -> Body:
+    async def instance(self, scope: Scope, subject: RenderTarget, target: str) -> Body:
         """A PS3.10 file without identity. Raises Forbidden, NotAcceptable, CodecError, StoreError."""
         await self.check(scope, subject)
         pseudonyms = await self.pseudonyms()
         row = await self._row(scope, subject)
         try:
-            encoded = await self._pool.run(_encoded, row, pseudonyms, subject.located.layout)
+            encoded = await self._pool.run(_encode, row, pseudonyms, subject.located.layout)
         except DicomError as error:
             where = f" ({error.tag})" if error.tag else ""
-            raise _refused(f"its attributes cannot be written anew{where}", subject.path.instance) from error
-        head = await self._joined(scope, subject, encoded)
-        return await self._retrieve.changed(
+            raise _make_refusal(
+                f"its attributes cannot be written anew{where}", subject.path.instance
+            ) from error
+        head = await self._join(scope, subject, encoded)
+        return await self._retrieve.rewrite(
             subject.located, target, Instead(_identity(subject, pseudonyms), head)
         )
 
-    async def _row(self, scope: Scope, subject: Subject) -> bytes:
+    async def _row(self, scope: Scope, subject: RenderTarget) -> bytes:
         """The metadata of the very version whose pixels are sent. Raises Busy."""
         (row,) = await self._retrieve.metadata(scope, subject.path)
         (now,) = await self._retrieve.instances(scope, subject.path)
@@ -117,9 +119,9 @@ class Anonymous:
             raise Busy(f"instance {subject.path.instance} was replaced meanwhile")
         return row
 
-    async def _joined(self, scope: Scope, subject: Subject, encoded: Encoded) -> bytes:
+    async def _join(self, scope: Scope, subject: RenderTarget, encoded: Encoded) -> bytes:
         if encoded.length > HEAD_AT_MOST:
-            raise _refused(f"its attributes are longer than {HEAD_AT_MOST} bytes", subject.path.instance)
+            raise _make_refusal(f"its attributes are longer than {HEAD_AT_MOST} bytes", subject.path.instance)
         parts: list[bytes] = []
         for segment in encoded.segments:
             if isinstance(segment, Octets):
@@ -128,17 +130,17 @@ class Anonymous:
                 parts.append(segment)
         return b"".join(parts)
 
-    async def _bulk(self, scope: Scope, subject: Subject, where: str) -> bytes:
+    async def _bulk(self, scope: Scope, subject: RenderTarget, where: str) -> bytes:
         """A long value. Raises Forbidden where numbers are none."""
         body = await self._retrieve.bulk(scope, subject.path, where)
         data = b"".join([chunk async for chunk in body.chunks])
         vr = subject.located.layout.bulk[where].vr
         if vr in ("DS", "IS") and not _NUMBERS.fullmatch(data):
-            raise _refused(f"{where} holds text where numbers were due", subject.path.instance)
+            raise _make_refusal(f"{where} holds text where numbers were due", subject.path.instance)
         return data
 
 
-def _refused(why: str, instance: str | None = None) -> Forbidden:
+def _make_refusal(why: str, instance: str | None = None) -> Forbidden:
     return Forbidden(
         f"anonymize: nothing is sent, since {why}",
         parameter="anonymize",
@@ -152,7 +154,7 @@ def _model(row: bytes) -> dict[str, Any]:
     return model
 
 
-def _obstacle(row: bytes, subject: Subject) -> str:
+def _obstacle(row: bytes, subject: RenderTarget) -> str:
     layout = subject.located.layout
     if layout.pixels is not None and (
         layout.pixels.problem or layout.pixels.frames < layout.pixels.declared_frames
@@ -163,7 +165,7 @@ def _obstacle(row: bytes, subject: Subject) -> str:
     return clean.obstacle(_model(row), layout.transfer_syntax)
 
 
-def _encoded(row: bytes, pseudonyms: Pseudonyms, layout: InstanceLayout) -> Encoded:
+def _encode(row: bytes, pseudonyms: Pseudonyms, layout: InstanceLayout) -> Encoded:
     """All but Pixel Data and what belongs to it. Raises DicomError."""
 
     def bulk(path: str, vr: str, uri: str) -> Octets:
@@ -174,11 +176,11 @@ def _encoded(row: bytes, pseudonyms: Pseudonyms, layout: InstanceLayout) -> Enco
         return Octets(where, value.length)
 
     model = _model(row)
-    model = patched(model, deidentifying(model, pseudonyms.uid, pixels=layout.pixels is not None))
+    model = apply_patch(model, deidentifying(model, pseudonyms.uid, pixels=layout.pixels is not None))
     return encode({tag: member for tag, member in model.items() if "0008" <= tag < "7FE0"}, bulk)
 
 
-def _identity(subject: Subject, pseudonyms: Pseudonyms) -> Identity:
+def _identity(subject: RenderTarget, pseudonyms: Pseudonyms) -> Identity:
     old = subject.located.stored.identity
     return Identity(
         StudyUID(pseudonyms.uid(old.study)),

@@ -14,13 +14,13 @@ from gateway.dicom.encoding.filemeta import IMPLEMENTATION_VERSION_NAME, file_me
 from gateway.dicom.encoding.part10 import ReadWarning
 from gateway.dicom.model.encode import Encoded, Frames, Octets, encode, text_of
 from gateway.dicom.model.patch import (
-    Change,
+    AttributeChange,
     Modification,
     Nonconforming,
     Patch,
+    apply_patch,
     original_attributes,
-    patched,
-    remembered,
+    remember_originals,
 )
 from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
@@ -30,7 +30,7 @@ from gateway.services.ingest.outcomes import (
     CANNOT_UNDERSTAND,
     DATA_SET_MISMATCH,
     TRANSFER_SYNTAX_UNSUPPORTED,
-    Before,
+    Provenance,
     Rejected,
 )
 from gateway.services.ingest.spool import Spool, Spooled
@@ -52,7 +52,7 @@ class Assembled:
     identity: Identity
     transfer_syntax: str
     encoded: Encoded
-    before: Before
+    before: Provenance
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield file_meta(self.identity, self.transfer_syntax)
@@ -150,7 +150,7 @@ class Assemble:
             original, changed = await self._pool.run(_remembering, whole, encoded.coerced)
             encoded = await self._pool.run(encode, changed, resolve)
         syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
-        return Assembled(identity, syntax, encoded, Before(tuple(warnings), original, digest))
+        return Assembled(identity, syntax, encoded, Provenance(tuple(warnings), original, digest))
 
     async def _pixels(self, model: Mapping[str, Any], bulk: Bulk) -> _Pixels | None:
         member = model.get(PIXELS)
@@ -166,11 +166,11 @@ class Assemble:
         if media in fromimagefiles.VIDEOS:
             return await self._video(model, parts, media)
         if media in fromimagefiles.UNDESCRIBED:
-            return _undescribed(model, parts, media)
+            return _infer_pixels(model, parts, media)
         if media in fromimagefiles.CODESTREAMS:
             return await self._codestreams(model, parts, media, bulk.spool)
         if media in fromimagefiles.DECODED:
-            return await self._decoded(model, parts, media, bulk.spool)
+            return await self._decode(model, parts, media, bulk.spool)
         raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
 
     async def _video(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
@@ -180,7 +180,7 @@ class Assemble:
         (part,) = parts
         place = Frames((Octets(part, part.length),))
         try:
-            found = await self._pool.run(fromvideofiles.described, part.opened())
+            found = await self._pool.run(fromvideofiles.describe, part.open())
         except CodecError as error:
             missing = _missing(model)
             if missing:
@@ -204,7 +204,7 @@ class Assemble:
             data = await _whole(part)
             stream, described = await self._pool.run(fromimagefiles.codestream, data, media)
             found = _alike(found, described, len(frames))
-            frames.append(Octets(await _placed(part, data, stream, spool), len(stream)))
+            frames.append(Octets(await _place(part, data, stream, spool), len(stream)))
         assert found is not None
         syntax = parts[0].transfer_syntax or found.transfer_syntax
         if syntax not in (found.transfer_syntax, *_LESS_STRICT.get(found.transfer_syntax, ())):
@@ -218,7 +218,7 @@ class Assemble:
         members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
         return _Pixels(Frames(tuple(frames)), syntax, members)
 
-    async def _decoded(
+    async def _decode(
         self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
     ) -> _Pixels:
         frames, native = 0, Spooled(spool)
@@ -226,7 +226,7 @@ class Assemble:
         for part in parts:
             data = await _whole(part)
             # One large picture at a time, whoever sends it.
-            async with self._pool.budget.held(2 * fromimagefiles.decoded_length(data, media)):
+            async with self._pool.budget.hold(2 * fromimagefiles.count_decoded_bytes(data, media)):
                 decoded, described = await self._pool.run(fromimagefiles.pixels, data, media)
                 found = _alike(found, described, frames)
                 frames += len(decoded)
@@ -285,7 +285,7 @@ async def _whole(part: Spooled) -> bytes:
     return await part.whole()
 
 
-async def _placed(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Spooled:
+async def _place(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Spooled:
     """Where the codestream lies: mostly within the part, else anew in the spool."""
     at = data.find(stream)
     if at >= 0:
@@ -317,9 +317,9 @@ async def _digest(encoded: Encoded) -> bytes:
 
 def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dict[str, Any]:
     """The item of Original Attributes Sequence for values that their VRs could not hold (PS3.18 10.5.2)."""
-    changes = Patch(tuple(Change(one.path, {"vr": one.vr}) for one in coerced))
+    changes = Patch(tuple(AttributeChange(one.path, {"vr": one.vr}) for one in coerced))
     how = Modification(datetime.now(UTC), IMPLEMENTATION_VERSION_NAME, "CORRECT")
-    return original_attributes(patched(model, changes), changes, how, coerced)
+    return original_attributes(apply_patch(model, changes), changes, how, coerced)
 
 
 def _remembering(
@@ -327,7 +327,7 @@ def _remembering(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was given, and the model that says so."""
     original = _original(model, coerced)
-    return original, patched(model, Patch(tuple(remembered(model, original))))
+    return original, apply_patch(model, Patch(tuple(remember_originals(model, original))))
 
 
 def _native(parts: Sequence[Spooled]) -> _Pixels:
@@ -345,7 +345,7 @@ def _missing(model: Mapping[str, Any]) -> str:
     return f"({missing[:4]},{missing[4:]})" if missing else ""
 
 
-def _undescribed(model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
+def _infer_pixels(model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> _Pixels:
     if missing := _missing(model):
         raise Rejected(DATA_SET_MISMATCH, f"{missing} is missing, and {media} does not say it")
     frames = Frames(tuple(Octets(part, part.length) for part in parts))

@@ -19,7 +19,7 @@ from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.dicom.encoding.rewrite import Rewriter
 from gateway.dicom.limits import LIMITS
 from gateway.dicom.model.jsonread import datasets
-from gateway.dicom.model.patch import Modification, Patch, original_attributes, remembered
+from gateway.dicom.model.patch import Modification, Patch, original_attributes, remember_originals
 from gateway.dicom.model.patchbytes import Patcher
 from gateway.errors import DicomError
 from gateway.index.base import NewVersion
@@ -31,7 +31,7 @@ from gateway.model import (
     Source,
     Span,
 )
-from gateway.services.bytestream import joined, mapped, only, read_span
+from gateway.services.bytestream import join, map_chunks, only, read_span
 from gateway.services.ingest.policy import Rule
 from gateway.store.base import ObjectStore
 
@@ -53,7 +53,7 @@ class Coerced:
     original: Mapping[str, Any]
 
 
-async def coerced(store: ObjectStore, version: NewVersion, rule: Rule) -> Coerced | None:
+async def coerce(store: ObjectStore, version: NewVersion, rule: Rule) -> Coerced | None:
     """What the rule makes of an instance whose object is durable; None where it changes nothing.
 
     Raises DicomError where the rule cannot be applied; StoreError while the chunks are read.
@@ -68,10 +68,10 @@ async def coerced(store: ObjectStore, version: NewVersion, rule: Rule) -> Coerce
         raise DicomError("it cannot be coerced: its encapsulated pixel data is not in explicit little endian")
     how = Modification(datetime.now(UTC), IMPLEMENTATION_VERSION_NAME, "COERCE", _sender(version.source))
     original = original_attributes(model, patch, how)
-    patcher = Patcher(model, Patch((*patch.changes, *remembered(model, original))))
+    patcher = Patcher(model, Patch((*patch.changes, *remember_originals(model, original))))
     syntax = _PLAIN.get(layout.transfer_syntax, layout.transfer_syntax)
     meta = file_meta(version.identity, syntax)
-    chunks = joined([only(meta), mapped(_data_set(store, version), patcher)])
+    chunks = join([only(meta), map_chunks(_data_set(store, version), patcher)])
     names = dict.fromkeys(name_of(int(change.tags[0], 16)) for change in patch.changes)
     return Coerced(chunks, tuple(names), original)
 
@@ -86,7 +86,7 @@ async def _data_set(store: ObjectStore, version: NewVersion) -> AsyncGenerator[b
     begin = locator.offset + layout.dataset_offset
     chunks = read_span(store, locator.key, Span(begin, locator.offset + locator.length))
     if layout.inflated:
-        chunks = _inflated(chunks)
+        chunks = _inflate(chunks)
     if layout.implicit or layout.big_endian:
         chunks = _rewritten(chunks, version, layout)
     async with aclosing(chunks):
@@ -94,7 +94,7 @@ async def _data_set(store: ObjectStore, version: NewVersion) -> AsyncGenerator[b
             yield chunk
 
 
-async def _inflated(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _inflate(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     inflater = Inflater(LIMITS)
     async with aclosing(chunks):
         async for chunk in chunks:
@@ -106,7 +106,7 @@ async def _rewritten(
     chunks: AsyncGenerator[bytes, None], version: NewVersion, layout: InstanceLayout
 ) -> AsyncGenerator[bytes, None]:
     skip = len(file_meta(version.identity, EXPLICIT_VR_LE))
-    async with aclosing(mapped(chunks, Rewriter(version.identity, layout))) as rewritten:
+    async with aclosing(map_chunks(chunks, Rewriter(version.identity, layout))) as rewritten:
         async for chunk in rewritten:
             yield chunk[skip:]
             skip = max(0, skip - len(chunk))

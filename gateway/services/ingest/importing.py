@@ -122,7 +122,7 @@ class _Archives:
         self._open: dict[Path, zipfile.ZipFile] = {}
         self._lock = threading.Lock()
 
-    def opened(self, candidate: Candidate) -> BinaryIO:
+    def open(self, candidate: Candidate) -> BinaryIO:
         """The file, or the member of an archive. Blocking. Raises one of `_BROKEN`."""
         if candidate.info is None:
             return candidate.file.open("rb")
@@ -132,7 +132,7 @@ class _Archives:
                 archive = self._open[candidate.file] = zipfile.ZipFile(candidate.file)
             return archive.open(candidate.info)  # type: ignore[return-value]
 
-    def done(self, handle: BinaryIO) -> None:
+    def close(self, handle: BinaryIO) -> None:
         with self._lock:
             handle.close()
 
@@ -216,9 +216,9 @@ class Import:
         return (await session.finish())[0]
 
     async def _bytes_of(self, candidate: Candidate) -> AsyncIterator[bytes]:
-        handle = await asyncio.to_thread(self._archives.opened, candidate)
+        handle = await asyncio.to_thread(self._archives.open, candidate)
         try:
             while chunk := await asyncio.to_thread(handle.read, CHUNK):
                 yield chunk
         finally:
-            await asyncio.to_thread(self._archives.done, handle)
+            await asyncio.to_thread(self._archives.close, handle)

@@ -19,7 +19,7 @@ from gateway.services.ingest.outcomes import (
     SOP_CLASS_UNSUPPORTED,
     TRANSFER_SYNTAX_UNSUPPORTED,
     WRONG_STUDY,
-    Before,
+    Provenance,
     Rejected,
 )
 from gateway.services.ingest.pipe import Pipe
@@ -41,7 +41,7 @@ PIECE = 16 << 10
 MOST_BEFORE_IDENTITY = 32 << 20
 
 
-class Arrival:
+class IncomingInstance:
     """One instance on its way in: parses, counts digests, feeds the store."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Arrival:
         source: Source,
         study: str | None,
         named: str | None,
-        before: Before,
+        before: Provenance,
         rule: Rule,
     ) -> None:
         self._before = before
@@ -193,7 +193,9 @@ class Arrival:
         assert self.key is not None
         await self._put
         read = self._read
-        metadata, outline = await asyncio.to_thread(read.placed) if self._reader.is_long else read.placed()
+        metadata, outline = (
+            await asyncio.to_thread(read.place_base) if self._reader.is_long else read.place_base()
+        )
         return NewVersion(
             version=self._version,
             identity=read.identity,

@@ -16,9 +16,9 @@ from gateway.errors import GatewayError, IndexFailure, StoreError
 from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Verdict
 from gateway.model import Source, quarantine_of
 from gateway.services.commits import Commits
-from gateway.services.ingest.coercion import Coerced, coerced
-from gateway.services.ingest.incoming import Arrival
-from gateway.services.ingest.outcomes import NOTHING_BEFORE, Before, Outcome, Rejected, refusal, rejection
+from gateway.services.ingest.coercion import Coerced, coerce
+from gateway.services.ingest.incoming import IncomingInstance
+from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance, Rejected, refusal, rejection
 from gateway.services.ingest.policy import Action, Policies, Rule
 from gateway.services.ingest.slots import Seat, Slots
 from gateway.store.base import ObjectStore
@@ -55,7 +55,7 @@ class Ingest:
         if self._leftovers:
             await asyncio.wait(self._leftovers)
 
-    async def awaited(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
+    async def watch_body(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
         """The chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
         seat = await self._slots.seat(peer)
         try:
@@ -72,7 +72,7 @@ class Ingest:
         study: str | None,
         named: str | None,
         rule: Rule,
-        before: Before = NOTHING_BEFORE,
+        before: Provenance = NOTHING_BEFORE,
     ) -> asyncio.Task[Outcome]:
         """Consume the bytes of one instance; the task ends with its outcome, once durable.
 
@@ -81,9 +81,9 @@ class Ingest:
         seat = await self._slots.seat(source.peer)
         if rule.action is Action.QUARANTINE:
             source = replace(source, partition=quarantine_of(source.partition))
-        arrival = Arrival(self._store, source, study, named, before, rule)
+        arrival = IncomingInstance(self._store, source, study, named, before, rule)
         try:
-            await arrival.consume(_counted(seat.resting(body), seat, arrival))
+            await arrival.consume(_count(seat.resting(body), seat, arrival))
             await seat.leave()
         except BaseException:  # cancelled while leaving, too
             seat.rest()
@@ -93,11 +93,11 @@ class Ingest:
             await seat.leave()
         return asyncio.create_task(self._conclude(arrival, seat))
 
-    async def _conclude(self, arrival: Arrival, seat: Seat) -> Outcome:
+    async def _conclude(self, arrival: IncomingInstance, seat: Seat) -> Outcome:
         try:
             try:
                 version = await arrival.durable()
-                arrival, version = await self._coerced(arrival, version)
+                arrival, version = await self._coerce(arrival, version)
                 verdict = await self._commits.admit(version)
             except GatewayError as error:
                 # The object stays where it may be: an index that did not answer may have committed. What no
@@ -106,19 +106,21 @@ class Ingest:
                 if isinstance(error, StoreError | IndexFailure):
                     log.warning("an instance could not be stored", exc_info=error)
                 raise rejection(error) from error
-            return self._judged(arrival, version, verdict)
+            return self._judge(arrival, version, verdict)
         except Rejected as rejected:
             return Outcome(arrival.identity, rejected.failure, rejected.detail, differing=rejected.differing)
         finally:
             seat.rest()
 
-    async def _coerced(self, arrival: Arrival, version: NewVersion) -> tuple[Arrival, NewVersion]:
+    async def _coerce(
+        self, arrival: IncomingInstance, version: NewVersion
+    ) -> tuple[IncomingInstance, NewVersion]:
         """What the rule makes of it, in an object of its own. What was received is still what makes a repeat."""
         if not arrival.rule.edits:
             return arrival, version
         received = version.locator.key
         try:
-            made = await coerced(self._store, version, arrival.rule)
+            made = await coerce(self._store, version, arrival.rule)
             if made is None:
                 return arrival, version
             return await self._rewritten(arrival, version, made)
@@ -127,11 +129,11 @@ class Ingest:
             raise
 
     async def _rewritten(
-        self, arrival: Arrival, version: NewVersion, made: Coerced
-    ) -> tuple[Arrival, NewVersion]:
+        self, arrival: IncomingInstance, version: NewVersion, made: Coerced
+    ) -> tuple[IncomingInstance, NewVersion]:
         changed = ReadWarning("B000", "", f"coerced by a rule for its source: {', '.join(made.changed)}")
-        before = Before((*arrival.warnings, changed), made.original)
-        other = Arrival(self._store, version.source, None, None, before, arrival.rule)
+        before = Provenance((*arrival.warnings, changed), made.original)
+        other = IncomingInstance(self._store, version.source, None, None, before, arrival.rule)
         try:
             async with aclosing(made.chunks):
                 await other.consume(made.chunks)
@@ -142,7 +144,7 @@ class Ingest:
         self._discard(version.locator.key)
         return other, replace(written, content_digest=version.content_digest)
 
-    def _judged(self, arrival: Arrival, version: NewVersion, verdict: Verdict) -> Outcome:
+    def _judge(self, arrival: IncomingInstance, version: NewVersion, verdict: Verdict) -> Outcome:
         if not isinstance(verdict, Admitted) and verdict.current != version.version:
             self._discard(version.locator.key)
         if isinstance(verdict, Refused):
@@ -185,7 +187,7 @@ class IngestSession:
         body: AsyncIterator[bytes],
         *,
         named_transfer_syntax: str | None = None,
-        before: Before = NOTHING_BEFORE,
+        before: Provenance = NOTHING_BEFORE,
     ) -> None:
         """Consume one instance; returns when its bytes are read, while the store may still be syncing.
 
@@ -207,7 +209,7 @@ class IngestSession:
             raise
 
 
-async def _counted(body: AsyncIterator[bytes], seat: Seat, arrival: Arrival) -> AsyncIterator[bytes]:
+async def _count(body: AsyncIterator[bytes], seat: Seat, arrival: IncomingInstance) -> AsyncIterator[bytes]:
     """The chunks; what has to be kept in memory until the UIDs come is counted. Raises Busy."""
     size = 0
     async for chunk in body:

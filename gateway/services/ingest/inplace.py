@@ -63,7 +63,7 @@ class InPlace:
         return self._version(id, found, read, digest.digest())
 
     def _version(self, id: str, found: Found, read: ReadInstance, digest: bytes) -> NewVersion:
-        metadata, outline = read.placed()
+        metadata, outline = read.place_base()
         return NewVersion(
             version=VersionId(id),
             identity=read.identity,

@@ -56,7 +56,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class Provenance:
     """What happened to an instance before it came here: warnings, and what was coerced.
 
     `content_digest` is of the content as it was sent, where that is not what arrives: what was coerced says when.
@@ -67,7 +67,7 @@ class Before:
     content_digest: bytes | None = None
 
 
-NOTHING_BEFORE: Final = Before()
+NOTHING_BEFORE: Final = Provenance()
 
 
 class Rejected(Exception):

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from gateway.dicom.dictionary import tag_of, vr_of
-from gateway.dicom.model.patch import Change, Patch
+from gateway.dicom.model.patch import AttributeChange, Patch
 from gateway.errors import BadParameter, DicomError
 from gateway.model import DEFAULT_PARTITION, RepeatPolicy, Source
 
@@ -60,14 +60,14 @@ class Edit:
     member: Mapping[str, Any] | None
     when: When = When.ALWAYS
 
-    def change(self, model: Mapping[str, Any]) -> Change | None:
+    def change(self, model: Mapping[str, Any]) -> AttributeChange | None:
         """What is to be changed in this data set; None where it is so already, or `when` does not hold."""
-        held = _held(model, self.path.split("/"))
+        held = _find_member(model, self.path.split("/"))
         has_value = held is not None and bool(held.keys() & {"Value", "BulkDataURI", "InlineBinary"})
         due = {When.ALWAYS: True, When.EMPTY: not has_value, When.PRESENT: has_value}[self.when]
         if not due or held == self.member:
             return None
-        return Change(self.path, self.member)
+        return AttributeChange(self.path, self.member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Policies:
         return next((rule for rule in self._rules if rule.matches(source)), self.default)
 
     @staticmethod
-    def of(text: str, repeat: RepeatPolicy) -> Policies:
+    def from_json(text: str, repeat: RepeatPolicy) -> Policies:
         """Rules from a JSON array of objects, as the setting `store_rules` has them; `repeat` where they say none.
 
         Raises BadParameter naming the rule and what is wrong with it.
@@ -137,12 +137,12 @@ def _within(peer: str, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-def _held(model: Mapping[str, Any], parts: Sequence[str]) -> Mapping[str, Any] | None:
+def _find_member(model: Mapping[str, Any], parts: Sequence[str]) -> Mapping[str, Any] | None:
     found: Mapping[str, Any] | None = model.get(parts[0])
     if len(parts) == 1 or found is None:
         return found
     items, number = found.get("Value") or [], int(parts[1])
-    return _held(items[number - 1] or {}, parts[2:]) if number <= len(items) else None
+    return _find_member(items[number - 1] or {}, parts[2:]) if number <= len(items) else None
 
 
 # -- reading the setting ------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _wrong(what: str) -> BadParameter:
 
 def _rule(number: int, table: Mapping[str, Any], repeat: RepeatPolicy) -> Rule:
     where = f"rule {number}"
-    _known(where, table, _MEMBERS)
+    _check_known(where, table, _MEMBERS)
     action = _choice(where, table, "action", Action, Action.ACCEPT)
     edits = table.get("change", [])
     if not isinstance(edits, list):
@@ -177,7 +177,7 @@ def _rule(number: int, table: Mapping[str, Any], repeat: RepeatPolicy) -> Rule:
     )
 
 
-def _known(where: str, table: Any, members: frozenset[str]) -> None:
+def _check_known(where: str, table: Any, members: frozenset[str]) -> None:
     unknown = sorted(set(table) - members) if isinstance(table, dict) else ["it"]
     if unknown:
         raise _wrong(f"{where}: '{unknown[0][:40]}' is none of {', '.join(sorted(members))}")
@@ -217,14 +217,14 @@ def _partition(where: str, text: str) -> int:
 
 
 def _edit(where: str, table: Any) -> Edit:
-    _known(where, table, _EDIT)
+    _check_known(where, table, _EDIT)
     path = _path(where, table.get("attribute"))
     when = _choice(where, table, "when", When, When.ALWAYS)
     if ("value" in table) == (table.get("remove") is True):
         raise _wrong(f"{where}: want either a value, or remove = true")
     member = None if "value" not in table else _member(where, path, table["value"], table.get("vr", ""))
     try:
-        change = Change(path, member)
+        change = AttributeChange(path, member)
     except DicomError as error:
         raise _wrong(f"{where}: {error.detail}") from error
     if change.path in _FIXED or change.tags[0] in _FIXED:

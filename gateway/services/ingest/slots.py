@@ -68,7 +68,7 @@ class Slots:
         if silent:
             min(silent, key=lambda seat: (-self._peers[seat.peer], seat.since)).give_up()
 
-    async def freed(self, seat: Seat) -> None:
+    async def free(self, seat: Seat) -> None:
         """The seat is free again. Does nothing where it was already."""
         if seat not in self._taken:
             return
@@ -120,7 +120,7 @@ class Seat:
     async def leave(self) -> None:
         """Its bytes have come, or nobody wants them: the seat is free, the slot is not."""
         self.hold(0)
-        await self._slots.freed(self)
+        await self._slots.free(self)
 
     def give_up(self) -> None:
         """Have `resting` raise Busy, as others want the seat."""

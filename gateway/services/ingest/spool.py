@@ -121,7 +121,7 @@ class Spooled:
             at += len(chunk)
             yield chunk
 
-    def opened(self) -> BinaryIO:
+    def open(self) -> BinaryIO:
         """As a file, for those who read by position in a thread; nothing is added to the spool meanwhile."""
         return io.BufferedReader(_Octets(self._spool, self._start, self.length), PIECE)
 

@@ -71,7 +71,7 @@ class Broken:
     changes: Sequence[Change] = ()
 
 
-def packed(archive: str, writer: str, sequence: int, before: str, changes: Sequence[Change]) -> bytes:
+def pack_block(archive: str, writer: str, sequence: int, before: str, changes: Sequence[Change]) -> bytes:
     """A block of contiguous changes."""
     lines = b"".join(map(to_line, changes))
     header = Header(

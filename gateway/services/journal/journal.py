@@ -15,9 +15,9 @@ from contextlib import aclosing
 
 from gateway.errors import JournalForked, ObjectExists
 from gateway.index.base import Change, Index
-from gateway.services.journal.format import MOST_ROWS, Block, blocks, packed
+from gateway.services.journal.format import MOST_ROWS, Block, blocks, pack_block
 from gateway.services.journal.problems import Problem
-from gateway.services.journal.reading import Walk, told, whole
+from gateway.services.journal.reading import Walk, serialize_told, whole
 from gateway.services.objectkeys import log_key, new_version
 from gateway.store.base import ObjectStore
 
@@ -75,7 +75,7 @@ class Journal:
     async def catch_up(self, index: Index) -> int:
         """Journal what was committed and not yet journaled (a crash came between); how many changes."""
         written = 0
-        while changes := await index.unjournaled():
+        while changes := await index.find_unjournaled():
             async with self._writing:
                 for run in _runs(await self._untold(changes)):
                     await self._put(run)
@@ -111,7 +111,7 @@ class Journal:
     async def _put(self, run: list[Change]) -> None:
         while run:
             key = log_key(run[0].revision)
-            data = packed(self.archive, self._writer, self._sequence, self._before, run)
+            data = pack_block(self.archive, self._writer, self._sequence, self._before, run)
             try:
                 await self._store.put(key, _once(data))
             except ObjectExists:
@@ -160,7 +160,7 @@ def _rest(changes: Sequence[Change], known: dict[int, Change]) -> list[Change]:
     """What `known` does not hold. Raises JournalForked."""
     for change in changes:
         other = known.get(change.revision)
-        if other is not None and told(other) != told(change):
+        if other is not None and serialize_told(other) != serialize_told(change):
             raise JournalForked(
                 f"the journal tells another change of revision {change.revision}: "
                 "two indexes write to one archive; stop one of them, then run 'dicomweb-gateway verify'"

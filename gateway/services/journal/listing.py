@@ -88,7 +88,7 @@ async def strays(store: ObjectStore) -> AsyncIterator[Entry]:
             yield entry_of(stored)
 
 
-async def merged(*streams: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
+async def merge(*streams: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
     """All in order of first revision; of those that begin alike in the order of `streams`."""
     heads = [(stream, await anext(stream, None)) for stream in streams]
     while any(entry is not None for _, entry in heads):

@@ -33,7 +33,7 @@ class _Moved(Exception):
     """An object that was listed is gone, or a gap showed: segments are being made, so look again."""
 
 
-def told(change: Change) -> bytes:
+def serialize_told(change: Change) -> bytes:
     """The same for changes that tell the same, whatever their revisions."""
     return hashlib.blake2b(to_line(replace(change, revision=0)), digest_size=16).digest()
 
@@ -44,7 +44,7 @@ async def whole(store: ObjectStore, key: str) -> bytes:
         return b"".join([chunk async for chunk in chunks])
 
 
-async def loaded(
+async def load(
     store: ObjectStore, entries: AsyncIterator[Entry]
 ) -> AsyncGenerator[tuple[Entry, bytes | None], None]:
     """Entries and their bytes, some read ahead; None where an object is gone meanwhile."""
@@ -142,7 +142,7 @@ class Walk:
         ]
         if self._with_old:
             streams.insert(1, listing.old(self._store))
-        async with aclosing(loaded(self._store, listing.merged(*streams))) as objects:
+        async with aclosing(load(self._store, listing.merge(*streams))) as objects:
             async for entry, body in objects:
                 if entry.kind != "old" and entry.kind != "unknown" and self._aside:
                     async for item in self._epochs():
@@ -154,7 +154,7 @@ class Walk:
         async for entry in listing.strays(self._store):
             for item in self._once(Problem("unknown", entry.key, 0, 0)):
                 yield item
-        for item in self._settled(None):
+        for item in self._settle(None):
             yield item
 
     # -- an object --------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Walk:
 
     def _block(self, entry: Entry, block: Block | Broken, is_first: bool) -> Iterator[Item]:
         if isinstance(block, Broken):
-            yield from self._broken(entry, block, with_gaps=False)
+            yield from self._report_broken(entry, block, with_gaps=False)
             return
         header = block.header
         is_misplaced = (is_first or entry.kind == "log") and header.first != entry.first
@@ -187,7 +187,7 @@ class Walk:
             yield from self._once(problem)
         yield from self._take(block.changes, entry.key, with_gaps=header.writer == TAKEN_OVER)
 
-    def _broken(self, entry: Entry, broken: Broken, *, with_gaps: bool) -> Iterator[Item]:
+    def _report_broken(self, entry: Entry, broken: Broken, *, with_gaps: bool) -> Iterator[Item]:
         if broken.changes:
             yield from self._take(broken.changes, entry.key, with_gaps=with_gaps)
         self._pending.append(Problem(broken.flaw, entry.key, entry.first, 0))
@@ -203,7 +203,7 @@ class Walk:
             return
         lines = lines_of(body)
         if isinstance(lines, Broken):
-            yield from self._broken(entry, lines, with_gaps=True)
+            yield from self._report_broken(entry, lines, with_gaps=True)
         elif self._differs(lines):
             # An index was lost, and its successor began to count again: what it wrote comes after all else.
             self._later = entry.written
@@ -221,8 +221,8 @@ class Walk:
             except ObjectMissing as error:
                 raise _Moved from error
             changes = lines.changes if isinstance(lines, Broken) else lines
-            fresh = [change for change in changes if told(change) not in seen]
-            seen.update(map(told, fresh))
+            fresh = [change for change in changes if serialize_told(change) not in seen]
+            seen.update(map(serialize_told, fresh))
             numbered = [replace(c, revision=self._covered + 1 + n) for n, c in enumerate(fresh)]
             if isinstance(lines, Broken):
                 yield Problem(lines.flaw, entry.key, entry.first, 0)
@@ -236,14 +236,16 @@ class Walk:
 
     def _differs(self, changes: Sequence[Change]) -> bool:
         return any(
-            self._window.get(c.revision, told(c)) != told(c) for c in changes if c.revision <= self._covered
+            self._window.get(c.revision, serialize_told(c)) != serialize_told(c)
+            for c in changes
+            if c.revision <= self._covered
         )
 
     def _take(self, changes: Sequence[Change], key: str, *, with_gaps: bool) -> Iterator[Item]:
         if self._differs(changes):
             yield from self._once(Problem("forked", key, changes[0].revision, changes[-1].revision))
         if changes and changes[0].revision <= self._covered + 1:
-            yield from self._settled(self._covered)
+            yield from self._settle(self._covered)
         fresh = [change for change in changes if change.revision > self._covered]
         if not fresh:
             return
@@ -253,14 +255,14 @@ class Walk:
                 self._suspect = self._covered
                 raise _Moved
             yield from self._once(Problem("missing", "", self._covered + 1, first - 1))
-        yield from self._settled(first - 1)
+        yield from self._settle(first - 1)
         self._covered = fresh[-1].revision
-        self._window.update((change.revision, told(change)) for change in fresh)
+        self._window.update((change.revision, serialize_told(change)) for change in fresh)
         while len(self._window) > WINDOW:
             self._window.popitem(last=False)
         yield fresh
 
-    def _settled(self, last: int | None) -> Iterator[Problem]:
+    def _settle(self, last: int | None) -> Iterator[Problem]:
         """What is damaged, now that it is known which revisions nothing else tells of; None: up to the end."""
         begin = self._covered + 1
         for problem in self._pending:

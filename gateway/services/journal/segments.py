@@ -21,10 +21,10 @@ from gateway.errors import GatewayError, ObjectExists
 from gateway.index.base import Change, Index
 from gateway.services.background import Background
 from gateway.services.journal import listing
-from gateway.services.journal.format import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, packed
+from gateway.services.journal.format import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, pack_block
 from gateway.services.journal.journal import Journal
 from gateway.services.journal.listing import Entry
-from gateway.services.journal.reading import loaded, whole
+from gateway.services.journal.reading import load, whole
 from gateway.services.objectkeys import segment_key
 from gateway.store.base import ObjectStore
 
@@ -84,11 +84,11 @@ class Segments:
         await self._background.close()
 
     async def _work(self) -> None:
-        made = await self._leased()
+        made = await self._run_leased()
         if made:
             log.info("journal: %d segments made", made)
 
-    async def _leased(self) -> int:
+    async def _run_leased(self) -> int:
         """Compact where no other process does, or just did."""
         assert self._index is not None
         if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS / 2):
@@ -117,9 +117,7 @@ class Segments:
         made = [entry async for entry in listing.segments(self._store) if entry.kind == "segment"]
         held: set[str] = set()
         at = -1
-        async with aclosing(
-            loaded(self._store, self._below(max((e.last for e in made), default=0)))
-        ) as found:
+        async with aclosing(load(self._store, self._below(max((e.last for e in made), default=0)))) as found:
             async for entry, body in found:
                 where = next((n for n, e in enumerate(made) if e.first <= entry.first <= e.last), None)
                 if where is None or body is None:
@@ -138,7 +136,7 @@ class Segments:
 
     async def _groups(self, before: float, least: int) -> AsyncGenerator[_Group, None]:
         group = _Group()
-        async with aclosing(loaded(self._store, self._quiet(before))) as found:
+        async with aclosing(load(self._store, self._quiet(before))) as found:
             async for entry, body in found:
                 block = _only_block(body or b"", self._journal.archive)
                 if block is None or block.header.first != entry.first:
@@ -190,7 +188,7 @@ class Segments:
         made = 0
         async with aclosing(self._old_bodies()) as bodies:
             async for changes in bodies:
-                body = b"".join(_packed(self._journal.archive, changes))
+                body = b"".join(_pack_blocks(self._journal.archive, changes))
                 key = segment_key(changes[0].revision, changes[-1].revision)
                 await self._put(key, body)
                 if await whole(self._store, key) != body:
@@ -238,7 +236,7 @@ class Segments:
         """What is told of each revision, once, in order; `_is_odd` where that is not all there is to say."""
         covered, self._is_odd = 0, False
         recent: OrderedDict[int, Change] = OrderedDict()
-        async with aclosing(loaded(self._store, listing.old(self._store))) as found:
+        async with aclosing(load(self._store, listing.old(self._store))) as found:
             async for entry, body in found:
                 lines = lines_of(body or b"")
                 if entry.kind != "old" or not isinstance(lines, list):
@@ -256,14 +254,14 @@ class Segments:
                     yield fresh
 
 
-def _packed(archive: str, changes: Sequence[Change]) -> list[bytes]:
+def _pack_blocks(archive: str, changes: Sequence[Change]) -> list[bytes]:
     """Blocks of contiguous revisions; the same bytes whoever makes them."""
     packs: list[bytes] = []
     start = 0
     for n in range(1, len(changes) + 1):
         is_over = n == len(changes) or changes[n].revision != changes[n - 1].revision + 1
         if is_over or n - start == MOST_ROWS:
-            packs.append(packed(archive, TAKEN_OVER, 0, "", changes[start:n]))
+            packs.append(pack_block(archive, TAKEN_OVER, 0, "", changes[start:n]))
             start = n
     return packs
 

@@ -17,7 +17,7 @@ from gateway.model import VersionId
 from gateway.services.journal.journal import Journal
 from gateway.services.journal.mending import mend
 from gateway.services.journal.problems import Problem
-from gateway.services.journal.reading import told
+from gateway.services.journal.reading import serialize_told
 from gateway.services.journal.tail import tail
 from gateway.services.recovery import identity
 from gateway.services.recovery.replay import replay
@@ -93,10 +93,10 @@ class Reindex:
         self._done.seconds = time.monotonic() - began
         return self._done
 
-    async def damaged(self) -> AsyncIterator[StoredInstance]:
+    async def list_damaged(self) -> AsyncIterator[StoredInstance]:
         """What the index knows to be damaged, by version."""
         after = ""
-        while page := await self._index.damaged(after, PAGE):
+        while page := await self._index.list_damaged(after, PAGE):
             for stored in page:
                 yield stored
             after = page[-1].version
@@ -128,7 +128,7 @@ class Reindex:
         at = await self._index.last_revision()
         there = (await tail(self._store, at)).change
         mine = await self._index.changes(there.revision - 1, 1) if there is not None else []
-        return there is not None and bool(mine) and told(mine[0]) == told(there)
+        return there is not None and bool(mine) and serialize_told(mine[0]) == serialize_told(there)
 
     async def _is_known(self, problem: Problem) -> bool:
         """Whether the serving index holds every change that the journal lost there."""
@@ -162,15 +162,15 @@ class Reindex:
     async def _tells(self, change: Change) -> bool:
         async with aclosing(self._changes(change.revision - 1)) as pages:
             async for page in pages:
-                return told(page[0]) == told(change)
+                return serialize_told(page[0]) == serialize_told(change)
         return False
 
     # -- replaying --------------------------------------------------------------------------------------
 
     async def _replay(self, index: Index, total: int, progress: Callable[[int, int], None]) -> None:
         headers = self._mode == HEADERS
-        doubted = {stored.version async for stored in self.damaged()} if headers else set[VersionId]()
-        reread = Reread(self._store, self._index.known_versions, headers=headers, doubted=doubted)
+        doubted = {stored.version async for stored in self.list_damaged()} if headers else set[VersionId]()
+        reread = Reread(self._store, self._index.find_known_versions, headers=headers, doubted=doubted)
         async with aclosing(self._changes(self._done.begun)) as changes:
             async for tally in replay(self._store, index, changes, reread):
                 progress(tally.last, max(tally.last, total))

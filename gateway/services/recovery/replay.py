@@ -51,7 +51,7 @@ async def replay(
     While a batch is written the objects of the next one are read. Raises what the journal raises,
     StoreUnavailable, IndexFailure.
     """
-    reread = reread or Reread(store, index.known_versions)
+    reread = reread or Reread(store, index.find_known_versions)
     tally = Replayed()
     reading = _read(reread, _batches(changes))
     ahead = asyncio.ensure_future(anext(reading, None))
@@ -60,7 +60,9 @@ async def replay(
             ahead = asyncio.ensure_future(anext(reading, None))
             batch, versions = found
             await index.replay(batch, versions)
-            tally.damages = [Damage(c, versions[v].damage) for c in batch if (v := _damaged(c, versions))]
+            tally.damages = [
+                Damage(c, versions[v].damage) for c in batch if (v := _find_damaged(c, versions))
+            ]
             tally.changes += len(batch)
             tally.last = batch[-1].revision
             read = reread.tally
@@ -73,7 +75,7 @@ async def replay(
         await reading.aclose()
 
 
-def _damaged(change: Change, versions: dict[VersionId, NewVersion]) -> VersionId | None:
+def _find_damaged(change: Change, versions: dict[VersionId, NewVersion]) -> VersionId | None:
     version = change.version_after
     stored = change.kind == "store" and version is not None and version in versions
     return version if stored and version is not None and versions[version].damage else None

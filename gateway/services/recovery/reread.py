@@ -91,7 +91,7 @@ class Reread:
                         raise
                 return _version(change, await self._read(change))
             except _Damaged as damage:
-                return await self._damaged(change, str(damage))
+                return await self._make_damaged(change, str(damage))
 
     async def _bring_back(self, change: Change) -> bool:
         """Whether the object was swept, and lies where it belongs again."""
@@ -106,7 +106,7 @@ class Reread:
         self.tally.restored += 1
         return True
 
-    async def _damaged(self, change: Change, reason: str) -> NewVersion:
+    async def _make_damaged(self, change: Change, reason: str) -> NewVersion:
         assert change.version_after is not None
         known = await self._known([change]) if self._known is not None else {}
         found = known.get(change.version_after)
@@ -202,7 +202,7 @@ class Reread:
 def _version(change: Change, read: ReadInstance) -> NewVersion:
     assert change.locator is not None
     assert change.version_after is not None
-    metadata, outline = read.placed()
+    metadata, outline = read.place_base()
     return NewVersion(
         version=change.version_after,
         identity=read.identity,
@@ -230,7 +230,7 @@ def as_damaged(change: Change, reason: str) -> NewVersion:
         file_digest=change.file_digest,
         content_digest=change.content_digest,
         received=change.time,
-        metadata=_said(change.identity),
+        metadata=_make_metadata(change.identity),
         layout=InstanceLayout(
             transfer_syntax=change.transfer_syntax,
             implicit=False,
@@ -246,7 +246,7 @@ def as_damaged(change: Change, reason: str) -> NewVersion:
     )
 
 
-def _said(identity: Identity) -> bytes:
+def _make_metadata(identity: Identity) -> bytes:
     values = {
         "00080016": ("UI", identity.sop_class),
         "00080018": ("UI", identity.instance),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from gateway.errors import ForeignArchive, IndexBehind
 from gateway.index.base import Change, Index
 from gateway.services.journal.journal import Journal
-from gateway.services.journal.reading import told
+from gateway.services.journal.reading import serialize_told
 from gateway.services.journal.tail import Tail, tail
 from gateway.services.recovery import identity
 from gateway.services.recovery.replay import replay
@@ -97,7 +97,7 @@ class Startup:
                 )
             return
         for mine in await self._index.changes(there.revision - 1, 1):
-            if mine.revision == there.revision and told(mine) != told(there):
+            if mine.revision == there.revision and serialize_told(mine) != serialize_told(there):
                 raise ForeignArchive(
                     f"index and journal tell different changes of revision {there.revision}: the index is of "
                     "another archive, or went another way since a backup; give the index that belongs to this "
@@ -105,7 +105,7 @@ class Startup:
                 )
 
     async def _is_all_unjournaled(self) -> bool:
-        first = await self._index.unjournaled(1)
+        first = await self._index.find_unjournaled(1)
         return bool(first) and first == await self._index.changes(0, 1)
 
     async def _settle(self, seen: _Seen) -> None:

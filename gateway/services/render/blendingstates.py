@@ -11,31 +11,31 @@ from gateway.errors import NotAcceptable
 from gateway.index.base import Scope
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
-from gateway.render.objects.imageplane import Plane, plane_of, within
-from gateway.render.objects.presentation import applied, superimposed
+from gateway.render.objects.imageplane import ImagePlane, plane_of, within
+from gateway.render.objects.presentation import read_applied, read_superimposed
 from gateway.render.rendering import Placement, Presentation
-from gateway.services.render.rendered import Rendered, Shot
-from gateway.services.render.renderparameters import Asked
+from gateway.services.render.rendered import Rendered, RenderedFrame
+from gateway.services.render.renderparameters import RenderRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class BlendedLayer:
     """A frame laid over others, in the colours of the state's palette. `key` is the version of the state."""
 
     state: Attributes
     item: Attributes
     key: str
 
-    async def of(self, attributes: Attributes, number: int) -> Presentation:
-        return superimposed(self.state, self.item, attributes.text("00080018"), number)
+    async def present(self, attributes: Attributes, number: int) -> Presentation:
+        return read_superimposed(self.state, self.item, attributes.text("00080018"), number)
 
 
 @dataclass(frozen=True, slots=True)
-class Above:
+class BlendedLayerAbove:
     """What a state lays over frames, and where that is."""
 
-    shots: tuple[Shot, ...]
-    planes: tuple[Plane | None, ...]
+    shots: tuple[RenderedFrame, ...]
+    planes: tuple[ImagePlane | None, ...]
 
     @property
     def key(self) -> str:
@@ -45,13 +45,13 @@ class Above:
 
 
 @dataclass(frozen=True, slots=True)
-class Blended:
+class BlendedFrame:
     """A blending state of one image beneath. `place` is where each of its frames comes among all beneath."""
 
     rendered: Rendered
     scope: Scope
     state: Attributes
-    above: Above
+    above: BlendedLayerAbove
     place: dict[int, int]
     count: int
     version: str
@@ -60,18 +60,18 @@ class Blended:
     def key(self) -> str:
         return f"{self.version} {self.above.key}"
 
-    async def of(self, attributes: Attributes, number: int) -> Presentation:
+    async def present(self, attributes: Attributes, number: int) -> Presentation:
         """Raises NotAcceptable where the two are not in the same space."""
-        shown = applied(self.state, blending.BLENDING, attributes, attributes.text("00080018"), number)
+        shown = read_applied(self.state, blending.BLENDING, attributes, attributes.text("00080018"), number)
         found = self._facing(plane_of(attributes, number), number)
         if found is None:
             return shown
         at, way = found
-        image = await self.rendered.image(self.scope, self.above.shots[at], Asked(overlays=False))
+        image = await self.rendered.image(self.scope, self.above.shots[at], RenderRequest(overlays=False))
         share = blending.opacity(self.state)
-        return replace(shown, blend=partial(blending.blended, above=image.pixels, way=way, share=share))
+        return replace(shown, blend=partial(blending.blend, above=image.pixels, way=way, share=share))
 
-    def _facing(self, plane: Plane | None, number: int) -> tuple[int, Placement] | None:
+    def _facing(self, plane: ImagePlane | None, number: int) -> tuple[int, Placement] | None:
         """Which one is laid over a frame, and how; of images that do not tell where they are, the same in order."""
         planes = self.above.planes
         if plane is None or not any(planes):
@@ -83,13 +83,13 @@ class Blended:
         return None if at is None or over is None else (at, within(plane, over))
 
 
-async def above(rendered: Rendered, scope: Scope, shots: Sequence[Shot]) -> Above:
+async def above(rendered: Rendered, scope: Scope, shots: Sequence[RenderedFrame]) -> BlendedLayerAbove:
     """Reads where the frames are. Raises CodecError."""
     found = [plane_of(await rendered.subjects.attributes(scope, shot.subject), shot.number) for shot in shots]
-    return Above(tuple(shots), tuple(found))
+    return BlendedLayerAbove(tuple(shots), tuple(found))
 
 
-def _check_space(plane: Plane, planes: Sequence[Plane | None]) -> None:
+def _check_space(plane: ImagePlane, planes: Sequence[ImagePlane | None]) -> None:
     spaces = {other.space for other in planes if other is not None and other.space}
     if plane.space and spaces and plane.space not in spaces:
         raise NotAcceptable(

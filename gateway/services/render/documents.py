@@ -16,7 +16,7 @@ from gateway.render.documents.written import html, plain
 from gateway.render.pool import CodecPool
 from gateway.services.bytestream import Body, only
 from gateway.services.render.rendered import Rendered
-from gateway.services.render.rendertarget import Subject
+from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve.retrieve import Retrieve
 
 PDF = "application/pdf"
@@ -37,7 +37,7 @@ class Documents:
         self._rendered = rendered
         self._pool = pool
 
-    async def media(self, scope: Scope, subject: Subject) -> tuple[str, ...]:
+    async def media(self, scope: Scope, subject: RenderTarget) -> tuple[str, ...]:
         """The media types that it can be had in, the default first."""
         if not subject.encapsulated:
             return WRITTEN
@@ -45,7 +45,7 @@ class Documents:
         said = attributes.text(MIME_TYPE).strip().lower()
         return (said,) if said in _SERVED else ()
 
-    async def text(self, scope: Scope, subject: Subject, media: str, charset: str) -> Body:
+    async def text(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
         """The document as `media`. Raises NotAcceptable."""
         if media not in await self.media(scope, subject):
             raise NotAcceptable(f"instance {subject.path.instance} cannot be had as {media}")
@@ -64,7 +64,7 @@ class Documents:
         size = value.length - padded
         return Body(media, None, size, _first(body.chunks, size))
 
-    async def _report(self, scope: Scope, subject: Subject, media: str, charset: str) -> Body:
+    async def _report(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
         """A structured report; XML is its Native DICOM Model (PS3.19 A.1)."""
         (row,) = await self._retrieve.metadata(scope, subject.path)
         model = orjson.loads(row.replace(b"\0", b""))
@@ -76,7 +76,7 @@ class Documents:
         if media == PDF:
             data = await self._pool.run(_as_pdf, Attributes(model, bulk))
             return Body(PDF, None, len(data), only(data))
-        data = await self._pool.run(_written, model, bulk, media, charset or "UTF-8")
+        data = await self._pool.run(_write, model, bulk, media, charset or "UTF-8")
         name = media if media == "text/xml" and not charset else f"{media}; charset={charset or 'UTF-8'}"
         return Body(name, None, len(data), only(data))
 
@@ -88,7 +88,7 @@ def _as_pdf(attributes: Attributes) -> bytes:
     return pdf(attributes)
 
 
-def _written(model: dict[str, Any], bulk: dict[str, bytes], media: str, charset: str) -> bytes:
+def _write(model: dict[str, Any], bulk: dict[str, bytes], media: str, charset: str) -> bytes:
     """Raises NotAcceptable where the character set cannot hold the text (PS3.18 8.8.5)."""
     attributes = Attributes(model, bulk)
     if media == "text/html":

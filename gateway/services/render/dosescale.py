@@ -8,7 +8,7 @@ from gateway.render.attributes import Attributes
 from gateway.render.objects import dose
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.services.freshness import Freshness, StudyCache
-from gateway.services.render.rendertarget import Subject
+from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve.retrieve import Retrieve
 
 # Grids beyond this, in samples, are shown with a scale for each frame.
@@ -25,7 +25,7 @@ class Doses:
         self._flights: SingleFlight[int] = SingleFlight()
         self._kept: StudyCache[int] = freshness.watch(StudyCache(_KEPT))
 
-    async def scaled(self, scope: Scope, subject: Subject, attributes: Attributes) -> Attributes:
+    async def scale(self, scope: Scope, subject: RenderTarget, attributes: Attributes) -> Attributes:
         """The attributes of a dose with its Largest Image Pixel Value; of anything else as they are.
 
         Raises CodecError, StoreError.
@@ -39,9 +39,9 @@ class Doses:
         if largest is None:
             largest = await self._flights.run(key, lambda: self._largest(subject, attributes))
             self._kept.put(key, largest, study=subject.path.study)
-        return attributes.changed({dose.LARGEST: largest})
+        return attributes.with_changes({dose.LARGEST: largest})
 
-    async def _largest(self, subject: Subject, attributes: Attributes) -> int:
+    async def _largest(self, subject: RenderTarget, attributes: Attributes) -> int:
         """With one frame at a time in memory."""
         found = 0
         for number in range(1, subject.frames + 1):

@@ -9,8 +9,8 @@ from itertools import accumulate
 
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.model import Span
-from gateway.services.render.renderedvideo import waited
-from gateway.services.retrieve.layouts import Located
+from gateway.services.render.renderedvideo import wait_for
+from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.retrieve import Retrieve
 
 # What is read at once: a demuxer asks for a few KiB at a time.
@@ -21,7 +21,7 @@ class FragmentFile:
     """Read, seek and tell over the fragments of encapsulated pixel data."""
 
     def __init__(
-        self, retrieve: Retrieve, located: Located, pixels: PixelLayout, loop: asyncio.AbstractEventLoop
+        self, retrieve: Retrieve, located: StoredLayout, pixels: PixelLayout, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._retrieve = retrieve
         self._located = located
@@ -50,15 +50,15 @@ class FragmentFile:
             return b""
         begin, data = self._window
         if not begin <= self._at < begin + len(data):
-            begin, data = self._window = self._at, self._fetched()
+            begin, data = self._window = self._at, self._fetch()
         start = self._at - begin
         piece = data[start : start + size] if size > 0 else data[start:]
         self._at += len(piece)
         return piece
 
-    def _fetched(self) -> bytes:
+    def _fetch(self) -> bytes:
         index = bisect_right(self._begins, self._at) - 1
         inside = self._at - self._begins[index]
         start = self._starts[index] + inside
         span = Span(start, start + min(WINDOW, self._lengths[index] - inside))
-        return waited(self._retrieve.value_bytes(self._located, span), self._loop)
+        return wait_for(self._retrieve.value_bytes(self._located, span), self._loop)

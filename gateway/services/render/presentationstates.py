@@ -11,11 +11,11 @@ from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID, Stu
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
 from gateway.render.objects.blending import BLENDING
-from gateway.render.objects.presentation import APPLICABLE, applied
+from gateway.render.objects.presentation import APPLICABLE, read_applied
 from gateway.render.rendering import Presentation
-from gateway.services.render.blendingstates import Blended, Over, above
-from gateway.services.render.rendered import Rendered, Shot
-from gateway.services.render.rendertarget import Subject
+from gateway.services.render.blendingstates import BlendedFrame, BlendedLayer, above
+from gateway.services.render.rendered import Rendered, RenderedFrame
+from gateway.services.render.rendertarget import RenderTarget
 
 _SERIES, _SERIES_UID, _STUDY_UID = "00081115", "0020000E", "0020000D"
 _MASKS, _OPERATION = "00286100", "00286101"
@@ -32,7 +32,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Through:
+class PresentedFrame:
     """A state of one image. `key` is the version of the state."""
 
     attributes: Attributes
@@ -40,8 +40,8 @@ class Through:
     key: str
     instance: str
 
-    async def of(self, attributes: Attributes, number: int) -> Presentation:
-        return applied(self.attributes, self.sop_class, attributes, self.instance, number)
+    async def present(self, attributes: Attributes, number: int) -> Presentation:
+        return read_applied(self.attributes, self.sop_class, attributes, self.instance, number)
 
 
 def references(state: Attributes) -> Iterator[Reference]:
@@ -59,60 +59,62 @@ class States:
     def __init__(self, rendered: Rendered) -> None:
         self._rendered = rendered
 
-    async def shots(self, scope: Scope, state: Subject) -> list[Shot]:
+    async def shots(self, scope: Scope, state: RenderTarget) -> list[RenderedFrame]:
         """Every frame that the state refers to and that is there, through it.
 
         Raises NotAcceptable where the state cannot be applied here, or none of its images be rendered.
         """
         attributes = await self._applicable(scope, state)
         if state.sop_class == BLENDING:
-            found = await self._blended(scope, state, attributes)
+            found = await self._blend(scope, state, attributes)
         else:
             found = [
-                replace(shot, state=Through(attributes, state.sop_class, state.version, uid))
-                for uid, shot in await self._shown(scope, state.path.study, attributes)
+                replace(shot, state=PresentedFrame(attributes, state.sop_class, state.version, uid))
+                for uid, shot in await self._render_references(scope, state.path.study, attributes)
             ]
         if not found:
             uid = state.path.instance
             raise NotAcceptable(f"presentation state {uid}: none of its images can be rendered here", uid=uid)
         return await self._rendered.order(scope, found)
 
-    async def _shown(self, scope: Scope, study: StudyUID, item: Attributes) -> list[tuple[str, Shot]]:
+    async def _render_references(
+        self, scope: Scope, study: StudyUID, item: Attributes
+    ) -> list[tuple[str, RenderedFrame]]:
         """Frames that a state, or an item of a blending one, refers to, without it; each with its image's UID."""
-        found: list[tuple[str, Shot]] = []
+        found: list[tuple[str, RenderedFrame]] = []
         for reference in references(item):
             subject = await self._image(scope, study, reference)
             if subject is not None:
                 numbers = reference.frames or range(1, subject.frames + 1)
                 found += [
-                    (reference.instance, Shot(subject, FrameNumber(n)))
+                    (reference.instance, RenderedFrame(subject, FrameNumber(n)))
                     for n in numbers
                     if n <= subject.frames
                 ]
         return found
 
-    async def _blended(self, scope: Scope, state: Subject, attributes: Attributes) -> list[Shot]:
+    async def _blend(self, scope: Scope, state: RenderTarget, attributes: Attributes) -> list[RenderedFrame]:
         """The frames that lie beneath, each with what is laid over it (PS3.18 10.4.3.3.3)."""
         both = blending.parts(attributes)
         if both is None:
             return []
         beneath, over = [
-            await self._shown(scope, StudyUID(item.text(_STUDY_UID) or state.path.study), item)
+            await self._render_references(scope, StudyUID(item.text(_STUDY_UID) or state.path.study), item)
             for item in both
         ]
-        through = Over(attributes, both[1], state.version)
+        through = BlendedLayer(attributes, both[1], state.version)
         planes = await above(self._rendered, scope, [replace(shot, state=through) for _, shot in over])
         places: dict[str, dict[int, int]] = {}
         for place, (uid, shot) in enumerate(beneath):
             places.setdefault(uid, {})[shot.number] = place
 
-        def blended(uid: str) -> Blended:
+        def blended(uid: str) -> BlendedFrame:
             count = len(beneath)
-            return Blended(self._rendered, scope, attributes, planes, places[uid], count, state.version)
+            return BlendedFrame(self._rendered, scope, attributes, planes, places[uid], count, state.version)
 
         return [replace(shot, state=blended(uid)) for uid, shot in beneath]
 
-    async def through(self, scope: Scope, path: ResourcePath, subject: Subject) -> Shot:
+    async def through(self, scope: Scope, path: ResourcePath, subject: RenderTarget) -> RenderedFrame:
         """The first frame of `subject` that the state at `path` refers to, through it (9.5.2.3).
 
         Raises BadParameter where there is no such state or it refers to another image, NotAcceptable as above.
@@ -125,17 +127,17 @@ class States:
             raise _unknown(path, "is no presentation state")
         attributes = await self._applicable(scope, state)
         if state.sop_class == BLENDING:
-            shots = await self._blended(scope, state, attributes)
+            shots = await self._blend(scope, state, attributes)
             found = [shot for shot in shots if shot.subject.path == subject.path]
             if found:
                 return min(found, key=lambda shot: shot.number)
         for reference in references(attributes):
             if (reference.series, reference.instance) == (subject.path.series, subject.path.instance):
-                through = Through(attributes, state.sop_class, state.version, reference.instance)
-                return Shot(subject, FrameNumber(min(reference.frames, default=1)), through)
+                through = PresentedFrame(attributes, state.sop_class, state.version, reference.instance)
+                return RenderedFrame(subject, FrameNumber(min(reference.frames, default=1)), through)
         raise _unknown(path, f"does not refer to instance {subject.path.instance}")
 
-    async def _applicable(self, scope: Scope, state: Subject) -> Attributes:
+    async def _applicable(self, scope: Scope, state: RenderTarget) -> Attributes:
         if state.sop_class not in APPLICABLE:
             uid = state.path.instance
             raise NotAcceptable(
@@ -150,7 +152,7 @@ class States:
             )
         return attributes
 
-    async def _image(self, scope: Scope, study: StudyUID, reference: Reference) -> Subject | None:
+    async def _image(self, scope: Scope, study: StudyUID, reference: Reference) -> RenderTarget | None:
         """A referenced image; None where it is not there or cannot be rendered."""
         path = ResourcePath(study, SeriesUID(reference.series), InstanceUID(reference.instance))
         try:

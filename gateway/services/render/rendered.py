@@ -29,14 +29,24 @@ from gateway.render.stages import icc
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.render.dosescale import Doses
 from gateway.services.render.fragmentfile import FragmentFile
-from gateway.services.render.renderedvideo import Films, pulled
-from gateway.services.render.renderparameters import Asked
-from gateway.services.render.rendertarget import Subject, Subjects
-from gateway.services.render.underlay import Beneath, Under
+from gateway.services.render.renderedvideo import VideoCache, pull
+from gateway.services.render.renderparameters import RenderRequest
+from gateway.services.render.rendertarget import RenderTarget, RenderTargets
+from gateway.services.render.underlay import Underlay, Underlays
 from gateway.services.retrieve.retrieve import Retrieve
-from gateway.services.timing import measured
+from gateway.services.timing import measure
 
-__all__ = ["EMBEDS_ICC", "GIF", "MP4", "PICTURES", "REMUXED", "RENDERER", "Rendered", "Shot", "State"]
+__all__ = [
+    "EMBEDS_ICC",
+    "GIF",
+    "MP4",
+    "PICTURES",
+    "REMUXED",
+    "RENDERER",
+    "Rendered",
+    "RenderedFrame",
+    "State",
+]
 
 # Part of every entity tag of what is rendered: raise it when the same request gives another picture.
 RENDERER = "2"
@@ -64,17 +74,17 @@ class State(Protocol):
     @property
     def key(self) -> str: ...
 
-    async def of(self, attributes: Attributes, number: int) -> Presentation: ...
+    async def present(self, attributes: Attributes, number: int) -> Presentation: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class RenderedFrame:
     """One frame, through which presentation state, and what is shown beneath it."""
 
-    subject: Subject
+    subject: RenderTarget
     number: FrameNumber
     state: State | None = None
-    under: Under | None = None
+    under: Underlay | None = None
 
     @property
     def key(self) -> Hashable:
@@ -88,14 +98,14 @@ class Rendered:
     def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
         self._retrieve = retrieve
         self._pool = pool
-        self._films = Films()
+        self._films = VideoCache()
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
         self._doses = Doses(retrieve, freshness, pool)
-        self.subjects = Subjects(retrieve, freshness, pool)
-        self._beneath = Beneath(retrieve, self.subjects)
+        self.subjects = RenderTargets(retrieve, freshness, pool)
+        self._beneath = Underlays(retrieve, self.subjects)
 
-    async def picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
+    async def picture(self, scope: Scope, shot: RenderedFrame, asked: RenderRequest, media: str) -> bytes:
         """A frame in an image media type. Raises BadParameter, CodecError, NotFound, StoreError."""
         key = (scope.fingerprint, shot.key, media, asked.key(lossy=media not in _LOSSLESS))
         found = self._pictures.get(key)
@@ -104,45 +114,45 @@ class Rendered:
             self._pictures.put(key, found, study=shot.subject.path.study, weight=len(found))
         return found
 
-    async def _picture(self, scope: Scope, shot: Shot, asked: Asked, media: str) -> bytes:
+    async def _picture(self, scope: Scope, shot: RenderedFrame, asked: RenderRequest, media: str) -> bytes:
         box = asked.how.viewport
         shown = 3 * box.vw * box.vh if box is not None else 0
-        async with self._pool.budget.held(weight(shot) + shown):
+        async with self._pool.budget.hold(weight(shot) + shown):
             image = await self.image(scope, shot, asked)
-            with measured("encode"):
+            with measure("encode"):
                 return await self._pool.run(encode, image, media, asked.how.quality)
 
-    async def image(self, scope: Scope, shot: Shot, asked: Asked) -> Image:
+    async def image(self, scope: Scope, shot: RenderedFrame, asked: RenderRequest) -> Image:
         """A frame, drawn."""
         attributes = await self.subjects.attributes(scope, shot.subject)
         how = asked.how
         if asked.anonymous or not asked.overlays:
             attributes = attributes.without(OVERLAYS)
         if shot.state is not None:
-            how = replace(how, presentation=await shot.state.of(attributes, shot.number))
+            how = replace(how, presentation=await shot.state.present(attributes, shot.number))
         elif how.window is None and not shot.subject.stream:
-            attributes = await self._doses.scaled(scope, shot.subject, attributes)
+            attributes = await self._doses.scale(scope, shot.subject, attributes)
             how = replace(how, beneath=await self._under(scope, shot))
-        with measured("render"):
+        with measure("render"):
             native, attributes, profile = await self._frame(shot, attributes, asked)
             return await self._pool.run(render_frame, native, attributes, shot.number, how, profile)
 
-    async def _under(self, scope: Scope, shot: Shot) -> Callable[[int, int], Array] | None:
+    async def _under(self, scope: Scope, shot: RenderedFrame) -> Callable[[int, int], Array] | None:
         if shot.under is None:
             return None
-        below = Shot(shot.under.subject, shot.under.number)
-        image = await self.image(scope, below, Asked(overlays=False))
-        return partial(blending.moved, image=image.pixels, way=shot.under.way)
+        below = RenderedFrame(shot.under.subject, shot.under.number)
+        image = await self.image(scope, below, RenderRequest(overlays=False))
+        return partial(blending.move_onto, image=image.pixels, way=shot.under.way)
 
     async def _frame(
-        self, shot: Shot, attributes: Attributes, asked: Asked
+        self, shot: RenderedFrame, attributes: Attributes, asked: RenderRequest
     ) -> tuple[bytes, Attributes, bytes | None]:
         """Native bytes, what describes them, and the profile that is in the codestream where one is asked."""
         subject, pixels = shot.subject, shot.subject.pixels
         if subject.stream:
             file = self._stream(subject, pixels)
             native, rows, columns = await self._films.run(partial(videostream.frame, file, shot.number))
-            return native, videostream.described(attributes, rows, columns), None
+            return native, videostream.describe(attributes, rows, columns), None
         native = await self._retrieve.native_frame(subject.located, pixels, shot.number)
         profile = None
         if asked.profile and pixels.encapsulated:
@@ -150,35 +160,43 @@ class Rendered:
             profile = icc.in_codestream(b"".join([chunk async for chunk in body.chunks]))
         return native, attributes, profile
 
-    def _stream(self, subject: Subject, pixels: PixelLayout) -> FragmentFile:
+    def _stream(self, subject: RenderTarget, pixels: PixelLayout) -> FragmentFile:
         return FragmentFile(self._retrieve, subject.located, pixels, asyncio.get_running_loop())
 
-    async def order(self, scope: Scope, shots: Sequence[Shot]) -> list[Shot]:
+    async def order(self, scope: Scope, shots: Sequence[RenderedFrame]) -> list[RenderedFrame]:
         """Frames as PS3.18 8.3.5.1.6 has them follow one another."""
         if len(shots) < 2:
             return list(shots)
         found = [(await self.subjects.attributes(scope, shot.subject), int(shot.number)) for shot in shots]
-        indexes = await self._pool.run(ordering.ordered, found)
+        indexes = await self._pool.run(ordering.order_frames, found)
         return [shots[index] for index in indexes]
 
     async def shots(
-        self, scope: Scope, subject: Subject, numbers: Sequence[FrameNumber] | None = None
-    ) -> list[Shot]:
+        self, scope: Scope, subject: RenderTarget, numbers: Sequence[FrameNumber] | None = None
+    ) -> list[RenderedFrame]:
         """These frames, or all as they are stored; segments and doses with what they lie over."""
         if numbers is None:
             numbers = [FrameNumber(number) for number in range(1, subject.frames + 1)]
-        beneath = await self._beneath.of(scope, subject, numbers)
-        return [Shot(subject, number, under=under) for number, under in zip(numbers, beneath, strict=True)]
+        beneath = await self._beneath.find(scope, subject, numbers)
+        return [
+            RenderedFrame(subject, number, under=under)
+            for number, under in zip(numbers, beneath, strict=True)
+        ]
 
     # -- animations and videos --------------------------------------------------------------------------
 
-    def filmable(self, subject: Subject, count: int) -> bool:
+    def filmable(self, subject: RenderTarget, count: int) -> bool:
         """Whether so many of its frames can go into one animation or video."""
         pixels = subject.located.layout.pixels
         return pixels is not None and pixels.rows * pixels.columns * count <= FILM_AT_MOST
 
     async def film(
-        self, scope: Scope, subject: Subject, shots: Sequence[Shot], asked: Asked, media: str
+        self,
+        scope: Scope,
+        subject: RenderTarget,
+        shots: Sequence[RenderedFrame],
+        asked: RenderRequest,
+        media: str,
     ) -> tuple[int, AsyncGenerator[bytes, None]]:
         """Size and bytes of frames as an animated GIF or an MP4; no shots: a whole stream of video.
 
@@ -189,10 +207,10 @@ class Rendered:
 
         def write(path: Path) -> None:
             if shots:
-                images = pulled(self._images(scope, shots, asked), loop)
+                images = pull(self._images(scope, shots, asked), loop)
             else:
                 file = FragmentFile(self._retrieve, subject.located, subject.pixels, loop)
-                images = _drawn(file, attributes, asked)
+                images = _draw(file, attributes, asked)
             if media == GIF:
                 times = frame_times(attributes, subject.frames)
                 encode_animation(images, [times[shot.number - 1] for shot in shots] or times, path)
@@ -201,23 +219,25 @@ class Rendered:
 
         which = tuple(shot.key for shot in shots)
         key = (scope.fingerprint, subject.version, which, media, asked.key(lossy=media != GIF))
-        return await self._films.opened(key, write)
+        return await self._films.open(key, write)
 
-    async def _images(self, scope: Scope, shots: Sequence[Shot], asked: Asked) -> AsyncGenerator[Image, None]:
+    async def _images(
+        self, scope: Scope, shots: Sequence[RenderedFrame], asked: RenderRequest
+    ) -> AsyncGenerator[Image, None]:
         for shot in shots:
             yield await self.image(scope, shot, asked)
 
-    def stored_type(self, subject: Subject) -> str:
+    def find_stored_type(self, subject: RenderTarget) -> str:
         """The media type of a stored video."""
         return VIDEO_TYPES.get(subject.located.layout.transfer_syntax.removesuffix(".1"), MP4)
 
-    def passes(self, subject: Subject, media: str) -> bool:
+    def passes(self, subject: RenderTarget, media: str) -> bool:
         """Whether a stored video goes out in this type without anything being decoded."""
-        stored = self.stored_type(subject)
+        stored = self.find_stored_type(subject)
         return media == stored or (media == MP4 and stored in REMUXED)
 
-    async def stored_video(
-        self, scope: Scope, subject: Subject, media: str
+    async def open_stored_video(
+        self, scope: Scope, subject: RenderTarget, media: str
     ) -> tuple[int | None, AsyncGenerator[bytes, None]]:
         """The stream as it is held; where MP4 is wanted and it is not one, put into one, nothing being decoded."""
         pixels = subject.pixels
@@ -227,7 +247,7 @@ class Rendered:
             if not videostream.plays(head):
                 key = (scope.fingerprint, subject.version, "remuxed")
                 file.seek(0)
-                return await self._films.opened(key, partial(videostream.remuxed, file))
+                return await self._films.open(key, partial(videostream.remux, file))
         body = await self._retrieve.bulk(scope, subject.path, f"{pixels.tag:08X}")
         return body.length, body.chunks
 
@@ -235,19 +255,19 @@ class Rendered:
         self._films.close()
 
 
-def weight(shot: Shot) -> int:
+def weight(shot: RenderedFrame) -> int:
     """Native bytes that are in memory while it is drawn."""
     subjects = [shot.subject] + ([shot.under.subject] if shot.under else [])
     return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))
 
 
-def _drawn(file: FragmentFile, attributes: Attributes, asked: Asked) -> Iterator[Image]:
+def _draw(file: FragmentFile, attributes: Attributes, asked: RenderRequest) -> Iterator[Image]:
     """All frames of a stream one after another: to seek each of them would take the square of the time."""
     for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
-        yield render_frame(native, videostream.described(attributes, rows, columns), number, asked.how)
+        yield render_frame(native, videostream.describe(attributes, rows, columns), number, asked.how)
 
 
-def checked(subject: Subject) -> Subject:
+def check_has_picture(subject: RenderTarget) -> RenderTarget:
     """The instance, once it has a picture. Raises NotAcceptable saying why not."""
     if subject.obstacle or not subject.frames:
         uid = subject.path.instance

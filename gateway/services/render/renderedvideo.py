@@ -25,24 +25,24 @@ PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class CachedVideo:
     """A file that is whole."""
 
     path: Path
     size: int
 
 
-class Films:
+class VideoCache:
     """Makes files in threads of its own: these wait for frames, which the codec pool decodes."""
 
     def __init__(self) -> None:
         self._pool = CodecPool(2)
         self._folder: Path | None = None
-        self._kept: OrderedDict[Hashable, Film] = OrderedDict()
-        self._flights: SingleFlight[Film] = SingleFlight()
+        self._kept: OrderedDict[Hashable, CachedVideo] = OrderedDict()
+        self._flights: SingleFlight[CachedVideo] = SingleFlight()
         self._made = 0
 
-    async def opened(
+    async def open(
         self, key: Hashable, write: Callable[[Path], None]
     ) -> tuple[int, AsyncGenerator[bytes, None]]:
         """Size and bytes of the file that `write`, which may block, writes; who asks for the same shares it."""
@@ -53,9 +53,9 @@ class Films:
         # Opened before anything else can run: whoever drops the file now takes nothing from us.
         return film.size, _read(_open(film.path))
 
-    async def _make(self, key: Hashable, write: Callable[[Path], None]) -> Film:
+    async def _make(self, key: Hashable, write: Callable[[Path], None]) -> CachedVideo:
         self._made += 1
-        film = await self._pool.run(self._written, write, f"{self._made}")
+        film = await self._pool.run(self._write, write, f"{self._made}")
         self._kept[key] = film
         while len(self._kept) > 1 and sum(f.size for f in self._kept.values()) > KEPT_AT_MOST:
             _, old = self._kept.popitem(last=False)
@@ -63,7 +63,7 @@ class Films:
             await asyncio.to_thread(old.path.unlink, missing_ok=True)
         return film
 
-    def _written(self, write: Callable[[Path], None], name: str) -> Film:
+    def _write(self, write: Callable[[Path], None], name: str) -> CachedVideo:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="gateway-films-"))
         path = self._folder / name
@@ -72,7 +72,7 @@ class Films:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return Film(path, path.stat().st_size)
+        return CachedVideo(path, path.stat().st_size)
 
     async def run(self, fn: Callable[[], T]) -> T:
         """Work that waits for the event loop, where the codec pool must not."""
@@ -97,20 +97,20 @@ async def _read(handle: BinaryIO) -> AsyncGenerator[bytes, None]:
         handle.close()
 
 
-def pulled(items: AsyncGenerator[T, None], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
+def pull(items: AsyncGenerator[T, None], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
     """What an asynchronous generator of `loop` yields, in a thread beside it. Raises CodecError where nothing comes."""
 
     async def following() -> list[T]:
         return [item] if (item := await anext(items, None)) is not None else []
 
     try:
-        while found := waited(following(), loop):
+        while found := wait_for(following(), loop):
             yield found[0]
     finally:
         asyncio.run_coroutine_threadsafe(items.aclose(), loop)
 
 
-def waited(job: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+def wait_for(job: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
     """The result of a job in `loop`, in a thread beside it. Raises CodecError where it does not come."""
     future = asyncio.run_coroutine_threadsafe(job, loop)
     until = time.monotonic() + PATIENCE

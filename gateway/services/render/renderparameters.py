@@ -17,9 +17,9 @@ from gateway.render.stages.annotate import KNOWN
 
 __all__ = [
     "KNOWN",
-    "Asked",
     "IccTarget",
     "Region",
+    "RenderRequest",
     "Rendering",
     "Viewport",
     "VoiFunction",
@@ -29,7 +29,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RenderRequest:
     """`unsupported` are annotation keywords that are not known here, `given` the parameters that are there.
 
     Without `overlays`, those of the object are left out: they may say who the patient is. What is `anonymous` has

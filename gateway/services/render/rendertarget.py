@@ -13,10 +13,10 @@ from gateway.errors import CodecError
 from gateway.index.base import Scope
 from gateway.model import ResourcePath
 from gateway.render.attributes import Attributes, bulk_wanted
-from gateway.render.codecs.decode import decodable, described_after
+from gateway.render.codecs.decode import decodable, describe_after
 from gateway.render.pool import CodecPool
 from gateway.services.freshness import Freshness, StudyCache
-from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.retrieve import Retrieve
 
 ATTRIBUTES_AT_MOST = 64 << 20
@@ -45,10 +45,10 @@ class Category(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RenderTarget:
     """An instance to be rendered. `frames` can be asked for by number; `obstacle` says why it has no picture."""
 
-    located: Located
+    located: StoredLayout
     category: Category
     frames: int
     obstacle: str = ""
@@ -88,24 +88,24 @@ class Subject:
         return self.sop_class.startswith(_ENCAPSULATED) or _DOCUMENT in self.located.layout.bulk
 
 
-def subject_of(located: Located) -> Subject:
+def subject_of(located: StoredLayout) -> RenderTarget:
     """Its category by SOP class, transfer syntax and frames (8.7.2)."""
     sop_class, layout = located.stored.identity.sop_class, located.layout
     pixels = layout.pixels
     text = sop_class.startswith((_SR, _ENCAPSULATED)) or sop_class in _MORE_SR or _DOCUMENT in layout.bulk
     if text:
-        return Subject(located, Category.TEXT, 0)
+        return RenderTarget(located, Category.TEXT, 0)
     if layout.transfer_syntax in _JPIP:
-        return Subject(
+        return RenderTarget(
             located, Category.SINGLE, 0, "its pixel data is not held here, but behind a URL (JPIP)"
         )
     if pixels is None:
-        return Subject(located, Category.OTHER, 0, "it has no pixel data")
+        return RenderTarget(located, Category.OTHER, 0, "it has no pixel data")
     if is_video(layout.transfer_syntax):
         frames = max(pixels.declared_frames, 1)
-        return Subject(located, Category.VIDEO if frames > 1 else Category.SINGLE, frames)
+        return RenderTarget(located, Category.VIDEO if frames > 1 else Category.SINGLE, frames)
     category = Category.MULTI if pixels.frames > 1 else Category.SINGLE
-    return Subject(located, category, pixels.frames, _obstacle(pixels, layout.transfer_syntax))
+    return RenderTarget(located, category, pixels.frames, _obstacle(pixels, layout.transfer_syntax))
 
 
 def _obstacle(pixels: PixelLayout, transfer_syntax: str) -> str:
@@ -119,7 +119,7 @@ def _obstacle(pixels: PixelLayout, transfer_syntax: str) -> str:
     return ""
 
 
-class Subjects:
+class RenderTargets:
     """Looks instances up and reads their attributes, kept for those asked again."""
 
     def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
@@ -127,11 +127,11 @@ class Subjects:
         self._pool = pool
         self._kept: StudyCache[Attributes] = freshness.watch(StudyCache(ATTRIBUTES_AT_MOST))
 
-    async def find(self, scope: Scope, path: ResourcePath) -> Subject:
+    async def find(self, scope: Scope, path: ResourcePath) -> RenderTarget:
         """Of one instance. Raises NotFound, Gone."""
         return subject_of(await self._retrieve.locate(scope, path))
 
-    async def attributes(self, scope: Scope, subject: Subject) -> Attributes:
+    async def attributes(self, scope: Scope, subject: RenderTarget) -> Attributes:
         """Those of the decoded frames, with LUTs, palettes, overlays and profiles read. Raises CodecError."""
         key = (scope.fingerprint, subject.version)
         found = self._kept.get(key)
@@ -141,7 +141,7 @@ class Subjects:
             self._kept.put(key, found, study=subject.path.study, weight=weight)
         return found
 
-    async def _read(self, scope: Scope, subject: Subject, row: bytes) -> tuple[Attributes, int]:
+    async def _read(self, scope: Scope, subject: RenderTarget, row: bytes) -> tuple[Attributes, int]:
         text = row.replace(b"\0", b"")
         members = await self._pool.run(orjson.loads, text) if len(text) > PARSED_NOW else orjson.loads(text)
         bulk: dict[str, bytes] = {}
@@ -156,5 +156,5 @@ class Subjects:
         attributes = Attributes(members, bulk)
         layout = subject.located.layout
         if layout.pixels is not None and layout.pixels.encapsulated and not subject.stream:
-            attributes = attributes.changed(described_after(layout.pixels, layout.transfer_syntax))
+            attributes = attributes.with_changes(describe_after(layout.pixels, layout.transfer_syntax))
         return attributes, 5 * len(text) + size

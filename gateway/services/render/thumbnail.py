@@ -17,9 +17,9 @@ from gateway.render.output.icons import icon
 from gateway.render.output.imageformats import encode
 from gateway.render.pool import CodecPool
 from gateway.render.rendering import Rendering, Viewport
-from gateway.services.render.rendered import Rendered, Shot, checked
-from gateway.services.render.renderparameters import Asked
-from gateway.services.render.rendertarget import Category, Subject
+from gateway.services.render.rendered import Rendered, RenderedFrame, check_has_picture
+from gateway.services.render.renderparameters import RenderRequest
+from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.retrieve.retrieve import Retrieve
 
 SIDE = 256
@@ -51,7 +51,7 @@ class Thumbnails:
         self._rendered = rendered
         self._pool = pool
 
-    async def of(
+    async def make(
         self,
         scope: Scope,
         path: ResourcePath,
@@ -61,14 +61,14 @@ class Thumbnails:
     ) -> Thumbnail:
         """Raises NotFound, Gone, BadParameter."""
         box = viewport or Viewport(SIDE, SIDE)
-        asked = Asked(Rendering(viewport=box, quality=QUALITY), overlays=False)
-        first: Subject | None = None
+        asked = RenderRequest(Rendering(viewport=box, quality=QUALITY), overlays=False)
+        first: RenderTarget | None = None
         async for subject in self._candidates(scope, path):
             first = first or subject
             try:
                 number = _number(subject, numbers)
                 if await self._is_shown(scope, subject):
-                    data = await self._rendered.picture(scope, Shot(subject, number), asked, media)
+                    data = await self._rendered.picture(scope, RenderedFrame(subject, number), asked, media)
                     return Thumbnail(data, subject.path, number if subject.frames > 1 else None)
             except (CodecError, NotAcceptable):
                 continue
@@ -76,7 +76,7 @@ class Thumbnails:
             raise NotFound("there is nothing to make a thumbnail of")
         return await self._sign(scope, first, box, media)
 
-    async def _candidates(self, scope: Scope, path: ResourcePath) -> AsyncGenerator[Subject, None]:
+    async def _candidates(self, scope: Scope, path: ResourcePath) -> AsyncGenerator[RenderTarget, None]:
         if path.level is Level.INSTANCE:
             yield await self._rendered.subjects.find(scope, path)
             return
@@ -84,13 +84,13 @@ class Thumbnails:
         for instance in representatives(stored)[:TRIED]:
             yield await self._rendered.subjects.find(scope, instance.identity.path)
 
-    async def _is_shown(self, scope: Scope, subject: Subject) -> bool:
+    async def _is_shown(self, scope: Scope, subject: RenderTarget) -> bool:
         """Whether it is an image that does not say that something is burned in (PS3.3 C.7.6.1)."""
-        checked(subject)
+        check_has_picture(subject)
         attributes = await self._rendered.subjects.attributes(scope, subject)
         return attributes.text(_BURNED_IN).strip().upper() != "YES"
 
-    async def _sign(self, scope: Scope, subject: Subject, box: Viewport, media: str) -> Thumbnail:
+    async def _sign(self, scope: Scope, subject: RenderTarget, box: Viewport, media: str) -> Thumbnail:
         attributes = await self._rendered.subjects.attributes(scope, subject)
         kind = "text" if subject.category is Category.TEXT else "image"
         kind = "wave" if _is_of(subject.sop_class, _WAVEFORMS) else kind
@@ -98,7 +98,7 @@ class Thumbnails:
         return Thumbnail(await self._pool.run(encode, drawn, media, QUALITY), subject.path, None)
 
 
-def _number(subject: Subject, numbers: Sequence[FrameNumber] | None) -> FrameNumber:
+def _number(subject: RenderTarget, numbers: Sequence[FrameNumber] | None) -> FrameNumber:
     """The frame in the middle, of those asked for. Raises NotFound for one that is not there."""
     if numbers is None:
         return FrameNumber((subject.frames + 1) // 2 or 1)

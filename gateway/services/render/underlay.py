@@ -14,9 +14,9 @@ from gateway.model import FrameNumber, ResourcePath
 from gateway.render.attributes import Attributes
 from gateway.render.objects import dose, segmentation
 from gateway.render.objects.blending import facing
-from gateway.render.objects.imageplane import Plane, plane_of, within
+from gateway.render.objects.imageplane import ImagePlane, plane_of, within
 from gateway.render.rendering import Placement
-from gateway.services.render.rendertarget import Subject, Subjects
+from gateway.services.render.rendertarget import RenderTarget, RenderTargets
 from gateway.services.retrieve.retrieve import Retrieve
 
 # CT, MR and PET, single, Enhanced and legacy converted; of those at one place the first kind is shown.
@@ -30,29 +30,31 @@ IMAGES_AT_MOST = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Under:
+class Underlay:
     """A frame, and where it lies: from columns and rows of what is over it to its own."""
 
-    subject: Subject
+    subject: RenderTarget
     number: FrameNumber
     way: Placement
 
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    subject: Subject
+    subject: RenderTarget
     number: FrameNumber
-    plane: Plane
+    plane: ImagePlane
 
 
-class Beneath:
+class Underlays:
     """Finds what is beneath frames, in the same study."""
 
-    def __init__(self, retrieve: Retrieve, subjects: Subjects) -> None:
+    def __init__(self, retrieve: Retrieve, subjects: RenderTargets) -> None:
         self._retrieve = retrieve
         self._subjects = subjects
 
-    async def of(self, scope: Scope, subject: Subject, numbers: Sequence[FrameNumber]) -> list[Under | None]:
+    async def find(
+        self, scope: Scope, subject: RenderTarget, numbers: Sequence[FrameNumber]
+    ) -> list[Underlay | None]:
         """For each frame what it lies over; None where that is not stored, or the instance is an image itself."""
         if subject.obstacle or subject.sop_class not in segmentation.CLASSES | dose.CLASSES:
             return [None] * len(numbers)
@@ -61,23 +63,23 @@ class Beneath:
         named: dict[str, StoredInstance] = {}
         if segmentation.is_segmentation(attributes):
             named = {one.identity.instance: one for one in stored}
-        found = [await self._named(scope, subject, attributes, number, named) for number in numbers]
+        found = [await self._find_named(scope, subject, attributes, number, named) for number in numbers]
         if None not in found:
             return list(found)
-        placed = await self._placed(scope, stored)
+        placed = await self._find_placed(scope, stored)
         return [
             under or _at(_plane(attributes, number), placed)
             for under, number in zip(found, numbers, strict=True)
         ]
 
-    async def _named(
+    async def _find_named(
         self,
         scope: Scope,
-        over: Subject,
+        over: RenderTarget,
         attributes: Attributes,
         number: FrameNumber,
         stored: Mapping[str, StoredInstance],
-    ) -> Under | None:
+    ) -> Underlay | None:
         """The frame that a segment says it was derived from."""
         source = segmentation.source_of(attributes, number)
         if source is None or source[0] not in stored:
@@ -89,12 +91,12 @@ class Beneath:
         plane = _plane(attributes, number)
         other = plane_of(await self._subjects.attributes(scope, subject), frame)
         if plane is not None and other is not None and plane.space == other.space:
-            return Under(subject, frame, within(plane, other))
+            return Underlay(subject, frame, within(plane, other))
         mine, theirs = over.pixels, subject.pixels
         alike = (mine.rows, mine.columns) == (theirs.rows, theirs.columns)
-        return Under(subject, frame, Placement()) if alike else None
+        return Underlay(subject, frame, Placement()) if alike else None
 
-    async def _placed(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[list[_Placed]]:
+    async def _find_placed(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[list[_Placed]]:
         """Frames of images that tell where they are, by kind."""
         if len(stored) > IMAGES_AT_MOST:
             return []
@@ -111,7 +113,7 @@ class Beneath:
                     found[kind].append(_Placed(subject, number, plane))
         return found
 
-    async def _image(self, scope: Scope, stored: StoredInstance) -> Subject | None:
+    async def _image(self, scope: Scope, stored: StoredInstance) -> RenderTarget | None:
         """None where it is gone meanwhile, or has no picture."""
         try:
             subject = await self._subjects.find(scope, stored.identity.path)
@@ -121,11 +123,11 @@ class Beneath:
         return None if subject.obstacle or subject.stream or not subject.frames else subject
 
 
-def _plane(attributes: Attributes, number: int) -> Plane | None:
+def _plane(attributes: Attributes, number: int) -> ImagePlane | None:
     return dose.plane(attributes, number) if dose.is_dose(attributes) else plane_of(attributes, number)
 
 
-def _at(plane: Plane | None, kinds: Sequence[Sequence[_Placed]]) -> Under | None:
+def _at(plane: ImagePlane | None, kinds: Sequence[Sequence[_Placed]]) -> Underlay | None:
     """The frame nearest to `plane`, as far as its thickness reaches, of the first kind that has one."""
     if plane is None or not plane.space:
         return None
@@ -133,5 +135,5 @@ def _at(plane: Plane | None, kinds: Sequence[Sequence[_Placed]]) -> Under | None
         same = [placed for placed in kind if placed.plane.space == plane.space]
         at = facing(plane, [placed.plane for placed in same])
         if at is not None:
-            return Under(same[at].subject, same[at].number, within(plane, same[at].plane))
+            return Underlay(same[at].subject, same[at].number, within(plane, same[at].plane))
     return None

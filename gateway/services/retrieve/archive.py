@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 import orjson
 from stream_zip import ZIP_64, Method, stream_zip
 
-from gateway.dicom.model.dicomdir import Entry, dicomdir, listed
+from gateway.dicom.model.dicomdir import Entry, dicomdir, pick_record_keys
 from gateway.index.base import Scope, StoredInstance
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 from gateway.render.pool import CodecPool
@@ -44,7 +44,7 @@ class Archive:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="zip")
 
-    async def zipped(
+    async def stream_zip(
         self, scope: Scope, stored: Sequence[StoredInstance], uid: str
     ) -> AsyncGenerator[bytes, None]:
         """The bytes; `uid` is the File-set UID. Raises nothing before the first byte but what reading metadata does."""
@@ -59,15 +59,15 @@ class Archive:
                 name = "/".join(entry.file_id)
                 yield name, modified, 0o644, ZIP_64, self._bytes(scope, one)
 
-        async with aclosing(self._packed(members())) as chunks:
+        async with aclosing(self._pack(members())) as chunks:
             async for chunk in chunks:
                 yield chunk
 
-    async def _packed(self, members: AsyncGenerator[AsyncMember, None]) -> AsyncGenerator[bytes, None]:
+    async def _pack(self, members: AsyncGenerator[AsyncMember, None]) -> AsyncGenerator[bytes, None]:
         """The archive, piece by piece. Threads of our own: those of everybody read what goes in."""
         loop = asyncio.get_running_loop()
         pieces = stream_zip(
-            ((*about, _waited(body, loop)) for *about, body in _waited(members, loop)),  # type: ignore[misc]
+            ((*about, _iterate_blocking(body, loop)) for *about, body in _iterate_blocking(members, loop)),  # type: ignore[misc]
             chunk_size=CHUNK,
             # Stored, not compressed: pixel data hardly gives way, and a viewer waits for it.
             get_compressobj=lambda: zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS),
@@ -123,10 +123,10 @@ def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
 
 def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
     syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
-    return Entry(name, one.identity, syntax, listed(orjson.loads(row.replace(b"\0", b""))))
+    return Entry(name, one.identity, syntax, pick_record_keys(orjson.loads(row.replace(b"\0", b""))))
 
 
-def _waited(things: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
+def _iterate_blocking(things: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
     """For a thread: what an async iterator has, each waited for."""
 
     async def step() -> tuple[T] | None:

@@ -29,23 +29,23 @@ class Deflater:
     def feed(self, chunk: bytes) -> bytes:
         if self._inflate is not None:
             self._before.update(chunk)
-        return self._seen(self._deflate.compress(chunk))
+        return self._note(self._deflate.compress(chunk))
 
     def finish(self) -> bytes:
         """The rest, padded to an even length (PS3.5 A.5). Raises CodecError where it inflates to something else."""
-        rest = self._seen(self._deflate.flush())
+        rest = self._note(self._deflate.flush())
         if self._before.digest() != self._after.digest():
             raise CodecError("the deflated data set does not inflate to what it was")
         return rest + b"\0" * (self._written % 2)
 
-    def _seen(self, made: bytes) -> bytes:
+    def _note(self, made: bytes) -> bytes:
         self._written += len(made)
         if self._inflate is not None:
             self._after.update(self._inflate.decompress(made))
         return made
 
 
-async def deflated(
+async def deflate(
     chunks: AsyncGenerator[bytes, None], skip: int, pool: CodecPool, counters: Counters, *, verify: bool
 ) -> AsyncGenerator[bytes, None]:
     """The bytes after the first `skip`, deflated off the event loop."""

@@ -7,13 +7,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 
-from gateway.dicom.encoding.frames import realigned, swap, swap_width
+from gateway.dicom.encoding.frames import realign, swap, swap_width
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
 from gateway.model import FrameNumber
 from gateway.render.codecs.decode import decode_frame, native_frame_length
 from gateway.services.bytestream import Begun, Body
-from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.layouts import StoredLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Last(Begun[bytes]):
         await self._bodies.aclose()
 
 
-def numbered(pixels: PixelLayout) -> Sequence[FrameNumber]:
+def number_frames(pixels: PixelLayout) -> Sequence[FrameNumber]:
     """All frames; there may be millions."""
     return cast(Sequence[FrameNumber], range(1, pixels.frames + 1))
 
@@ -64,7 +64,7 @@ async def _nothing() -> AsyncGenerator[Body, None]:
         yield body
 
 
-async def begun(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[Body, None]:
+async def begin_bodies(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[Body, None]:
     """Pull the first now, while a failure can still become a status code; where there is none, nothing."""
     try:
         return Begun(await anext(bodies), bodies)
@@ -84,21 +84,21 @@ async def one_by_one(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[bytes
                     yield chunk
 
 
-def is_upright(located: Located, pixels: PixelLayout) -> bool:
+def is_upright(located: StoredLayout, pixels: PixelLayout) -> bool:
     """Whether a frame is stored as it is sent."""
     return pixels.encapsulated or not (pixels.bits_allocated == 1 or located.layout.big_endian)
 
 
-def upright(located: Located, pixels: PixelLayout, number: FrameNumber, data: bytes) -> bytes:
+def upright(located: StoredLayout, pixels: PixelLayout, number: FrameNumber, data: bytes) -> bytes:
     """A frame as it is sent: single bits from the first of a byte on, bytes in little endian order."""
     if is_upright(located, pixels):
         return data
     if pixels.bits_allocated == 1:
-        return realigned(data, pixels, number)
+        return realign(data, pixels, number)
     return swap(data, swap_width(pixels.vr, pixels.bits_allocated))
 
 
-def decoded(
+def decode_frames(
     codestreams: Sequence[bytes], pixels: PixelLayout, transfer_syntax: str, first: FrameNumber
 ) -> list[bytes]:
     """Native bytes of frames that follow one another. Raises CodecError naming the frame."""

@@ -11,7 +11,7 @@ from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.errors import ObjectExists, ObjectMissing
 from gateway.index.base import StoredInstance
 from gateway.model import Span
-from gateway.services.objectkeys import inflated_key
+from gateway.services.objectkeys import make_inflated_key
 from gateway.store.base import ObjectStore
 
 PIECE = 1 << 20
@@ -27,7 +27,7 @@ class Inflated:
 
     async def key(self, stored: StoredInstance, layout: InstanceLayout) -> str:
         """The key of the inflated data set, made if it is not there yet."""
-        key = inflated_key(stored.version)
+        key = make_inflated_key(stored.version)
         if key in self._there:
             return key
         async with self._making:

@@ -12,7 +12,7 @@ from gateway.errors import GatewayError, Gone, ObjectDamaged
 from gateway.index.base import Index, Scope, StoredInstance
 from gateway.model import ResourcePath
 from gateway.services.freshness import Freshness, StudyCache
-from gateway.services.timing import measured
+from gateway.services.timing import measure
 
 # Bytes; a layout of a million fragments has 24 MB.
 LAYOUTS_AT_MOST = 48 << 20
@@ -24,7 +24,7 @@ SERIES_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class StoredLayout:
     """The current version of an instance and where its values are."""
 
     stored: StoredInstance
@@ -43,7 +43,7 @@ def weight_of(layout: InstanceLayout) -> int:
     return LAYOUT_WEIGHT + BULK_WEIGHT * len(layout.bulk) + sum(len(t) * t.itemsize for t in tables)
 
 
-def damaged(stored: StoredInstance) -> ObjectDamaged:
+def make_damaged(stored: StoredInstance) -> ObjectDamaged:
     """Says which instance, and why; not 404, as it was stored and the archive is to blame."""
     uid = stored.identity.instance
     return ObjectDamaged(f"instance {uid} is damaged in the archive: {stored.damage}", uid=uid)
@@ -57,27 +57,27 @@ class Layouts:
     def __init__(self, index: Index, freshness: Freshness) -> None:
         self._index = index
         self._freshness = freshness
-        self._cache: StudyCache[Located] = freshness.watch(StudyCache(LAYOUTS_AT_MOST))
+        self._cache: StudyCache[StoredLayout] = freshness.watch(StudyCache(LAYOUTS_AT_MOST))
         self._missed: OrderedDict[tuple[str, str | None, str | None], None] = OrderedDict()
         self._ahead: dict[tuple[str, str | None, str | None], asyncio.Task[None]] = {}
 
-    async def locate(self, scope: Scope, path: ResourcePath) -> Located:
+    async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout:
         """Of one instance. Raises NotFound, Gone, ObjectDamaged."""
         found = self._cache.get((scope.fingerprint, path)) if self._freshness.is_fresh else None
         if found is None:
             generation = self._freshness.generation
-            with measured("index"):
-                found = Located(*await self._index.layout(scope, path))
+            with measure("index"):
+                found = StoredLayout(*await self._index.layout(scope, path))
             self._keep(scope, found, generation)
             self._read_ahead(scope, path)
         if found.stored.damage:
-            raise damaged(found.stored)
+            raise make_damaged(found.stored)
         return found
 
-    async def of(self, scope: Scope, stored: StoredInstance) -> Located:
+    async def find(self, scope: Scope, stored: StoredInstance) -> StoredLayout:
         """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed, ObjectDamaged."""
         if stored.damage:
-            raise damaged(stored)
+            raise make_damaged(stored)
         path = stored.identity.path
         found = self._cache.get((scope.fingerprint, path))
         # A version never changes: however old the entry, it is right.
@@ -85,12 +85,12 @@ class Layouts:
             found = self._cache.get(stored.version)
         if found is not None:
             return found
-        with measured("index"):
+        with measure("index"):
             layout = (await self._index.layouts_of(scope, [stored.version])).get(stored.version)
         if layout is None:
             uid = stored.identity.instance
             raise Gone(f"instance {uid} was deleted, and its bytes given up", uid=uid)
-        found = Located(stored, layout)
+        found = StoredLayout(stored, layout)
         self._cache.put(stored.version, found, study=path.study, weight=weight_of(layout))
         self._read_ahead(scope, path)
         return found
@@ -100,7 +100,7 @@ class Layouts:
         if self._ahead:
             await asyncio.wait(self._ahead.values())
 
-    def _keep(self, scope: Scope, found: Located, generation: int) -> None:
+    def _keep(self, scope: Scope, found: StoredLayout, generation: int) -> None:
         if generation == self._freshness.generation:
             path = found.stored.identity.path
             weight = weight_of(found.layout)
@@ -122,4 +122,4 @@ class Layouts:
         with suppress(GatewayError):
             generation = self._freshness.generation
             for stored, layout in await self._index.layouts_after(scope, path, AHEAD):
-                self._keep(scope, Located(stored, layout), generation)
+                self._keep(scope, StoredLayout(stored, layout), generation)

@@ -8,8 +8,8 @@ from gateway.index.base import Described, Index, Scope
 from gateway.model import ResourcePath, VersionId
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import InFlight
-from gateway.services.retrieve.layouts import damaged
-from gateway.services.timing import measured
+from gateway.services.retrieve.layouts import make_damaged
+from gateway.services.timing import measure
 
 METADATA_AT_MOST = 64 << 20
 # Metadata that is read and answered at once; beyond that it is read in pages of such a size, as it is sent.
@@ -27,18 +27,18 @@ class Metadata:
         self._inflight = inflight
         self._kept: StudyCache[Described] = freshness.watch(StudyCache(METADATA_AT_MOST))
 
-    async def described(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
+    async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
         """The metadata below a path with the fingerprint of just these, whatever `version_set` was a moment ago.
 
         Long ones come without rows: `pages` has them. Raises NotFound, Gone, ObjectDamaged where all is lost.
         """
-        with measured("index"):
+        with measure("index"):
             known = version_set or await self._index.version_set(scope, path)
             cached = self._kept.get((scope.fingerprint, path, known))
             if cached is None:
-                cached = await self._index.described(scope, path, METADATA_AT_ONCE)
+                cached = await self._index.describe(scope, path, METADATA_AT_ONCE)
                 if not cached.versions:
-                    raise damaged((await self._index.instances(scope, path))[0])
+                    raise make_damaged((await self._index.instances(scope, path))[0])
                 if cached.rows is not None:
                     key = (scope.fingerprint, path, cached.version_set)
                     weight = sum(map(len, cached.rows)) + 256 * len(cached.rows)
@@ -51,7 +51,7 @@ class Metadata:
         while at < len(versions):
             held = await self._inflight.take(PAGE_WEIGHT * PAGE_BYTES, within=at > 0)
             try:
-                with measured("index"):
+                with measure("index"):
                     rows = await self._index.bodies(scope, versions[at : at + PAGE_ROWS], PAGE_BYTES)
                 at += len(rows)
                 yield rows

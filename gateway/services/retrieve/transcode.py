@@ -2,7 +2,7 @@
 
 A lossless codestream is decoded again and compared with the pixels it was made of before it is kept or sent, unless
 the setting `verify_transcoding` is off. Nothing is lost but where a lossy transfer syntax is asked for by name.
-A whole instance so encoded is a new image: it has its own SOP Instance UID (`heads.derived`), though the resource it
+A whole instance so encoded is a new image: it has its own SOP Instance UID (`headeredit.derive`), though the resource it
 represents is the stored one. Frames go one after another: memory does not grow with their number, and the Basic
 Offset Table of several is empty, since it would come before what it points at.
 """
@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, cast
 
-from gateway.dicom.deidentify.codestreams import cleaned
+from gateway.dicom.deidentify.codestreams import clean_codestream
 from gateway.dicom.encoding.frames import WINDOW, BitJoin, runs
-from gateway.dicom.encoding.headeredit import Loss, derived, edited_head, lossy_once, replacing
+from gateway.dicom.encoding.headeredit import Loss, derive, lossy_once, replacing, write_edited_head
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.nestedpixels import PIXELS, Native, native_within
 from gateway.dicom.encoding.rewrite import header
@@ -36,13 +36,13 @@ from gateway.render.codecs import encode
 from gateway.render.codecs import transcodetargets as targets
 from gateway.render.codecs.decode import decodable, decode_frame, native_frame_length, native_length
 from gateway.render.pool import CodecPool, SingleFlight
-from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, all_made, joined, mapped, only
+from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, all_made, join, map_chunks, only
 from gateway.services.counters import Counters
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import Held, InFlight
-from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.objectbytes import ObjectBytes
-from gateway.services.timing import measured
+from gateway.services.timing import measure
 
 PART10 = "application/dicom"
 # What encodes: an entity tag of what it made must not outlive it.
@@ -61,7 +61,7 @@ _ITEM = struct.Struct("<HHI").pack
 _DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
 
 # Makes frames that follow one another: short ones, or a single one.
-Run = Callable[[Located, PixelLayout, Sequence[FrameNumber]], Coroutine[Any, Any, list[bytes]]]
+Run = Callable[[StoredLayout, PixelLayout, Sequence[FrameNumber]], Coroutine[Any, Any, list[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ class Transcode:
         """Targets for instances stored in a transfer syntax, as far as that alone tells, best first."""
         return _possible(transfer_syntax)
 
-    def targets(self, located: Located) -> tuple[str, ...]:
+    def targets(self, located: StoredLayout) -> tuple[str, ...]:
         """The transfer syntaxes that the frames can be encoded to; nothing is decoded to know."""
         pixels = located.layout.pixels
         if pixels is None or pixels.frames < pixels.declared_frames:
             return ()
         return targets.reachable(pixels, _source(located, pixels))
 
-    def obstacle(self, located: Located, target: str) -> str:
+    def obstacle(self, located: StoredLayout, target: str) -> str:
         """Why an instance cannot be had in a transfer syntax; empty where it can, as far as attributes tell."""
         layout, pixels = located.layout, located.layout.pixels
         if target in NEVER_SENT:
@@ -135,12 +135,12 @@ class Transcode:
             return f"{pixels.declared_frames} frames are declared and there are {pixels.frames}"
         return targets.unreachable(pixels, _source(located, pixels), target)
 
-    def too_long(self, located: Located) -> bool:
+    def too_long(self, located: StoredLayout) -> bool:
         """Whether the pixel data, decoded, is more than Explicit VR Little Endian can hold (PS3.18 8.7.3.4)."""
         pixels = located.layout.pixels
         return pixels is not None and pixels.encapsulated and bool(_too_long(pixels))
 
-    def check(self, located: Located, target: str) -> None:
+    def check(self, located: StoredLayout, target: str) -> None:
         """Raises NotAcceptable naming the obstacle and what could be had."""
         if reason := self.obstacle(located, target):
             have = [located.layout.transfer_syntax, EXPLICIT_VR_LE, *self.targets(located)]
@@ -153,35 +153,39 @@ class Transcode:
 
     # -- frames -------------------------------------------------------------------------------------------
 
-    async def frame(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> bytes:
+    async def frame(
+        self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber, target: str
+    ) -> bytes:
         """The codestream of a frame; who asks for the same at once shares one job. Raises CodecError, StoreError."""
         key = (located.stored.version, number, target)
         cached = self._encoded.get(key)
         if cached is not None:
             self._counters.add("transcode_cached_total")
             return cached
-        with measured("encode"):
+        with measure("encode"):
             made = await self._flights.run(key, lambda: self._make(located, pixels, number, target))
         self._encoded.put(key, made, study=located.stored.identity.study, weight=len(made))
         return made
 
     async def run(
-        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str
+        self, located: StoredLayout, pixels: PixelLayout, numbers: Sequence[FrameNumber], target: str
     ) -> list[bytes]:
         """The codestreams of frames, one made after another. Raises CodecError, StoreError."""
         return [await self.frame(located, pixels, number, target) for number in numbers]
 
-    async def _make(self, located: Located, pixels: PixelLayout, number: FrameNumber, target: str) -> bytes:
+    async def _make(
+        self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber, target: str
+    ) -> bytes:
         source = _source(located, pixels)
         self._counters.add("transcode_frames_total")
         if (source, target) in targets.SAME_CODESTREAM:
             return await self._objects.codestream(located, pixels, number)
         if target == targets.JXL_JPEG or (source, target) == (targets.JXL_JPEG, targets.BASELINE):
             codestream = await self._objects.codestream(located, pixels, number)
-            work = self._recompress if target == targets.JXL_JPEG else encode.reconstructed
+            work = self._recompress if target == targets.JXL_JPEG else encode.reconstruct
             return await self._pool.run(work, codestream)
         # Codecs hold samples in 32 bits, whatever they were.
-        async with self._pool.budget.held(2 * native_frame_length(pixels)):
+        async with self._pool.budget.hold(2 * native_frame_length(pixels)):
             (data,) = await self._native(located, pixels, [number])
             before = replace(targets.native(pixels, source), encapsulated=False)
             return await self._pool.run(self._encode, _Work(data, before, target))
@@ -189,16 +193,16 @@ class Transcode:
     def _encode(self, work: _Work) -> bytes:
         made = encode.encode_frame(work.data, work.pixels, work.target)
         if self._verify and not targets.is_lossy(work.target):
-            self._proved(encode.proves(made, work.data, work.pixels, work.target), work.target)
+            self._count_proof(encode.proves(made, work.data, work.pixels, work.target), work.target)
         return made
 
     def _recompress(self, codestream: bytes) -> bytes:
-        made = encode.recompressed(codestream)
+        made = encode.recompress(codestream)
         if self._verify:
-            self._proved(encode.reconstructed(made) == codestream, targets.JXL_JPEG)
+            self._count_proof(encode.reconstruct(made) == codestream, targets.JXL_JPEG)
         return made
 
-    def _proved(self, same: bool, target: str) -> None:
+    def _count_proof(self, same: bool, target: str) -> None:
         self._counters.add("transcode_proved_total" if same else "transcode_refuted_total")
         if not same:
             raise CodecError(
@@ -208,7 +212,7 @@ class Transcode:
     # -- instances ----------------------------------------------------------------------------------------
 
     async def instance(
-        self, located: Located, pixels: PixelLayout, target: str, instead: Instead | None = None
+        self, located: StoredLayout, pixels: PixelLayout, target: str, instead: Instead | None = None
     ) -> Body:
         """A PS3.10 file with its frames in `target`; all frames of a short one are made now.
 
@@ -232,23 +236,25 @@ class Transcode:
             return _native_body(head, pixels, frames, tail, after)
         head += header(pixels.tag, "OB", 0xFFFFFFFF) + _offset_table(pixels)
         parts = [only(head), _fragments(frames), only(_DELIMITER), tail]
-        return Body(PART10, target, None, joined(parts))
+        return Body(PART10, target, None, join(parts))
 
-    def _making(self, pixels: PixelLayout, target: str, located: Located, instead: Instead | None) -> Run:
+    def _making(
+        self, pixels: PixelLayout, target: str, located: StoredLayout, instead: Instead | None
+    ) -> Run:
         if target == EXPLICIT_VR_LE:
             return self._native
         source = _source(located, pixels)
         if instead and (source == target or (source, target) in targets.SAME_CODESTREAM):
-            return self._stored
+            return self._read_stored
         return partial(self.run, target=target)
 
-    async def _stored(
-        self, located: Located, pixels: PixelLayout, numbers: Sequence[FrameNumber]
+    async def _read_stored(
+        self, located: StoredLayout, pixels: PixelLayout, numbers: Sequence[FrameNumber]
     ) -> list[bytes]:
         """Frames as they are stored, without comments. Raises CodecError."""
         codestreams = [await self._objects.codestream(located, pixels, number) for number in numbers]
         syntax = located.layout.transfer_syntax
-        return await self._pool.run(lambda: [cleaned(one, syntax) for one in codestreams])
+        return await self._pool.run(lambda: [clean_codestream(one, syntax) for one in codestreams])
 
     async def _in_turn(
         self,
@@ -292,7 +298,7 @@ class Transcode:
             await asyncio.gather(*(job for job, _ in waiting), return_exceptions=True)
 
     async def _head(
-        self, located: Located, pixels: PixelLayout, target: str, first: bytes, instead: Instead | None
+        self, located: StoredLayout, pixels: PixelLayout, target: str, first: bytes, instead: Instead | None
     ) -> bytes:
         source = _source(located, pixels)
         identity = instead.identity if instead else located.stored.identity
@@ -301,15 +307,15 @@ class Transcode:
             # Fragments are of the transfer syntax of the whole: nothing else may be within (PS3.5 A.4).
             head = await self._pool.run(native_within, head, source, partial(_icon, source))
         if source == target:
-            return edited_head(head, identity, target, {})
+            return write_edited_head(head, identity, target, {})
         edits = replacing(targets.header_changes(pixels, source, target))
         if source in targets.LOST:
             edits |= lossy_once()
         if targets.is_lossy(target) and (source, target) != (targets.JXL_JPEG, targets.BASELINE):
             loss = Loss(targets.METHODS[target], native_frame_length(pixels) / max(len(first), 1))
-            identity, steps = derived(identity, located.stored.version, target, loss)
+            identity, steps = derive(identity, located.stored.version, target, loss)
             edits |= steps
-        return edited_head(head, identity, target, edits)
+        return write_edited_head(head, identity, target, edits)
 
 
 def _icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> Native:
@@ -328,7 +334,7 @@ def _possible(transfer_syntax: str) -> tuple[str, ...]:
     return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
 
 
-def _source(located: Located, pixels: PixelLayout) -> str:
+def _source(located: StoredLayout, pixels: PixelLayout) -> str:
     """What the frames are encoded in, whatever is around them."""
     return located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
 
@@ -344,8 +350,8 @@ def _native_body(
     size = native_length(pixels)
     pad = b"\0" * (size % 2)
     head += header(pixels.tag, _native_vr(pixels), size + len(pad))
-    parts = [only(head), unpadded(frames, pixels), only(pad), tail]
-    return Body(PART10, EXPLICIT_VR_LE, len(head) + size + len(pad) + after, joined(parts))
+    parts = [only(head), unpad(frames, pixels), only(pad), tail]
+    return Body(PART10, EXPLICIT_VR_LE, len(head) + size + len(pad) + after, join(parts))
 
 
 def _native_vr(pixels: PixelLayout) -> str:
@@ -367,10 +373,10 @@ def _offset_table(pixels: PixelLayout) -> bytes:
     return _ITEM(0xFFFE, 0xE000, 4) + bytes(4) if pixels.frames == 1 else _ITEM(0xFFFE, 0xE000, 0)
 
 
-def unpadded(frames: AsyncGenerator[bytes, None], pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
+def unpad(frames: AsyncGenerator[bytes, None], pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
     """Native frames, each whole, as Pixel Data has them: single bits without padding between frames."""
     bits = pixels.rows * pixels.columns * pixels.samples
-    return mapped(frames, BitJoin(bits)) if pixels.bits_allocated == 1 and bits % 8 else frames
+    return map_chunks(frames, BitJoin(bits)) if pixels.bits_allocated == 1 and bits % 8 else frames
 
 
 async def _fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

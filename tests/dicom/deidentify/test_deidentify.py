@@ -13,13 +13,13 @@ import pydicom
 import pytest
 from gateway.dicom.deidentify import pixels
 from gateway.dicom.deidentify.patching import METHODS, deidentifying
-from gateway.dicom.deidentify.rules import Action, Place, action
-from gateway.dicom.deidentify.tables import basic, listed, type_of
+from gateway.dicom.deidentify.rules import AttributeAction, RulePlace, action
+from gateway.dicom.deidentify.tables import basic, find_code, type_of
 from gateway.dicom.dictionary import vr_of
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.model.encode import Octets, encode
 from gateway.dicom.model.jsonread import datasets
-from gateway.dicom.model.patch import patched
+from gateway.dicom.model.patch import apply_patch
 from gateway.errors import GatewayError
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given, settings
@@ -37,7 +37,7 @@ def mapped(uid: str) -> str:
 
 
 def anonymous(model: Mapping[str, Any]) -> Model:
-    return patched(model, deidentifying(model, mapped, pixels=True))
+    return apply_patch(model, deidentifying(model, mapped, pixels=True))
 
 
 def written(model: Mapping[str, Any]) -> bytes:
@@ -108,28 +108,30 @@ def test_the_table_is_that_of_2026c() -> None:
     ],
 )
 def test_actions(tag: str, vr: str, sop_class: str, wanted: str) -> None:
-    assert action(tag, vr, Place(sop_class)) == wanted
+    assert action(tag, vr, RulePlace(sop_class)) == wanted
 
 
 def test_types_by_place() -> None:
     assert type_of("00081140", "52009229", CT) == 2
     assert type_of("00080021", "", CT) == 3
-    assert listed("50120010") == listed("60003000") == "X"
+    assert find_code("50120010") == find_code("60003000") == "X"
 
 
 # -- nothing survives ----------------------------------------------------------------------------------------
 
 
-def leaves(model: Mapping[str, Any], sop_class: str, within: str = "") -> Iterator[tuple[str, Action, str]]:
+def leaves(
+    model: Mapping[str, Any], sop_class: str, within: str = ""
+) -> Iterator[tuple[str, AttributeAction, str]]:
     """Every text with its tag and what is due to it, at every depth."""
     for tag, member in model.items():
         if tag >= "7FE0" or tag == "00080005":
             continue
-        due = action(tag, str(member["vr"]), Place(sop_class, within))
+        due = action(tag, str(member["vr"]), RulePlace(sop_class, within))
         for value in member.get("Value") or ():
             if member["vr"] == "SQ":
                 inner = leaves(value or {}, sop_class, tag)
-                yield from ((t, due if due is not Action.KEEP else d, text) for t, d, text in inner)
+                yield from ((t, due if due is not AttributeAction.KEEP else d, text) for t, d, text in inner)
             elif isinstance(value, str):
                 yield tag, due, value
             elif isinstance(value, dict):
@@ -144,12 +146,12 @@ def identity(tag: str) -> bool:
 def identifying(model: Mapping[str, Any]) -> set[str]:
     """The texts that must not be seen again."""
     every = list(leaves(model, model["00080016"]["Value"][0]))
-    kept = [text for _, due, text in every if due is Action.KEEP]
+    kept = [text for _, due, text in every if due is AttributeAction.KEEP]
     ours = ("ANONYMIZED", "dicomweb-gateway", "REMOVED", "19000101", "000000", "None", *METHODS)
     return {
         text.strip(" \0")
         for tag, due, text in every
-        if due is not Action.KEEP
+        if due is not AttributeAction.KEEP
         and len(text) >= 4
         and not text.startswith("1.2.840.10008.")
         and not any(text in one for one in ours)

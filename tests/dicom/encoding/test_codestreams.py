@@ -9,7 +9,7 @@ from contextlib import suppress
 import imagecodecs
 import numpy as np
 import pytest
-from gateway.dicom.deidentify.codestreams import cleanable, cleaned
+from gateway.dicom.deidentify.codestreams import clean_codestream, cleanable
 from gateway.dicom.encoding.frames import frame_spans
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError, GatewayError
@@ -70,9 +70,9 @@ def test_corpus_frames_show_what_they_showed(row: Row) -> None:
     for pixels, syntax, stream in frames(row):
         if stream[4:8] == b"jP  ":  # the boxes of a JP2 file have no place here, and may hold anything
             with pytest.raises(CodecError):
-                cleaned(stream, syntax)
+                clean_codestream(stream, syntax)
             continue
-        again = decode_frame(cleaned(stream, syntax), pixels, syntax)
+        again = decode_frame(clean_codestream(stream, syntax), pixels, syntax)
         assert again.data == decode_frame(stream, pixels, syntax).data
 
 
@@ -82,9 +82,9 @@ def test_jpeg(syntax: str, make: Callable[[], bytes], marker: int) -> None:
     stream = make()
     last = stream.rindex(b"\xff\xda")  # a progressive file has several scans
     with_text = stream[:2] + segment(marker) + stream[2:last] + segment(0xFE) + stream[last:] + SECRET
-    out = cleaned(with_text, syntax)
+    out = clean_codestream(with_text, syntax)
     assert SECRET not in out
-    assert out == cleaned(stream, syntax)
+    assert out == clean_codestream(stream, syntax)
     decode = imagecodecs.jpeg8_decode if syntax == BASELINE else imagecodecs.jpegls_decode
     assert np.array_equal(decode(out), decode(stream))
 
@@ -92,7 +92,7 @@ def test_jpeg(syntax: str, make: Callable[[], bytes], marker: int) -> None:
 def test_jpeg_keeps_what_says_what_samples_are() -> None:
     transform = segment(0xEE, b"Adobe\0\x64\0\0\0\0\x00")
     stream = jpeg()
-    out = cleaned(stream[:2] + transform + stream[2:], BASELINE)
+    out = clean_codestream(stream[:2] + transform + stream[2:], BASELINE)
     assert transform in out
     assert b"JFIF" in out
 
@@ -101,9 +101,9 @@ def test_jpeg_2000() -> None:
     stream = j2k()
     begin = 4 + int.from_bytes(stream[4:6], "big")  # after SIZ
     with_text = stream[:begin] + segment(0x64, b"\0\1" + SECRET) + stream[begin:] + SECRET
-    out = cleaned(with_text, J2K)
+    out = clean_codestream(with_text, J2K)
     assert SECRET not in out
-    assert out == cleaned(stream, J2K)
+    assert out == clean_codestream(stream, J2K)
     assert np.array_equal(imagecodecs.jpeg2k_decode(out), PIXELS)
 
 
@@ -112,7 +112,7 @@ def test_a_comment_within_a_tile_is_refused() -> None:
     tile = stream.index(b"\xff\x90")
     with_text = stream[: tile + 12] + segment(0x64, b"\0\1" + SECRET) + stream[tile + 12 :]
     with pytest.raises(CodecError):
-        cleaned(with_text, J2K)
+        clean_codestream(with_text, J2K)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_a_comment_within_a_tile_is_refused() -> None:
 @pytest.mark.parametrize("syntax", [BASELINE, J2K])
 def test_no_frames(data: bytes, syntax: str) -> None:
     with pytest.raises(CodecError):
-        cleaned(data, syntax)
+        clean_codestream(data, syntax)
 
 
 def test_rle_has_no_text() -> None:
-    assert cleaned(b"abc", RLE) == b"abc"
+    assert clean_codestream(b"abc", RLE) == b"abc"

@@ -18,7 +18,7 @@ from gateway.dicom.encoding.frames import (
     PixelElement,
     frame_spans,
     pixel_layout,
-    realigned,
+    realign,
     runs,
     swap,
 )
@@ -132,7 +132,7 @@ def test_one_bit_frames_are_moved_to_a_byte(bits: int, frames: int, value: bytes
     stream = [byte >> n & 1 for byte in value for n in range(8)]
     for number in range(1, pixels.frames + 1):
         (span,) = frame_spans(pixels, FrameNumber(number))
-        got = realigned(value[span.start : span.stop], pixels, FrameNumber(number))
+        got = realign(value[span.start : span.stop], pixels, FrameNumber(number))
         want = stream[(number - 1) * bits : number * bits]
         assert [byte >> n & 1 for byte in got for n in range(8)][:bits] == want
         assert len(got) == (bits + 7) // 8

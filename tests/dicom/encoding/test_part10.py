@@ -335,6 +335,6 @@ def test_the_outline_of_long_metadata_leaves_long_attributes_out() -> None:
         "00991001",
     }  # what is private is not searched for here
     assert outline["00080070"] == {"vr": "LO", "Value": ["ACME"]}
-    placed = [text.partition(b"\0")[2][:9] for text in found.placed()]
+    placed = [text.partition(b"\0")[2][:9] for text in found.place_base()]
     assert placed == [b"/studies/", b""]
     assert read(meta() + dataset(LARGE)).outline == b""

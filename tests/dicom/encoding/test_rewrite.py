@@ -11,7 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from gateway.dicom.encoding.headeredit import decoded_head
+from gateway.dicom.encoding.headeredit import write_decoded_head
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
 from gateway.dicom.encoding.rewrite import PIECE, Rewriter
 from gateway.errors import DicomError, Truncated
@@ -334,7 +334,7 @@ def test_attributes_are_replaced_or_put_in_their_places() -> None:
         element(0x00280010, "US", b"\1\0"),
         element(0x00280100, "US", b"\x08\0"),
     )
-    found = decoded_head(head, IDENTITY, CHANGES)
+    found = write_decoded_head(head, IDENTITY, CHANGES)
     assert found.endswith(wanted)
     assert pydicom.dcmread(io.BytesIO(found)).file_meta.TransferSyntaxUID == EXPLICIT_VR_LE
     assert read(found)[0].layout.dataset_offset == len(found) - len(wanted)
@@ -343,7 +343,7 @@ def test_attributes_are_replaced_or_put_in_their_places() -> None:
 @pytest.mark.parametrize("name", NESTED)
 def test_what_is_nested_stays_as_it_is(name: str) -> None:
     head = dataset(NESTED[name], element(0x00880130, "SH", b"okok"))
-    assert decoded_head(head, IDENTITY, {}).endswith(head)
+    assert write_decoded_head(head, IDENTITY, {}).endswith(head)
 
 
 @pytest.mark.parametrize("name", NESTED)
@@ -351,7 +351,7 @@ def test_a_head_that_ends_within_an_element_is_refused(name: str) -> None:
     head = dataset(NESTED[name])
     for cut in (1, 4, 9):
         with pytest.raises(DicomError):
-            decoded_head(head[:-cut], IDENTITY, {})
+            write_decoded_head(head[:-cut], IDENTITY, {})
 
 
 def test_every_encapsulated_head_of_the_corpus() -> None:
@@ -364,7 +364,7 @@ def test_every_encapsulated_head_of_the_corpus() -> None:
         pixels = layout.pixels
         if pixels is None or not pixels.encapsulated or layout.implicit or layout.big_endian:
             continue
-        head = decoded_head(whole[layout.dataset_offset : pixels.offset - 12], found.identity, {})
+        head = write_decoded_head(whole[layout.dataset_offset : pixels.offset - 12], found.identity, {})
         again = parsed(read(head)[0].metadata)
         gone = {f"{pixels.tag:08X}", "7FE00001", "7FE00002"}
         before = {tag: value for tag, value in parsed(found.metadata).items() if tag < "7FE00010"}

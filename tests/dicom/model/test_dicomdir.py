@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dicom.model.dicomdir import Entry, dicomdir, listed
+from gateway.dicom.model.dicomdir import Entry, dicomdir, pick_record_keys
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 
 MODEL = {
@@ -19,7 +19,7 @@ def test_what_is_listed_makes_the_same_directory() -> None:
     identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID("1.4"), "1.2.840.10008.5.1.4.1.1.7")
     made = [
         dicomdir([Entry(("DICOM", "A"), identity, EXPLICIT_VR_LE, model)], "DICOM", "1.5")
-        for model in (MODEL, listed(MODEL))
+        for model in (MODEL, pick_record_keys(MODEL))
     ]
     assert made[0] == made[1]
-    assert listed(MODEL).keys() == MODEL.keys() - {"52009230"}
+    assert pick_record_keys(MODEL).keys() == MODEL.keys() - {"52009230"}

@@ -49,8 +49,8 @@ def test_names_are_found_as_expected(name: str, hits: tuple[str, ...], misses: t
     ],
 )
 def test_folding(text: str, folded: str) -> None:
-    assert searchkeys.folded(text) == folded
-    assert searchkeys.folded(searchkeys.folded(text)) == folded
+    assert searchkeys.fold(text) == folded
+    assert searchkeys.fold(searchkeys.fold(text)) == folded
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_two_patterns_stand_for_all_that_a_name_may_leave_out(group: str, name: 
 
 @given(st.text("a*?", max_size=9), st.text("ab", max_size=7))
 def test_a_collapsed_pattern_matches_the_same(pattern: str, text: str) -> None:
-    short = searchkeys.collapsed(pattern)
+    short = searchkeys.collapse(pattern)
     assert fnmatchcase(text, short) is fnmatchcase(text, pattern)
     assert len(short) <= len(pattern)
     assert "**" not in short

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import zstandard
 from gateway.http.message.conditional import RangeNotSatisfiable, byte_range, cut, entity_tag, is_match
-from gateway.http.message.encoding import choose_coding, encoded
+from gateway.http.message.contentcoding import choose_coding, encode_body
 from gateway.model import Span
 
 TAG = '"abc"'
@@ -121,12 +121,12 @@ def test_codings(header: str | None, size: int, coding: str | None) -> None:
 
 async def test_encoded_bodies_decode_and_do_not_change() -> None:
     body = b'{"00100010":{"vr":"PN"}}' * 1000
-    assert gzip.decompress(await encoded(body, "gzip")) == body
-    assert zstandard.ZstdDecompressor().decompress(await encoded(body, "zstd")) == body
-    assert await encoded(body, None) == body
-    assert await encoded(body, "gzip") == await encoded(body, "gzip")
+    assert gzip.decompress(await encode_body(body, "gzip")) == body
+    assert zstandard.ZstdDecompressor().decompress(await encode_body(body, "zstd")) == body
+    assert await encode_body(body, None) == body
+    assert await encode_body(body, "gzip") == await encode_body(body, "gzip")
 
 
 async def test_large_bodies_are_encoded_off_the_loop_alike() -> None:
     body = b"0123456789abcdef" * (600 << 10)
-    assert gzip.decompress(await encoded(body, "gzip")) == body
+    assert gzip.decompress(await encode_body(body, "gzip")) == body

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from gateway.errors import BadRequest, TooLarge, UnsupportedMedia
-from gateway.http.message.decoding import checked_coding, gunzipped
+from gateway.http.message.contentcoding import check_coding, gunzip
 
 DATA = os.urandom(30_000) + bytes(5_000_000) + os.urandom(10)
 
@@ -19,7 +19,7 @@ async def pieces(data: bytes, step: int) -> AsyncIterator[bytes]:
 
 
 async def undone(data: bytes, step: int = 1 << 16, most: int = 0) -> bytes:
-    found = [piece async for piece in gunzipped(pieces(data, step), most)]
+    found = [piece async for piece in gunzip(pieces(data, step), most)]
     assert max(map(len, found), default=0) <= 1 << 20
     return b"".join(found)
 
@@ -57,11 +57,11 @@ async def test_bombs_and_limits() -> None:
     ("header", "coding"), [("", "identity"), ("identity", "identity"), ("GZIP", "gzip"), ("x-gzip", "gzip")]
 )
 def test_codings_that_are_taken(header: str, coding: str) -> None:
-    assert checked_coding(header) == coding
+    assert check_coding(header) == coding
 
 
 @pytest.mark.row("C-CA-6")
 @pytest.mark.parametrize("header", ["br", "zstd", "deflate", "gzip, gzip", "nonsense"])
 def test_codings_that_are_not(header: str) -> None:
     with pytest.raises(UnsupportedMedia, match="gzip"):
-        checked_coding(header)
+        check_coding(header)

@@ -150,7 +150,7 @@ def test_cors_is_for_the_origins_that_are_named() -> None:
 
 
 def test_settings() -> None:
-    settings = HttpSettings.of(Settings(host="[::1]", trusted_proxy=("10.0.0.1/8",), max_limit=7))
+    settings = HttpSettings.from_settings(Settings(host="[::1]", trusted_proxy=("10.0.0.1/8",), max_limit=7))
     assert settings.trusted_proxies == PROXIES
     assert settings.allowed_hosts == ("::1",)
     assert settings.limits.most == 7

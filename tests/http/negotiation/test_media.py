@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gateway.http.negotiation.media import compressed_type, parse_media_type, split_quoted
+from gateway.http.negotiation.media import find_compressed_type, parse_media_type, split_quoted
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_commas_in_quotes_do_not_split() -> None:
 
 
 def test_the_type_of_a_codestream() -> None:
-    assert compressed_type("1.2.840.10008.1.2.4.80") == "image/jls"
-    assert compressed_type("1.2.840.10008.1.2.5") == "image/dicom-rle"
-    assert compressed_type("1.2.3.4") == "application/octet-stream"
+    assert find_compressed_type("1.2.840.10008.1.2.4.80") == "image/jls"
+    assert find_compressed_type("1.2.840.10008.1.2.5") == "image/dicom-rle"
+    assert find_compressed_type("1.2.3.4") == "application/octet-stream"

@@ -123,5 +123,5 @@ def test_malformed_zones(text: str) -> None:
 def test_the_end_of_a_range_is_not_before_its_start() -> None:
     low, high = datetimes.tm("1800-1000")  # right with a range of dates only
     with pytest.raises(datetimes.Malformed):
-        datetimes.ordered(low, high)
-    assert datetimes.ordered(*datetimes.tm("1000-1800")) == datetimes.tm("1000-1800")
+        datetimes.check_order(low, high)
+    assert datetimes.check_order(*datetimes.tm("1000-1800")) == datetimes.tm("1000-1800")

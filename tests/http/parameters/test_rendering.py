@@ -6,14 +6,14 @@ import pytest
 from gateway.errors import BadParameter
 from gateway.http.parameters import rendering
 from gateway.http.parameters.querystring import Params
-from gateway.services.render.renderparameters import Asked, Rendering, Viewport, VoiFunction, Window
+from gateway.services.render.renderparameters import Rendering, RenderRequest, Viewport, VoiFunction, Window
 
 
 def rows(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.row(*names)
 
 
-def read(query: str) -> Asked:
+def read(query: str) -> RenderRequest:
     return rendering.rendering(Params(query.encode()))
 
 

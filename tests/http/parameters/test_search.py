@@ -19,7 +19,7 @@ from gateway.dicom.query.query import (
 )
 from gateway.errors import BadParameter
 from gateway.http.parameters.querystring import Params
-from gateway.http.parameters.search import Asked, Limits, Target, search_query
+from gateway.http.parameters.search import Limits, ParsedSearch, Target, search_query
 from gateway.model import Level
 
 PATIENT_NAME = (0x00100010,)
@@ -35,7 +35,7 @@ STEP_ID = 0x00400009
 PROCEDURE_ID = 0x00401001
 
 
-def asked(text: str) -> Asked:
+def asked(text: str) -> ParsedSearch:
     return search_query(Params(text.encode()), Target(Level.INSTANCE), Limits(200, 5000))
 
 
@@ -325,7 +325,7 @@ def test_what_ohif_sends() -> None:
     assert found.ignored == []
 
 
-def strict(text: str) -> Asked:
+def strict(text: str) -> ParsedSearch:
     return search_query(Params(text.encode()), Target(Level.INSTANCE), Limits(200, 5000, strict=True))
 
 

@@ -12,7 +12,7 @@ from gateway.dicom.dictionary import vr_of
 from gateway.errors import BadParameter
 from gateway.http.parameters.matching import WILDCARD_VRS
 from gateway.http.parameters.querystring import Params
-from gateway.http.parameters.search import Asked, Limits, Target, search_query
+from gateway.http.parameters.search import Limits, ParsedSearch, Target, search_query
 from gateway.model import Level
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ TEXTS = ("PatientID", "StudyDescription", "AccessionNumber", "StudyID", "Patient
 LINES_A_CHARACTER, LINES = 50, 4000
 
 
-def asked(text: str) -> Asked:
+def asked(text: str) -> ParsedSearch:
     return search_query(Params(text.encode()), Target(Level.INSTANCE), Limits(200, 5000))
 
 

@@ -50,7 +50,7 @@ async def stored(gateway: Gateway, data: bytes) -> StoredInstance:
 
 
 async def named(gateway: Gateway, instance: StoredInstance, value: str | None) -> str | None:
-    return await Choice(gateway.retrieve, request(), single=True).named(instance, value)
+    return await Choice(gateway.retrieve, request(), single=True).choose_named(instance, value)
 
 
 async def sent(gateway: Gateway, instance: StoredInstance, value: str | None) -> str:

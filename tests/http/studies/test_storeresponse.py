@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gateway.http.studies.storeresponse import (
-    created_url,
+    make_location,
     store_response,
     store_status,
     store_warnings,
@@ -101,10 +101,10 @@ def test_the_study_url_and_the_location() -> None:
     other = Outcome(identity(9, study="1.9"))
     assert study_url([STORED, WARNED, REFUSED], BASE) == f"{BASE}/studies/1.2"
     assert study_url([STORED, other], BASE) == ""
-    assert created_url([STORED], BASE) == f"{BASE}/studies/1.2"
-    assert created_url([STORED, other], BASE) == f"{BASE}/studies"
-    assert created_url([AGAIN], BASE) == ""
-    assert created_url([REFUSED], BASE) == ""
+    assert make_location([STORED], BASE) == f"{BASE}/studies/1.2"
+    assert make_location([STORED, other], BASE) == f"{BASE}/studies"
+    assert make_location([AGAIN], BASE) == ""
+    assert make_location([REFUSED], BASE) == ""
 
 
 @pytest.mark.row("S-92")

@@ -92,7 +92,7 @@ def test_pictures_are_refused_by_what_they_declare(kind: str, monkeypatch: pytes
 @pytest.mark.parametrize("media", ["image/png", "image/gif"])
 def test_headers_that_end_early_are_refused(media: str, data: bytes) -> None:
     with pytest.raises(CodecError):
-        fromimagefiles.decoded_length(data, media)
+        fromimagefiles.count_decoded_bytes(data, media)
 
 
 def test_what_is_declared_is_what_is_decoded() -> None:
@@ -102,7 +102,7 @@ def test_what_is_declared_is_what_is_decoded() -> None:
         (gif((40, 24), (3, 2, 1, 1), 3), "image/gif"),
     ]:
         frames, _ = fromimagefiles.pixels(data, media)
-        assert sum(map(len, frames)) == fromimagefiles.decoded_length(data, media)
+        assert sum(map(len, frames)) == fromimagefiles.count_decoded_bytes(data, media)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_large_jpeg_xl_is_not_decoded_to_be_described(monkeypatch: pytest.Monk
 
 def test_a_video_of_an_unknown_codec_is_a_codec_error() -> None:
     data = film("libx264").replace(b"avc1", b"zzzz")
-    for work in (videostream.frame, lambda source, _: fromvideofiles.described(source)):
+    for work in (videostream.frame, lambda source, _: fromvideofiles.describe(source)):
         with pytest.raises(CodecError, match="unknown codec"):
             work(io.BytesIO(data), 1)
 

@@ -15,7 +15,7 @@ from gateway.render.codecs.decode import (
     DECODABLE,
     decodable,
     decode_frame,
-    described_after,
+    describe_after,
     native_frame_length,
 )
 from pydicom import Dataset
@@ -130,7 +130,7 @@ def test_colour_comes_by_pixel_whatever_planar_configuration_said(syntax: str) -
     shape = layout(**RGB, planar=1)
     frame = decode_frame(encoded(image, syntax), shape, syntax)
     assert (frame.photometric, frame.planar, frame.data) == ("RGB", 0, image.tobytes())
-    assert described_after(shape, syntax) == {"00280006": 0}
+    assert describe_after(shape, syntax) == {"00280006": 0}
 
 
 def test_jpeg_without_transform_and_markers_is_rgb_where_declared_so() -> None:
@@ -155,7 +155,7 @@ def test_lossless_jpeg_keeps_ybr_full_as_it_is() -> None:
     shape = layout(**{**RGB, "photometric": "YBR_FULL"})
     frame = decode_frame(bytes(stream), shape, P + "70")
     assert (frame.photometric, frame.data) == ("YBR_FULL", image.tobytes())
-    assert described_after(shape, P + "70") == {}
+    assert describe_after(shape, P + "70") == {}
 
 
 @pytest.mark.parametrize("photometric", ["YBR_RCT", "YBR_ICT"])
@@ -179,7 +179,7 @@ def test_rle_comes_as_planar_configuration_says(bits: int, planar: int) -> None:
     )
     frame = decode_frame(rle_encoded(image, bits), shape, RLE)
     assert np.array_equal(values(frame, shape), image)
-    assert described_after(shape, RLE) == {}
+    assert describe_after(shape, RLE) == {}
 
 
 def rle_encoded(image: Array, bits: int) -> bytes:

@@ -82,13 +82,13 @@ def test_recompressed_jpeg_comes_back_byte_for_byte() -> None:
     for kind in ("8", "RGB"):
         have = matrix.stored(kind, transcodetargets.BASELINE)
         assert have is not None
-        recompressed = encode.recompressed(have[0])
+        recompressed = encode.recompress(have[0])
         assert recompressed != have[0]
-        assert encode.reconstructed(recompressed) == have[0]
+        assert encode.reconstruct(recompressed) == have[0]
     with pytest.raises(CodecError):
-        encode.recompressed(b"no JPEG")
+        encode.recompress(b"no JPEG")
     with pytest.raises(CodecError):
-        encode.reconstructed(encoded("8", transcodetargets.JXL)[0])
+        encode.reconstruct(encoded("8", transcodetargets.JXL)[0])
 
 
 @settings(max_examples=60, deadline=None)
@@ -176,7 +176,7 @@ def test_other_decoders_read_the_same_values(target: str) -> None:
     judged = set()
     for kind in PLAIN:
         frame, data, pixels = encoded(kind, target)
-        after = transcodetargets.described(pixels, EXPLICIT_VR_LE, target)
+        after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
         wanted = cells(data, pixels).astype("i8")
         for plugin, theirs in oracles(as_image(frame, after, target), 0, raw=True):
             judged.add((kind, plugin))
@@ -204,7 +204,7 @@ def test_other_decoders_read_lossy_ones_as_we_do(target: str) -> None:
         if transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, target):
             continue
         frame = encode.encode_frame(data, pixels, target)
-        after = transcodetargets.described(pixels, EXPLICIT_VR_LE, target)
+        after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
         ours = cells(decode_frame(frame, after, target).data, pixels).astype("i8")
         assert ours.max() < 1 << pixels.bits_stored
         for plugin, theirs in oracles(as_image(frame, after, target), 0, raw=True):
@@ -276,7 +276,7 @@ def test_baseline_colour_has_halved_chrominance() -> None:
     frame = segments(stream)[0xFFC0]
     assert [frame[7 + 3 * i] for i in range(3)] == [0x21, 0x11, 0x11]
     assert (
-        transcodetargets.described(pixels, EXPLICIT_VR_LE, transcodetargets.BASELINE).photometric
+        transcodetargets.describe(pixels, EXPLICIT_VR_LE, transcodetargets.BASELINE).photometric
         == "YBR_FULL_422"
     )
 
@@ -334,7 +334,7 @@ def test_how_colour_is_described_afterwards(
     """PS3.5 8.2.1 to 8.2.16; a source says planar, which only RLE and deflate keep."""
     pixels = layout(samples=3, bits_allocated=8, bits_stored=8, high_bit=7, photometric=photometric, planar=1)
     pixels = replace(pixels, encapsulated=source != EXPLICIT_VR_LE)
-    found = transcodetargets.described(pixels, source, target)
+    found = transcodetargets.describe(pixels, source, target)
     assert (found.photometric, found.planar) == after
     changes = transcodetargets.header_changes(pixels, source, target)
     assert changes.get("00280004", photometric) == after[0]
@@ -359,7 +359,7 @@ def test_halved_chrominance_of_native_frames_stands_for_two_pixels() -> None:
     for target in (RLE, transcodetargets.JLS, transcodetargets.J2K, transcodetargets.JPEG_SV1):
         stream = encode.encode_frame(data, pixels, target)
         assert encode.proves(stream, data, pixels, target)
-        after = transcodetargets.described(pixels, EXPLICIT_VR_LE, target)
+        after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
         assert decode_frame(stream, after, target).data == bytes(np.array(wanted).reshape(-1).tolist())
     kept = encode.encode_frame(data, pixels, DEFLATED_FRAME)
     assert decode_frame(kept, pixels, DEFLATED_FRAME).data == bytes(np.array(wanted).reshape(-1).tolist())

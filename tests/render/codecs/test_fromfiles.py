@@ -58,7 +58,7 @@ def film(
 def test_a_film_describes_itself(
     codec: str, fmt: str, container: str, size: tuple[int, int], syntax: str, bits: int, method: str
 ) -> None:
-    found = fromvideofiles.described(io.BytesIO(film(codec, fmt, container, size)))
+    found = fromvideofiles.describe(io.BytesIO(film(codec, fmt, container, size)))
     assert (found.transfer_syntax, found.bits, found.method) == (P + syntax, bits, method)
     assert (found.columns, found.rows, found.frames, found.rate) == (*size, 5, Fraction(25))
     assert found.timing()["00181063"]["Value"] == ["40"]
@@ -79,7 +79,7 @@ def test_a_film_describes_itself(
 )
 def test_what_is_no_film_of_dicom_is_refused_and_nothing_is_fetched(data: bytes) -> None:
     with pytest.raises(CodecError):
-        fromvideofiles.described(io.BytesIO(data))
+        fromvideofiles.describe(io.BytesIO(data))
 
 
 # -- pictures
@@ -196,7 +196,7 @@ def test_damaged_files_fail_as_such(
             data[at] = value
     with suppress(CodecError):
         if media.startswith("video/"):
-            fromvideofiles.described(io.BytesIO(bytes(data)))
+            fromvideofiles.describe(io.BytesIO(bytes(data)))
         elif media in fromimagefiles.DECODED:
             fromimagefiles.pixels(bytes(data), media)
         else:

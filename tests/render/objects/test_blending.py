@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
-from gateway.render.objects.blending import BLENDING, blended, facing, opacity, parts
-from gateway.render.objects.imageplane import Plane, apart, plane_of, within
-from gateway.render.objects.presentation import applied, superimposed
+from gateway.render.objects.blending import BLENDING, blend, facing, opacity, parts
+from gateway.render.objects.imageplane import ImagePlane, apart, plane_of, within
+from gateway.render.objects.presentation import read_applied, read_superimposed
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Placement, Rendering
 from tests.render.factories import described, element
@@ -34,7 +34,7 @@ def placed(
     return Attributes(found)
 
 
-def plane(*args: Any, **named: Any) -> Plane:
+def plane(*args: Any, **named: Any) -> ImagePlane:
     found = plane_of(placed(*args, **named), 1)
     assert found is not None
     return found
@@ -82,7 +82,7 @@ def test_a_point_of_one_is_found_in_the_other() -> None:
 
 
 def test_planes_face_the_nearest_within_reach() -> None:
-    stack: list[Plane | None] = [plane((0, 0, z)) for z in (0, 4, 8)]
+    stack: list[ImagePlane | None] = [plane((0, 0, z)) for z in (0, 4, 8)]
     assert [facing(plane((0, 0, z)), stack) for z in (-1, 1.9, 2.1, 9, 11)] == [0, 0, 1, 2, None]
     assert facing(plane((0, 0, 3)), [plane(thickness=5)]) is None
     assert facing(plane((0, 0, 2)), [None, plane(thickness=5)]) == 1
@@ -96,7 +96,7 @@ def test_the_one_above_covers_as_much_as_its_opacity_says() -> None:
     beneath = np.full((2, 4), 100, np.uint8)
     above = np.zeros((1, 2, 3), np.uint8)
     above[0, :, 0] = (200, 0)
-    shown = blended(beneath, above=above, way=Placement(c=-1), share=0.25)
+    shown = blend(beneath, above=above, way=Placement(c=-1), share=0.25)
     assert shown[0].tolist() == [[100] * 3, [125, 75, 75], [75, 75, 75], [100] * 3]
     assert (shown[1] == 100).all()
     assert (beneath == 100).all()
@@ -130,10 +130,10 @@ def test_each_has_a_grey_scale_of_its_own() -> None:
     assert both is not None
     pixels = np.array([[0, 50, 100, 200]], "<u2")
     image = Attributes(described(pixels))
-    beneath = applied(state, BLENDING, image, "1.2", 1)
+    beneath = read_applied(state, BLENDING, image, "1.2", 1)
     shown = render_frame(pixels.tobytes(), image, 1, Rendering(presentation=beneath))
     assert shown.pixels[0].tolist() == [0, 128, 255, 255]
-    over = superimposed(state, both[1], "1.2", 1)
+    over = read_superimposed(state, both[1], "1.2", 1)
     shown = render_frame(pixels.tobytes(), image, 1, Rendering(presentation=over))
     assert (
         np.abs(shown.pixels[0].astype(int) - [[0, 0, 255], [64, 0, 191], [128, 0, 127], [255, 0, 0]]).max()

@@ -10,9 +10,9 @@ import pytest
 from gateway.render.attributes import Attributes
 from gateway.render.objects import layercolours as ink_of
 from gateway.render.objects.graphicobjects import outline
-from gateway.render.objects.layercolours import contrary, laid
-from gateway.render.objects.presentation import COLOR, GRAYSCALE, applied
-from gateway.render.objects.textobjects import Box, box_between, lettered, lines_of
+from gateway.render.objects.layercolours import contrary, lay_ink
+from gateway.render.objects.presentation import COLOR, GRAYSCALE, read_applied
+from gateway.render.objects.textobjects import TextBox, box_between, draw_letters, lines_of
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, DisplayedArea, Ink, Placement, Region, Rendering, Viewport
 from tests.render.factories import described, element
@@ -60,7 +60,7 @@ def area(left: int, top: int, right: int, bottom: int) -> Any:
 
 
 def drawn(ps: Attributes, sop_class: str = GRAYSCALE, **asked: Any) -> Array:
-    presentation = applied(ps, sop_class, Attributes(IMAGE), "1.2", 1)
+    presentation = read_applied(ps, sop_class, Attributes(IMAGE), "1.2", 1)
     how = Rendering(presentation=presentation, **asked)
     return render_frame(bytes(ROWS * COLUMNS), Attributes(IMAGE), 1, how).pixels
 
@@ -154,8 +154,8 @@ def test_text_runs_from_its_first_corner_to_its_last(corners: Any, quarters: int
     """C.10.5.1.1, also where the image is turned. Each way is the upright one, turned."""
     box = box_between(*corners)
     assert (box.quarters, box.width, box.height) == (quarters, *size)
-    letters, _ = lettered(["Lp"], box, "LEFT", (60, 60))
-    upright, _ = lettered(["Lp"], Box((0, 0), 40, 20), "LEFT", (60, 60))
+    letters, _ = draw_letters(["Lp"], box, "LEFT", (60, 60))
+    upright, _ = draw_letters(["Lp"], TextBox((0, 0), 40, 20), "LEFT", (60, 60))
     (top, left), (bottom, right) = bright(letters)
     (up, first), (low, last) = bright(upright)
     wanted = upright[up : low + 1, first : last + 1]
@@ -170,12 +170,12 @@ def test_text_runs_from_its_first_corner_to_its_last(corners: Any, quarters: int
 
 @pytest.mark.parametrize(("word", "place"), [("LEFT", 0), ("CENTER", 1), ("RIGHT", 2), ("", 0)])
 def test_text_is_justified(word: str, place: int) -> None:
-    (_, left), (_, right) = bright(lettered(["i"], Box((0, 0), 300, 20), word, (300, 40))[0])
+    (_, left), (_, right) = bright(draw_letters(["i"], TextBox((0, 0), 300, 20), word, (300, 40))[0])
     assert place == (left + right) // 200
 
 
 def test_text_is_made_to_fit() -> None:
-    long = lettered(["Länge 12,5 mm und mehr"], Box((10, 10), 150, 40), "LEFT", (300, 80))[0]
+    long = draw_letters(["Länge 12,5 mm und mehr"], TextBox((10, 10), 150, 40), "LEFT", (300, 80))[0]
     (top, left), (bottom, right) = bright(long)
     assert right <= 162
     assert left >= 10
@@ -187,7 +187,7 @@ def test_text_is_seen_on_any_ground() -> None:
     words = text("WWW", 5, 5, 75, 45)
     white = Attributes({**IMAGE, "20500020": element("CS", "INVERSE")})
     ps = state(texts=(words,), t20500020=element("CS", "INVERSE"))
-    presentation = applied(ps, GRAYSCALE, white, "1.2", 1)
+    presentation = read_applied(ps, GRAYSCALE, white, "1.2", 1)
     on_white = render_frame(bytes(ROWS * COLUMNS), white, 1, Rendering(presentation=presentation)).pixels
     assert on_white[0, 0] == 255
     assert on_white.min() < 50
@@ -215,8 +215,8 @@ def test_ink_on_each_depth(depth: type) -> None:
     top = np.iinfo(depth).max
     picture: Any = np.full((1, 3), top, depth)
     share = np.array([[0.0, 0.5, 1.0]])
-    assert laid(picture, share, Ink(0.0))[0].tolist() == [top, round(top / 2), 0]
-    assert laid(picture, share, Ink(colour=(255, 0, 0)))[0, 2].tolist() == [255, 0, 0]
+    assert lay_ink(picture, share, Ink(0.0))[0].tolist() == [top, round(top / 2), 0]
+    assert lay_ink(picture, share, Ink(colour=(255, 0, 0)))[0, 2].tolist() == [255, 0, 0]
     assert picture.tolist() == [[top] * 3]
     assert contrary(Ink(colour=(255, 255, 0))) == Ink(0.0)
     assert contrary(Ink(0.2)) == Ink(1.0)

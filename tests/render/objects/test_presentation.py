@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.render.attributes import Attributes
-from gateway.render.objects.presentation import GRAYSCALE, applied, refers
+from gateway.render.objects.presentation import GRAYSCALE, read_applied, refers
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Rendering
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def attributes(ds: Dataset) -> Attributes:
 
 
 def ours(of: Dataset, ps: Dataset) -> NDArray[Any]:
-    shown = applied(attributes(ps), GRAYSCALE, attributes(of), of.SOPInstanceUID, 1)
+    shown = read_applied(attributes(ps), GRAYSCALE, attributes(of), of.SOPInstanceUID, 1)
     return render_frame(GREY.tobytes(), attributes(of), 1, Rendering(presentation=shown)).pixels
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array, Rendering, Viewport
-from gateway.render.stages.annotate import broken, length, patient_lines, technique_lines
-from gateway.render.stages.fonts import covered, drawable, font, runs
+from gateway.render.stages.annotate import break_line, length, patient_lines, technique_lines
+from gateway.render.stages.fonts import drawable, font, list_covered, runs
 from tests.render.factories import element, rendered
 
 GREY = np.full((256, 256), 100, "u1")
@@ -106,7 +106,7 @@ def test_no_letter_of_a_name_is_a_box(name: str) -> None:
     """Each has a glyph, the font's own box for what it lacks is never drawn."""
     assert all(drawable(character) for character in name)
     for text, number in runs(name):
-        assert all(ord(character) in covered(number) for character in text)
+        assert all(ord(character) in list_covered(number) for character in text)
         box = font(number, 40).getmask("\U0010fffd")
         assert all(bytes(font(number, 40).getmask(c)) != bytes(box) for c in text if not c.isspace())
 
@@ -124,7 +124,7 @@ def test_arabic_is_joined_and_runs_from_right_to_left() -> None:
 
 def test_long_lines_are_broken_and_nothing_is_left_out() -> None:
     line = "Wolfeschlegelsteinhausenbergerdorff Hubert Blaine the elder"
-    parts = broken(line, 12, 100)
+    parts = break_line(line, 12, 100)
     assert "".join(parts).replace(" ", "") == line.replace(" ", "")
     assert all(length(part, 12) <= 100 for part in parts)
     assert rendered(np.full((20, 3), 100, "u1"), asked("patient"), **PERSON).pixels.shape == (20, 3)

@@ -10,7 +10,7 @@ from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Presentation, Rendering
-from gateway.render.stages.palette import segmented
+from gateway.render.stages.palette import expand_segments
 from pydicom.pixels.processing import _expand_segmented_lut
 from tests.render.factories import described, element, rendered, row_of
 
@@ -113,7 +113,7 @@ SEGMENTS = [
 @pytest.mark.parametrize(("what", "data", "bits", "wanted"), SEGMENTS)
 def test_segments_expand(what: str, data: bytes, bits: int, wanted: list[int]) -> None:
     """C.7.9.2: the linear one leaves out the value before it; the indirect one copies by byte offset."""
-    assert segmented(data, bits, len(wanted)).tolist() == wanted, what
+    assert expand_segments(data, bits, len(wanted)).tolist() == wanted, what
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_segments_expand(what: str, data: bytes, bits: int, wanted: list[int]) -
 )
 def test_segments_that_lead_nowhere_are_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
-        segmented(data, 16, 4)
+        expand_segments(data, 16, 4)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -144,7 +144,7 @@ def test_segments_expand_as_pydicom_expands_them(bits: int) -> None:
         return found
 
     theirs = _expand_segmented_lut(tuple(data(1)), f"<{len(data(1))}{'B' if bits == 8 else 'H'}")
-    ours = segmented(np.array(data(width), f"<u{width}").tobytes(), bits, len(theirs)).tolist()
+    ours = expand_segments(np.array(data(width), f"<u{width}").tobytes(), bits, len(theirs)).tolist()
     steps = [abs(a - b) for a, b in zip(ours, theirs, strict=True)]
     assert max(steps) <= 1  # of half a step the one rounds to even, the other by what its quotient is
     assert len(ours) > 100

@@ -16,7 +16,7 @@ from gateway.render.rendering import (
     Rendering,
     Viewport,
 )
-from gateway.render.stages.geometry import placed
+from gateway.render.stages.geometry import place
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.render.factories import element, rendered
@@ -29,7 +29,7 @@ def picture(width: int = 40, height: int = 30) -> Array:
 
 
 def size(how: Rendering, width: int, height: int, aspect: float = 1.0) -> tuple[int, int]:
-    out, _ = placed(picture(width, height), aspect, how)
+    out, _ = place(picture(width, height), aspect, how)
     return int(out.shape[1]), int(out.shape[0])
 
 
@@ -52,7 +52,7 @@ def test_the_picture_is_the_largest_of_its_shape_in_the_viewport(
 def test_without_a_size_each_pixel_stays(w: int, h: int, aspect: float) -> None:
     """8.3.5.1.3: the same matrix as the source, whatever shape its pixels have."""
     source = picture(w, h)
-    assert np.array_equal(placed(source, aspect, Rendering())[0], source)
+    assert np.array_equal(place(source, aspect, Rendering())[0], source)
 
 
 @pytest.mark.row("R-Q-12", "R-Q-16", "R-Q-17", "R-Q-18")
@@ -64,7 +64,7 @@ def test_a_region_of_its_own_size_is_cut_out_and_mirrored(data: st.DataObject) -
     x, y = data.draw(st.sampled_from([1, -1])), data.draw(st.sampled_from([1, -1]))
     signs = data.draw(st.sampled_from([1, -1]))
     view = Viewport(width, height, signs * left, signs * top, x * width, y * height)
-    out, where = placed(source, 1.0, Rendering(viewport=view))
+    out, where = place(source, 1.0, Rendering(viewport=view))
     assert np.array_equal(out, source[top : top + height, left : left + width][::y, ::x])
     column, row = (
         data.draw(st.integers(left, left + width - 1)),
@@ -85,16 +85,16 @@ ELIDED = [
 @pytest.mark.parametrize(("view", "box"), ELIDED)
 def test_what_is_left_out_reaches_to_the_edge(view: Viewport, box: tuple[int, ...]) -> None:
     """And what reaches over the edge is cut off there."""
-    out, _ = placed(picture(), 1.0, Rendering(viewport=view))
+    out, _ = place(picture(), 1.0, Rendering(viewport=view))
     assert np.array_equal(out, picture()[box[1] : box[3], box[0] : box[2]])
 
 
 @pytest.mark.row("R-Q-19")
 def test_regions_may_begin_and_end_within_a_pixel() -> None:
     source = np.array([[0, 100, 200, 0]], "u1")
-    out, _ = placed(source, 1.0, Rendering(viewport=Viewport(1, 1, 0.5, 0, 2, 1)))
+    out, _ = place(source, 1.0, Rendering(viewport=Viewport(1, 1, 0.5, 0, 2, 1)))
     assert out.tolist() == [[100]]
-    out, _ = placed(source, 1.0, Rendering(viewport=Viewport(1, 1, 1.5, 0, 1, 1)))
+    out, _ = place(source, 1.0, Rendering(viewport=Viewport(1, 1, 1.5, 0, 1, 1)))
     assert out.tolist() == [[150]]
 
 
@@ -105,7 +105,7 @@ def test_regions_may_begin_and_end_within_a_pixel() -> None:
 )
 def test_a_region_that_is_not_on_the_picture_is_refused(view: Viewport) -> None:
     with pytest.raises(BadParameter) as refused:
-        placed(picture(), 1.0, Rendering(viewport=view))
+        place(picture(), 1.0, Rendering(viewport=view))
     assert refused.value.parameter == "viewport"
 
 
@@ -138,7 +138,7 @@ def test_a_region_in_fractions_is_cut_on_pixel_borders(across: list[float], down
     """PS3.18 9.5.1.2.5, and one pixel for each of the source where no size is asked."""
     (a, b), (c, d) = across, down
     source = picture()
-    out, where = placed(source, 1.0, Rendering(region=Region(a, c, b, d)))
+    out, where = place(source, 1.0, Rendering(region=Region(a, c, b, d)))
     assert abs(out.shape[1] - (b - a) * 40) <= 1
     assert abs(out.shape[0] - (d - c) * 30) <= 1
     left, top = where.c, where.f
@@ -150,7 +150,7 @@ def test_presentation_region_and_viewport_come_in_this_order() -> None:
     source = picture()
     state = Presentation(area=DisplayedArea(11, 11, 30, 30), flip=True)
     how = Rendering(presentation=state, region=Region(0, 0, 0.5, 0.5), viewport=Viewport(5, 5, 5, 5, 5, 5))
-    out, _ = placed(source, 1.0, how)
+    out, _ = place(source, 1.0, how)
     assert np.array_equal(out, source[10:30, 10:30][:, ::-1][:10, :10][5:10, 5:10])
 
 
@@ -167,7 +167,7 @@ def test_a_displayed_area_is_cut_turned_and_flipped(
     """C.10.4, C.10.6: corners in either order and outside the image, then clockwise, then left to right."""
     source = picture() + 1
     state = Presentation(area=DisplayedArea(x0, y0, x1, y1), rotation=rotation, flip=flip)
-    out, where = placed(source, 1.0, Rendering(presentation=state))
+    out, where = place(source, 1.0, Rendering(presentation=state))
     left, top = min(x0, x1) - 1, min(y0, y1) - 1
     width, height = abs(x1 - x0) + 1, abs(y1 - y0) + 1
     assert out.shape == ((height, width) if rotation % 180 == 0 else (width, height))
@@ -208,8 +208,8 @@ def test_a_magnified_area_is_cropped_to_the_viewport_not_scaled() -> None:
     """Its middle is shown, and the source lies where the placement says."""
     source = picture()
     state = Presentation(area=DisplayedArea(1, 1, 40, 30, "MAGNIFY", 2.0))
-    whole, _ = placed(source, 1.0, Rendering(presentation=state))
-    part, where = placed(source, 1.0, Rendering(presentation=state, viewport=Viewport(20, 10)))
+    whole, _ = place(source, 1.0, Rendering(presentation=state))
+    part, where = place(source, 1.0, Rendering(presentation=state, viewport=Viewport(20, 10)))
     assert whole.shape == (60, 80)
     assert np.array_equal(part, whole[25:35, 30:50])
     assert where.point(20, 15) == (10, 5)
@@ -225,13 +225,13 @@ def test_a_magnified_area_is_cropped_to_the_viewport_not_scaled() -> None:
 )
 def test_a_picture_beyond_all_limits_is_refused_before_it_is_made(how: Rendering) -> None:
     with pytest.raises(CodecError):
-        placed(picture(30, 30), 1.0, how)
+        place(picture(30, 30), 1.0, how)
 
 
 def test_sixteen_bits_are_scaled_as_eight() -> None:
     deep = picture().astype(np.uint16) * 257
     how = Rendering(viewport=Viewport(17, 17))
-    eight, sixteen = placed(picture(), 1.0, how)[0], placed(deep, 1.0, how)[0]
+    eight, sixteen = place(picture(), 1.0, how)[0], place(deep, 1.0, how)[0]
     assert sixteen.dtype == np.uint16
     # In 8 bits rounding comes twice: along rows, then along columns.
     assert np.abs(sixteen / 257 - eight).max() <= 1.01

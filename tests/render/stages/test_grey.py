@@ -11,7 +11,7 @@ from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Presentation, Rendering, VoiFunction, Window
-from gateway.render.stages.grey import BAND, tabled
+from gateway.render.stages.grey import BAND, look_up
 from tests.render.factories import described, element, lut, rendered, row_of
 
 LINEAR, EXACT, SIGMOID = VoiFunction.LINEAR, VoiFunction.LINEAR_EXACT, VoiFunction.SIGMOID
@@ -250,7 +250,7 @@ def test_a_table_is_looked_up_in_bands() -> None:
     cells = np.arange(1500 * 1700, dtype="<u2").reshape(1500, 1700)
     table = np.arange(1 << 16, dtype="u2")[::-1] >> 8
     tracemalloc.start()
-    found = tabled(lambda: table.astype("u1"), cells)
+    found = look_up(lambda: table.astype("u1"), cells)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert np.array_equal(found, table.astype("u1")[cells])

@@ -29,16 +29,16 @@ def _inline(profile: bytes) -> Any:
 @pytest.mark.parametrize("target", NAMED)
 def test_named_profiles_are_read_by_littlecms(target: IccTarget) -> None:
     """White is D50 and the colorants sum to it (ICC.1 7.2.16, F.3)."""
-    profile = ImageCms.ImageCmsProfile(BytesIO(icc.made(target))).profile
+    profile = ImageCms.ImageCmsProfile(BytesIO(icc.make_profile(target))).profile
     colorants = [profile.red_colorant, profile.green_colorant, profile.blue_colorant]
     assert all(one is not None for one in colorants)
     total = np.sum([one[0] for one in colorants if one is not None], axis=0)
     assert total == pytest.approx([0.9642, 1.0, 0.8249], abs=2e-3)
-    assert icc.usable(icc.made(target))
+    assert icc.usable(icc.make_profile(target))
 
 
 def test_our_srgb_is_that_of_littlecms() -> None:
-    ours = ImageCms.ImageCmsProfile(BytesIO(icc.made(IccTarget.SRGB)))
+    ours = ImageCms.ImageCmsProfile(BytesIO(icc.make_profile(IccTarget.SRGB)))
     transform = ImageCms.buildTransform(ours, ImageCms.createProfile("sRGB"), "RGB", "RGB")
     colours = np.random.default_rng(5).integers(0, 256, (32, 32, 3), "u1")
     through = ImageCms.applyTransform(Pillow.fromarray(colours), transform)
@@ -61,11 +61,11 @@ def test_pixels_are_converted_and_that_profile_is_embedded(target: IccTarget, wa
     image = rendered(RGB, Rendering(icc=target))
     found = image.pixels[0, [0, 3, 4]].astype(int)
     assert np.abs(found - np.array(wanted)).max() <= 2
-    assert image.icc == icc.made(target)
+    assert image.icc == icc.make_profile(target)
 
 
 def test_a_profile_of_the_object_is_where_conversion_starts() -> None:
-    profile = icc.made(IccTarget.ADOBERGB)
+    profile = icc.make_profile(IccTarget.ADOBERGB)
     image = rendered(RGB, Rendering(icc=IccTarget.SRGB), t00282000=_inline(profile))
     assert np.abs(image.pixels[0, 3].astype(int) - 128).max() <= 1
     assert image.pixels[0, 1].tolist() == [0, 255, 0]
@@ -73,8 +73,8 @@ def test_a_profile_of_the_object_is_where_conversion_starts() -> None:
     assert np.array_equal(same.pixels, RGB)
 
 
-OWN, OTHER = icc.made(IccTarget.ROMMRGB), icc.made(IccTarget.DISPLAYP3)
-SRGB = icc.made(IccTarget.SRGB)
+OWN, OTHER = icc.make_profile(IccTarget.ROMMRGB), icc.make_profile(IccTarget.DISPLAYP3)
+SRGB = icc.make_profile(IccTarget.SRGB)
 
 
 @pytest.mark.row("R-Q-41")

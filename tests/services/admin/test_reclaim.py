@@ -115,7 +115,7 @@ async def test_what_lies_elsewhere_is_left_there(tmp_path: Path) -> None:
     gateway = await opened(tmp_path / "data")
     job = InPlace(gateway.store, gateway.commits, Source("import"))
     async with gateway.place(archive.as_uri()) as place:
-        assert [(await job.take(found)).failure async for found in place.found()] == [None]
+        assert [(await job.take(found)).failure async for found in place.find()] == [None]
     remove: Remove = gateway.remove
     await remove.remove(SCOPE, ResourcePath(ds.StudyInstanceUID), SOURCE)
     tally = await gateway.reclaim.run(0)

@@ -22,7 +22,7 @@ from gateway.model import ResourcePath, Source
 from gateway.services.admin import sweep
 from gateway.services.admin.sweep import Sweeper, Swept
 from gateway.services.journal.journal import Journal
-from gateway.services.objectkeys import inflated_key, new_version, trash_key
+from gateway.services.objectkeys import make_inflated_key, new_version, trash_key
 from gateway.settings import Settings
 from tests import build
 
@@ -152,12 +152,12 @@ async def test_derived_objects_go_with_what_they_were_made_of(tmp_path: Path) ->
     async with opened(tmp_path) as gateway:
         await stored(gateway, 1)
         (version,) = [version.version async for version, _ in gateway.index.all_versions()]
-        orphan = inflated_key(new_version())
-        for key in (inflated_key(version), orphan):
+        orphan = make_inflated_key(new_version())
+        for key in (make_inflated_key(version), orphan):
             await gateway.store.put(key, one(b"made"))
         assert (await sweeper(gateway).run(confirmed=False)).derived == [orphan]
         left = [stored.key async for stored in gateway.store.list("derived/")]
-        assert left == [inflated_key(version)]
+        assert left == [make_inflated_key(version)]
 
 
 async def test_other_files_are_left_alone(tmp_path: Path) -> None:

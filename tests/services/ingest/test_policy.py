@@ -17,7 +17,7 @@ NAME = {"attribute": "InstitutionName", "value": "St. Mary"}
 
 
 def policies(*rules: dict[str, Any]) -> Policies:
-    return Policies.of(json.dumps(rules), RepeatPolicy.REFUSE)
+    return Policies.from_json(json.dumps(rules), RepeatPolicy.REFUSE)
 
 
 def coerce(**edit: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def test_the_first_rule_that_matches_counts() -> None:
 
 
 def test_where_a_rule_says_nothing_of_repeats_the_setting_holds() -> None:
-    found = Policies.of('[{"source": "import"}]', RepeatPolicy.KEEP_FIRST)
+    found = Policies.from_json('[{"source": "import"}]', RepeatPolicy.KEEP_FIRST)
     assert {found.rule(Source(kind)).repeat for kind in ("import", "stow")} == {RepeatPolicy.KEEP_FIRST}
 
 
@@ -95,7 +95,7 @@ def test_where_a_rule_says_nothing_of_repeats_the_setting_holds() -> None:
 def test_what_is_wrong_with_a_rule_is_said(rules: Any, said: str) -> None:
     text = rules if isinstance(rules, str) else json.dumps(rules)
     with pytest.raises(BadParameter) as error:
-        Policies.of(text, RepeatPolicy.REFUSE)
+        Policies.from_json(text, RepeatPolicy.REFUSE)
     assert said in error.value.detail
     assert error.value.parameter == "store_rules"
 
@@ -154,7 +154,7 @@ reason = "only our own senders"
 """
     )
     settings = load({}, {}, file)
-    found = Policies.of(settings.store_rules, RepeatPolicy(settings.policy))
+    found = Policies.from_json(settings.store_rules, RepeatPolicy(settings.policy))
     assert found.rule(Source("stow", "10.1.1.1")).action is Action.COERCE
     assert found.rule(Source("stow", "10.1.1.1")).repeat is RepeatPolicy.KEEP_FIRST
     assert found.rule(Source("import")).action is Action.REJECT

@@ -116,7 +116,9 @@ async def test_what_is_missing_or_damaged_is_named_and_the_rest_is_whole(
         altered.write_bytes(data)
         job = Reindex(gateway.store, gateway.index, headers=headers)
         await job.run()
-        damaged = {stored.locator.key.rpartition("/")[2]: stored.damage async for stored in job.damaged()}
+        damaged = {
+            stored.locator.key.rpartition("/")[2]: stored.damage async for stored in job.list_damaged()
+        }
         assert damaged.keys() == {cut.name, gone.name} | (set() if headers else {altered.name})
         assert "missing" in damaged[gone.name]
         assert await count(gateway) == 4
@@ -141,11 +143,13 @@ async def test_headers_do_not_take_a_known_damage_for_mended(tmp_path: Path) -> 
         for headers in (False, True, True):
             job = Reindex(gateway.store, gateway.index, headers=headers)
             await job.run()
-            assert [stored.locator.key.rpartition("/")[2] async for stored in job.damaged()] == [altered.name]
+            assert [stored.locator.key.rpartition("/")[2] async for stored in job.list_damaged()] == [
+                altered.name
+            ]
         altered.write_bytes(was)
         job = Reindex(gateway.store, gateway.index, headers=True)
         await job.run()
-        assert [stored async for stored in job.damaged()] == []
+        assert [stored async for stored in job.list_damaged()] == []
 
 
 async def test_a_damaged_instance_that_is_sent_again_heals(tmp_path: Path) -> None:

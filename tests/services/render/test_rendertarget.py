@@ -8,8 +8,8 @@ import pytest
 from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
 from gateway.index.base import StoredInstance
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, Locator, SeriesUID, StudyUID, VersionId
-from gateway.services.render.rendertarget import Category, Subject, subject_of
-from gateway.services.retrieve.layouts import Located
+from gateway.services.render.rendertarget import Category, RenderTarget, subject_of
+from gateway.services.retrieve.layouts import StoredLayout
 
 STORAGE = "1.2.840.10008.5.1.4.1.1"
 CT, ENHANCED, VIDEO, SECONDARY = f"{STORAGE}.2", f"{STORAGE}.2.1", f"{STORAGE}.77.1.1.1", f"{STORAGE}.7"
@@ -45,11 +45,11 @@ def subject(
     pixels: PixelLayout | None = None,
     syntax: str = EXPLICIT_VR_LE,
     bulk: dict[str, BulkValue] | None = None,
-) -> Subject:
+) -> RenderTarget:
     identity = Identity(StudyUID("1"), SeriesUID("2"), InstanceUID("3"), sop_class)
     stored = StoredInstance(VersionId("0" * 32), identity, syntax, Locator("", "", 0, 0), b"", b"", 0)
     layout = InstanceLayout(syntax, False, False, False, 0, 0, pixels, bulk or {})
-    return subject_of(Located(stored, layout))
+    return subject_of(StoredLayout(stored, layout))
 
 
 def rows(*names: str) -> pytest.MarkDecorator:
@@ -85,7 +85,7 @@ CATEGORIES = [
 
 
 @pytest.mark.parametrize(("of", "category", "frames"), CATEGORIES)
-def test_category(of: Subject, category: Category, frames: int) -> None:
+def test_category(of: RenderTarget, category: Category, frames: int) -> None:
     assert (of.category, of.frames) == (category, frames)
 
 
@@ -102,6 +102,6 @@ def test_category(of: Subject, category: Category, frames: int) -> None:
         (subject(CT, replace(PIXELS, samples=4)), "4 samples"),
     ],
 )
-def test_obstacle(of: Subject, reason: str) -> None:
+def test_obstacle(of: RenderTarget, reason: str) -> None:
     assert reason in of.obstacle
     assert bool(reason) == bool(of.obstacle)

@@ -88,10 +88,10 @@ async def test_a_tag_is_that_of_the_metadata_it_comes_with(
 
 async def test_the_tag_of_a_page_is_that_which_is_kept_with_the_study(gateway: Gateway) -> None:
     for path in (ResourcePath(STUDY), ResourcePath(STUDY, "1.2.3.1"), instance(1)):  # type: ignore[arg-type]
-        described = await gateway.index.described(SCOPE, path, 0)
+        described = await gateway.index.describe(SCOPE, path, 0)
         assert described.rows is None
         assert described.version_set == await gateway.index.version_set(SCOPE, path)
-        whole = await gateway.index.described(SCOPE, path, 1 << 20)
+        whole = await gateway.index.describe(SCOPE, path, 1 << 20)
         assert whole.rows == await gateway.index.metadata(SCOPE, path)
 
 
@@ -102,7 +102,7 @@ async def test_pages_are_whole_though_instances_go_between_them(
     monkeypatch.setattr(metadata, "PAGE_BYTES", 1)
     path = ResourcePath(STUDY)
     expected = await gateway.index.metadata(SCOPE, path)
-    described = await gateway.retrieve.described(SCOPE, path)
+    described = await gateway.retrieve.describe(SCOPE, path)
     pages = gateway.retrieve.pages(SCOPE, described.versions)
     found = await anext(pages)
     assert len(found) == 1
@@ -147,8 +147,8 @@ async def test_a_whole_study_is_sent_though_it_is_deleted_meanwhile(
 async def test_what_replaced_an_instance_is_not_sent_in_its_place(gateway: Gateway) -> None:
     (listed,) = await gateway.retrieve.instances(SCOPE, instance(1))
     await asyncio.sleep(0)
-    found = await gateway.retrieve.of(SCOPE, listed)
+    found = await gateway.retrieve.find_layout(SCOPE, listed)
     await remove(gateway, 1)
-    again = await gateway.retrieve.of(SCOPE, listed)
+    again = await gateway.retrieve.find_layout(SCOPE, listed)
     assert again.stored == found.stored
     assert again.layout == found.layout

@@ -15,8 +15,8 @@ from gateway.dicom.encoding.layout import PixelLayout
 from gateway.index.base import Scope
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, ResourcePath, Span
 from gateway.services.bytestream import Body
-from gateway.services.retrieve.framing import Frames, numbered
-from gateway.services.retrieve.layouts import Located, weight_of
+from gateway.services.retrieve.framing import Frames, number_frames
+from gateway.services.retrieve.layouts import StoredLayout, weight_of
 from gateway.settings import Settings
 from pydicom.encaps import encapsulate
 from tests import build
@@ -40,7 +40,7 @@ def rle(value: int) -> bytes:
     return head + bytes((0, value))
 
 
-async def tiny(gateway: Gateway, *, encapsulated: bool, **attributes: Any) -> Located:
+async def tiny(gateway: Gateway, *, encapsulated: bool, **attributes: Any) -> StoredLayout:
     """Frames of one pixel whose value is the lowest byte of their index."""
     ds = build.dataset(
         Rows=1, Columns=1, BitsAllocated=8, BitsStored=8, HighBit=7, NumberOfFrames=COUNT, **attributes
@@ -111,7 +111,7 @@ async def test_a_list_of_frames(
     pixels = located.layout.pixels
     assert pixels is not None
     counted = Counted(gateway, monkeypatch)
-    found = await each(await gateway.retrieve.frames(located, numbered(pixels), target=target))
+    found = await each(await gateway.retrieve.frames(located, number_frames(pixels), target=target))
     native = not encapsulated or target is not None
     assert found == [bytes((n & 0xFF,)) if native else rle(n & 0xFF) for n in range(COUNT)]
     assert counted.reads <= FEW

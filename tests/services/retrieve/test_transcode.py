@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 from gateway.app import Gateway
-from gateway.dicom.encoding.headeredit import derived_uid
+from gateway.dicom.encoding.headeredit import derive_uid
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.index.base import Scope
 from gateway.model import (
@@ -28,7 +28,7 @@ from gateway.model import (
 from gateway.render.codecs import encode, jpeg2000, transcodetargets
 from gateway.render.codecs.decode import RLE, decode_frame
 from gateway.services.retrieve import transcode
-from gateway.services.retrieve.layouts import Located
+from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.transcode import AHEAD
 from gateway.settings import Settings
 from pydicom.dataset import Dataset
@@ -49,7 +49,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     await opened.close()
 
 
-async def stored(gateway: Gateway, data: bytes) -> Located:
+async def stored(gateway: Gateway, data: bytes) -> StoredLayout:
     async def body() -> AsyncIterator[bytes]:
         yield data
 
@@ -61,7 +61,7 @@ async def stored(gateway: Gateway, data: bytes) -> Located:
     return await gateway.retrieve.locate(SCOPE, outcome.identity.path)
 
 
-async def sent(gateway: Gateway, located: Located, target: str | None) -> bytes:
+async def sent(gateway: Gateway, located: StoredLayout, target: str | None) -> bytes:
     body = await gateway.retrieve.instance_bytes(SCOPE, located.stored, target)
     data = b"".join([chunk async for chunk in body.chunks])
     assert body.length in (None, len(data))
@@ -185,7 +185,7 @@ async def test_a_lossy_version_is_a_new_image(
     located = await stored(gateway, build.part10(ds))
     data = await sent(gateway, located, target)
     found = read(data)
-    assert found.SOPInstanceUID == derived_uid(ds.SOPInstanceUID, located.stored.version, target)
+    assert found.SOPInstanceUID == derive_uid(ds.SOPInstanceUID, located.stored.version, target)
     assert found.SOPInstanceUID == found.file_meta.MediaStorageSOPInstanceUID != ds.SOPInstanceUID
     assert list(found.ImageType) == ["DERIVED", "PRIMARY", "AXIAL"]
     assert (found.LossyImageCompression, found.LossyImageCompressionMethod) == ("01", method)
@@ -266,7 +266,7 @@ async def test_what_cannot_be_had_is_406_and_names_what_can(gateway: Gateway) ->
 # -- proof, sharing, streaming -----------------------------------------------------------------------------
 
 
-async def frame(gateway: Gateway, located: Located, number: int, target: str) -> bytes:
+async def frame(gateway: Gateway, located: StoredLayout, number: int, target: str) -> bytes:
     body = await gateway.retrieve.frame(located, FrameNumber(number), target=target)
     return b"".join([chunk async for chunk in body.chunks])
 

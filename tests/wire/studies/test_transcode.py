@@ -100,7 +100,7 @@ def test_others_are_asked_by_name(archive: Archive, name: str, media: str, synta
     pixels = layout_of(archive.datasets[name])
     source = str(archive.datasets[name].file_meta.TransferSyntaxUID)
     pixels = pixels if name == "jpeg" else as_native(pixels)
-    decode_frame(part.body, transcodetargets.described(pixels, source, syntax), syntax)
+    decode_frame(part.body, transcodetargets.describe(pixels, source, syntax), syntax)
 
 
 @pytest.mark.parametrize(
