@@ -45,11 +45,11 @@ def main() -> int:
         _record(options.file)
         return 0
     if options.new is not None:
-        return _compare(options.file, options.new)
+        return compare(options.file, options.new)
     with tempfile.TemporaryDirectory(prefix="answers-") as folder:
         made = Path(folder) / "answers.jsonl"
         _record(made)
-        return _compare(options.file, made)
+        return compare(options.file, made)
 
 
 def _record(file: Path) -> None:
@@ -58,7 +58,8 @@ def _record(file: Path) -> None:
     print(f"{count} requests recorded in {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
-def _compare(before: Path, after: Path) -> int:
+def compare(before: Path, after: Path) -> int:
+    """Print each difference; 1 where there is one."""
     old, new = read(before), read(after)
     found = list(differences(old, new))
     for line in found:

@@ -22,7 +22,8 @@ BOUNDARY = "answers-boundary"
 class Ask:
     """One request. `fixed`: its entity tag follows from the code alone; `peer` is the address it is sent from.
 
-    `chunked` bodies go without a length, `bare` ones without any sign of a body.
+    `derived`: what comes is a file of an instance that was made for the answer, and named after what cannot be the
+    same twice; `chunked` bodies go without a length.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Ask:
     peer: str = LOCAL
     fixed: bool = False
     chunked: bool = False
+    derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

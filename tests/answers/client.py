@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterator
 
 from tests.answers.ask import Answer, Ask
@@ -10,14 +11,16 @@ from tests.answers.ask import Answer, Ask
 # What every request names, whatever port the server has: answers hold it.
 HOST = "127.0.0.1:8080"
 PATIENCE = 120.0
+_TIMED = re.compile(r"([a-z]+);dur=[0-9]")
 
 
 class Client:
-    """One connection for each address that requests are sent from."""
+    """One connection for each address that requests are sent from; `timed` is what Server-Timing fields named."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._connections: dict[str, http.client.HTTPConnection] = {}
+        self.timed: set[str] = set()
 
     def answer(self, ask: Ask) -> Answer:
         """Send the request and return what comes. Raises OSError where the server does not answer."""
@@ -40,6 +43,7 @@ class Client:
             body, torn = error.partial, True
         if torn or response.will_close:
             connection.close()
+        self.timed.update(_TIMED.findall(response.getheader("Server-Timing", "")))
         return Answer(response.status, tuple(response.getheaders()), body, torn)
 
     def close(self) -> None:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.answers.ask import Answer, Ask
-from tests.answers.bodies import is_archive, plain, unpacked
+from tests.answers.bodies import is_archive, is_streamed, plain, sizeless, unnamed, unpacked
 
-# Of no use to compare: when it was answered.
+# What it names, and whether it is there, is as long as this and that took.
+TIMING = "server-timing"
 _TAG = re.compile(r'"([0-9a-f]{32})"')
 _BOUNDARY = re.compile(r"boundary=\"?([0-9a-f]{40})")
-_DURATION = re.compile(r";dur=[0-9.]+")
 _METRIC = re.compile(r"^([^#\n].*?) [0-9.e+-]+$", re.MULTILINE)
 
 
@@ -38,20 +38,26 @@ class Normaliser:
     def answer(self, ask: Ask, answer: Answer) -> tuple[Answer, bool]:
         """Return the answer with names, and whether the length of its body is to be the same."""
         self._see(ask, answer)
-        body = plain(answer)
+        body, steady = self._body(ask, answer)
+        shown = [(name.lower(), value) for name, value in answer.headers if name.lower() != TIMING]
+        headers = tuple(sorted(self._header(ask, name, value, steady) for name, value in shown))
+        return Answer(answer.status, headers, body, answer.torn), steady
+
+    def _body(self, ask: Ask, answer: Answer) -> tuple[bytes, bool]:
+        """The body with names, and whether its length says something."""
+        if ask.path == "/metrics":
+            return _metric_names(answer.body), False
         if is_archive(answer):
-            named, steady = self._bytes(ask, unpacked(answer.body)), False
-        else:
-            named = self._bytes(ask, body)
-            if ask.path == "/metrics":
-                named = _metric_names(named)
-            coded = answer.header("content-encoding") != ""
-            steady = ask.path != "/metrics" and not (coded and named != body)
-            named = answer.body if coded and steady else named
-        headers = tuple(
-            sorted(self._header(ask, name.lower(), value, steady) for name, value in answer.headers)
-        )
-        return Answer(answer.status, headers, named, answer.torn), steady
+            return self._bytes(ask, unpacked(answer.body)), False
+        if ask.derived and answer.status == 200:
+            return self._bytes(ask, unnamed(answer.body)), False
+        body = plain(answer)
+        if is_streamed(answer):
+            return self._bytes(ask, sizeless(body)), False
+        named = self._bytes(ask, body)
+        if not answer.header("content-encoding"):
+            return named, True
+        return (answer.body, True) if named == body else (named, False)
 
     def _see(self, ask: Ask, answer: Answer) -> None:
         """Remember what the header fields say is random."""
@@ -66,8 +72,6 @@ class Normaliser:
     def _header(self, ask: Ask, name: str, value: str, steady: bool) -> tuple[str, str]:
         if name == "date":
             return name, "<now>"
-        if name == "server-timing":
-            return name, _DURATION.sub("", value)
         if name == "content-length" and not steady:
             return name, "<varies>"
         return name, self._text(ask, value)
@@ -99,9 +103,14 @@ def _versions(now: float) -> re.Pattern[str]:
 
 
 def _times(now: float) -> re.Pattern[str]:
-    """Times of the days that are recorded in, of RFC 3339 and of DICOM (PS3.5 6.2, DT)."""
-    days = [datetime.fromtimestamp(now, UTC) + timedelta(days) for days in (-1, 0, 1)]
+    """Times of the days from now, of RFC 3339 and of DICOM (PS3.5 6.2, DT), and microseconds since 1970.
+
+    The last is when what is deleted now is given up.
+    """
+    days = [datetime.fromtimestamp(now, UTC) + timedelta(days) for days in range(-1, 9)]
+    begins = {str(int((now + hours * 3600) * 1e6))[:6] for hours in range(-3, 6)}
     written = "|".join(f"{day:%Y-%m-%d}T[0-9:.]+|{day:%Y%m%d}[0-9]{{6}}(?:[.][0-9]+)?" for day in days)
+    written += f"|(?:{'|'.join(sorted(begins))})[0-9]{{10}}(?![0-9])"
     return re.compile(rf"(?<![0-9.])(?:{written})")
 
 

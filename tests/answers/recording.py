@@ -58,23 +58,27 @@ class Recorder:
         if name in self.names:
             raise ValueError(f"two requests are called '{name}'")
         self.names.add(name)
-        ask = replace(ask, name=name)
-        asked = self.normaliser.request(ask)
-        seen, steady = self.normaliser.answer(ask, answer)
-        entry: Entry = {
-            "name": name,
-            "method": ask.method,
-            "path": asked.path,
-            "asked": [": ".join(field) for field in asked.headers],
-            "sent": _digest(ask.body or b""),
-            "status": seen.status,
-            "headers": [": ".join(field) for field in seen.headers],
-            "length": len(answer.body) if steady else "<varies>",
-            "sha256": _digest(seen.body),
-            "torn": seen.torn,
-        }
-        text = readable(answer, seen.body)
-        return entry if text is None else {**entry, "body": text}
+        return entry_of(replace(ask, name=name), answer, self.normaliser)
+
+
+def entry_of(ask: Ask, answer: Answer, normaliser: Normaliser) -> Entry:
+    """Return what is written of a request and its answer."""
+    asked = normaliser.request(ask)
+    seen, steady = normaliser.answer(ask, answer)
+    entry: Entry = {
+        "name": ask.name,
+        "method": ask.method,
+        "path": asked.path,
+        "asked": [": ".join(field) for field in asked.headers],
+        "sent": _digest(ask.body or b""),
+        "status": seen.status,
+        "headers": [": ".join(field) for field in seen.headers],
+        "length": len(answer.body) if steady else "<varies>",
+        "sha256": _digest(seen.body),
+        "torn": seen.torn,
+    }
+    text = readable(answer, seen.body)
+    return entry if text is None else {**entry, "body": text}
 
 
 def record(file: Path, told: Callable[[str], None]) -> int:
@@ -106,6 +110,7 @@ def _entries(folder: Path, told: Callable[[str], None]) -> Iterator[Entry]:
                 recorder = Recorder(client, f"{prefix} {kind_name}", normaliser, set())
                 yield from recorder.run(kind.asks(held))
             client.close()
+            yield {"name": f"{prefix}: what Server-Timing named", "names": sorted(client.timed)}
 
 
 def read(file: Path) -> list[Entry]:

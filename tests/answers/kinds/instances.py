@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.answers.ask import DICOM, Asks, get, head, related
 from tests.answers.held import Held, series, study
 
@@ -14,6 +16,8 @@ SYNTAXES = (
     ),
     ".4.102",
 )
+# An instance that lost something is another one (PS3.5 A.4).
+LOSSY = frozenset({".4.50", ".4.51", ".4.81", ".4.91", ".4.111", ".4.203"})
 NAMES = ("CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb_small_odd.dcm", "gen-mf-byte-sc.dcm", "reportsi.dcm")
 FEW = ("JPEG-lossy.dcm", "liver.dcm", "gen-3x3-fragments-bot.dcm", "gen-eot-3-frames.dcm", "image_dfl.dcm")
 
@@ -23,7 +27,8 @@ def asks(held: Held) -> Asks:
     for name, path in held.some(*NAMES):
         for last in SYNTAXES:
             syntax = PREFIX + last
-            yield get(f"{name} in {syntax}", path, f"{DICOM}; transfer-syntax={syntax}")
+            ask = get(f"{name} in {syntax}", path, f"{DICOM}; transfer-syntax={syntax}")
+            yield replace(ask, derived=last in LOSSY)
     for name, path in held.some(*FEW):
         for last in ("", ".1", ".4.80", ".4.201"):
             yield get(f"{name} in {PREFIX}{last}", path, related(DICOM, PREFIX + last))
