@@ -23,7 +23,7 @@ class Ask:
     """One request. `fixed`: its entity tag follows from the code alone; `peer` is the address it is sent from.
 
     `derived`: what comes is a file of an instance that was made for the answer, and named after what cannot be the
-    same twice; `chunked` bodies go without a length.
+    same twice; `racing`: it tells how far work has come that goes on; `chunked` bodies go without a length.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Ask:
     fixed: bool = False
     chunked: bool = False
     derived: bool = False
+    racing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
