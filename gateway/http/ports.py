@@ -13,8 +13,6 @@ from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.query.declaredkeys import Definition
 from gateway.dicom.query.query import Path, Query
 from gateway.index.base import (
-    Change,
-    Deleted,
     Described,
     ExtraKey,
     KeyFailure,
@@ -22,7 +20,7 @@ from gateway.index.base import (
     Scope,
     StoredInstance,
 )
-from gateway.model import FrameNumber, Level, ResourcePath, Source, VersionId
+from gateway.model import FrameNumber, ResourcePath, Source, VersionId
 from gateway.services.bytestream import Body
 from gateway.services.ingest.assemble import Assembled, Bulk
 from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance
@@ -124,19 +122,11 @@ class SearchPort(Protocol):
 
     async def vrs(self) -> Mapping[Path, str]: ...
 
-    async def counts(self) -> Mapping[Level, int]: ...
-
 
 class RemovePort(Protocol):
-    """Deletes and restores; see `Remove`."""
+    """Deletes; see `Remove`."""
 
     async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str = "") -> object: ...
-
-    async def restore(self, scope: Scope, path: ResourcePath, source: Source) -> Sequence[Change]: ...
-
-    async def list_deleted(
-        self, scope: Scope, study: str | None, after: tuple[str, str], limit: int
-    ) -> list[Deleted]: ...
 
 
 class KeysPort(Protocol):

@@ -10,9 +10,9 @@ from gateway.http.message.request import Request
 from gateway.http.message.responses import Response, json_answer
 from gateway.http.negotiation.accept import Offer
 from gateway.http.parameters.paths import resource_path, uid
-from gateway.http.ports import RemovePort
 from gateway.index.base import Deleted
 from gateway.model import Source
+from gateway.services.admin.remove import Remove
 
 JSON = "application/json"
 MOST = 1000
@@ -21,7 +21,7 @@ MOST = 1000
 class ApiDeleted:
     """Handlers of `/api/v1/deleted` and what is below."""
 
-    def __init__(self, remove: RemovePort, undo_seconds: float | None) -> None:
+    def __init__(self, remove: Remove, undo_seconds: float | None) -> None:
         self._remove = remove
         self._window = undo_seconds
 

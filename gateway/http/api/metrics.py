@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
-from gateway.http.ports import SearchPort
 from gateway.services.counters import Counters
+from gateway.services.search import Search
 
 PREFIX = "dicomweb_gateway_"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -16,7 +16,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """Handler of `/metrics`. Numbers only: no UID, no name of a patient, no path."""
 
-    def __init__(self, search: SearchPort, counters: Counters) -> None:
+    def __init__(self, search: Search, counters: Counters) -> None:
         self._search = search
         self._counters = counters
 
