@@ -1,4 +1,4 @@
-"""What the application answers before its services have started, and after."""
+"""The application answers before its services have started, and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What handlers use of the services that they are tested without, as protocols: no method more.
+"""Protocols of the services that handlers are tested without: the methods that handlers use, and no more.
 
 The services of gateway/services fit them, which mypy holds where asgi.py puts both together; those of tests/http/fakes.py
 do too. What is only ever used as it is (rendering, de-identification) needs no port.

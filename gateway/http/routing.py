@@ -26,7 +26,7 @@ Unbound: TypeAlias = Callable[[Never, Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What answers a method of a resource, what it takes and what it gives, the default first.
+    """One method of a resource: its handler, and the media types given and taken, the default first.
 
     `handler` is a method as its class holds it (`StudiesRetrieve.instances`). `name` is what descriptions call it, where
     that is not the name of the method.

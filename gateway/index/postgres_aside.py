@@ -43,7 +43,7 @@ R = TypeVar("R")
 
 
 class PostgresSchema(SqlIndex):
-    """What both are: the schema that serves, and the one that is built beside it. The driver is `PostgresIndex`."""
+    """The schema that serves, or the one that is built beside it; `PostgresIndex` is the driver of both."""
 
     @classmethod
     @abstractmethod

@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class SqliteFile(SqlIndex):
-    """What both are: the file that serves, and the one that is built beside it. The driver is `SqliteIndex`."""
+    """The file that serves, or the one that is built beside it; `SqliteIndex` is the driver of both."""
 
     @classmethod
     @abstractmethod

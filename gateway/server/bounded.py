@@ -1,4 +1,4 @@
-"""What the protocol and the configuration of uvicorn share: the bounds, and the connections of one process."""
+"""The part of the configuration that the protocol reads: the bounds, and the connections of one process."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def stored(number: int = 1, syntax: str = EXPLICIT_VR_LE, size: int = 20) -> Sto
 
 
 def layout(syntax: str) -> InstanceLayout:
-    """Of an instance without pixel data."""
+    """Return the layout of an instance without pixel data."""
     return InstanceLayout(
         transfer_syntax=syntax,
         implicit=False,
@@ -78,7 +78,7 @@ def layout(syntax: str) -> InstanceLayout:
 
 
 def pixels(*, encapsulated: bool) -> PixelLayout:
-    """Nine frames of 7 bytes."""
+    """Return the layout of nine frames of 7 bytes."""
     return PixelLayout(
         tag=0x7FE00010,
         vr="OB",
