@@ -65,7 +65,7 @@ fuzz: .venv/ready-to-test
 
 # Writes the description of everything served: tests compare it with what is.
 openapi: .venv/ready-to-test
-	$(BIN)/python -m gateway.http.description.openapi > openapi/openapi.json.new
+	$(BIN)/python -m gateway.http > openapi/openapi.json.new
 	mv openapi/openapi.json.new openapi/openapi.json
 
 # Writes gateway/conformance/rows.json, from which `dicomweb-gateway conformance` speaks: what passed is claimed.

@@ -1,4 +1,4 @@
-"""The one place where settings, drivers, services and routes meet."""
+"""The one place where settings, drivers and services meet; asgi.py puts HTTP over them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gateway.collecting import freeze_startup_objects
 from gateway.dicom.query import declaredkeys
 from gateway.errors import BadParameter, IndexUnavailable
 from gateway.index.base import Index
@@ -38,13 +36,10 @@ from gateway.services.render.thumbnail import Thumbnails
 from gateway.services.retrieve.archive import Archive
 from gateway.services.retrieve.retrieve import Retrieve
 from gateway.services.search import Search
-from gateway.settings import Settings, load
+from gateway.settings import Settings
 from gateway.store.base import ObjectStore, Place
 from gateway.store.inplace import WithPlaces
 from gateway.store.open import open_place, open_store
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
 
 
 async def open_index(url: str, *, search_seconds: float = 10.0) -> Index:
@@ -166,43 +161,3 @@ class Gateway:
                 last_first.push_async_callback(service.close)
             for loop in (self.reclaim, self.keys, self.segments, self.sweeper):
                 last_first.push_async_callback(loop.close)
-
-
-def create() -> Starlette:
-    """The ASGI application, with settings from the environment (uvicorn's factory)."""
-    return application(load())
-
-
-def application(settings: Settings) -> Starlette:
-    """The ASGI application for these settings; drivers open when the server starts it."""
-    from gateway.http import gate
-
-    services = gate.Services()
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        gateway = await Gateway.open(settings, counters=services.counters)
-        await gateway.start()
-        services.bind(
-            ingest=gateway.ingest,
-            retrieve=gateway.retrieve,
-            search=gateway.search,
-            remove=gateway.remove,
-            assemble=gateway.assemble,
-        )
-        services.keys = gateway.keys
-        services.readiness = gateway.readiness
-        services.rendered = gateway.rendered
-        services.documents = gateway.documents
-        services.states = gateway.states
-        services.thumbnails = gateway.thumbnails
-        services.archive = gateway.archive
-        services.anonymous = gateway.anonymous
-        services.quarantine = gateway.quarantine
-        try:
-            with freeze_startup_objects():
-                yield
-        finally:
-            await gateway.close()
-
-    return gate.build(services, gate.HttpSettings.from_settings(settings), lifespan=lifespan)

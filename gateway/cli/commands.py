@@ -46,7 +46,7 @@ def serve(settings: Settings, *, rebuild: bool = False) -> int:
     settings = replace(settings, port=port)
     os.environ.update(settings.environment())
     print(f"dicomweb-gateway: http://{settings.host}:{port}/dicom-web", flush=True)
-    return run.serve("gateway.app:create", settings, bound)
+    return run.serve("gateway.asgi:create", settings, bound)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -11,7 +11,8 @@ from dataclasses import fields
 from importlib.metadata import version
 
 from gateway.conformance.rows import LEVELS, ClaimedRow, counts
-from gateway.http.resources import TABLE, Resource
+from gateway.http.resources import TABLE
+from gateway.http.routing import Resource
 from gateway.settings import PREFIX, Settings
 
 # What a resource belongs to, by how its template ends; the first that fits.

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from itertools import count
 from typing import Any, TypeVar
 
 import asyncpg
 
-from gateway.errors import Busy, IndexFailure, IndexUnavailable
+from gateway.errors import Busy, IndexUnavailable
 from gateway.index import changelog, migrating
 from gateway.index.base import Aside, Change, Scope
-from gateway.index.connection import Connection, Dialect, Piece, Wild, Work
-from gateway.index.deadline import NEVER, Deadline
-from gateway.index.driver import SqlIndex
+from gateway.index.connection import Connection, Work
+from gateway.index.deadline import Deadline
+from gateway.index.postgres_aside import PostgresAside, PostgresSchema
+from gateway.index.postgres_connection import (
+    CHANNEL,
+    GATE,
+    LOST_RACES,
+    REBUILDING,
+    PostgresConnection,
+    answering,
+    is_closed,
+    reading,
+)
 
 R = TypeVar("R")
 CONNECTIONS = 8
@@ -26,19 +33,14 @@ CONNECTIONS = 8
 SEARCHERS = 4
 MOST_WAITING = 64
 SEARCH_SECONDS = 10.0
-CHANNEL = "gateway_change"
 POLL_SECONDS = 0.25
 PAGE = 1000
 ATTEMPTS = 10
 CONNECT_SECONDS = 10
 COMMAND_SECONDS = 300
 
-# Advisory locks: migrations go one after another, and so do commits once they have their revisions.
+# An advisory lock: migrations go one after another.
 _MIGRATING = 0x67617465
-_NUMBERING = 0x67617466
-REBUILDING = 0x67617467
-# Shared by all who commit, until they have; alone for who puts another index in the place of this one.
-GATE = 0x67617468
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
     "synchronous_commit": "on",
@@ -47,122 +49,9 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "30s",
 }
-_LOST_RACES = (
-    asyncpg.UniqueViolationError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-)
-_AWAY = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
-    # What asyncpg makes of a connection that was cut in the middle of an exchange.
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 
 
-def _like(pieces: Iterable[Piece]) -> str:
-    wild = {Wild.MANY: "%", Wild.ONE: "_"}
-    return "".join(
-        wild[piece] if isinstance(piece, Wild) else re.sub(r"[\\%_]", r"\\\g<0>", _clean(piece))
-        for piece in pieces
-    )
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL; stored keys have none either."""
-    return text.replace("\0", "")
-
-
-def _among(column: str) -> str:
-    """The type of the array is that of the column."""
-    return f"{column} = ANY (?)"
-
-
-def _having(alias: str, choices: Sequence[Sequence[str]]) -> tuple[str, Sequence[object]]:
-    condition = " OR ".join([f"{alias}.grams @> ?"] * len(choices))
-    return f"({condition})", [[gram for gram in grams if "\0" not in gram] for grams in choices]
-
-
-DIALECT = Dialect(
-    name="postgres",
-    lock=" FOR UPDATE",
-    among=_among,
-    listed=list,
-    like=lambda column: f"{column} LIKE ?",
-    shape=_like,
-    having=_having,
-    clock="(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
-    aside=lambda column: column,  # the planner knows by its statistics
-)
-
-
-@lru_cache(maxsize=2048)
-def _number_marks(sql: str) -> str:
-    """`?` as `$1`, `$2`, …; our SQL has no other question marks."""
-    numbers = count(1)
-    return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
-
-
-class PostgresConnection:
-    """A connection out of the pool."""
-
-    dialect = DIALECT
-
-    def __init__(self, db: Any, deadline: Deadline = NEVER) -> None:
-        self._db = db
-        self.deadline = deadline
-
-    async def apart(self, work: Callable[[], R]) -> R:
-        """In a thread: here all others wait."""
-        return await asyncio.to_thread(work)
-
-    async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
-        found: list[Any] = await self._db.fetch(_number_marks(sql), *values)
-        return found
-
-    async def first(self, sql: str, *values: object) -> Any:
-        return await self._db.fetchrow(_number_marks(sql), *values)
-
-    async def execute(self, sql: str, *values: object) -> None:
-        await self._db.execute(_number_marks(sql), *values)
-
-    async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        if rows:
-            await self._db.executemany(_number_marks(sql), rows)
-
-    async def revisions(self, count: int) -> Sequence[int]:
-        """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
-        await self.order()
-        last = await changelog.last_revision(self)
-        return range(last + 1, last + 1 + count)
-
-    async def order(self) -> None:
-        await self._db.execute("SELECT pg_advisory_xact_lock($1)", _NUMBERING)
-
-    async def exclude(self, table: str) -> None:
-        await self._db.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-
-    async def announce(self) -> None:
-        await self._db.execute(f"NOTIFY {CHANNEL}")
-
-    async def replace_grams(
-        self, table: str, id: int, before: set[str], after: set[str]
-    ) -> Mapping[str, object]:
-        return {"grams": sorted(after)} if before != after else {}
-
-    async def empty(self, tables: Sequence[str]) -> None:
-        await self._db.execute(f"TRUNCATE {', '.join(tables)}")
-
-
-class PostgresIndex(SqlIndex):
+class PostgresIndex(PostgresSchema):
     """A pool of connections; reads of several statements see one snapshot."""
 
     def __init__(
@@ -227,8 +116,6 @@ class PostgresIndex(SqlIndex):
         return self._moves
 
     async def aside(self) -> Aside:
-        from gateway.index.postgres_aside import PostgresAside
-
         return await PostgresAside.open(self, self._dsn)
 
     async def is_rebuilding(self) -> bool:
@@ -297,7 +184,7 @@ class PostgresIndex(SqlIndex):
 
     async def _query(self, work: Work[R]) -> R:
         async with (
-            _reading(),
+            reading(),
             self._acquire() as db,
             db.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -321,7 +208,7 @@ class PostgresIndex(SqlIndex):
 
     async def _bound_search(self, deadline: Deadline, work: Work[R]) -> R:
         """The server gives up in time, too, whatever becomes of us."""
-        async with _reading(), self._acquire() as db:
+        async with reading(), self._acquire() as db:
             milliseconds = max(1, round(deadline.left * 1000))
             await db.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -341,7 +228,7 @@ class PostgresIndex(SqlIndex):
         await self._glance(look)
 
     async def _glance(self, work: Work[R]) -> R:
-        async with _reading(), self._acquire() as db:
+        async with reading(), self._acquire() as db:
             return await work(PostgresConnection(db))
 
     async def _commit(self, work: Work[R]) -> R:
@@ -355,7 +242,7 @@ class PostgresIndex(SqlIndex):
                     if self._gated:
                         await db.execute("SELECT pg_advisory_xact_lock_shared($1)", GATE)
                     return await work(PostgresConnection(db))
-            except _LOST_RACES as error:
+            except LOST_RACES as error:
                 if attempt == ATTEMPTS:
                     raise IndexUnavailable("too many at once want the same rows; try again") from error
                 await asyncio.sleep(random.random() * 0.01 * attempt)
@@ -382,33 +269,3 @@ async def _wait(woken: asyncio.Event) -> None:
             await woken.wait()
     except TimeoutError:
         return
-
-
-async def is_closed(db: Any) -> None:
-    try:
-        await db.close(timeout=1)
-    except (*_AWAY, asyncpg.PostgresError):
-        db.terminate()
-
-
-@asynccontextmanager
-async def answering() -> AsyncIterator[None]:
-    """Failures of the driver as ours; lost races pass through."""
-    try:
-        yield
-    except _LOST_RACES:
-        raise
-    except _AWAY as error:
-        raise IndexUnavailable("the index does not answer") from error
-    except asyncpg.PostgresError as error:
-        raise IndexFailure("the index failed") from error
-
-
-@asynccontextmanager
-async def _reading() -> AsyncIterator[None]:
-    """Likewise, where nobody tries again: a reader may be told to step back for who moves tables."""
-    try:
-        async with answering():
-            yield
-    except _LOST_RACES as error:
-        raise IndexUnavailable("others were in the way; try again") from error

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self, TypeVar
 
 import asyncpg
 
 from gateway.errors import Conflict, IndexFailure, IndexUnavailable
 from gateway.index import catchup, changelog, salvage
-from gateway.index.driver import TABLES
-from gateway.index.postgres import (
+from gateway.index.connection import Work
+from gateway.index.driver import TABLES, SqlIndex
+from gateway.index.postgres_connection import (
     CHANNEL,
     GATE,
     REBUILDING,
     PostgresConnection,
-    PostgresIndex,
     answering,
     is_closed,
 )
@@ -37,11 +39,34 @@ _REST = {*TABLES} - {"extra_key", "study", "series", "instance", "version", "cha
 # In the order in which readers come to them, so that whoever has begun can end.
 MOVED = ("extra_key", "study", "series", "instance", "version", *sorted(_REST), "change", "archive")
 
+R = TypeVar("R")
+
+
+class PostgresSchema(SqlIndex):
+    """The schema that serves, or the one that is built beside it; `PostgresIndex` is the driver of both."""
+
+    @classmethod
+    @abstractmethod
+    async def open(cls, dsn: str, *, schema: str | None = None) -> Self:
+        """Open the first schema of the role's search path, or `schema`. Raises IndexUnavailable."""
+
+    @abstractmethod
+    async def connect(self, **settings: str) -> Any:
+        """Open a connection beside the pool. Raises IndexUnavailable."""
+
+    @abstractmethod
+    async def with_connection(self, work: Work[R]) -> R:
+        """Run `work` on a connection, each statement for itself."""
+
+    @abstractmethod
+    async def mark_unjournaled(self, revisions: Sequence[int]) -> None:
+        """Have these revisions journaled again."""
+
 
 class PostgresAside:
     """`gateway.index.base.Aside` of a `PostgresIndex`."""
 
-    def __init__(self, live: PostgresIndex, dsn: str, schema: str, index: PostgresIndex, held: Any) -> None:
+    def __init__(self, live: PostgresSchema, dsn: str, schema: str, index: PostgresSchema, held: Any) -> None:
         self._live = live
         self._dsn = dsn
         self._schema = schema
@@ -49,7 +74,7 @@ class PostgresAside:
         self._held = held
 
     @classmethod
-    async def open(cls, live: PostgresIndex, dsn: str) -> PostgresAside:
+    async def open(cls, live: PostgresSchema, dsn: str) -> PostgresAside:
         """What another process left half built is taken over. Raises Conflict, IndexFailure."""
         held = await live.connect()
         try:
@@ -60,14 +85,14 @@ class PostgresAside:
                     "SELECT relnamespace::regnamespace FROM pg_class WHERE oid = 'change'::regclass"
                 )
                 await _make(held, _aside(schema))
-            index = await PostgresIndex.open(dsn, schema=_aside(schema))
+            index = await type(live).open(dsn, schema=_aside(schema))
         except BaseException:
             await is_closed(held)
             raise
         return cls(live, dsn, schema, index, held)
 
     @property
-    def index(self) -> PostgresIndex:
+    def index(self) -> PostgresSchema:
         return self._index
 
     async def mode(self) -> str:
@@ -78,7 +103,7 @@ class PostgresAside:
         async with answering():
             await self._held.execute(f'DROP SCHEMA IF EXISTS "{_aside(self._schema)}" CASCADE')
             await _make(self._held, _aside(self._schema))
-        self._index = await PostgresIndex.open(self._dsn, schema=_aside(self._schema))
+        self._index = await type(self._live).open(self._dsn, schema=_aside(self._schema))
         await self._index.migrate()
         await self._index.begin(mode)
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sqlite3
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
-from gateway.errors import Busy, IndexFailure, IndexUnavailable, MigrationNeeded
+from gateway.errors import Busy, IndexFailure, IndexUnavailable
 from gateway.index import changelog, generations, migrating
 from gateway.index.base import Aside, Change, Scope
-from gateway.index.connection import Connection, Dialect, Piece, Wild, Work, run_now
-from gateway.index.deadline import NEVER, Deadline
-from gateway.index.driver import SqlIndex
+from gateway.index.connection import Connection, Work, run_now
+from gateway.index.deadline import Deadline
+from gateway.index.sqlite_aside import SqliteAside, SqliteFile
+from gateway.index.sqlite_connection import Moved, SqliteConnection, check_mark, connect
 
 log = logging.getLogger("gateway.index")
 
@@ -34,127 +32,9 @@ STEPS = 20_000
 SEARCH_SECONDS = 10.0
 READ_SECONDS = 60.0
 POLL_SECONDS = 0.1
-BUSY_SECONDS = 30
-_GRAMS = {"st": ("st.id", "study_gram"), "se": ("se.id", "series_gram")}
 
 
-def _glob(pieces: Iterable[Piece]) -> str:
-    """GLOB compares bytewise and knows the same two wild places; its special characters are put in brackets."""
-    return "".join(
-        piece.value if isinstance(piece, Wild) else "".join(f"[{c}]" if c in "*?[" else c for c in piece)
-        for piece in pieces
-    )
-
-
-def _token(gram: str) -> str:
-    return gram.encode("utf-8", "surrogatepass").hex()
-
-
-def _having(alias: str, choices: Sequence[Sequence[str]]) -> tuple[str, Sequence[object]]:
-    """One full-text query for all choices."""
-    id, table = _GRAMS[alias]
-    asked = " OR ".join("(" + " AND ".join(f'"{_token(gram)}"' for gram in grams) + ")" for grams in choices)
-    return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (asked,)
-
-
-DIALECT = Dialect(
-    name="sqlite",
-    lock="",  # BEGIN IMMEDIATE has locked everything
-    among=lambda column: f"{column} IN (SELECT value FROM json_each(?))",
-    listed=lambda values: json.dumps(list(values)),
-    like=lambda column: f"{column} GLOB ?",
-    shape=_glob,
-    having=_having,
-    clock="CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000",
-    aside=lambda column: f"+{column}",
-)
-
-
-class SqliteConnection:
-    """A connection whose coroutines never wait: they run in a thread of their own."""
-
-    dialect = DIALECT
-
-    def __init__(self, db: sqlite3.Connection, deadline: Deadline = NEVER) -> None:
-        self._db = db
-        self.deadline = deadline
-
-    async def apart(self, work: Callable[[], R]) -> R:
-        """It is in a thread of its own already."""
-        return work()
-
-    async def fetch(self, sql: str, *values: object) -> Sequence[sqlite3.Row]:
-        return self._db.execute(sql, values).fetchall()
-
-    async def first(self, sql: str, *values: object) -> sqlite3.Row | None:
-        cursor = self._db.execute(sql, values)
-        row: sqlite3.Row | None = cursor.fetchone()
-        cursor.close()
-        return row
-
-    async def execute(self, sql: str, *values: object) -> None:
-        self._db.execute(sql, values)
-
-    async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        if rows:
-            self._db.executemany(sql, rows)
-
-    async def revisions(self, count: int) -> Sequence[int]:
-        """One writer at a time: revisions are committed in order and leave no gap."""
-        last = await changelog.last_revision(self)
-        return range(last + 1, last + 1 + count)
-
-    async def exclude(self, table: str) -> None:
-        """BEGIN IMMEDIATE has: readers see what was before."""
-
-    async def announce(self) -> None:
-        """`PRAGMA data_version` tells the others."""
-
-    async def replace_grams(
-        self, table: str, id: int, before: set[str], after: set[str]
-    ) -> Mapping[str, object]:
-        """The table keeps no text: what is to be taken out has to be told."""
-        if before == after:
-            return {}
-        if before:
-            self._db.execute(
-                f"INSERT INTO {table}_gram ({table}_gram, rowid, grams) VALUES ('delete', ?, ?)",
-                (id, _document(before)),
-            )
-        if after:
-            sql = f"INSERT INTO {table}_gram (rowid, grams) VALUES (?, ?)"
-            self._db.execute(sql, (id, _document(after)))
-        return {}
-
-    async def empty(self, tables: Sequence[str]) -> None:
-        for table in tables:
-            self._db.execute(f"DELETE FROM {table}")
-        for table in ("study_gram", "series_gram"):
-            self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
-
-    async def order(self) -> None:
-        """BEGIN IMMEDIATE has: nobody else commits."""
-
-
-def _document(grams: set[str]) -> str:
-    return " ".join(sorted(map(_token, grams)))
-
-
-class _Moved(Exception):
-    """Another generation took the place of the file that was read."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def check_mark(db: sqlite3.Connection) -> None:
-    """Raises _Moved. It is part of the snapshot: within a transaction, what it says stays true."""
-    if number := generations.mark_of(db):
-        raise _Moved(number)
-
-
-class SqliteIndex(SqlIndex):
+class SqliteIndex(SqliteFile):
     """One writing thread, a few reading ones; nothing blocks the event loop.
 
     Searches have readers of their own, and so has health: however long they take, instances are found.
@@ -197,8 +77,6 @@ class SqliteIndex(SqlIndex):
         return self._moves
 
     async def aside(self) -> Aside:
-        from gateway.index.sqlite_aside import SqliteAside
-
         return await SqliteAside.open(self)
 
     async def is_rebuilding(self) -> bool:
@@ -310,7 +188,7 @@ class SqliteIndex(SqlIndex):
                 while True:
                     try:
                         return work(self._connection())
-                    except _Moved as moved:
+                    except Moved as moved:
                         self._follow(moved.number)
             except sqlite3.OperationalError as error:
                 raise IndexUnavailable("the index does not answer") from error
@@ -354,67 +232,3 @@ class SqliteIndex(SqlIndex):
 def _data_version(db: sqlite3.Connection) -> int:
     check_mark(db)
     return int(db.execute("PRAGMA data_version").fetchone()[0])
-
-
-def _write_ahead(db: sqlite3.Connection) -> None:
-    """Two who switch a new file at once are told 'locked' without any waiting: it is tried again."""
-    for left in range(BUSY_SECONDS * 100, -1, -1):
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if not left or "locked" not in str(error):
-                raise
-            time.sleep(0.01)
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Whatever becomes of the link meanwhile, the connection is to the file that it names at the end."""
-    while True:
-        before = _identity(path)
-        db = _open(path)
-        if before in (None, _identity(path)):
-            return db
-        db.close()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    # Behind a link the file is there, or lost: it is never made.
-    mode = "rw" if path.is_symlink() else "rwc"
-    db = sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
-    try:
-        _prepare(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Raises MigrationNeeded."""
-    db.row_factory = sqlite3.Row
-    _write_ahead(db)
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = OFF")
-    db.execute("PRAGMA cache_size = -65536")
-    db.execute("PRAGMA mmap_size = 1073741824")
-    db.execute("PRAGMA temp_store = MEMORY")
-    if db.execute("PRAGMA user_version").fetchone()[0]:
-        raise MigrationNeeded(
-            f"{path} was made by a version before the first release: delete it and run 'dicomweb-gateway reindex'"
-        )

@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Self, TypeVar
 
 from gateway.errors import Conflict
 from gateway.index import admission, catchup, changelog, generations, salvage
 from gateway.index.connection import run_now
-from gateway.index.driver import TABLES
-from gateway.index.sqlite import SqliteConnection, SqliteIndex, check_mark, connect
+from gateway.index.driver import TABLES, SqlIndex
+from gateway.index.sqlite_connection import SqliteConnection, check_mark, connect
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
+R = TypeVar("R")
+
+
+class SqliteFile(SqlIndex):
+    """The file that serves, or the one that is built beside it; `SqliteIndex` is the driver of both."""
+
+    @classmethod
+    @abstractmethod
+    async def open(cls, path: Path) -> Self:
+        """Open the file; it is made if it is not there."""
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """What it was opened by."""
+
+    @abstractmethod
+    async def in_writer(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Run `work` where all is written, without a transaction."""
 
 
 class SqliteAside:
     """`gateway.index.base.Aside` of a `SqliteIndex`."""
 
-    def __init__(self, live: SqliteIndex, number: int, index: SqliteIndex, held: ExitStack) -> None:
+    def __init__(self, live: SqliteFile, number: int, index: SqliteFile, held: ExitStack) -> None:
         self._live = live
         self._number = number
         self._index = index
         self._held = held
 
     @classmethod
-    async def open(cls, live: SqliteIndex) -> SqliteAside:
+    async def open(cls, live: SqliteFile) -> SqliteAside:
         """What another process left half built is taken over. Raises Conflict."""
         await live.last_revision()  # whatever took its place is followed first
         held = ExitStack()
@@ -35,11 +57,11 @@ class SqliteAside:
             held.close()
             raise Conflict(BUSY)
         number = generations.number_of(live.path) + 1
-        index = await SqliteIndex.open(generations.file_of(live.path, number))
+        index = await type(live).open(generations.file_of(live.path, number))
         return cls(live, number, index, held)
 
     @property
-    def index(self) -> SqliteIndex:
+    def index(self) -> SqliteFile:
         return self._index
 
     @property
@@ -52,7 +74,7 @@ class SqliteAside:
     async def clear(self, mode: str) -> None:
         await self._index.close()
         await asyncio.to_thread(generations.remove, self._file)
-        self._index = await SqliteIndex.open(self._file)
+        self._index = await type(self._live).open(self._file)
         await self._index.migrate()
         await self._index.begin(mode)
 

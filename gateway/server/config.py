@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from typing import Any
 
-import uvicorn
-
 from gateway.logs import configuration, take_over
+from gateway.server.bounded import BoundedConfig
 from gateway.server.bounds import Bounds
-from gateway.server.connections import Connections
 from gateway.server.parent import end_with
+from gateway.server.protocol import BoundedProtocol
 from gateway.server.stop import end_when_told
 from gateway.settings import Settings, seconds
 
 
-class Config(uvicorn.Config):
+class Config(BoundedConfig):
     """uvicorn's, with our bounds. `parent` is the process that made it."""
 
-    bounds: Bounds
     stop_seconds: int
 
     def __init__(self, app: Any, settings: Settings, **more: Any) -> None:
-        from gateway.server.protocol import BoundedProtocol
-
         self.bounds = Bounds.from_settings(settings)
         self.stop_seconds = max(1, int(seconds("stop_timeout", settings.stop_timeout)))
         self.parent = os.getpid()
-        self._connections: Connections | None = None
         more = {"loop": "uvloop", "lifespan": "on", "factory": True, **more}
         super().__init__(
             app,
@@ -58,9 +52,3 @@ class Config(uvicorn.Config):
         if os.getpid() != self.parent:
             end_with(self.parent)
         super().load()
-
-    def connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
-        """Those of this process."""
-        if self._connections is None:
-            self._connections = Connections(self.bounds, loop)
-        return self._connections

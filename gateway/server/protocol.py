@@ -21,7 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.server.config import Config
+from gateway.server.bounded import BoundedConfig
 from gateway.server.connections import MOST_LINGERING
 
 LINGER_SECONDS = 2.0
@@ -43,11 +43,11 @@ class TooMuch(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    config: Config
+    config: BoundedConfig
 
     def __init__(
         self,
-        config: Config,
+        config: BoundedConfig,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-import gateway.app  # noqa: F401  all that a process holds from its start
+import gateway.asgi  # noqa: F401  all that a process holds from its start
 import orjson
 from gateway.collecting import freeze_startup_objects
 from gateway.dicom.model.jsonread import datasets
-from gateway.http import gate  # noqa: F401
 
 
 def pauses(settle: Callable[[], AbstractContextManager[None]], work: Callable[[], object]) -> list[float]:

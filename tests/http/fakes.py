@@ -1,22 +1,31 @@
 """Services that keep everything in memory, for the tests of the HTTP room alone.
 
-They follow the contracts of gateway/services to the letter of what HTTP relies on; the real ones are driven
-over a
-real socket in tests/wire.
+They fit the ports of gateway/http/ports.py, which mypy holds, and follow the contracts of gateway/services to the letter
+of what HTTP relies on; the real ones are driven over a real socket in tests/wire.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
-from gateway.dicom.query.query import Query
+from gateway.asgi import make_handlers
+from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
+from gateway.dicom.query.declaredkeys import Definition
+from gateway.dicom.query.query import Path, Query
 from gateway.errors import NotAcceptable, NotFound, StoreFull
-from gateway.http.gate import HttpSettings, Services, build
-from gateway.index.base import Described, Page, Scope, StoredInstance
+from gateway.http.api.health import Ready
+from gateway.http.api.keys import ApiKeys
+from gateway.http.gate import Gate
+from gateway.http.settings import HttpSettings
+from gateway.http.studies.bulk import StudiesBulk
+from gateway.http.studies.remove import StudiesRemove
+from gateway.http.studies.retrieve import StudiesRetrieve
+from gateway.http.studies.search import StudiesSearch
+from gateway.http.studies.store import StudiesStore
+from gateway.index.base import Described, ExtraKey, KeyFailure, Page, Scope, StoredInstance
 from gateway.model import (
     EXPLICIT_VR_LE,
     FrameNumber,
@@ -26,13 +35,16 @@ from gateway.model import (
     ResourcePath,
     SeriesUID,
     Source,
-    Span,
     StudyUID,
     VersionId,
 )
 from gateway.services.bytestream import Body
-from gateway.services.ingest.outcomes import Outcome
+from gateway.services.counters import Counters
+from gateway.services.ingest.assemble import Assembled, Bulk
+from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance
+from gateway.services.ingest.policy import Rule
 from gateway.services.retrieve.framing import Frames
+from gateway.services.retrieve.layouts import StoredLayout
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"
@@ -51,6 +63,43 @@ def stored(number: int = 1, syntax: str = EXPLICIT_VR_LE, size: int = 20) -> Sto
     return StoredInstance(version, identity, syntax, Locator("s", "k", 0, size), b"", b"", 0)
 
 
+def layout(syntax: str) -> InstanceLayout:
+    """Return the layout of an instance without pixel data."""
+    return InstanceLayout(
+        transfer_syntax=syntax,
+        implicit=False,
+        big_endian=False,
+        inflated=False,
+        dataset_offset=0,
+        length=20,
+        pixels=None,
+        bulk={},
+    )
+
+
+def pixels(*, encapsulated: bool) -> PixelLayout:
+    """Return the layout of nine frames of 7 bytes."""
+    return PixelLayout(
+        tag=0x7FE00010,
+        vr="OB",
+        offset=0,
+        length=63,
+        encapsulated=encapsulated,
+        frames=9,
+        declared_frames=9,
+        rows=1,
+        columns=7,
+        samples=1,
+        bits_allocated=8,
+        bits_stored=8,
+        high_bit=7,
+        pixel_representation=0,
+        photometric="MONOCHROME2",
+        planar=0,
+        frame_bits=56,
+    )
+
+
 @dataclass
 class MemoryIngest:
     """`PART…` is stored, `WARN…` with a warning, anything else fails; `seen` holds what came."""
@@ -61,7 +110,7 @@ class MemoryIngest:
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def session(self, source: Source, *, study: str | None = None) -> MemorySession:
+    def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> MemorySession:
         self.sources.append(source)
         self.studies.append(study)
         return MemorySession(self)
@@ -76,7 +125,13 @@ class MemorySession:
         self._ingest = ingest
         self._outcomes: list[Outcome] = []
 
-    async def take(self, body: AsyncIterator[bytes], *, named_transfer_syntax: str | None = None) -> None:
+    async def take(
+        self,
+        body: AsyncIterator[bytes],
+        *,
+        named_transfer_syntax: str | None = None,
+        before: Provenance = NOTHING_BEFORE,
+    ) -> None:
         data = b"".join([chunk async for chunk in body])
         self._ingest.seen.append((data, named_transfer_syntax))
         self._ingest.taken.set()
@@ -93,6 +148,13 @@ class MemorySession:
         return self._outcomes
 
 
+class MemoryAssemble:
+    """Puts nothing together: what is stored from metadata is asked of the real one, in tests/wire."""
+
+    async def instance(self, model: dict[str, Any], bulk: Bulk) -> Assembled:
+        raise AssertionError("no test of HTTP alone stores metadata")
+
+
 @dataclass
 class MemoryRetrieve:
     """`syntaxes` are those of the instances 1.4.1, 1.4.2, …; bytes say what they stand for."""
@@ -107,16 +169,13 @@ class MemoryRetrieve:
     async def version_set(self, scope: Scope, path: ResourcePath) -> str:
         return "versions"
 
-    async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+    async def sound(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], int]:
         if path.study != "1.2":
             raise NotFound("no such study")
         every = [stored(n, syntax) for n, syntax in enumerate(self.syntaxes, 1)]
-        return [one for one in every if path.instance in (None, one.identity.instance)]
+        return [one for one in every if path.instance in (None, one.identity.instance)], 0
 
-    async def sound(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], int]:
-        return await self.instances(scope, path), 0
-
-    async def is_short(self, scope: Scope, made: list[StoredInstance]) -> bool:
+    async def is_short(self, scope: Scope, made: Sequence[StoredInstance]) -> bool:
         return False
 
     def convertible(self, transfer_syntax: str) -> bool:
@@ -125,52 +184,47 @@ class MemoryRetrieve:
     def possible(self, transfer_syntax: str) -> tuple[str, ...]:
         return (HTJ2K,) if self.convertible(transfer_syntax) else ()
 
-    def targets(self, located: Any) -> tuple[str, ...]:
+    def targets(self, located: StoredLayout) -> tuple[str, ...]:
         return (HTJ2K,)
 
-    def obstacle(self, located: Any, target: str) -> str:
+    def obstacle(self, located: StoredLayout, target: str) -> str:
         return "" if self.convertible(located.stored.transfer_syntax) else "it cannot be decoded"
 
-    def too_long(self, located: Any) -> bool:
+    def check(self, located: StoredLayout, target: str) -> None:
+        if obstacle := self.obstacle(located, target):
+            raise NotAcceptable(obstacle)
+
+    def too_long(self, located: StoredLayout) -> bool:
         return False
 
-    async def instance_bytes(
-        self, scope: Scope, one: StoredInstance, target: str | None, span: Span | None = None
-    ) -> Body:
-        self.opened.append((one.identity.instance, target))
-        data = (
-            f"{one.identity.instance} as {target}" if target else "stored" + one.identity.instance
-        ).encode()
-        data = data.ljust(one.locator.length, b".") if target is None else data
-        return Body("application/dicom", target or one.transfer_syntax, len(data), chunked(data))
+    async def instance_bytes(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body:
+        instance = stored.identity.instance
+        self.opened.append((instance, target))
+        data = (f"{instance} as {target}" if target else "stored" + instance).encode()
+        data = data.ljust(stored.locator.length, b".") if target is None else data
+        return Body("application/dicom", target or stored.transfer_syntax, len(data), chunked(data))
 
-    async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        return self.rows
+    async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
+        return Described(version_set or "versions", [], self.rows)
 
-    async def describe(self, scope: Scope, path: ResourcePath, version_set: str) -> Described:
-        return Described(version_set, [], self.rows)
+    async def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
+        yield self.rows
 
-    async def find_layout(self, scope: Scope, one: StoredInstance) -> Any:
-        return await self.locate(scope, one.identity.path)
+    async def find_layout(self, scope: Scope, stored: StoredInstance) -> StoredLayout:
+        return await self.locate(scope, stored.identity.path)
 
-    async def locate(self, scope: Scope, path: ResourcePath) -> Any:
+    async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout:
         number = int((path.instance or "1.4.1").split(".")[-1])
         syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
-        return SimpleNamespace(
-            stored=stored(number, syntax), layout=SimpleNamespace(transfer_syntax=JLS, pixels=None)
-        )
+        return StoredLayout(stored(number, syntax), layout(JLS))
 
-    def check_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
+    def check_frames(self, located: StoredLayout, numbers: Sequence[FrameNumber]) -> PixelLayout:
         if max(numbers) > 9:
             raise NotFound("frame 10: the instance has 9", parameter="frames")
-        return SimpleNamespace(encapsulated=self.encapsulated)
+        return pixels(encapsulated=self.encapsulated)
 
     async def frames(
-        self,
-        located: Any,
-        numbers: Sequence[FrameNumber],
-        *,
-        target: str | None = None,
+        self, located: StoredLayout, numbers: Sequence[FrameNumber], *, target: str | None = None
     ) -> Frames:
         decoded = target == EXPLICIT_VR_LE and self.encapsulated
         if decoded and not self.decodable:
@@ -185,10 +239,13 @@ class MemoryRetrieve:
 
         return Frames("", [7] * len(numbers), bodies())
 
-    async def kind(self, located: Any, bulk_path: str) -> tuple[str, str | None]:
+    async def kind(self, located: StoredLayout, bulk_path: str) -> tuple[str, str | None]:
         return self.bulk_type, None
 
-    async def value(self, scope: Scope, located: Any, bulk_path: str) -> Body:
+    def pixel_length(self, pixels: PixelLayout) -> int:
+        return pixels.length
+
+    async def value(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body:
         data = b"bulk " + bulk_path.encode()
         return Body(self.bulk_type, None, len(data), chunked(data))
 
@@ -207,6 +264,35 @@ class MemorySearch:
         yield page.rows
         for place in page.rest:
             yield [page.rows[0].replace(b'"1.2"', b'"1.%d"' % place.study)]
+
+    async def vrs(self) -> Mapping[Path, str]:
+        return {}
+
+
+class MemoryArchive:
+    async def stream_zip(
+        self, scope: Scope, stored: Sequence[StoredInstance], uid: str
+    ) -> AsyncGenerator[bytes, None]:
+        yield b"zip of %d" % len(stored)
+
+
+class MemoryKeys:
+    """No key was declared, and none is."""
+
+    async def all(self) -> list[ExtraKey]:
+        return []
+
+    async def one(self, id: int) -> ExtraKey:
+        raise NotFound("no such key")
+
+    async def declare(self, definition: Definition, source: Source) -> tuple[ExtraKey, bool]:
+        raise NotFound("no such key")
+
+    async def drop(self, id: int, source: Source) -> None:
+        raise NotFound("no such key")
+
+    async def failures(self, id: int, after: str, limit: int) -> list[KeyFailure]:
+        raise NotFound("no such key")
 
 
 @dataclass
@@ -232,6 +318,31 @@ class MemoryReadiness:
             raise StoreFull("no room")
 
 
+class Unreached:
+    """Stands for a service that must not be used."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AssertionError(f"{name} of a service was reached")
+
+
+class UnreachedGateway:
+    """A gateway none of whose services must be used."""
+
+    def __getattr__(self, name: str) -> Unreached:
+        return Unreached()
+
+
+def make_unserved_handlers(settings: HttpSettings) -> tuple[object, ...]:
+    """All handlers, over services that must not be used."""
+    gateway: Any = UnreachedGateway()
+    return make_handlers(gateway, settings)
+
+
+def make_unserved_gate(settings: HttpSettings) -> Gate:
+    """What answers as long as no service is needed; one that is reached is a 500."""
+    return Gate(make_unserved_handlers(settings), settings, Counters())
+
+
 @dataclass
 class Rooms:
     ingest: MemoryIngest = field(default_factory=MemoryIngest)
@@ -239,9 +350,18 @@ class Rooms:
     search: MemorySearch = field(default_factory=MemorySearch)
     remove: MemoryRemove = field(default_factory=MemoryRemove)
     readiness: MemoryReadiness = field(default_factory=MemoryReadiness)
+    keys: MemoryKeys = field(default_factory=MemoryKeys)
 
-    def application(self, settings: HttpSettings | None = None) -> Any:
-        services = Services()
-        services.bind(ingest=self.ingest, retrieve=self.retrieve, search=self.search, remove=self.remove)  # type: ignore[arg-type]
-        services.readiness = self.readiness  # type: ignore[assignment]
-        return build(services, settings or HttpSettings())
+    def application(self, settings: HttpSettings | None = None) -> Gate:
+        settings = settings or HttpSettings()
+        handlers = (
+            *make_unserved_handlers(settings),  # of which these take the place
+            ApiKeys(self.keys),
+            Ready(self.readiness),
+            StudiesBulk(self.retrieve),
+            StudiesRemove(self.remove),
+            StudiesRetrieve(self.retrieve, MemoryArchive()),
+            StudiesSearch(self.search, settings.limits),
+            StudiesStore(self.ingest, MemoryAssemble(), self.readiness, max_body=settings.max_body),
+        )
+        return Gate(handlers, settings, Counters())

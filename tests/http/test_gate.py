@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
-from gateway.http.gate import HttpSettings, Services, build, handlers
-from gateway.http.resources import TABLE, Router
+from gateway.app import Gateway
+from gateway.asgi import make_handlers
+from gateway.http.resources import TABLE
+from gateway.http.routing import Router, bind_methods
+from gateway.http.settings import HttpSettings
+from gateway.settings import Settings
+from tests.http.fakes import make_unserved_gate
 
 STUDY = "/dicom-web/studies/1.2"
 INSTANCE = f"{STUDY}/series/1.3/instances/1.4"
@@ -15,15 +21,19 @@ INSTANCE = f"{STUDY}/series/1.3/instances/1.4"
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    app = build(Services(), HttpSettings(cors_origins=("https://viewer.example",)))
+    app = make_unserved_gate(HttpSettings(cors_origins=("https://viewer.example",)))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
         yield client
 
 
-def test_every_operation_has_a_handler() -> None:
-    names = {operation.handler for resource in TABLE for operation in resource.methods.values()}
-    assert set(handlers(Services(), HttpSettings())) == names
+async def test_every_operation_has_a_handler(tmp_path: Path) -> None:
+    wanted = {operation.handler for resource in TABLE for operation in resource.methods.values()}
+    gateway = await Gateway.open(Settings(data=str(tmp_path)))
+    try:
+        assert wanted <= set(bind_methods(make_handlers(gateway, HttpSettings())))
+    finally:
+        await gateway.close()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +54,7 @@ def test_every_operation_has_a_handler() -> None:
     ],
 )
 def test_routes(path: str, values: dict[str, str]) -> None:
-    assert Router().find(path)[1] == values
+    assert Router(TABLE).find(path)[1] == values
 
 
 @pytest.mark.parametrize(
@@ -134,7 +144,7 @@ async def test_a_foreign_host_is_421(http: httpx.AsyncClient) -> None:
 
 
 async def test_bad_requests_are_seen_before_any_service(http: httpx.AsyncClient) -> None:
-    """No service is bound here: reaching one would be a 500."""
+    """Reaching a service would be a 500."""
     for path, parameter in [
         ("/dicom-web/studies/abc", "study"),
         (f"{INSTANCE}/frames/0", "frames"),

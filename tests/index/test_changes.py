@@ -11,7 +11,8 @@ import pytest
 from gateway.index.base import Admitted, Change
 from gateway.index.connection import Connection
 from gateway.index.driver import SqlIndex
-from gateway.index.postgres import PostgresConnection, PostgresIndex
+from gateway.index.postgres import PostgresIndex
+from gateway.index.postgres_connection import PostgresConnection
 from gateway.model import Source
 from tests.index.conftest import Open, new_database
 from tests.index.factories import SCOPE, Maker

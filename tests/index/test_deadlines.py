@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from gateway.dicom.query.query import Equals, Fuzzy, Match, Query, Wildcard
 from gateway.errors import Busy, Overdue
-from gateway.index import postgres, searching, sqlite
+from gateway.index import postgres, searching, sqlite, sqlite_connection
 from gateway.index.connection import Connection
 from gateway.index.deadline import Deadline
 from gateway.index.driver import SqlIndex
@@ -206,7 +206,7 @@ def steps_of(path: Path, match: Match) -> int:
     """Hundreds of steps of SQLite's machine."""
     from gateway.index.connection import run_now
 
-    db = sqlite.connect(path)
+    db = sqlite_connection.connect(path)
     steps = 0
 
     def tick() -> bool:
@@ -218,7 +218,9 @@ def steps_of(path: Path, match: Match) -> int:
     try:
         run_now(
             searching.search(
-                sqlite.SqliteConnection(db, Deadline(NET)), SCOPE, Query(Level.STUDY, matches=(match,))
+                sqlite_connection.SqliteConnection(db, Deadline(NET)),
+                SCOPE,
+                Query(Level.STUDY, matches=(match,)),
             )
         )
     finally:

@@ -14,7 +14,8 @@ from gateway.index import migrating, searching
 from gateway.index.connection import Connection
 from gateway.index.driver import SqlIndex
 from gateway.index.postgres import PostgresIndex
-from gateway.index.sqlite import SqliteConnection, SqliteIndex
+from gateway.index.sqlite import SqliteIndex
+from gateway.index.sqlite_connection import SqliteConnection
 from gateway.model import Level
 from tests.index.conftest import Open, new_database
 from tests.index.factories import SCOPE, Maker, attribute, person

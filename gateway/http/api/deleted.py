@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.errors import BadParameter
 from gateway.http.message.request import Request
@@ -12,9 +12,7 @@ from gateway.http.negotiation.accept import Offer
 from gateway.http.parameters.paths import resource_path, uid
 from gateway.index.base import Deleted
 from gateway.model import Source
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
+from gateway.services.admin.remove import Remove
 
 JSON = "application/json"
 MOST = 1000
@@ -23,8 +21,8 @@ MOST = 1000
 class ApiDeleted:
     """Handlers of `/api/v1/deleted` and what is below."""
 
-    def __init__(self, services: Services, undo_seconds: float | None) -> None:
-        self._services = services
+    def __init__(self, remove: Remove, undo_seconds: float | None) -> None:
+        self._remove = remove
         self._window = undo_seconds
 
     async def list_deleted(self, request: Request) -> Response:
@@ -32,7 +30,7 @@ class ApiDeleted:
         request.accept.choose((Offer(JSON),))
         study = request.params.one("study")
         limit = min(request.params.read_unsigned("limit") or 100, MOST)
-        found = await self._services.remove.list_deleted(
+        found = await self._remove.list_deleted(
             request.scope, None if study is None else uid("study", study), _after(request), limit
         )
         body: dict[str, Any] = {"deleted": [self._render_deleted(one) for one in found]}
@@ -45,7 +43,7 @@ class ApiDeleted:
         request.accept.choose((Offer(JSON),))
         path = resource_path(request.path_params)
         source = Source("api", peer=request.peer, partition=request.scope.partition)
-        changes = await self._services.remove.restore(request.scope, path, source)
+        changes = await self._remove.restore(request.scope, path, source)
         return json_answer({"restored": len(changes), "url": f"{request.base}{path.url()}"})
 
     def _render_deleted(self, one: Deleted) -> dict[str, Any]:

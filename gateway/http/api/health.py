@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
 
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
+from gateway.http.ports import ReadinessPort
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>DICOMweb gateway</title>
@@ -30,10 +27,7 @@ has it:</p>
 
 
 class Pages:
-    """Handlers of `/`, `/livez` and `/readyz`; none of them shows patient data."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    """Handlers of `/`, the service root, and `/livez`: they use nothing, and show no patient data."""
 
     async def home(self, request: Request) -> Response:
         base = html.escape(request.base)
@@ -49,10 +43,17 @@ class Pages:
         """The process answers."""
         return _plain("ok\n")
 
+
+class Ready:
+    """Handler of `/readyz`."""
+
+    def __init__(self, readiness: ReadinessPort) -> None:
+        self._readiness = readiness
+
     async def readyz(self, request: Request) -> Response:
         """Store and index answer too, and there is room; a failure is rendered as any other, 503 or 507."""
-        await self._services.readiness.check(request.scope)
-        await self._services.readiness.check_room()
+        await self._readiness.check(request.scope)
+        await self._readiness.check_room()
         return _plain("ready\n")
 
 

@@ -6,7 +6,7 @@ A key as JSON: `{"key": "00231001[Acme 1.0]", "vr": "DS"}`, written as gateway/d
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -15,10 +15,8 @@ from gateway.errors import BadParameter, BadRequest, NotFound, UnsupportedMedia
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response, json_answer
 from gateway.http.negotiation.accept import Offer
+from gateway.http.ports import KeysPort
 from gateway.index.base import ExtraKey, KeyFailure
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
 
 JSON = "application/json"
 MOST_BODY = 1 << 16
@@ -29,34 +27,34 @@ _ID = re.compile(r"[0-9]{1,18}\Z")
 class ApiKeys:
     """Handlers of `/api/v1/keys` and what is below."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, keys: KeysPort) -> None:
+        self._keys = keys
 
     async def list_keys(self, request: Request) -> Response:
-        return _json(request, 200, {"keys": [_render_key(key) for key in await self._services.keys.all()]})
+        return _json(request, 200, {"keys": [_render_key(key) for key in await self._keys.all()]})
 
     async def declare_key(self, request: Request) -> Response:
         """201 with Location, 200 where it is declared already. Raises BadParameter, Conflict."""
         definition = _definition(await _body(request))
-        key, fresh = await self._services.keys.declare(definition, request.source)
+        key, fresh = await self._keys.declare(definition, request.source)
         response = _json(request, 201 if fresh else 200, _render_key(key))
         response.headers["location"] = f"{request.base.removesuffix('/dicom-web')}/api/v1/keys/{key.id}"
         return response
 
     async def show_key(self, request: Request) -> Response:
         number = _id(request)
-        return _json(request, 200, _render_key(await self._services.keys.one(number)))
+        return _json(request, 200, _render_key(await self._keys.one(number)))
 
     async def drop_key(self, request: Request) -> Response:
         number = _id(request)
-        await self._services.keys.drop(number, request.source)
+        await self._keys.drop(number, request.source)
         return Response(204, {})
 
     async def key_failures(self, request: Request) -> Response:
         """Instances whose value could not be indexed; `next` is the `after` of the following page."""
         limit = min(request.params.read_unsigned("limit") or 100, MOST_FAILURES)
         after = request.params.one("after") or ""
-        found = await self._services.keys.failures(_id(request), after, limit)
+        found = await self._keys.failures(_id(request), after, limit)
         body: dict[str, Any] = {"failures": [_render_failure(failure) for failure in found]}
         if len(found) == limit:
             body["next"] = found[-1].place

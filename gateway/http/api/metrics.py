@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
+from gateway.services.counters import Counters
+from gateway.services.search import Search
 
 PREFIX = "dicomweb_gateway_"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,14 +16,15 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """Handler of `/metrics`. Numbers only: no UID, no name of a patient, no path."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, search: Search, counters: Counters) -> None:
+        self._search = search
+        self._counters = counters
 
     async def metrics(self, request: Request) -> Response:
         """With several workers each tells of itself: scrape them apart, or run one a process."""
-        held = await self._services.search.counts()
+        held = await self._search.counts()
         gauges = {f"{level.value}_count": count for level, count in held.items()}
-        lines = [*_lines(self._services.counters.all(), "counter"), *_lines(gauges, "gauge")]
+        lines = [*_lines(self._counters.all(), "counter"), *_lines(gauges, "gauge")]
         return Response(200, {"content-type": TEXT, "cache-control": "no-store"}, ["".join(lines).encode()])
 
 

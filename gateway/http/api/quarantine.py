@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -12,10 +12,8 @@ from gateway.http.message.responses import Response, json_answer
 from gateway.http.negotiation.accept import Offer
 from gateway.http.parameters.paths import resource_path
 from gateway.model import Source
+from gateway.services.admin.quarantine import Quarantine
 from gateway.services.ingest.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
 
 JSON = "application/json"
 MOST = 1000
@@ -25,15 +23,15 @@ MOST_FAILED = 100
 class ApiQuarantine:
     """Handlers of `/api/v1/quarantine` and what is below."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
 
     async def list_quarantined(self, request: Request) -> Response:
         """By series; `remaining` is how many more there are."""
         request.accept.choose((Offer(JSON),))
         limit = min(request.params.read_unsigned("limit") or 100, MOST)
         offset = request.params.read_unsigned("offset") or 0
-        page = await self._services.quarantine.list_series(request.scope, limit, offset)
+        page = await self._quarantine.list_series(request.scope, limit, offset)
         shown = [_render_row(orjson.loads(row.replace(b"\0", b""))) for row in page.rows]
         return json_answer({"quarantined": shown, "remaining": page.remaining})
 
@@ -42,7 +40,7 @@ class ApiQuarantine:
         request.accept.choose((Offer(JSON),))
         path = resource_path(request.path_params)
         source = Source("release", peer=request.peer, partition=request.scope.partition)
-        done = await self._services.quarantine.release(request.scope, path, source)
+        done = await self._quarantine.release(request.scope, path, source)
         if not done.count and done.failed:
             raise Conflict(f"nothing could be released: {done.failed[0].detail}")
         failed = [_render_failure(outcome) for outcome in done.failed[:MOST_FAILED]]
@@ -51,7 +49,7 @@ class ApiQuarantine:
     async def discard(self, request: Request) -> Response:
         """Raises NotFound, Gone."""
         source = Source("api", peer=request.peer, partition=request.scope.partition)
-        await self._services.quarantine.discard(request.scope, resource_path(request.path_params), source)
+        await self._quarantine.discard(request.scope, resource_path(request.path_params), source)
         return Response(204, {"cache-control": "no-store"})
 
 

@@ -1,11 +1,11 @@
 """Retrieve Capabilities (PS3.18 8.9): what is offered below a resource, as WADL (Annex H) and as JSON (Annex G).
 
-Both are written from one tree, which is made from `resources.TABLE` and `parameters.PARAMETERS`.
+Both are written from one tree, which is made from the table of resources and `parameterdocs.PARAMETERS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -19,7 +19,7 @@ from gateway.http.message.responses import Response
 from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.charset import WRITABLE
 from gateway.http.parameters.search import UNSUPPORTED
-from gateway.http.resources import SERVICE, TABLE, Operation, Resource
+from gateway.http.routing import SERVICE, Operation, Resource
 from gateway.http.settings import HttpSettings
 from gateway.http.studies.documents import make_encoded_response
 
@@ -37,7 +37,7 @@ _SEGMENTS = {
     "frames": "framelist",
     "path...": "BulkDataReference",
 }
-# Transactions by handler: (Retrieve/Search/Store/…, what).
+# Transactions by operation: (Retrieve/Search/Store/…, what).
 _TRANSACTIONS = {
     "instances": "Retrieve",
     "metadata": "RetrieveMetadata",
@@ -62,13 +62,14 @@ Element = tuple[str, dict[str, str], "list[Element] | str"]
 class Capabilities:
     """Answers OPTIONS at the service root and below it."""
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, table: Sequence[Resource], settings: HttpSettings) -> None:
+        self._table = table
         self._settings = settings
 
     async def answer(self, request: Request, resource: Resource) -> Response:
         """200 with the description, or 304 (8.9.3.1). Raises NotAcceptable."""
         offer = request.accept.choose(OFFERS)
-        root = description(resource, request.base, self._settings)
+        root = description(self._table, resource, request.base, self._settings)
         body = wadl(root) if offer.media == WADL else as_json(root)
         coding = request.headers.get("accept-encoding")
         tag = entity_tag("capabilities", body, coding)
@@ -78,9 +79,9 @@ class Capabilities:
         return await make_encoded_response(request, 200, {**headers, "content-type": offer.media}, body)
 
 
-def description(target: Resource, base: str, settings: HttpSettings) -> Element:
+def description(table: Sequence[Resource], target: Resource, base: str, settings: HttpSettings) -> Element:
     """The `application` element: the target and all resources below it, with all their methods (Annex H)."""
-    below = [r for r in TABLE if _is_below(r.template, target.template)]
+    below = [r for r in table if _is_below(r.template, target.template)]
     tree = [_resource(target, below, target.template.removeprefix(SERVICE).strip("/"))]
     service = target.template == SERVICE
     children = tree[0][2] if service else tree
@@ -90,14 +91,14 @@ def description(target: Resource, base: str, settings: HttpSettings) -> Element:
         {"base": base},
         [c for c in children if not service or c[0] == "resource"],
     )
-    return ("application", {"xmlns": NAMESPACE, "xmlns:xsd": XSD}, [*_docs(settings), resources])
+    return ("application", {"xmlns": NAMESPACE, "xmlns:xsd": XSD}, [*_docs(table, settings), resources])
 
 
 def _is_below(template: str, target: str) -> bool:
     return template != target and template.startswith(target.rstrip("/") + "/")
 
 
-def _docs(settings: HttpSettings) -> Iterator[Element]:
+def _docs(table: Sequence[Resource], settings: HttpSettings) -> Iterator[Element]:
     """What PS3.18 8.3 and 8.8 have a service say of itself."""
     matching = [name for name in UNSUPPORTED if name not in settings.unsupported_matching]
     yield _doc("DICOMweb gateway", "Studies service of DICOM PS3.18: store, search, retrieve.")
@@ -105,7 +106,7 @@ def _docs(settings: HttpSettings) -> Iterator[Element]:
     yield _doc("Matching", ", ".join(matching) or "none of fuzzy, empty value and multiple value matching")
     yield _doc("Results", f"a search gives {settings.limits.most} at most")
     ours = {
-        p.name: p.text for r in TABLE for o in r.methods.values() for p in parameters_of(o.handler) if p.ours
+        p.name: p.text for r in table for o in r.methods.values() for p in parameters_of(o.name) if p.ours
     }
     yield _doc("Parameters beyond the standard", " ".join(f"{name}: {text}" for name, text in ours.items()))
     yield _doc("Methods beyond the standard", "DELETE on studies, series and instances")
@@ -162,8 +163,8 @@ def _method(method: str, operation: Operation, resource: Resource) -> Element:
     asked: list[Element] = []
     if operation.gives:
         asked.append(_accept(operation))
-    asked += [_param(parameter) for parameter in parameters_of(operation.handler)]
-    if operation.handler in ANY_ATTRIBUTE:
+    asked += [_param(parameter) for parameter in parameters_of(operation.name)]
+    if operation.name in ANY_ATTRIBUTE:
         text = "{attributeID}: any other attribute, by keyword, tag or path of them (10.6.1.2.1)"
         asked.append(
             ("param", {"name": "{attributeID}", "style": "query", "type": "xsd:string"}, [_doc("", text)])
@@ -171,9 +172,9 @@ def _method(method: str, operation: Operation, resource: Resource) -> Element:
     asked += [("representation", {"mediaType": media}, []) for media in operation.takes]
     given: list[Element] = [("representation", {"mediaType": media}, []) for media in operation.gives]
     status = "200" if operation.gives else "204"
-    if operation.handler.startswith("search"):
+    if operation.name.startswith("search"):
         status = "200 204"
-    elif operation.handler == "store":
+    elif operation.name == "store":
         status = "200 202 409"
     failed: Element = ("representation", {"mediaType": "application/problem+json"}, [])
     return (
@@ -189,7 +190,7 @@ def _method(method: str, operation: Operation, resource: Resource) -> Element:
 
 def _identifier(operation: Operation, resource: Resource) -> str:
     """Names of Annex H, such as RetrieveStudyMetadata; one of its kind in the whole document."""
-    name = _TRANSACTIONS.get(operation.handler, operation.handler)
+    name = _TRANSACTIONS.get(operation.name, operation.name)
     places = [_SEGMENTS.get(p, p).removesuffix("Instance") for p in _placeholders(resource.template)]
     last = [s for s in resource.template.split("/") if s and not s.startswith("{")][-1]
     return "-".join([name, *places, *([last] if last in ("rendered", "thumbnail") else [])])

@@ -1,13 +1,12 @@
 """The OpenAPI 3.1 description of everything served, made from the table of resources; `/openapi.json`.
 
-`python -m gateway.http.description.openapi` writes it to standard output: `make openapi` keeps `openapi/openapi.json` so.
+`python -m gateway.http` writes it to standard output: `make openapi` keeps `openapi/openapi.json` so.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,12 +19,12 @@ from gateway.http.message.conditional import entity_tag
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
 from gateway.http.negotiation.accept import Offer
-from gateway.http.resources import SERVICE, TABLE, WADO, Operation, Resource
+from gateway.http.routing import SERVICE, WADO, Resource
 from gateway.http.studies.documents import make_encoded_response
 
 JSON = "application/json"
 PROBLEM_TYPES = ("application/problem+json", "text/html", "text/plain")
-_CAPABILITIES = Operation("capabilities", ("application/vnd.sun.wadl+xml", JSON))
+_CAPABILITIES = ("application/vnd.sun.wadl+xml", JSON)
 
 ABOUT = (
     "The Studies service of DICOM PS3.18 over an object store: STOW-RS, QIDO-RS, WADO-RS, and what stands beside it. "
@@ -35,29 +34,35 @@ ABOUT = (
 
 
 class OpenApi:
-    """Handler of `/openapi.json`."""
+    """Handler of `/openapi.json`. `table` is all that is served, this resource too."""
+
+    def __init__(self, table: Sequence[Resource]) -> None:
+        self._table = table
+
+    @cached_property
+    def _body(self) -> bytes:
+        return write_description(self._table)
 
     async def openapi(self, request: Request) -> Response:
         request.accept.choose((Offer(JSON),))
-        body = write_description()
+        body = self._body
         tag = entity_tag("openapi", body, request.headers.get("accept-encoding"))
         headers = {"content-type": JSON, "etag": tag, "cache-control": "no-cache"}
         return not_modified(request, headers) or await make_encoded_response(request, 200, headers, body)
 
 
-@cache
-def write_description() -> bytes:
+def write_description(table: Sequence[Resource]) -> bytes:
     """The description as JSON."""
-    return orjson.dumps(description(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(description(table), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def description() -> dict[str, Any]:
+def description(table: Sequence[Resource]) -> dict[str, Any]:
     """The description."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "DICOMweb gateway", "version": _version(), "description": ABOUT},
         "servers": [{"url": "/"}],
-        "paths": {path_of(resource): dict(_operations(resource)) for resource in TABLE},
+        "paths": {path_of(resource): dict(_operations(resource)) for resource in table},
         "components": {"schemas": dict(schemas.SCHEMAS), "responses": _all_problems()},
     }
 
@@ -78,9 +83,9 @@ def _operations(resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
     if names := [s[1:-1] for s in path_of(resource).split("/") if s.startswith("{")]:
         yield "parameters", [_in_path(name) for name in names]  # type: ignore[misc]
     for method, operation in resource.methods.items():
-        yield method.lower(), _operation(method, operation, resource)
+        yield method.lower(), _operation(method, operation.name, resource, operation.gives, operation.takes)
     if resource.template == SERVICE or resource.template.startswith(SERVICE + "/"):
-        yield "options", _operation("OPTIONS", _CAPABILITIES, resource)
+        yield "options", _operation("OPTIONS", "capabilities", resource, _CAPABILITIES)
     else:
         yield "options", _plain_options(resource)
 
@@ -95,33 +100,34 @@ def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "description": text, "schema": dict(schema)}
 
 
-def _identifier(method: str, handler: str, resource: Resource) -> str:
-    """One of its kind: method, handler, and the path without its braces."""
+def _identifier(method: str, name: str, resource: Resource) -> str:
+    """One of its kind: method, operation, and the path without its braces."""
     whole = resource.template in (SERVICE, SERVICE + WADO)
     place = resource.template if whole else resource.template.removeprefix(SERVICE)
     place = place.strip("/").replace("...", "")
-    return "-".join(filter(None, [method.lower(), handler, *(s.strip("{}") for s in place.split("/"))]))
+    return "-".join(filter(None, [method.lower(), name, *(s.strip("{}") for s in place.split("/"))]))
 
 
-def _operation(method: str, operation: Operation, resource: Resource) -> dict[str, Any]:
-    handler = operation.handler
-    made: dict[str, Any] = {"operationId": _identifier(method, handler, resource), "tags": [handler]}
-    parameters = [_parameter(parameter) for parameter in parameters_of(handler)]
-    if handler in ANY_ATTRIBUTE:
+def _operation(
+    method: str, name: str, resource: Resource, gives: Sequence[str], takes: Sequence[str] = ()
+) -> dict[str, Any]:
+    made: dict[str, Any] = {"operationId": _identifier(method, name, resource), "tags": [name]}
+    parameters = [_parameter(parameter) for parameter in parameters_of(name)]
+    if name in ANY_ATTRIBUTE:
         parameters.append(_any_attribute())
     if parameters:
         made["parameters"] = parameters
-    if operation.takes:
-        content = {_bare(media): _describe_body(handler, media) for media in operation.takes}
+    if takes:
+        content = {_bare(media): _describe_body(name, media) for media in takes}
         made["requestBody"] = {"required": True, "content": content}
-    made["responses"] = {**_answers(operation), **_problems(schemas.failures_of(handler))}
-    if "409" in schemas.ANSWERS.get(handler, {}):
-        made["responses"]["409"] = _answers(operation)["409"]
+    made["responses"] = {**_answers(name, gives), **_problems(schemas.failures_of(name))}
+    if "409" in schemas.ANSWERS.get(name, {}):
+        made["responses"]["409"] = _answers(name, gives)["409"]
     return made
 
 
-def _describe_body(handler: str, media: str) -> dict[str, Any]:
-    return _body("DataSets" if media == "application/dicom+json" else schemas.TAKEN.get(handler))
+def _describe_body(name: str, media: str) -> dict[str, Any]:
+    return _body("DataSets" if media == "application/dicom+json" else schemas.TAKEN.get(name))
 
 
 def _bare(media: str) -> str:
@@ -165,18 +171,18 @@ def _any_attribute() -> dict[str, Any]:
     }
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
+def _answers(name: str, gives: Sequence[str]) -> dict[str, Any]:
     answers: dict[str, Any] = {}
-    for status, text in schemas.ANSWERS.get(operation.handler, {"200": "What is asked for."}).items():
+    for status, text in schemas.ANSWERS.get(name, {"200": "What is asked for."}).items():
         answers[status] = {"description": text}
         if status not in ("204", "304"):
-            answers[status]["content"] = {_bare(m): _schema(operation.handler, m) for m in operation.gives}
+            answers[status]["content"] = {_bare(m): _schema(name, m) for m in gives}
     return answers
 
 
-def _schema(handler: str, media: str) -> dict[str, Any]:
-    if media == JSON or (media == "application/dicom+json" and handler in schemas.JSON_OF):
-        return _body(schemas.JSON_OF.get(handler))
+def _schema(name: str, media: str) -> dict[str, Any]:
+    if media == JSON or (media == "application/dicom+json" and name in schemas.JSON_OF):
+        return _body(schemas.JSON_OF.get(name))
     if media == "application/dicom+json":
         return _body("DataSets")
     return {}
@@ -189,7 +195,3 @@ def _problems(statuses: list[str]) -> dict[str, Any]:
 def _all_problems() -> dict[str, Any]:
     content = {media: _body("Problem" if media.endswith("json") else None) for media in PROBLEM_TYPES}
     return {f"Problem{s}": {"description": text, "content": content} for s, text in schemas.PROBLEMS.items()}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(write_description().decode())

@@ -1,6 +1,6 @@
 """What each operation can be asked with: the parameters of the capabilities document and of the OpenAPI description.
 
-By the name of the handler in `resources.TABLE`. `schema` is JSON Schema of the decoded value.
+By the name of the operation in `resources.TABLE`. `schema` is JSON Schema of the decoded value.
 """
 
 from __future__ import annotations
@@ -237,6 +237,6 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
 }
 
 
-def parameters_of(handler: str) -> Sequence[Parameter]:
-    """What the operation of this handler can be asked with."""
-    return PARAMETERS.get(handler, ())
+def parameters_of(name: str) -> Sequence[Parameter]:
+    """What the operation of this name can be asked with."""
+    return PARAMETERS.get(name, ())

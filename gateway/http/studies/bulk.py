@@ -17,6 +17,7 @@ from gateway.http.message.responses import Part, Response
 from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
 from gateway.http.negotiation.offers import frame_offers, is_octets, value_offers
 from gateway.http.parameters.paths import resource_path
+from gateway.http.ports import RetrievePort
 from gateway.model import EXPLICIT_VR_LE
 from gateway.services.bytestream import MADE_FIRST_AT_MOST
 from gateway.services.retrieve.framing import number_frames
@@ -24,7 +25,6 @@ from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.dicom.encoding.layout import PixelLayout
-    from gateway.http.gate import Services
     from gateway.index.base import StoredInstance
     from gateway.services.retrieve.framing import Frames
     from gateway.services.retrieve.layouts import StoredLayout
@@ -52,8 +52,8 @@ class BulkValue:
 class StudiesBulk:
     """Handlers of GET on `/bulkdata` and `/pixeldata` below studies, series and instances."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, retrieve: RetrievePort) -> None:
+        self._retrieve = retrieve
 
     async def all_bulk(self, request: Request) -> Response:
         """A part for each value that the metadata gives by reference (R-B-3)."""
@@ -66,10 +66,10 @@ class StudiesBulk:
     async def _answer(self, request: Request, what: str) -> Response:
         path = resource_path(request.path_params)
         accept = request.accept
-        stored, damaged = await self._services.retrieve.sound(request.scope, path)
+        stored, damaged = await self._retrieve.sound(request.scope, path)
         values: list[BulkValue] = []
         for one in stored:
-            located = await self._services.retrieve.find_layout(request.scope, one)
+            located = await self._retrieve.find_layout(request.scope, one)
             values += await self._values(located, accept, pixels_only=what == "pixeldata")
         if not values:
             raise NotFound(
@@ -98,15 +98,15 @@ class StudiesBulk:
         if not pixels_only:
             for where, value in layout.bulk.items():
                 if where != own:
-                    offers = value_offers(await self._services.retrieve.kind(located, where), None)
+                    offers = value_offers(await self._retrieve.kind(located, where), None)
                     values.append(_value(located, where, offers, accept, value.length))
         if pixels is not None:
-            size = self._services.retrieve.pixel_length(pixels)
+            size = self._retrieve.pixel_length(pixels)
             values.append(_value(located, own, await self._pixel_offers(located, pixels, own), accept, size))
         return values
 
     async def _pixel_offers(self, located: StoredLayout, pixels: PixelLayout, own: str) -> list[Offer]:
-        retrieve = self._services.retrieve
+        retrieve = self._retrieve
         if not pixels.frames:
             return value_offers(await retrieve.kind(located, own), None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
@@ -165,7 +165,7 @@ class StudiesBulk:
 
     async def _as(self, request: Request, value: BulkValue, offer: Offer) -> AsyncGenerator[Part, None]:
         """One part; compressed Pixel Data is one for each frame (8.7.3.3)."""
-        retrieve = self._services.retrieve
+        retrieve = self._retrieve
         located = await retrieve.find_layout(request.scope, value.stored)
         pixels = located.layout.pixels
         location = request.base + value.location

@@ -14,9 +14,9 @@ from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
 
 if TYPE_CHECKING:
     from gateway.http.message.request import Request
+    from gateway.http.ports import RetrievePort
     from gateway.index.base import StoredInstance
     from gateway.services.retrieve.layouts import StoredLayout
-    from gateway.services.retrieve.retrieve import Retrieve
 
 _UNCOMPRESSED = REWRITTEN | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -27,7 +27,7 @@ LOOKED_INTO = 20
 class Choice:
     """Ranks once for each stored transfer syntax; looks into an instance only where it would have to be encoded."""
 
-    def __init__(self, retrieve: Retrieve, request: Request, *, single: bool) -> None:
+    def __init__(self, retrieve: RetrievePort, request: Request, *, single: bool) -> None:
         self._retrieve = retrieve
         self._request = request
         self._single = single

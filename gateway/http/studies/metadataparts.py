@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.nativexmlread import dataset
 from gateway.errors import BadRequest, CodecError, DicomError, GatewayError, TooLarge
 from gateway.http.negotiation.media import JSON, OCTETS, XML, MediaType, parse_media_type
-from gateway.services.ingest.assemble import Assemble, Bulk, identity_of, references
+from gateway.http.ports import AssemblePort, SessionPort
+from gateway.http.studies.parts import Parts
+from gateway.services.ingest.assemble import Bulk, identity_of, references
 from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome, Rejected
 from gateway.services.ingest.spool import Spooled
-
-if TYPE_CHECKING:
-    from gateway.http.studies.store import Parts
-    from gateway.services.ingest.ingest import IngestSession
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -30,7 +28,7 @@ AT_ONCE = 64 << 10
 class MetadataParts:
     """The instances of one request. `base` is the URL that relative locations are read against."""
 
-    def __init__(self, assemble: Assemble, base: str) -> None:
+    def __init__(self, assemble: AssemblePort, base: str) -> None:
         self._assemble = assemble
         self._models: list[dict[str, Any]] = []
         self._bulk = Bulk(base)
@@ -98,7 +96,7 @@ class MetadataParts:
         self._bulk.add(part)
         await part.fill(parts.body())
 
-    async def store(self, session: IngestSession) -> None:
+    async def store(self, session: SessionPort) -> None:
         """Put each instance together and take it in; one that cannot be fails alone."""
         for model in self._models:
             try:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
 from gateway.http.parameters.paths import resource_path
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
+from gateway.http.ports import RemovePort
 
 
 class StudiesRemove:
     """Handler of DELETE; what was deleted answers 410 from then on."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, remove: RemovePort) -> None:
+        self._remove = remove
 
     async def remove(self, request: Request) -> Response:
         path = resource_path(request.path_params)
-        await self._services.remove.remove(request.scope, path, request.source)
+        await self._remove.remove(request.scope, path, request.source)
         return Response(204, {"cache-control": "no-store"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from gateway.dicom.model.multipart import boundary_of
 from gateway.errors import BadParameter, CodecError, GatewayError, NotAcceptable, NotFound, TooLarge
@@ -17,16 +16,17 @@ from gateway.http.negotiation import renderoffers
 from gateway.http.negotiation.accept import Offer, not_acceptable
 from gateway.http.parameters import rendering
 from gateway.http.parameters.paths import frame_list, resource_path
+from gateway.http.ports import RetrievePort
 from gateway.http.studies.lookahead import Chunk, Job, Lookahead
 from gateway.http.studies.singlepart import single
 from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, only, prime
-from gateway.services.render.rendered import RENDERER, RenderedFrame, check_has_picture, weight
+from gateway.services.render.documents import Documents
+from gateway.services.render.presentationstates import States
+from gateway.services.render.rendered import RENDERER, Rendered, RenderedFrame, check_has_picture, weight
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import Category, RenderTarget
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
+from gateway.services.render.thumbnail import Thumbnails
 
 # Parts of one answer: who wants more asks frame by frame.
 PARTS_AT_MOST = 20_000
@@ -51,10 +51,21 @@ class ResponsePart:
 class StudiesRendered:
     """Handlers of GET on rendered resources and thumbnails."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(
+        self,
+        retrieve: RetrievePort,
+        rendered: Rendered,
+        documents: Documents,
+        states: States,
+        thumbnails: Thumbnails,
+    ) -> None:
+        self._retrieve = retrieve
+        self._rendered = rendered
+        self._documents = documents
+        self._states = states
+        self._thumbnails = thumbnails
 
-    async def rendered(self, request: Request) -> Response:
+    async def render(self, request: Request) -> Response:
         """Pictures of frames, animations, videos and texts, whatever the category has (8.7.4)."""
         path = resource_path(request.path_params)
         asked = rendering.rendering(request.params)
@@ -87,14 +98,14 @@ class StudiesRendered:
         self, request: Request, path: ResourcePath, asked: RenderRequest
     ) -> list[ResponsePart]:
         """Of one instance, or of frames of it. Raises NotFound, NotAcceptable, BadParameter."""
-        subject = await self._services.rendered.subjects.find(request.scope, path)
+        subject = await self._rendered.subjects.find(request.scope, path)
         frames = request.path_params.get("frames")
         if frames is not None:
             numbers = check_numbers(subject, frame_list(frames))
-            shots = await self._services.rendered.shots(request.scope, subject, numbers)
+            shots = await self._rendered.shots(request.scope, subject, numbers)
         elif subject.state:
             check_state(asked)
-            shots = await self._services.states.shots(request.scope, subject)
+            shots = await self._states.shots(request.scope, subject)
         else:
             shots = await self._whole(request, subject)
         offers = await self._offers(request, subject, len(shots), asked, bare=True, whole=frames is None)
@@ -116,20 +127,19 @@ class StudiesRendered:
                 f"the instance has {subject.frames} frames, more than the {PARTS_AT_MOST} parts of one answer; "
                 "ask for frames/{list}/rendered"
             )
-        rendered = self._services.rendered
+        rendered = self._rendered
         return await rendered.order(request.scope, await rendered.shots(request.scope, subject))
 
     async def _of_all(
         self, request: Request, path: ResourcePath, asked: RenderRequest
     ) -> tuple[list[ResponsePart], int]:
         """Of every instance that has something acceptable, and how many have not. Raises NotAcceptable."""
-        services = self._services
         pieces: list[ResponsePart] = []
         seen: list[Offer] = []
-        stored, damaged = await services.retrieve.sound(request.scope, path)
+        stored, damaged = await self._retrieve.sound(request.scope, path)
         count = 0
         for instance in stored:
-            subject = await services.rendered.subjects.find(request.scope, instance.identity.path)
+            subject = await self._rendered.subjects.find(request.scope, instance.identity.path)
             offers = await self._offers(
                 request, subject, max(subject.frames, 1), asked, bare=False, whole=True
             )
@@ -155,9 +165,7 @@ class StudiesRendered:
         whole: bool,
     ) -> list[Offer]:
         if subject.category is Category.TEXT:
-            return renderoffers.text_offers(
-                await self._services.documents.media(request.scope, subject), bare=bare
-            )
+            return renderoffers.text_offers(await self._documents.media(request.scope, subject), bare=bare)
         if subject.obstacle and not subject.state:
             return []
         lenient = not request.strict
@@ -165,10 +173,10 @@ class StudiesRendered:
             return (
                 renderoffers.picture_offers(count, bare=bare, filmable=False, lenient=lenient) if bare else []
             )
-        filmable = self._services.rendered.filmable(subject, count)
+        filmable = self._rendered.filmable(subject, count)
         if subject.category is Category.VIDEO and whole:
             return renderoffers.video_offers(
-                self._services.rendered.find_stored_type(subject),
+                self._rendered.find_stored_type(subject),
                 bare=bare,
                 changed=renderoffers.changes(asked),
                 filmable=filmable,
@@ -210,9 +218,9 @@ class StudiesRendered:
         return single(request, body, body.content_type, headers)
 
     async def _body(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> Body:
-        rendered, subject, media = self._services.rendered, piece.subject, piece.offer.media
+        rendered, subject, media = self._rendered, piece.subject, piece.offer.media
         if subject.category is Category.TEXT:
-            return await self._services.documents.text(request.scope, subject, media, piece.charset)
+            return await self._documents.text(request.scope, subject, media, piece.charset)
         if not renderoffers.is_film(subject, piece.offer, len(piece.shots)):
             data = await rendered.picture(request.scope, piece.shots[0], asked, media)
             return Body(media, None, len(data), only(data))
@@ -263,7 +271,7 @@ class StudiesRendered:
                 parts.append(Part(content_type, self._later(request, piece, asked), None, location))
                 continue
             for number, shot in enumerate(piece.shots):
-                jobs.append(partial(self._services.rendered.picture, request.scope, shot, asked, media))
+                jobs.append(partial(self._rendered.picture, request.scope, shot, asked, media))
                 location = self._location(request, piece, number)
                 parts.append(Part(media, Chunk(ahead, len(jobs) - 1), None, location))
         return parts
@@ -296,7 +304,7 @@ class StudiesRendered:
         numbers = frame_list(frames) if frames is not None else None
         asked = rendering.thumbnail(request.params)
         offer = request.accept.choose([Offer(media, rendered=True) for media in renderoffers.STILLS])
-        versions = await self._services.retrieve.version_set(request.scope, path)
+        versions = await self._retrieve.version_set(request.scope, path)
         tag = entity_tag(
             *(request.scope.fingerprint, request.base, RENDERER, "thumbnail", path.url(), versions),
             *(numbers, offer, asked.key()),
@@ -304,9 +312,7 @@ class StudiesRendered:
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
-        made = await self._services.thumbnails.make(
-            request.scope, path, numbers, asked.how.viewport, offer.media
-        )
+        made = await self._thumbnails.make(request.scope, path, numbers, asked.how.viewport, offer.media)
         suffix = f"/frames/{made.frame}" if made.frame is not None else ""
         headers["content-location"] = request.base + made.source.url() + suffix
         body = Body(offer.media, None, len(made.data), only(made.data))

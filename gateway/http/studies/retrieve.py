@@ -17,6 +17,7 @@ from gateway.http.message.responses import MultipartResponse, Part, Response
 from gateway.http.negotiation.accept import Offer, json_offers, not_acceptable
 from gateway.http.negotiation.offers import REWRITTEN, frame_offers, is_octets, rank_frames, value_offers
 from gateway.http.parameters.paths import bulk_path, frame_list, resource_path
+from gateway.http.ports import ArchivePort, RetrievePort
 from gateway.http.studies.documents import documents
 from gateway.http.studies.instancechoice import Choice
 from gateway.http.studies.pagedmetadata import send_pages
@@ -27,7 +28,6 @@ from gateway.services.retrieve.framing import number_frames
 from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
-    from gateway.http.gate import Services
     from gateway.index.base import StoredInstance
     from gateway.services.bytestream import Body
     from gateway.services.retrieve.framing import Frames
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 class StudiesRetrieve:
     """Handlers of GET on studies, series, instances, and what is below them."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, retrieve: RetrievePort, archive: ArchivePort) -> None:
+        self._retrieve = retrieve
+        self._archive = archive
 
     # -- metadata ---------------------------------------------------------------------------------------
 
@@ -47,13 +48,13 @@ class StudiesRetrieve:
         path = resource_path(request.path_params)
         offer = request.accept.choose(json_offers(single_xml=path.level is Level.INSTANCE))
         charset = request.charset(offer)
-        versions = await self._services.retrieve.version_set(request.scope, path)
+        versions = await self._retrieve.version_set(request.scope, path)
         coding = choose_coding(request.headers.get("accept-encoding"), 1 << 20)
         about = ("metadata", path.url(), str(offer), charset, coding, request.bulk_base)
         headers = caching(request, _tag(request, versions, *about), versions)
         if unchanged := not_modified(request, headers):
             return unchanged
-        described = await self._services.retrieve.describe(request.scope, path, versions)
+        described = await self._retrieve.describe(request.scope, path, versions)
         if described.version_set != versions:
             # Something was committed since: the tag is that of what is sent.
             versions = described.version_set
@@ -63,7 +64,7 @@ class StudiesRetrieve:
         if described.lost:
             _incomplete(request, headers, f"{described.lost} instances are damaged in the archive")
         if described.rows is None:
-            pages = self._services.retrieve.pages(request.scope, described.versions)
+            pages = self._retrieve.pages(request.scope, described.versions)
             answer = await send_pages(request, offer, pages, tag, headers, charset, coding)
         else:
             base = request.bulk_base
@@ -78,8 +79,8 @@ class StudiesRetrieve:
         path = resource_path(request.path_params)
         # What is wrong with the Accept field is said before anything is looked up.
         if is_wanted(request, path.level):
-            return await send_zip(self._services, request, path)
-        stored, damaged = await self._services.retrieve.sound(request.scope, path)
+            return await send_zip(self._retrieve, self._archive, request, path)
+        stored, damaged = await self._retrieve.sound(request.scope, path)
         chosen = await self._choose_offers(request, stored, single=path.level is Level.INSTANCE)
         tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))
         headers = caching(request, tag, stored[0].version if path.level is Level.INSTANCE else None)
@@ -106,7 +107,7 @@ class StudiesRetrieve:
         self, request: Request, stored: Sequence[StoredInstance], *, single: bool
     ) -> list[tuple[StoredInstance, Offer]]:
         """The best offer for each instance that has one (C-ACC-15). Raises NotAcceptable where none has."""
-        choice = Choice(self._services.retrieve, request, single=single)
+        choice = Choice(self._retrieve, request, single=single)
         chosen = [(s, offer) for s in stored if (offer := await choice.choose(s)) is not None]
         if not chosen:
             raise not_acceptable(await choice.available(stored))
@@ -127,7 +128,7 @@ class StudiesRetrieve:
         """
         parts: list[Part] = []
         made = [stored for stored, offer in chosen if not _is_untouched(stored, offer)]
-        all_now = await self._services.retrieve.is_short(request.scope, made)
+        all_now = await self._retrieve.is_short(request.scope, made)
         failure: GatewayError | None = None
         for stored, offer in chosen:
             location = request.base + stored.identity.path.url()
@@ -147,7 +148,7 @@ class StudiesRetrieve:
 
     async def _open(self, request: Request, stored: StoredInstance, offer: Offer) -> Body:
         target = None if offer.stored else offer.transfer_syntax
-        return await self._services.retrieve.instance_bytes(request.scope, stored, target)
+        return await self._retrieve.instance_bytes(request.scope, stored, target)
 
     async def _later(
         self, request: Request, stored: StoredInstance, offer: Offer
@@ -164,10 +165,10 @@ class StudiesRetrieve:
         path = resource_path(request.path_params)
         numbers = frame_list(request.path_params["frames"])
         accept = request.accept
-        located = await self._services.retrieve.locate(request.scope, path)
-        pixels = self._services.retrieve.check_frames(located, numbers)
+        located = await self._retrieve.locate(request.scope, path)
+        pixels = self._retrieve.check_frames(located, numbers)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        targets = self._services.retrieve.targets(located)
+        targets = self._retrieve.targets(located)
         single = len(numbers) == 1
         failure: GatewayError | None = None
         for offer in rank_frames(accept, syntax, single=single, targets=targets):
@@ -186,7 +187,7 @@ class StudiesRetrieve:
         if unchanged := not_modified(request, headers):
             return unchanged
         target = None if offer.stored else offer.transfer_syntax
-        frames = await self._services.retrieve.frames(located, numbers, target=target)
+        frames = await self._retrieve.frames(located, numbers, target=target)
         base = f"{request.base}{path.url()}/frames/"
         boundary = boundary_of(tag)
         if len(numbers) == 1:
@@ -217,7 +218,7 @@ class StudiesRetrieve:
         path = resource_path(request.path_params)
         where = bulk_path(request.path_params["path"])
         accept = request.accept
-        located = await self._services.retrieve.locate(request.scope, path)
+        located = await self._retrieve.locate(request.scope, path)
         offers = await self._bulk_offers(located, where)
         failure: GatewayError | None = None
         ranked = accept.rank(offers)
@@ -234,7 +235,7 @@ class StudiesRetrieve:
         ) from failure
 
     async def _bulk_offers(self, located: StoredLayout, where: str) -> list[Offer]:
-        retrieve = self._services.retrieve
+        retrieve = self._retrieve
         kind, pixels = await retrieve.kind(located, where), located.layout.pixels
         if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
             return value_offers(kind, None)
@@ -253,7 +254,7 @@ class StudiesRetrieve:
         headers = caching(request, tag, located.stored.version)
         if unchanged := not_modified(request, headers):
             return unchanged
-        body = await self._services.retrieve.value(request.scope, located, where)
+        body = await self._retrieve.value(request.scope, located, where)
         version = request.version
         location = f"{request.base}{path.url()}/bulkdata/{where}" + (f"?v={version}" if version else "")
         if not offer.multipart:

@@ -14,24 +14,23 @@ from gateway.http.message.responses import Response
 from gateway.http.negotiation.accept import json_offers
 from gateway.http.parameters import cursors
 from gateway.http.parameters.paths import resource_path
-from gateway.http.parameters.search import ParsedSearch, Target, is_private_asked, search_query
-from gateway.http.resources import SERVICE
-from gateway.http.settings import HttpSettings
+from gateway.http.parameters.search import Limits, ParsedSearch, Target, is_private_asked, search_query
+from gateway.http.ports import SearchPort
+from gateway.http.routing import SERVICE
 from gateway.http.studies.documents import documents
 from gateway.http.studies.longdocuments import long_documents
 from gateway.model import Level
 
 if TYPE_CHECKING:
-    from gateway.http.gate import Services
     from gateway.index.base import Page
 
 
 class StudiesSearch:
     """Handlers of GET on `/studies`, `/series`, `/instances` and what is below them."""
 
-    def __init__(self, services: Services, settings: HttpSettings) -> None:
-        self._services = services
-        self._limits = settings.limits
+    def __init__(self, search: SearchPort, limits: Limits) -> None:
+        self._service = search
+        self._limits = limits
 
     async def search_studies(self, request: Request) -> Response:
         return await self._search(request, Level.STUDY)
@@ -47,7 +46,7 @@ class StudiesSearch:
         within = resource_path(request.path_params) if request.path_params else None
         offer = request.accept.choose(json_offers())
         charset = request.charset(offer)
-        vrs = await self._services.search.vrs() if is_private_asked(request.params) else {}
+        vrs = await self._service.vrs() if is_private_asked(request.params) else {}
         asked = search_query(request.params, Target(level, within), self._limits, vrs)
         page = await self._find(request, asked.query)
         headers = {"cache-control": REVALIDATE, **_make_warnings(page, asked, request.base)}
@@ -56,7 +55,7 @@ class StudiesSearch:
         if page.remaining and page.last is not None:
             headers["link"] = f'<{_next(request, cursors.write_cursor(asked.query, page.last))}>; rel="next"'
         if page.rest:
-            pieces = self._services.search.pages(request.scope, asked.query, page)
+            pieces = self._service.pages(request.scope, asked.query, page)
             return long_documents(request, offer, pieces, request.path, headers, charset)
         return await documents(request, offer, page.rows, request.path, headers, charset)
 
@@ -64,8 +63,8 @@ class StudiesSearch:
         """Raises TooLarge where the search is broader than is allowed (10.6.3.1)."""
         most = self._limits.most_matches
         if not most:
-            return await self._services.search.search(request.scope, query)
-        page = await self._services.search.search(request.scope, replace(query, count=True))
+            return await self._service.search(request.scope, query)
+        page = await self._service.search(request.scope, replace(query, count=True))
         if page.total is not None and page.total > most:
             raise TooLarge(
                 f"the search matches more than the {most} results that are allowed; ask for less",

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 import orjson
 
 from gateway.dicom.model.multipart import (
-    Event,
-    MultipartParser,
-    PartBegin,
-    PartData,
-    PartEnd,
     PartHead,
     boundary_of,
     closing,
@@ -30,15 +23,12 @@ from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.charset import UTF8, recode_xml
 from gateway.http.negotiation.media import DICOM, JSON, MULTIPART, OCTETS, XML, MediaType, parse_media_type
 from gateway.http.parameters.paths import uid
-from gateway.http.settings import HttpSettings
+from gateway.http.ports import AssemblePort, IngestPort, ReadinessPort, SessionPort
 from gateway.http.studies.documents import make_encoded_response, text_type, xml_of
 from gateway.http.studies.metadataparts import MetadataParts
+from gateway.http.studies.parts import Parts
 from gateway.http.studies.storeresponse import make_location, store_response, store_status, store_warnings
 from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
-    from gateway.services.ingest.ingest import IngestSession
 
 TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM, *(f'{MULTIPART}; type="{m}"' for m in (JSON, XML)), JSON, XML)
 # Outcomes that are not reported on the event loop.
@@ -49,9 +39,14 @@ OFFERS = (Offer(JSON), Offer(XML), Offer(XML, multipart=True))
 class StudiesStore:
     """Handler of POST on `/studies` and `/studies/{study}`."""
 
-    def __init__(self, services: Services, settings: HttpSettings) -> None:
-        self._services = services
-        self._max_body = settings.max_body
+    def __init__(
+        self, ingest: IngestPort, assemble: AssemblePort, readiness: ReadinessPort, *, max_body: int = 0
+    ) -> None:
+        """Refuse bodies of more than `max_body` bytes; 0 is no limit."""
+        self._ingest = ingest
+        self._assemble = assemble
+        self._readiness = readiness
+        self._max_body = max_body
 
     async def store(self, request: Request) -> Response:
         """Every instance stands or falls alone; what is reported as stored is durable."""
@@ -60,12 +55,12 @@ class StudiesStore:
         offer = request.accept.choose(OFFERS)
         charset = request.charset(offer)
         media = _check_type(request)
-        await self._services.readiness.check_room(request.announced)
-        session = self._services.ingest.session(request.source, study=study)
+        await self._readiness.check_room(request.announced)
+        session = self._ingest.session(request.source, study=study)
         outcomes = await self._receive(request, media, session)
         return await _answer(request, offer, outcomes, charset)
 
-    async def _receive(self, request: Request, media: MediaType, session: IngestSession) -> list[Outcome]:
+    async def _receive(self, request: Request, media: MediaType, session: SessionPort) -> list[Outcome]:
         body = request.body(self._max_body)
         refused: list[Outcome] = []
         root = _root(media)
@@ -92,12 +87,12 @@ class StudiesStore:
         media: MediaType,
         root: MediaType,
         body: AsyncIterator[bytes],
-        session: IngestSession,
+        session: SessionPort,
     ) -> list[Outcome]:
         """Metadata with or without bulk data; what failed before it could be taken in."""
-        found = MetadataParts(self._services.assemble, f"{request.base}{request.path}")
+        found = MetadataParts(self._assemble, f"{request.base}{request.path}")
         try:
-            async with aclosing(self._services.ingest.watch_body(body, request.peer)) as chunks:
+            async with aclosing(self._ingest.watch_body(body, request.peer)) as chunks:
                 if media.essence == MULTIPART:
                     await found.read(Parts(chunks, media.get("boundary") or ""), root)
                 else:
@@ -131,7 +126,7 @@ def _check_type(request: Request) -> MediaType:
     return media
 
 
-async def _take_parts(parts: Parts, media: MediaType, session: IngestSession, refused: list[Outcome]) -> None:
+async def _take_parts(parts: Parts, media: MediaType, session: SessionPort, refused: list[Outcome]) -> None:
     """Each part's own type decides (S-28); where it has none, that of the message."""
     async for headers in parts:
         text = headers.get("content-type", "")
@@ -159,40 +154,6 @@ async def _not_empty(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield chunk
 
     return all_of_it()
-
-
-class Parts:
-    """The parts of a multipart body, in order; the body of each is read before the next one begins."""
-
-    def __init__(self, body: AsyncIterator[bytes], boundary: str) -> None:
-        self._chunks = body
-        self._parser = MultipartParser(boundary)
-        self._events: deque[Event] = deque()
-        self.count = 0
-
-    async def __aiter__(self) -> AsyncIterator[dict[str, str]]:
-        """The header fields of each part. Raises Truncated where the closing boundary is missing."""
-        while (event := await self._next()) is not None:
-            if isinstance(event, PartBegin):
-                self.count += 1
-                yield event.headers
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """The octets of the part that has just begun."""
-        while (event := await self._next()) is not None:
-            if isinstance(event, PartData):
-                yield event.data
-            elif isinstance(event, PartEnd):
-                return
-
-    async def _next(self) -> Event | None:
-        while not self._events:
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                self._parser.close()
-                return None
-            self._events.extend(self._parser.feed(chunk))
-        return self._events.popleft()
 
 
 def _recode_document(document: bytes, charset: str) -> tuple[bytes, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from gateway.http.message.caching import caching, not_modified
 from gateway.http.message.conditional import entity_tag
@@ -23,26 +22,37 @@ from gateway.http.negotiation.charset import WRITABLE, choose_charset
 from gateway.http.negotiation.media import DICOM
 from gateway.http.parameters import wado as wadoparams
 from gateway.http.parameters.rendering import bad
+from gateway.http.ports import RetrievePort
 from gateway.http.studies.instancechoice import Choice
 from gateway.http.studies.rendered import SANDBOX
 from gateway.http.studies.singlepart import single
 from gateway.model import FrameNumber, ResourcePath
 from gateway.services.bytestream import Body, only
-from gateway.services.deidentify.anonymize import RULES
-from gateway.services.render.rendered import GIF, MP4, RENDERER, RenderedFrame
+from gateway.services.deidentify.anonymize import RULES, Anonymize
+from gateway.services.render.documents import Documents
+from gateway.services.render.presentationstates import States
+from gateway.services.render.rendered import GIF, MP4, RENDERER, Rendered, RenderedFrame
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.retrieve.transcode import ENCODER
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
 
 
 class WadoUri:
     """Handler of GET on the URI service."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(
+        self,
+        retrieve: RetrievePort,
+        rendered: Rendered,
+        documents: Documents,
+        states: States,
+        anonymous: Anonymize,
+    ) -> None:
+        self._retrieve = retrieve
+        self._rendered = rendered
+        self._documents = documents
+        self._states = states
+        self._anonymous = anonymous
 
     async def wado(self, request: Request) -> Response:
         """The instance as it is, or rendered, as `contentType` and Accept say (9.3)."""
@@ -53,7 +63,7 @@ class WadoUri:
         anonymous = wadoparams.check_anonymize(request.params)
         asked = wadoparams.rendering(request.params)
         state = wadoparams.presentation(request.params, path.study)
-        subject = await self._services.rendered.subjects.find(request.scope, path)
+        subject = await self._rendered.subjects.find(request.scope, path)
         if anonymous:
             asked = await self._check_anonymize(request, subject, asked)
         offers = await self._offers(request, subject, asked)
@@ -74,14 +84,14 @@ class WadoUri:
     ) -> RenderRequest:
         """What is asked of an instance that can be sent without who it is of. Raises BadParameter, Forbidden."""
         _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
-        await self._services.anonymous.check(request.scope, subject)
+        await self._anonymous.check(request.scope, subject)
         return replace(asked, anonymous=True)
 
     async def _render_presented(
         self, request: Request, subject: RenderTarget, state: ResourcePath, offer: Offer, asked: RenderRequest
     ) -> Response:
         """A frame through a presentation state (9.5.2.3). Raises BadParameter."""
-        shot = await self._services.states.through(request.scope, state, subject)
+        shot = await self._states.through(request.scope, state, subject)
         tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, asked.key())
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
@@ -92,17 +102,16 @@ class WadoUri:
 
     async def _offers(self, request: Request, subject: RenderTarget, asked: RenderRequest) -> list[Offer]:
         """Rendered types, each a single part (8.6), the default of the category first."""
-        services = self._services
         if subject.category is Category.TEXT:
-            return renderoffers.text_offers(await services.documents.media(request.scope, subject), bare=True)
+            return renderoffers.text_offers(await self._documents.media(request.scope, subject), bare=True)
         if subject.obstacle:
             return []
         one = "frameNumber" in asked.given or "presentationUID" in asked.given or subject.frames == 1
         stills = renderoffers.picture_offers(1, bare=True, filmable=False, lenient=False)
-        filmable = not one and services.rendered.filmable(subject, subject.frames)
+        filmable = not one and self._rendered.filmable(subject, subject.frames)
         films = [Offer(MP4, rendered=True)] if filmable else []
         if subject.category is Category.VIDEO and not one:
-            stored = services.rendered.find_stored_type(subject)
+            stored = self._rendered.find_stored_type(subject)
             changed = renderoffers.changes(asked)
             films = renderoffers.video_offers(
                 stored, bare=True, changed=changed, filmable=filmable, lenient=False
@@ -117,21 +126,21 @@ class WadoUri:
         unfit = (*wadoparams.WINDOW, *((*wadoparams.STATE, *wadoparams.SHAPING) if request.strict else ()))
         _refuse(request, asked, unfit, f"beside {DICOM}")
         stored = subject.located.stored
-        choice = Choice(self._services.retrieve, request, single=True)
+        choice = Choice(self._retrieve, request, single=True)
         syntax = await choice.choose_named(stored, request.params.one("transferSyntax"))
         if asked.anonymous:
-            return await self._anonymous(request, subject, syntax)
+            return await self._anonymize(request, subject, syntax)
         tag = _tag(request, subject, "uri", ENCODER, syntax)
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
-        body = await self._services.retrieve.instance_bytes(request.scope, stored, syntax)
+        body = await self._retrieve.instance_bytes(request.scope, stored, syntax)
         headers["content-location"] = request.base + subject.path.url()
         return single(request, body, DICOM, headers)
 
-    async def _anonymous(self, request: Request, subject: RenderTarget, asked_syntax: str | None) -> Response:
+    async def _anonymize(self, request: Request, subject: RenderTarget, asked_syntax: str | None) -> Response:
         """The object without who it is of (9.4.1.2.1). Raises Forbidden, NotAcceptable."""
-        anonymous = self._services.anonymous
+        anonymous = self._anonymous
         syntax = anonymous.target(subject, asked_syntax)
         key = (await anonymous.pseudonyms()).fingerprint
         tag = _tag(request, subject, "uri anonymous", RULES, key, ENCODER, syntax)
@@ -174,20 +183,20 @@ class WadoUri:
         numbers: list[FrameNumber] | None = None,
     ) -> list[RenderedFrame]:
         """These frames or all; what is shown beneath them is judged as they are. Raises Forbidden."""
-        shots = await self._services.rendered.shots(request.scope, subject, numbers)
+        shots = await self._rendered.shots(request.scope, subject, numbers)
         for shot in shots if asked.anonymous else ():
             if shot.under is not None:
-                await self._services.anonymous.check(request.scope, shot.under.subject)
+                await self._anonymous.check(request.scope, shot.under.subject)
         return shots
 
     async def _shot(self, request: Request, shot: RenderedFrame, offer: Offer, asked: RenderRequest) -> Body:
-        data = await self._services.rendered.picture(request.scope, shot, asked, offer.media)
+        data = await self._rendered.picture(request.scope, shot, asked, offer.media)
         return Body(offer.media, None, len(data), only(data))
 
     async def _film(
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest
     ) -> Body:
-        rendered, video = self._services.rendered, subject.category is Category.VIDEO
+        rendered, video = self._rendered, subject.category is Category.VIDEO
         if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
             size, chunks = await rendered.open_stored_video(request.scope, subject, offer.media)
         else:
@@ -207,7 +216,7 @@ class WadoUri:
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
-        body = await self._services.documents.text(request.scope, subject, offer.media, charset)
+        body = await self._documents.text(request.scope, subject, offer.media, charset)
         headers["content-location"] = request.base + subject.path.url()
         headers["content-security-policy"] = SANDBOX
         return single(request, body, body.content_type, headers)

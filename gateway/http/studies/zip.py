@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 from gateway.errors import ObjectDamaged
 from gateway.http.message.caching import caching, not_modified
@@ -12,10 +11,8 @@ from gateway.http.message.request import Request
 from gateway.http.message.responses import Response, StreamResponse
 from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.media import DICOM
+from gateway.http.ports import ArchivePort, RetrievePort
 from gateway.model import EXPLICIT_VR_LE, Level, ResourcePath
-
-if TYPE_CHECKING:
-    from gateway.http.gate import Services
 
 ZIP = "application/zip"
 # Raise it when the same instances would be packed otherwise.
@@ -34,9 +31,11 @@ def is_wanted(request: Request, level: Level) -> bool:
     return bool(ranked) and ranked[0].media == ZIP
 
 
-async def send_zip(services: Services, request: Request, path: ResourcePath) -> Response:
+async def send_zip(
+    retrieve: RetrievePort, archive: ArchivePort, request: Request, path: ResourcePath
+) -> Response:
     """The archive, made while it is sent: its length is not known before."""
-    stored, damaged = await services.retrieve.sound(request.scope, path)
+    stored, damaged = await retrieve.sound(request.scope, path)
     if damaged:
         # Whoever opens the file later sees no status line: an archive that lacks something must not look whole.
         raise ObjectDamaged(
@@ -56,4 +55,4 @@ async def send_zip(services: Services, request: Request, path: ResourcePath) -> 
         "content-location": request.base + path.url(),
         "content-disposition": f'attachment; filename="{name}.zip"',
     }
-    return StreamResponse(200, headers, chunks=services.archive.stream_zip(request.scope, stored, uid))
+    return StreamResponse(200, headers, chunks=archive.stream_zip(request.scope, stored, uid))

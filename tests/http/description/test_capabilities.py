@@ -9,8 +9,11 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 from gateway.http.description.parameterdocs import PARAMETERS
-from gateway.http.gate import HttpSettings, Services, build
-from gateway.http.resources import SERVICE, TABLE
+from gateway.http.gate import Gate
+from gateway.http.resources import TABLE
+from gateway.http.routing import SERVICE
+from gateway.http.settings import HttpSettings
+from tests.http.fakes import make_unserved_gate
 
 WADL, JSON = "application/vnd.sun.wadl+xml", "application/json"
 NS = "{http://wadl.dev.java.net/2009/02}"
@@ -51,8 +54,8 @@ class Web(httpx.AsyncClient):
     strict = False
 
 
-def application(**settings: Any) -> Any:
-    return build(Services(), HttpSettings(cors_origins=("https://viewer.example",), **settings))
+def application(**settings: Any) -> Gate:
+    return make_unserved_gate(HttpSettings(cors_origins=("https://viewer.example",), **settings))
 
 
 @pytest.fixture(params=[False, True], ids=["lenient", "strict"])

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
-from gateway.http.gate import HttpSettings, Services, build
+from gateway.http.gate import Gate
 from gateway.http.message import disconnect, responses
 from gateway.http.message.responses import StreamResponse
+from gateway.index.base import ExtraKey
+from tests.http.fakes import MemoryKeys, Rooms
 from tests.http.message.test_responses import application
 from tests.http.wire import exchange, get, listening
 
 
-class SlowKeys:
+class SlowKeys(MemoryKeys):
     """Query keys that are never told; remembers what became of who asked."""
 
     def __init__(self, seconds: float = 60) -> None:
         self.begun, self.left, self.told = asyncio.Event(), asyncio.Event(), False
         self._seconds = seconds
 
-    async def all(self) -> list[Any]:
+    async def all(self) -> list[ExtraKey]:
         self.begun.set()
         try:
             await asyncio.sleep(self._seconds)
@@ -32,10 +33,8 @@ class SlowKeys:
         return []
 
 
-def served(keys: SlowKeys) -> Any:
-    services = Services()
-    services.keys = keys  # type: ignore[assignment]
-    return build(services, HttpSettings())
+def served(keys: SlowKeys) -> Gate:
+    return Rooms(keys=keys).application()
 
 
 async def test_who_hangs_up_before_the_answer_is_not_worked_for() -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 import pytest
-from gateway.http.gate import HttpSettings
+from gateway.http.settings import HttpSettings
 from tests.http.fakes import Rooms
 from tests.http.wire import exchange, listening
 from tests.live import multipart

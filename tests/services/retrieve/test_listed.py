@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from gateway.app import Gateway
-from gateway.http import gate
+from gateway.asgi import make_handlers
+from gateway.http.gate import Gate
+from gateway.http.settings import HttpSettings
 from gateway.index.base import Scope
 from gateway.model import ResourcePath, Source, StudyUID
 from gateway.services.retrieve import metadata
@@ -37,12 +39,8 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
 
 
 def client(gateway: Gateway) -> httpx.AsyncClient:
-    services = gate.Services()
-    services.bind(
-        ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove
-    )
-    services.archive = gateway.archive
-    app = gate.build(services, gate.HttpSettings())
+    settings = HttpSettings()
+    app = Gate(make_handlers(gateway, settings), settings, gateway.counters)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/dicom-web")
 
 
