@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
 
@@ -16,9 +16,9 @@ HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 
 _PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
 _NUMBERS = {
+    "samples": 0x00280002,
     "rows": 0x00280010,
     "columns": 0x00280011,
-    "samples": 0x00280002,
     "bits_allocated": 0x00280100,
     "bits_stored": 0x00280101,
     "high_bit": 0x00280102,
@@ -70,7 +70,8 @@ class ImagePixel:
         return (self.count_bits(full=full) + 7) // 8
 
 
-Described = TypeVar("Described", bound=ImagePixel)
+# The same kind of description comes out as goes in: a layout stays a layout.
+AnyImagePixel = TypeVar("AnyImagePixel", bound=ImagePixel)
 
 
 def read_image_pixel(elements: Mapping[int, bytes], order: Literal["little", "big"], tag: int) -> ImagePixel:
@@ -80,7 +81,18 @@ def read_image_pixel(elements: Mapping[int, bytes], order: Literal["little", "bi
     return ImagePixel(**numbers, photometric=photometric, tag=tag)
 
 
-def describe_by_pixel(image: Described) -> Described:
+def write_members(image: ImagePixel) -> dict[str, Any]:
+    """Return the Image Pixel Description macro as DICOM JSON members, Planar Configuration where it applies."""
+    numbers = {
+        tag: getattr(image, name) for name, tag in _NUMBERS.items() if name != "planar" or image.samples > 1
+    }
+    return {
+        f"{_PHOTOMETRIC:08X}": {"vr": "CS", "Value": [image.photometric]},
+        **{f"{tag:08X}": {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
+    }
+
+
+def describe_by_pixel(image: AnyImagePixel) -> AnyImagePixel:
     """Return the description of the same frame by pixel, with all samples for each: what encoders are fed."""
     if image.samples == 1:
         return image

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import imagecodecs
 
 from gateway.dicom.encoding.layout import PixelLayout
-from gateway.dicom.encoding.pixels import HALVED, ImagePixel, describe_by_pixel, find_changes
+from gateway.dicom.encoding.pixels import HALVED, AnyImagePixel, ImagePixel, describe_by_pixel, find_changes
 from gateway.errors import CodecError
 from gateway.render.codecs import codestreamheaders, jpeg, rle
 from gateway.render.codecs.codestreamheaders import Header
@@ -46,9 +45,6 @@ class DecodedFrame:
 
     data: bytes
     image: ImagePixel
-
-
-Described = TypeVar("Described", bound=ImagePixel)
 
 
 def decodable(transfer_syntax: str) -> bool:
@@ -95,7 +91,7 @@ def decode_frame(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) ->
     return DecodedFrame(data, describe_decoded(pixels, transfer_syntax))
 
 
-def describe_decoded(pixels: Described, transfer_syntax: str) -> Described:
+def describe_decoded(pixels: AnyImagePixel, transfer_syntax: str) -> AnyImagePixel:
     """Return the description of a frame once it is decoded.
 
     RLE and Deflated Image Frame keep it, but that halved chrominance is doubled. The others come by pixel. Discrete
