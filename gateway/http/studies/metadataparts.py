@@ -10,7 +10,8 @@ from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.nativexmlread import dataset
 from gateway.errors import BadRequest, CodecError, DicomError, GatewayError, TooLarge
 from gateway.http.negotiation.media import JSON, OCTETS, XML, MediaType, parse_media_type
-from gateway.services.ingest.assemble import Assemble, Bulk, identity_of, references
+from gateway.services.ingest.assemble import Assemble, identity_of, references
+from gateway.services.ingest.bulkparts import Bulk
 from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome, Rejected
 from gateway.services.ingest.spool import Spooled
 

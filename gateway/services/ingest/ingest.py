@@ -1,4 +1,4 @@
-"""How an instance gets in: bytes → parsed as they come → durable object → index batch → journal → outcome.
+"""Take instances in: bytes → parsed as they come → durable object → index batch → journal → outcome.
 
 STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves nothing behind.
 """
@@ -27,7 +27,7 @@ log = logging.getLogger("gateway.services")
 
 
 class Ingest:
-    """Takes instances in; one for the whole process."""
+    """Take instances in; one for the whole process."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Ingest:
         self._leftovers: set[asyncio.Task[None]] = set()
 
     def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> IngestSession:
-        """Instances that came together; `study` is the only study they may belong to.
+        """Return a session for instances that come together; `study` is the only study they may belong to.
 
         `rule` says what becomes of them, where it is not the site's rules that do.
         """
@@ -56,7 +56,7 @@ class Ingest:
             await asyncio.wait(self._leftovers)
 
     async def watch_body(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
-        """The chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
+        """Yield the chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
         seat = await self._slots.seat(peer)
         try:
             async for chunk in seat.resting(body):
@@ -74,7 +74,7 @@ class Ingest:
         rule: Rule,
         before: Provenance = NOTHING_BEFORE,
     ) -> asyncio.Task[Outcome]:
-        """Consume the bytes of one instance; the task ends with its outcome, once durable.
+        """Consume the bytes of one instance; return a task that ends with its outcome, once durable.
 
         Raises only what `body` raises: then nothing of the instance is left.
         """
@@ -210,7 +210,7 @@ class IngestSession:
         self._tasks.append(task)
 
     async def finish(self) -> list[Outcome]:
-        """The outcomes, in the order taken; whatever is stored is durable by now."""
+        """Return the outcomes, in the order taken; whatever is stored is durable by now."""
         try:
             # Not by `gather`, which takes most of a second for a hundred thousand that are done.
             return [await task for task in self._tasks]
@@ -241,7 +241,7 @@ async def _count(body: AsyncIterator[bytes], seat: Seat, incoming: IncomingInsta
 
 
 def _remark(verdict: Admitted | ReceivedAgain, rule: Rule) -> str:
-    """What the sender is to be told beside success."""
+    """Return the remarks that the sender gets together with success."""
     remarks = []
     if verdict.differing:
         what = "the first is kept" if isinstance(verdict, ReceivedAgain) else "it is replaced"
