@@ -32,7 +32,10 @@ class Spool:
         return self._written + len(self._pending)
 
     async def append(self, data: bytes) -> None:
-        """Write `data` behind what is there. Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise."""
+        """Write `data` behind what is there.
+
+        Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise.
+        """
         if len(data) >= IN_MEMORY:  # not copied to be written
             pending, self._pending = bytes(self._pending), bytearray()
             await asyncio.to_thread(self._write, pending)
