@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from struct import Struct, unpack
 from typing import Any, TypeAlias
 
-from gateway.dicom.dictionary import vr_of
+from gateway.dicom.dictionary import private_vr, vr_of
 from gateway.dicom.encoding.jsonmodel import opening
+from gateway.dicom.encoding.structure import CODED_VRS, ITEM_GROUP, LONG_VRS
 from gateway.dicom.limits import BULK
 
 # Kinds, the commonest first.
@@ -20,16 +21,10 @@ CHARSET, SIGNED, CREATOR, COLLECT = range(1, 5)
 # goes out by reference, size and reader of a single integer. A bare tuple: it is unpacked for every element.
 Element: TypeAlias = tuple[int, int, str, bool, str, int, int, tuple[int, Callable[..., tuple[Any, ...]]]]
 
-UNDEFINED = 0xFFFFFFFF
 _MOST_ENTRIES = 65536
 # Only an undefined length is longer.
 _NEVER = 0xFFFFFFFE
 
-_NAMES = (
-    "AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV"
-)
-VRS = frozenset(_NAMES.encode().split())
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _KINDS = {
     **dict.fromkeys(("AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC", "UI"), TEXT),
     **dict.fromkeys(("AE", "LT", "ST", "UT", "UR"), WORDS),
@@ -67,6 +62,13 @@ def element(tag: int, vr: str, big_endian: bool, long: bool) -> Element:
     kind = DROP if _is_dropped(tag) and vr != "SQ" else _KINDS[vr]
     reader = (single.size, single.unpack_from)
     return tag, kind, opening(tag, vr), long, vr, _tells(tag), _above(tag, vr), reader
+
+
+def find_private_vr(creators: Mapping[int, str], tag: int) -> str:
+    """Return the VR that the creator of its block gives a private element, UN where none is known."""
+    creator = creators.get(tag & 0xFFFF0000 | (tag & 0xFF00) >> 8)
+    vr = private_vr(creator, tag) if creator else ""
+    return vr if vr.encode() in CODED_VRS else "UN"
 
 
 def _is_dropped(tag: int) -> bool:
@@ -122,12 +124,12 @@ def _explicit_be(head: bytes) -> Element:
 
 def _explicit(tag: int, coded: bytes, big_endian: bool) -> Element:
     """By tag and VR as they stand in the file; UN of a known tag is read by what PS3.6 says (PS3.5 6.2.2)."""
-    if coded not in VRS or tag >> 16 == 0xFFFE:
+    if coded not in CODED_VRS or tag >> 16 == ITEM_GROUP:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
     vr = coded.decode("ascii")
     if vr == "UN" and not big_endian:
         return _element_by_dictionary(tag, True)
-    return element(tag, vr, big_endian, vr in _LONG)
+    return element(tag, vr, big_endian, vr in LONG_VRS)
 
 
 def _implicit_le(head: bytes) -> Element:
@@ -144,7 +146,7 @@ def _implicit_be(head: bytes) -> Element:
 
 def _element_by_dictionary(tag: int, long: bool) -> Element:
     """VR by dictionary; RESOLVE where the private creator or other elements decide."""
-    if tag >> 16 == 0xFFFE:
+    if tag >> 16 == ITEM_GROUP:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
     if tag >> 16 & 1 and tag & 0xFFFF:
         if 0x10 <= tag & 0xFFFF <= 0xFF:

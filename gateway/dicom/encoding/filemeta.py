@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from gateway.dicom.encoding.elementwriter import write_element, write_text
 from gateway.model import Identity
 
 # Made from a UUID, as PS3.5 B.2 allows; names this implementation in every file it writes.
@@ -12,25 +13,14 @@ IMPLEMENTATION_VERSION_NAME = "DICOMWEB_GATEWAY"
 PREAMBLE = bytes(128) + b"DICM"
 
 
-def _element(element: int, vr: bytes, value: bytes) -> bytes:
-    if vr == b"OB":
-        return struct.pack("<HH2sHI", 2, element, vr, 0, len(value)) + value
-    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
-
-
-def _uid(element: int, uid: str) -> bytes:
-    value = uid.encode("ascii")
-    return _element(element, b"UI", value + b"\0" * (len(value) % 2))
-
-
 def file_meta(identity: Identity, transfer_syntax: str) -> bytes:
-    """128-byte preamble, DICM and group 0002 of a file that holds this instance in this transfer syntax."""
+    """Return the 128-byte preamble, DICM and group 0002 of a file that holds this instance in this transfer syntax."""
     body = (
-        _element(1, b"OB", b"\0\1")
-        + _uid(2, identity.sop_class)
-        + _uid(3, identity.instance)
-        + _uid(0x10, transfer_syntax)
-        + _uid(0x12, IMPLEMENTATION_CLASS_UID)
-        + _element(0x13, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+        write_element(0x00020001, "OB", b"\0\1")
+        + write_text(0x00020002, "UI", identity.sop_class)
+        + write_text(0x00020003, "UI", identity.instance)
+        + write_text(0x00020010, "UI", transfer_syntax)
+        + write_text(0x00020012, "UI", IMPLEMENTATION_CLASS_UID)
+        + write_text(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME)
     )
-    return PREAMBLE + _element(0, b"UL", struct.pack("<I", len(body))) + body
+    return PREAMBLE + write_element(0x00020000, "UL", struct.pack("<I", len(body))) + body

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from array import array
 
+from gateway.dicom.encoding.structure import ITEM, SEQUENCE_END, UNDEFINED, read_item_header
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
-ITEM = 0xE000FFFE
-DELIMITER = 0xE0DDFFFE
 HEAD = 16
 # Of the first fragment: where a codestream says what it is.
 LONG_HEAD = 4096
@@ -107,11 +105,12 @@ class FragmentScanner:
         self._at += take
         if len(self._header) < 8:
             return take
-        tag, length = struct.unpack("<II", self._header)
+        high, low, length = read_item_header(self._header)
+        tag = high << 16 | low
         self._header = b""
-        if tag == DELIMITER:
+        if tag == SEQUENCE_END:
             self._finish()
-        elif tag == ITEM and length != 0xFFFFFFFF:
+        elif tag == ITEM and length != UNDEFINED:
             self._begin(length)
         else:
             raise DicomError(f"pixel data at byte {self._at - 8}: an item was due", tag="7FE00010")

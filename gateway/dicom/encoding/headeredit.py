@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.dicom.dictionary import vr_of
-from gateway.dicom.encoding.elements import UNDEFINED
+from gateway.dicom.encoding.elementwriter import (
+    CLOSE_ITEM,
+    CLOSE_SEQUENCE,
+    OPEN_ITEM,
+    write_element,
+    write_header,
+    write_sequence,
+    write_text,
+)
 from gateway.dicom.encoding.filemeta import file_meta
-from gateway.dicom.encoding.rewrite import header, top_elements
+from gateway.dicom.encoding.structure import UNDEFINED
+from gateway.dicom.encoding.topelements import top_elements
 from gateway.errors import DicomError
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID
 
 _OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
-_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED)
-_ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-_SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 # Made from a UUID; names what a lossy representation of ours is derived by.
 _NAMESPACE = uuid.UUID("0d8f2f0e-7a0c-4d8c-9a53-7f1b3b8f6d21")
 
@@ -59,18 +65,23 @@ def write_edited_head(
     The extended offset tables go, since no fragment lies where it did, and group lengths, which would be wrong.
     Raises DicomError where the bytes are no whole elements.
     """
-    out = [file_meta(identity, transfer_syntax)]
-    left, at = dict(edits), 0
-    for tag, start, stop in top_elements(head):
-        out += [left.pop(due)(b"") for due in sorted(left) if due < tag]
-        if tag in left:
-            out.append(left.pop(tag)(head[start:stop]))
-        elif tag & 0xFFFF and tag not in _OFFSET_TABLES:
-            out.append(head[start:stop])
-        at = stop
+    elements: list[tuple[int, bytes]] = []
+    at = 0
+    for tag, start, at in top_elements(head):
+        kept = tag in edits or (tag & 0xFFFF and tag not in _OFFSET_TABLES)
+        elements.append((tag, head[start:at] if kept else b""))
     if at != len(head):
         raise DicomError("the header does not end where the pixel data begins", tag="7FE00010")
-    return b"".join([*out, *(left[tag](b"") for tag in sorted(left))])
+    return file_meta(identity, transfer_syntax) + b"".join(apply_edits(elements, edits))
+
+
+def apply_edits(elements: Iterable[tuple[int, bytes]], edits: Mapping[int, Edit]) -> Iterator[bytes]:
+    """Yield each element as its edit has it, and where they belong those that were not there."""
+    left = dict(edits)
+    for tag, element in elements:
+        yield from (left.pop(due)(b"") for due in sorted(left) if due < tag)
+        yield left.pop(tag)(element) if tag in left else element
+    yield from (left[tag](b"") for tag in sorted(left))
 
 
 def replacing(changes: Mapping[str, str | int]) -> dict[int, Edit]:
@@ -94,7 +105,7 @@ def derive(
     uid = derive_uid(source.instance, version, transfer_syntax)
     predecessor = _code("121320", "Uncompressed predecessor")
     reference = _text(0x00081150, source.sop_class) + _text(0x00081155, source.instance)
-    reference += _sequence(0x0040A170, predecessor)
+    reference += write_sequence(0x0040A170, [predecessor])
     return replace(source, instance=uid), {
         0x00080008: _image_type,
         0x00080018: _setting(0x00080018, uid),
@@ -109,16 +120,12 @@ def derive(
 
 def _setting(tag: int, value: str | int) -> Edit:
     number = struct.pack("<H", value) if isinstance(value, int) else None
-    element = _text(tag, str(value)) if number is None else header(tag, "US", 2) + number
+    element = _text(tag, str(value)) if number is None else write_element(tag, "US", number)
     return lambda _: element
 
 
 def _text(tag: int, value: str) -> bytes:
-    vr = vr_of(tag) or "CS"
-    data = value.encode("ascii")
-    if len(data) % 2:
-        data += b"\0" if vr == "UI" else b" "
-    return header(tag, vr, len(data)) + data
+    return write_text(tag, vr_of(tag) or "CS", value)
 
 
 def _value(element: bytes) -> str:
@@ -141,17 +148,12 @@ def _code(value: str, meaning: str) -> bytes:
     return _text(0x00080100, value) + _text(0x00080102, "DCM") + _text(0x00080104, meaning)
 
 
-def _sequence(tag: int, *items: bytes) -> bytes:
-    content = b"".join(_ITEM + item + _ITEM_END for item in items)
-    return header(tag, "SQ", UNDEFINED) + content + _SEQUENCE_END
-
-
 def _with_item(tag: int, old: bytes, item: bytes) -> bytes:
     """The sequence with an item more; one that is not coded as SQ stays as it is."""
     if not old:
-        return _sequence(tag, item)
+        return write_sequence(tag, [item])
     if old[4:6] != b"SQ":
         return old
     endless = old[8:12] == b"\xff\xff\xff\xff"
     content = old[12:-8] if endless else old[12:]
-    return header(tag, "SQ", UNDEFINED) + content + _ITEM + item + _ITEM_END + _SEQUENCE_END
+    return write_header(tag, "SQ", UNDEFINED) + content + OPEN_ITEM + item + CLOSE_ITEM + CLOSE_SEQUENCE

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.dicom.encoding.elements import UNDEFINED
+from gateway.dicom.encoding.elementwriter import CLOSE_ITEM, write_element, write_sequence
 from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.frames import PixelElement, frame_spans, pixel_layout
-from gateway.dicom.encoding.headeredit import replacing
+from gateway.dicom.encoding.headeredit import Edit, apply_edits, replacing
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.pixels import read_image_pixel
-from gateway.dicom.encoding.pushparser import CLOSE_ITEM, CLOSE_SEQUENCE, OPEN_ITEM
-from gateway.dicom.encoding.rewrite import header, top_elements
+from gateway.dicom.encoding.structure import ITEM_GROUP, SEQUENCE_END, UNDEFINED, read_item_header
+from gateway.dicom.encoding.topelements import top_elements
 from gateway.errors import CodecError, DicomError
 from gateway.model import FrameNumber
 
 PIXELS = 0x7FE00010
 _DEEPEST = 64
+_ITEM_END = CLOSE_ITEM[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class _Walk:
         """Written anew; None where nothing in it changes. Raises CodecError for pixels of its own."""
         if depth > _DEEPEST:
             raise DicomError("sequences are nested too deep")
-        out: list[bytes] = []
+        out: list[tuple[int, bytes]] = []
         changed = False
-        edits: Mapping[int, Callable[[bytes], bytes]] = {}
+        edits: Mapping[int, Edit] = {}
         for tag, start, stop in top_elements(data):
             element = data[start:stop]
             made: bytes | None = None
@@ -62,10 +62,10 @@ class _Walk:
             elif tag == PIXELS and depth and element[4:6] in (b"OB", b"OW") and element[8:12] == b"\xff" * 4:
                 made, edits = self._pixels(data, element)
             changed |= made is not None
-            out.append(element if made is None else made)
+            out.append((tag, element if made is None else made))
         if not changed:
             return None
-        return _edit(b"".join(out), edits) if edits else b"".join(out)
+        return b"".join(apply_edits(out, edits))
 
     def _sequence(self, tag: int, element: bytes, depth: int) -> bytes | None:
         """Nothing at all where an image in it cannot be decoded."""
@@ -76,13 +76,10 @@ class _Walk:
             return b""
         if all(one is None for one in made):
             return None
-        content = b"".join(
-            OPEN_ITEM + (item if one is None else one) + CLOSE_ITEM
-            for item, one in zip(items, made, strict=True)
-        )
-        return header(tag, "SQ", UNDEFINED) + content + CLOSE_SEQUENCE
+        every = (item if one is None else one for item, one in zip(items, made, strict=True))
+        return write_sequence(tag, every)
 
-    def _pixels(self, data: bytes, element: bytes) -> tuple[bytes, Mapping[int, Callable[[bytes], bytes]]]:
+    def _pixels(self, data: bytes, element: bytes) -> tuple[bytes, Mapping[int, Edit]]:
         scanner = FragmentScanner(12)
         scanner.feed(element[12:])
         scanner.close()
@@ -95,17 +92,16 @@ class _Walk:
             for n in range(layout.frames)
         ]
         native = self._decode(layout, codestreams)
-        value = native.data + b"\0" * (len(native.data) % 2)
         vr = "OW" if layout.bits_allocated > 8 else "OB"
-        return header(PIXELS, vr, len(value)) + value, replacing(native.changes)
+        return write_element(PIXELS, vr, native.data), replacing(native.changes)
 
 
 def _items(sequence: bytes) -> Iterator[bytes]:
     """The data sets of the items of a sequence, which is given with its header."""
     at, stop = 12, len(sequence)
     while at + 8 <= stop:
-        high, low, length = struct.unpack_from("<HHI", sequence, at)
-        if high != 0xFFFE or low == 0xE0DD:
+        high, low, length = read_item_header(sequence, at)
+        if high != ITEM_GROUP or low == SEQUENCE_END & 0xFFFF:
             return
         at += 8
         if length != UNDEFINED:
@@ -119,10 +115,10 @@ def _items(sequence: bytes) -> Iterator[bytes]:
 
 def _item_end(data: bytes, at: int) -> int:
     """Where the delimiter of an item of undefined length begins."""
-    if data[at : at + 4] == b"\xfe\xff\x0d\xe0":
+    if data[at : at + 4] == _ITEM_END:
         return at
     for _, _, stop in top_elements(data[at:]):
-        if data[at + stop : at + stop + 4] == b"\xfe\xff\x0d\xe0":
+        if data[at + stop : at + stop + 4] == _ITEM_END:
             return at + stop
     raise DicomError("an item does not end")
 
@@ -133,12 +129,3 @@ def _lay_out(data: bytes, place: PixelElement, transfer_syntax: str) -> PixelLay
     frames = found.get(0x00280008, b"").strip(b" \0")
     image = read_image_pixel(found, "little", place.tag)
     return pixel_layout(place, image, int(frames) if frames.isdigit() else 1, transfer_syntax)
-
-
-def _edit(data: bytes, edits: Mapping[int, Callable[[bytes], bytes]]) -> bytes:
-    out: list[bytes] = []
-    left = dict(edits)
-    for tag, start, stop in top_elements(data):
-        out += [left.pop(due)(b"") for due in sorted(left) if due < tag]
-        out.append(left.pop(tag)(data[start:stop]) if tag in left else data[start:stop])
-    return b"".join([*out, *(left[tag](b"") for tag in sorted(left))])

@@ -14,16 +14,10 @@ from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.frames import PixelElement, is_video, pixel_layout
 from gateway.dicom.encoding.inflate import Inflater
 from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.dicom.encoding.modes import EXPLICIT, EXPLICIT_LE, IMPLICIT, Mode
 from gateway.dicom.encoding.pixels import ImagePixel, read_image_pixel
-from gateway.dicom.encoding.tokens import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_BE,
-    IMPLICIT_LE,
-    Mode,
-    Pixels,
-    Tokenizer,
-)
+from gateway.dicom.encoding.structure import CODED_VRS
+from gateway.dicom.encoding.tokens import Pixels, Tokenizer
 from gateway.dicom.limits import LIMITS, ReadLimits
 from gateway.errors import DicomError, LimitExceeded, NotDicom, Truncated
 from gateway.model import (
@@ -40,12 +34,6 @@ from gateway.model import (
 _NATIVE = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
 _BY_REFERENCE = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})  # JPIP: no pixel bytes at all
 _STANDARD = "1.2.840.10008.1.2."
-_MODES = {
-    (True, False): EXPLICIT_LE,
-    (True, True): EXPLICIT_BE,
-    (False, False): IMPLICIT_LE,
-    (False, True): IMPLICIT_BE,
-}
 _LONG = Struct("<I").unpack_from
 _SHORT = Struct("<H").unpack_from
 _TAKEN = re.compile(rb"[0-9.]{1,64}")
@@ -223,7 +211,7 @@ class Part10Reader:
         elif head[:4] == b"DICM":
             self._at, self.prefix = 4, bytes(128)
             self._note_coercion("the preamble was missing")
-        elif head[:2] == b"\2\0" and head[4:6] in elements.VRS:
+        elif head[:2] == b"\2\0" and head[4:6] in CODED_VRS:
             self._at, self.prefix = 0, PREAMBLE
             self._note_coercion("the preamble was missing")
         else:
@@ -233,7 +221,7 @@ class Part10Reader:
 
     def _check_bare(self, head: bytes) -> None:
         """A data set without file meta: taken where something says how it is encoded."""
-        explicit = head[:2] == b"\x08\0" and head[4:6] in elements.VRS
+        explicit = head[:2] == b"\x08\0" and head[4:6] in CODED_VRS
         plausible = head[:2] in (b"\x08\0", b"\0\x08") and len(head) >= 8
         if not explicit and not (self._named and plausible):
             raise NotDicom("no DICM after a preamble of 128 bytes, and no data set whose encoding is known")
@@ -274,7 +262,7 @@ class Part10Reader:
 
     def _meta_header(self, head: bytes, at: int) -> tuple[int, int]:
         vr = head[at + 4 : at + 6]
-        if vr not in elements.VRS:
+        if vr not in CODED_VRS:
             return at + 8, int(_LONG(head, at + 4)[0])
         if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
             length = int(_LONG(head, at + 8)[0]) if len(head) >= at + 12 else 0
@@ -314,14 +302,14 @@ class Part10Reader:
         big = declared == EXPLICIT_VR_BE
         if len(first) == 8:
             big = self._really_big(first, big)
-        explicit = first[4:6] in elements.VRS if len(first) == 8 else declared != IMPLICIT_VR_LE
+        explicit = first[4:6] in CODED_VRS if len(first) == 8 else declared != IMPLICIT_VR_LE
         self._implicit = not explicit
         really = EXPLICIT_VR_BE if big else EXPLICIT_VR_LE if explicit else IMPLICIT_VR_LE
         if self._without_meta and declared in _NATIVE and (explicit or not big):
             self._transfer_syntax = really
         elif explicit == (declared == IMPLICIT_VR_LE) or big != (declared == EXPLICIT_VR_BE):
             self._note_finding("00020010", "the data set is not encoded as its Transfer Syntax says")
-        return _MODES[explicit, big]
+        return (EXPLICIT if explicit else IMPLICIT)[big]
 
     def _really_big(self, first: bytes, declared: bool) -> bool:
         """The first group is small, so that one of its two bytes is zero."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from struct import Struct
-from typing import Any, TypeAlias
+from typing import Any
 
-from gateway.dicom.dictionary import private_vr
-from gateway.dicom.encoding import elements, values
+from gateway.dicom.encoding import values
 from gateway.dicom.encoding.charsets import DEFAULT, Charset, charset
 from gateway.dicom.encoding.elements import (
     BINARY,
@@ -33,49 +31,28 @@ from gateway.dicom.encoding.elements import (
     SEQUENCE,
     SIGNED,
     TEXT,
-    UNDEFINED,
-    VRS,
     WORDS,
     Element,
-    Table,
     element,
+    find_private_vr,
 )
 from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.jsonmodel import Order, bulk_member, json_object, opening
 from gateway.dicom.encoding.layout import BulkValue
+from gateway.dicom.encoding.modes import EXPLICIT, IMPLICIT, IMPLICIT_LE, Mode, begins_explicit, is_unknown_vr
 from gateway.dicom.encoding.packedmembers import Packed
+from gateway.dicom.encoding.structure import ITEM, ITEM_END, ITEM_GROUP, OPEN, SEQUENCE_END, UNDEFINED
 from gateway.dicom.limits import ReadLimits
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # In characters of DICOM JSON: what is longer takes long to read again, while nothing else runs.
 SHORT_METADATA = 256 << 10
-# End of what ends by a delimiter.
-OPEN = 1 << 62
 # So many items are joined without a further copy.
 _MANY = 1000
 # What a value by reference takes beside its path: its URL and its place in the layout.
 _REFERENCE = 400
 _PIECE = 1 << 20
 _NUMBERS = values.NUMBERS.fullmatch
-
-# entry by header, explicit?, big endian?, readers of header and length, 32 bits, item header
-Mode: TypeAlias = tuple[Any, bool, bool, Any, Any, Any]
-
-
-def _mode(entry: Table, explicit: bool, big: bool) -> Mode:
-    order = ">" if big else "<"
-    header, wide, item = (
-        Struct(order + code).unpack_from for code in ("6sH" if explicit else "4sI", "I", "HHI")
-    )
-    return entry, explicit, big, header, wide, item
-
-
-EXPLICIT_LE = _mode(elements.EXPLICIT_LE, True, False)
-EXPLICIT_BE = _mode(elements.EXPLICIT_BE, True, True)
-IMPLICIT_LE = _mode(elements.IMPLICIT_LE, False, False)
-IMPLICIT_BE = _mode(elements.IMPLICIT_BE, False, True)
-_PEERS = {False: EXPLICIT_LE, True: EXPLICIT_BE}
 
 
 @dataclass(slots=True)
@@ -370,8 +347,8 @@ class Tokenizer:
                 in_item = False
                 continue
             head, length = header(buf, pos)
-            if last < 0 and not explicit and self._explicit_here(buf, pos, big):
-                mode = _PEERS[big]
+            if last < 0 and not explicit and self._explicit_here(buf, pos, mode):
+                mode = EXPLICIT[big]
                 entry, explicit, big, header, u32, item_header = mode
                 continue
             tag, kind, bare, long, vr, tells, above, single = entry[head]
@@ -407,7 +384,7 @@ class Tokenizer:
                             self._elements += len(parts) + 1
                             in_item = False
                             continue
-                        if tag >> 16 == 0xFFFE:
+                        if tag >> 16 == ITEM_GROUP:
                             self._remark_at(base + pos, tag, "a delimiter where an element was due")
                             if tag != ITEM or length == UNDEFINED:
                                 length = 0
@@ -418,13 +395,13 @@ class Tokenizer:
                             continue
                         else:
                             coded = buf[pos + 4 : pos + 6]
-                            if (coded.isalnum() and coded.upper() == coded) or not coded.strip(b" ?*-"):
+                            if is_unknown_vr(coded):
                                 self._remark_at(base + pos, tag, "an unknown VR, read as UN")
                                 found = self._unknown(tag, big)
                                 length = header(buf, pos)[1] if explicit else length
                             else:
                                 self._remark_at(base + pos, tag, "implicit VR within an explicit VR data set")
-                                found = (IMPLICIT_BE if big else IMPLICIT_LE)[0][buf[pos : pos + 4]]
+                                found = IMPLICIT[big][0][buf[pos : pos + 4]]
                             tag, kind, bare, long, vr, tells, above, single = found
                             start = pos + 8
                     if kind == RESOLVE:
@@ -469,7 +446,7 @@ class Tokenizer:
                             break
                         probe = IMPLICIT_LE if coded_un else mode
                         high, low, _ = probe[5](buf, start)
-                        if high != 0xFFFE:
+                        if high != ITEM_GROUP:
                             kind = BINARY
                             if not coded_un:
                                 self._remark_at(base + pos, tag, "a sequence without items, read as UN")
@@ -501,7 +478,7 @@ class Tokenizer:
                     if n - start < 8:
                         need = start + 8 - pos
                         break
-                    if item_header(buf, start)[:2] == (0xFFFE, 0xE000):
+                    if item_header(buf, start)[:2] == (ITEM_GROUP, ITEM & 0xFFFF):
                         above = -1
                 if length > above:
                     # By reference: the value passes by.
@@ -683,14 +660,11 @@ class Tokenizer:
             self.bulk[path] = BulkValue(vr, offset, len(raw))
         return bulk_member(bare, path, self._version)
 
-    def _explicit_here(self, buf: bytes, pos: int, big: bool) -> bool:
-        """Whether an item (or data set) taken for implicit begins with an explicit element."""
-        if buf[pos + 4 : pos + 6] not in VRS:
+    def _explicit_here(self, buf: bytes, pos: int, mode: Mode) -> bool:
+        """Return whether an item (or data set) taken for implicit begins with an explicit element."""
+        if not begins_explicit(buf, pos, mode):
             return False
-        found = (IMPLICIT_BE if big else IMPLICIT_LE)[0][buf[pos : pos + 4]]
-        if found[4] and found[4] != buf[pos + 4 : pos + 6].decode("ascii"):
-            return False
-        self.remark(found[0], "explicit VR within an implicit VR data set")
+        self.remark(mode[0][buf[pos : pos + 4]][0], "explicit VR within an implicit VR data set")
         return True
 
     def _unknown(self, tag: int, big: bool) -> Element:
@@ -698,11 +672,8 @@ class Tokenizer:
 
     def _private_vr(self, tag: int, creators: dict[int, str] | None, coded_un: bool) -> str:
         """By the creator of the block, UN without; a UN of defined length is not taken apart for that."""
-        creator = (creators or {}).get(tag & 0xFFFF0000 | (tag & 0xFF00) >> 8)
-        vr = private_vr(creator, tag) if creator else ""
-        if vr.encode() not in VRS or (coded_un and vr == "SQ"):
-            return "UN"
-        return vr
+        vr = find_private_vr(creators or {}, tag)
+        return "UN" if coded_un and vr == "SQ" else vr
 
     def _is_sequence(self, vr: str, explicit: bool, coded_un: bool, tag: int, stack: list[Any]) -> bool:
         """Whether the items of an undefined length hold elements, not fragments (PS3.5 6.2.2, A.4)."""

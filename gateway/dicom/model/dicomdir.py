@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from struct import pack
 from typing import Any
 
+from gateway.dicom.encoding.elementwriter import write_element, write_header, write_item_header, write_text
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.model.encode import Octets, encode
 from gateway.errors import DicomError
@@ -147,17 +148,17 @@ class _Record:
     def body(self) -> bytes:
         """Of one length, whatever the offsets are."""
         parts = [
-            _element(0x1400, "UL", pack("<I", self.next)),
-            _element(0x1410, "US", b"\xff\xff"),
-            _element(0x1420, "UL", pack("<I", self.lower)),
-            _element(0x1430, "CS", _pad(self.kind)),
+            write_element(0x00041400, "UL", pack("<I", self.next)),
+            write_element(0x00041410, "US", b"\xff\xff"),
+            write_element(0x00041420, "UL", pack("<I", self.lower)),
+            write_text(0x00041430, "CS", self.kind),
         ]
         if self.entry is not None:
             parts += [
-                _element(0x1500, "CS", _pad("\\".join(self.entry.file_id))),
-                _element(0x1510, "UI", _pad(self.entry.identity.sop_class, "\0")),
-                _element(0x1511, "UI", _pad(self.entry.identity.instance, "\0")),
-                _element(0x1512, "UI", _pad(self.entry.transfer_syntax, "\0")),
+                write_text(0x00041500, "CS", "\\".join(self.entry.file_id)),
+                write_text(0x00041510, "UI", self.entry.identity.sop_class),
+                write_text(0x00041511, "UI", self.entry.identity.instance),
+                write_text(0x00041512, "UI", self.entry.transfer_syntax),
             ]
         return b"".join(parts) + self.keys
 
@@ -180,9 +181,9 @@ def dicomdir(entries: Sequence[Entry], file_set: str, uid: str) -> bytes:
     if at >= 1 << 32:
         raise DicomError("a DICOMDIR of more than 4 GiB cannot be written")
     _link(roots)
-    items = b"".join(pack("<HHI", 0xFFFE, 0xE000, len(body)) + body for body in (r.body() for r in records))
+    items = b"".join(write_item_header(len(body)) + body for body in (r.body() for r in records))
     head = _head(file_set, roots[0].at if roots else 0, roots[-1].at if roots else 0)
-    return meta + head + pack("<HH2sHI", 0x0004, 0x1220, b"SQ", 0, len(items)) + items
+    return meta + head + write_header(0x00041220, "SQ", len(items)) + items
 
 
 def record_type(sop_class: str, model: Mapping[str, Any]) -> str:
@@ -260,17 +261,8 @@ def _no_bulk(path: str, vr: str, uri: str) -> Octets:
 
 def _head(file_set: str, first: int, last: int) -> bytes:
     return (
-        _element(0x1130, "CS", _pad(file_set))
-        + _element(0x1200, "UL", pack("<I", first))
-        + _element(0x1202, "UL", pack("<I", last))
-        + _element(0x1212, "US", b"\0\0")
+        write_text(0x00041130, "CS", file_set)
+        + write_element(0x00041200, "UL", pack("<I", first))
+        + write_element(0x00041202, "UL", pack("<I", last))
+        + write_element(0x00041212, "US", b"\0\0")
     )
-
-
-def _element(element: int, vr: str, value: bytes) -> bytes:
-    return pack("<HH2sH", 0x0004, element, vr.encode(), len(value)) + value
-
-
-def _pad(text: str, pad: str = " ") -> bytes:
-    raw = text.encode("ascii")
-    return raw + pad.encode() * (len(raw) % 2)

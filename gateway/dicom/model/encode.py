@@ -15,16 +15,20 @@ from struct import pack
 from typing import Any, TypeAlias
 
 from gateway.dicom.dictionary import vr_of
+from gateway.dicom.encoding.elementwriter import (
+    CLOSE_SEQUENCE,
+    choose_vr,
+    padding,
+    write_header,
+    write_item_header,
+)
+from gateway.dicom.encoding.structure import UNDEFINED, VRS
 from gateway.dicom.encoding.textset import TextSet, fitting
 from gateway.dicom.limits import LIMITS
 from gateway.dicom.model.jsonread import Number, finite, is_integral
 from gateway.dicom.model.patch import Nonconforming
 from gateway.errors import DicomError, LimitExceeded
 
-UNDEFINED = 0xFFFFFFFF
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-_SHORT = "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US"
-_VRS = _LONG | frozenset(_SHORT.split())
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
 _CHARSET_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
@@ -39,7 +43,6 @@ _CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL"
 _TAG = re.compile(r"[0-9A-Fa-f]{8}\Z")
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _CHARSET = "00080005"
-_ITEM, _DELIMITER = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,7 @@ class _Writer:
         if not isinstance(member, Mapping):
             raise DicomError(f"{path} is no JSON object with a vr", tag=path)
         vr = member.get("vr") or vr_of(tag)[:2]
-        if vr not in _VRS:
+        if vr not in VRS:
             raise DicomError(f"{path} has no VR that there is: '{str(member.get('vr'))[:20]}'", tag=path)
         kinds = [k for k in ("Value", "BulkDataURI", "InlineBinary") if member.get(k) is not None]
         if len(kinds) > 1:
@@ -215,23 +218,23 @@ class _Writer:
             size = sum(map(_length, inner))
             if size >= UNDEFINED:
                 raise DicomError(f"{path}/{number} is longer than an item can be", tag=path)
-            parts += [pack("<HHI", *_ITEM, size), *inner]
+            parts += [write_item_header(size), *inner]
         size = sum(map(_length, parts))
         if size >= UNDEFINED:
             raise DicomError(f"{path} is longer than a sequence can be", tag=path)
-        return [_header(tag, "SQ", size), *parts]
+        return [write_header(tag, "SQ", size), *parts]
 
     def _write_reference(self, tag: int, vr: str, uri: str, path: str) -> list[Segment]:
         if vr not in _BY_REFERENCE and vr not in _BULK_TEXT:
             raise DicomError(f"{path}: a value of VR {vr} may not be elsewhere (PS3.18 F.2.3)", tag=path)
         found = self._resolve(path, vr, uri)
         if isinstance(found, Frames):
-            return [_header(tag, "OB", UNDEFINED), *_items(found), pack("<HHI", *_DELIMITER, 0)]
-        pad = b"" if found.length % 2 == 0 else b" " if vr in _BULK_TEXT or vr in ("DS", "IS") else b"\0"
+            return [write_header(tag, "OB", UNDEFINED), *_items(found), CLOSE_SEQUENCE]
+        pad = padding(vr, found.length)
         size = found.length + len(pad)
         if size >= UNDEFINED:
             raise DicomError(f"{path}: {size} bytes are more than a value can have", tag=path)
-        return [_header(tag, vr, size), found, pad] if pad else [_header(tag, vr, size), found]
+        return [write_header(tag, vr, size), found, pad] if pad else [write_header(tag, vr, size), found]
 
     # -- values
 
@@ -260,7 +263,7 @@ class _Writer:
             raw = codec.encode("\\".join(texts))
         except UnicodeEncodeError as error:
             raise DicomError(f"{path}: a character that VR {vr} cannot hold", tag=path) from error
-        return raw + (b"\0" if vr == "UI" else b" ") * (len(raw) % 2)
+        return raw + padding(vr, len(raw))
 
     def _text_value(self, vr: str, value: Any, path: str) -> str:
         if value is None:
@@ -350,17 +353,9 @@ def _decode_base64(text: Any, path: str) -> bytes:
 
 
 def _write_element(tag: int, vr: str, value: bytes, path: str) -> list[Segment]:
-    if vr not in _LONG and len(value) > 65534:
-        vr = "UN"  # PS3.5 6.2.2: what a short length cannot tell
     if len(value) >= UNDEFINED:
         raise DicomError(f"{path}: a value of {len(value)} bytes", tag=path)
-    return [_header(tag, vr, len(value)) + value]
-
-
-def _header(tag: int, vr: str, length: int) -> bytes:
-    if vr in _LONG:
-        return pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
-    return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), length)
+    return [write_header(tag, choose_vr(vr, len(value)), len(value)) + value]
 
 
 def _items(frames: Frames) -> Iterator[Segment]:
@@ -370,12 +365,12 @@ def _items(frames: Frames) -> Iterator[Segment]:
         offsets.append(at)
         at += 8 + codestream.length + codestream.length % 2
     table = pack(f"<{len(offsets)}I", *offsets) if offsets and offsets[-1] < UNDEFINED else b""
-    yield pack("<HHI", *_ITEM, len(table)) + table
+    yield write_item_header(len(table)) + table
     for codestream in frames.codestreams:
         size = codestream.length + codestream.length % 2
         if size >= UNDEFINED:
             raise DicomError("a frame is longer than a fragment can be", tag="7FE00010")
-        yield pack("<HHI", *_ITEM, size)
+        yield write_item_header(size)
         yield codestream
         if codestream.length % 2:
             yield b"\0"

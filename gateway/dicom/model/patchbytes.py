@@ -6,34 +6,32 @@ lengths. Text that the declared character set cannot hold makes the whole data s
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dicom.encoding.charsets import Charset
-from gateway.dicom.encoding.elements import VRS
-from gateway.dicom.encoding.pushparser import (
-    CLOSE_ITEM,
-    CLOSE_SEQUENCE,
-    OPEN_ITEM,
-    UNDEFINED,
-    Stepping,
-    Steps,
-)
+from gateway.dicom.encoding.elementwriter import OPEN_ITEM, choose_vr, write_element
+from gateway.dicom.encoding.pushparser import DataSetWalker, Level, Steps
 from gateway.dicom.encoding.recode import TEXT, charset_at
-from gateway.dicom.encoding.rewrite import header
+from gateway.dicom.encoding.structure import (
+    CODED_LONG_VRS,
+    CODED_VRS,
+    ITEM,
+    ITEM_GROUP,
+    OPEN,
+    SEQUENCE_END,
+    UNDEFINED,
+    read_item_header,
+)
 from gateway.dicom.encoding.textset import UTF8, TextSet, fitting
 from gateway.dicom.limits import LIMITS
 from gateway.dicom.model.encode import element_bytes, texts_of
 from gateway.dicom.model.patch import AttributeChange, Patch, apply_patch, apply_to
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
-OPEN = 1 << 62
 _CHARSET = "00080005"
 _LAST = "G"  # after every tag
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 
 
 @dataclass(slots=True)
@@ -69,20 +67,19 @@ class _Node:
         return items
 
 
-@dataclass(slots=True)
-class _Level:
-    """A data set or a sequence that is open, and what is still to be done in it.
+@dataclass(slots=True, kw_only=True)
+class _Level(Level):
+    """What is still to be done in a data set (`edits`, by tag) or in a sequence (`items`, by number, then by tag).
 
     `model` is that of the data set, `models` those of the items: what is in it is waited for, also where the elements
     of the file do not ascend.
     """
 
-    end: int
     charset: Charset
     model: Mapping[str, Any] = field(default_factory=dict)
     models: Sequence[Any] = ()
     edits: dict[str, _Node] = field(default_factory=dict)
-    items: dict[int, dict[str, _Node]] | None = None
+    items: dict[int, dict[str, _Node]] = field(default_factory=dict)
     count: int = 0
 
 
@@ -98,85 +95,52 @@ class _Header:
         return f"{self.tag:08X}"
 
 
-class Patcher(Stepping):
+class Patcher(DataSetWalker[_Level]):
     """Push translator of an Explicit VR Little Endian data set (without group 0002) whose metadata is `model`.
 
     Raises DicomError where the patch does not fit the model, Truncated where the bytes end early.
     """
 
     def __init__(self, model: Mapping[str, Any], patch: Patch) -> None:
-        super().__init__()
         apply_patch(model, patch)  # whatever is wrong is said before a byte is written
         self._text, self._recodes = _text_set(model, patch)
         edits: dict[str, _Node] = {}
         for change in patch.changes:
             edits.setdefault(change.parts[0], _Node()).changes.append((change.parts, change))
-        self._source = charset_at(model, "")
-        self._levels = [_Level(OPEN, self._source, model, edits=edits)]
+        super().__init__(_Level(False, OPEN, charset=charset_at(model, ""), model=model, edits=edits))
         self._charset_due = self._recodes
 
     # -- structure --------------------------------------------------------------------------------------
 
-    def _data_set(self) -> Steps:
-        while True:
-            level = self._levels[-1]
-            if level.end <= self._base + self._at:
-                self._close()
-            elif not (yield from self._have(8)):
-                break
-            elif level.items is not None:
-                self._item(level)
-            else:
-                yield from self._element(level)
+    def _end(self) -> None:
         if len(self._levels) > 1:
             raise Truncated("the data set ends within a sequence")
         self._insert(self._levels[0], _LAST)
         self._out += self._buffer[self._at :]  # less than a header: zeros
 
-    def _item(self, level: _Level) -> None:
-        tag, length = self._peek()
-        self._at += 8
-        if tag == _SEQUENCE_END:
-            self._close()
-        elif tag == _ITEM:
-            level.count += 1
-            edits = (level.items or {}).pop(level.count, {})
-            end = OPEN if length == UNDEFINED else min(self._base + self._at + length, level.end)
-            self._out += OPEN_ITEM
-            model = level.models[level.count - 1] if level.count <= len(level.models) else None
-            self._levels.append(_Level(end, level.charset, model or {}, edits=edits))
-        elif tag != _ITEM_END:
-            raise DicomError("an item was due", tag=f"{tag:08X}")
+    def _item_level(self, sequence: _Level, end: int) -> _Level:
+        sequence.count += 1
+        edits = sequence.items.pop(sequence.count, {})
+        model = sequence.models[sequence.count - 1] if sequence.count <= len(sequence.models) else None
+        return _Level(False, end, charset=sequence.charset, model=model or {}, edits=edits)
 
-    def _close(self) -> None:
-        level = self._levels.pop()
-        if level.items is None:
-            self._insert(level, _LAST)
-            self._out += CLOSE_ITEM
-            return
+    def _complete(self, level: _Level) -> None:
+        self._insert(level, _LAST)
         for number in sorted(level.items):
             if not any(node.sets for node in level.items[number].values()):
                 continue  # nothing to take away where nothing is
-            self._levels.append(_Level(OPEN, level.charset, edits=level.items[number]))
+            self._levels.append(_Level(False, OPEN, charset=level.charset, edits=level.items[number]))
             self._out += OPEN_ITEM
             self._close()
-        self._out += CLOSE_SEQUENCE
-
-    def _peek(self) -> tuple[int, int]:
-        high, low, length = struct.unpack_from("<HHI", self._buffer, self._at)
-        return high << 16 | low, length
 
     # -- elements ---------------------------------------------------------------------------------------
 
     def _element(self, level: _Level) -> Steps:
-        tag, _ = self._peek()
         nested = len(self._levels) > 1
-        if tag in (_ITEM_END, _SEQUENCE_END) and nested:
-            self._at += 8 if tag == _ITEM_END else 0
-            self._close()
+        if nested and self._skip_delimiters(level):
             return
         found = yield from self._header(explicit=True)
-        if nested and found.vr not in VRS:
+        if nested and found.vr not in CODED_VRS:
             raise DicomError("an item is not in Explicit VR, as the data set is", tag=found.key)
         self._insert(level, found.key)
         node = level.edits.pop(found.key, None)
@@ -186,7 +150,7 @@ class Patcher(Stepping):
             yield from self._value(found, keep=False)
             self._write(found.key, node)
         elif node is not None or (self._recodes and found.vr == b"SQ"):
-            self._open(level, found, node)
+            self._enter(level, found, node)
         elif self._recodes and found.vr == b"UN" and found.length == UNDEFINED:
             raise DicomError("text in a sequence that is coded as UN cannot be recoded", tag=found.key)
         elif self._recodes and found.key == _CHARSET:
@@ -198,10 +162,10 @@ class Patcher(Stepping):
             yield from self._value(found, keep=True)
 
     def _header(self, *, explicit: bool) -> Generator[None, None, _Header]:
-        """The next header, taken from the buffer."""
+        """Take the next header from the buffer."""
         tag, length = self._peek()
         vr, size = bytes(self._buffer[self._at + 4 : self._at + 6]), 8
-        if explicit and vr in _LONG:
+        if explicit and vr in CODED_LONG_VRS:
             yield from self._all(12)
             length, size = int.from_bytes(self._buffer[self._at + 8 : self._at + 12], "little"), 12
         elif explicit:
@@ -210,13 +174,13 @@ class Patcher(Stepping):
         self._at += size
         return _Header(tag, vr, length, raw)
 
-    def _open(self, level: _Level, found: _Header, node: _Node | None) -> None:
+    def _enter(self, level: _Level, found: _Header, node: _Node | None) -> None:
         if found.vr != b"SQ":
             raise DicomError(f"{found.key} is no sequence in the file", tag=found.key)
-        self._out += header(found.tag, "SQ", UNDEFINED)
-        end = OPEN if found.length == UNDEFINED else self._base + self._at + found.length
+        end = self._end_of_value(found.length)
         models = level.model.get(found.key, {}).get("Value", ())
-        self._levels.append(_Level(end, level.charset, models=models, items=node.within() if node else {}))
+        items = node.within() if node else {}
+        self._open_sequence(found.tag, _Level(True, end, charset=level.charset, models=models, items=items))
 
     def _insert(self, level: _Level, before: str) -> None:
         """Attributes that come before the next one of the file and are not in it."""
@@ -247,8 +211,11 @@ class Patcher(Stepping):
             text = level.charset.text(raw)[0]
         value = text.rstrip("\0").encode()
         value += b" " * (len(value) % 2)
-        vr = "UN" if len(value) > 0xFFFE and found.vr not in _LONG else found.vr.decode()
-        self._out += header(found.tag, vr, len(value)) + value
+        self._out += write_element(found.tag, choose_vr(found.vr.decode(), len(value)), value)
+
+    def _peek(self) -> tuple[int, int]:
+        high, low, length = read_item_header(self._buffer, self._at)
+        return high << 16 | low, length
 
     # -- bytes ------------------------------------------------------------------------------------------
 
@@ -263,30 +230,21 @@ class Patcher(Stepping):
         else:
             yield from self._pass(found.length, keep=keep)
 
-    def _pass(self, left: int, *, keep: bool) -> Steps:
-        while left:
-            yield from self._all(1)
-            have = min(left, len(self._buffer) - self._at)
-            if keep:
-                self._out += self._buffer[self._at : self._at + have]
-            self._at += have
-            left -= have
-
     def _endless(self, *, explicit: bool, keep: bool) -> Steps:
         """Items, or fragments, up to their delimiter; nested ones are counted, not recursed into."""
         modes = [explicit]
         while modes:
             yield from self._all(8)
             tag, length = self._peek()
-            if tag >> 16 == 0xFFFE:
-                if tag == _SEQUENCE_END:
+            if tag >> 16 == ITEM_GROUP:
+                if tag == SEQUENCE_END:
                     modes.pop()
                 yield from self._pass(8, keep=keep)
-                if tag == _ITEM and length != UNDEFINED:
+                if tag == ITEM and length != UNDEFINED:
                     yield from self._pass(length, keep=keep)
                 continue
             coded = bytes(self._buffer[self._at + 4 : self._at + 6])
-            found = yield from self._header(explicit=modes[-1] and coded in VRS)
+            found = yield from self._header(explicit=modes[-1] and coded in CODED_VRS)
             if keep:
                 self._out += found.raw
             if found.length == UNDEFINED:

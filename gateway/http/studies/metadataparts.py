@@ -12,7 +12,8 @@ from gateway.errors import BadRequest, CodecError, DicomError, GatewayError, Too
 from gateway.http.negotiation.media import JSON, OCTETS, XML, MediaType, parse_media_type
 from gateway.http.ports import AssemblePort, SessionPort
 from gateway.http.studies.parts import Parts
-from gateway.services.ingest.assemble import Bulk, identity_of, references
+from gateway.services.ingest.assemble import identity_of, references
+from gateway.services.ingest.bulkparts import Bulk
 from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome, Rejected
 from gateway.services.ingest.spool import Spooled
 

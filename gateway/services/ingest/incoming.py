@@ -1,4 +1,8 @@
-"""One instance on its way in: parsed as it comes, counted, and fed to the store."""
+"""One instance on its way in: parsed as it comes, counted, and fed to the store.
+
+Its bytes are held until its UIDs are read (`_Unidentified`), and go to the store from then on (`_Identified`). Once
+they have all come it is a `ReceivedInstance`; a `FailedInstance` as soon as anything is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance, ReadWarning
 from gateway.errors import DicomError, GatewayError, LimitExceeded
 from gateway.index.base import NewVersion
-from gateway.model import Identity, Locator, Source
+from gateway.model import Identity, Locator, Source, VersionId
 from gateway.services.ingest.outcomes import (
     NOT_AUTHORISED,
     SOP_CLASS_UNSUPPORTED,
@@ -41,8 +46,117 @@ PIECE = 16 << 10
 MOST_BEFORE_IDENTITY = 32 << 20
 
 
+@dataclass(slots=True)
+class _Unidentified:
+    """Before its UIDs are read: nobody can say yet whether the instance is taken, and where it belongs."""
+
+    held: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def hold(self, chunk: bytes) -> None:
+        self.held.append(chunk)
+        self.size += len(chunk)
+
+
+class _Identified:
+    """After its UIDs are read and accepted: its bytes are counted and go to the store as they come."""
+
+    def __init__(self, store: ObjectStore, identity: Identity, key: str) -> None:
+        self.identity = identity
+        self._locator = (store.id, key)
+        self._digest = hashlib.sha256()
+        self._length = 0
+        self._pipe = Pipe()
+        self._put: asyncio.Task[object] = asyncio.create_task(store.put(key, self._pipe))
+
+    def push(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        self._length += len(chunk)
+        self._pipe.push(chunk)
+
+    async def pass_on(self, chunk: bytes) -> None:
+        """Push `chunk` and wait for room. Raises what the store raised, before more is read in vain."""
+        self.push(chunk)
+        await self._pipe.room(self._put)
+        if self._put.done():
+            self._put.result()
+
+    def end(self) -> None:
+        self._pipe.end()
+
+    async def abandon(self) -> None:
+        """Stop the store's put, which then leaves nothing behind."""
+        self._put.cancel()
+        with suppress(asyncio.CancelledError, GatewayError):
+            await self._put
+
+    async def durable(self) -> tuple[Locator, bytes]:
+        """Wait until the object is durable; return where it is, and its digest. Raises StoreError."""
+        await self._put
+        return Locator(*self._locator, 0, self._length), self._digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedInstance:
+    """An instance that is not taken, and why; nothing of it is left. `identity` is None where it did not come so far."""
+
+    identity: Identity | None
+    error: GatewayError | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedInstance:
+    """An instance whose bytes have all come and can be read, while the store may still be syncing them."""
+
+    version: VersionId
+    read: ReadInstance
+    source: Source
+    before: Provenance
+    rule: Rule
+    is_long: bool
+    stored: _Identified
+
+    @property
+    def identity(self) -> Identity:
+        return self.stored.identity
+
+    @property
+    def warnings(self) -> tuple[ReadWarning, ...]:
+        return (*self.before.warnings, *self.read.warnings)
+
+    @property
+    def original(self) -> Mapping[str, Any] | None:
+        return self.before.original
+
+    async def durable(self) -> NewVersion:
+        """Return the version to offer to the index, its object durable. Raises why it cannot be."""
+        locator, file_digest = await self.stored.durable()
+        read = self.read
+        metadata, outline = await asyncio.to_thread(read.place_base) if self.is_long else read.place_base()
+        return NewVersion(
+            version=self.version,
+            identity=read.identity,
+            transfer_syntax=read.transfer_syntax,
+            locator=locator,
+            file_digest=file_digest,
+            content_digest=self.before.content_digest or read.content_digest,
+            received=time.time_ns() // 1000,
+            metadata=metadata,
+            outline=outline,
+            layout=read.layout,
+            source=self.source,
+            policy=self.rule.repeat,
+        )
+
+
+_State: TypeAlias = _Unidentified | _Identified | FailedInstance
+
+
 class IncomingInstance:
-    """One instance on its way in: parses, counts digests, feeds the store."""
+    """One instance on its way in; `consume` reads it, `abandon` gives it up at any time.
+
+    `study` is the only study it may belong to, `named` the transfer syntax that the message names.
+    """
 
     def __init__(
         self,
@@ -53,60 +167,50 @@ class IncomingInstance:
         before: Provenance,
         rule: Rule,
     ) -> None:
-        self._before = before
-        self.rule = rule
-        self.key: str | None = None
-        self.identity: Identity | None = None
         self._store = store
         self._source = source
         self._study = study
+        self._before = before
+        self._rule = rule
         self._version = new_version()
         self._reader = Part10Reader(version=self._version, named_transfer_syntax=named)
-        self._digest = hashlib.sha256()
-        self._length = 0
-        self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._pipe: Pipe | None = None
-        self._put: asyncio.Task[object] | None = None
-        self._failure: GatewayError | Rejected | None = None
-        self._read: ReadInstance | None = None
+        self._state: _State = _Unidentified()
 
     @property
-    def warnings(self) -> tuple[ReadWarning, ...]:
-        return (*self._before.warnings, *(self._read.warnings if self._read is not None else ()))
+    def is_held(self) -> bool:
+        """Whether what comes is kept in memory, since its UIDs are not read yet."""
+        return isinstance(self._state, _Unidentified)
 
-    @property
-    def original(self) -> Mapping[str, Any] | None:
-        return self._before.original
+    async def consume(self, body: AsyncIterator[bytes]) -> ReceivedInstance | FailedInstance:
+        """Read all of `body`, also after a failure, so that what follows it can be read.
 
-    async def consume(self, body: AsyncIterator[bytes]) -> None:
-        """Read all of `body`, also after a failure, so that what follows it can be read."""
+        Raises only what `body` raises.
+        """
         async for chunk in body:
-            if self._failure is None:
-                await self._attempt(chunk)
-        if self._failure is None:
-            try:
-                finish = self._reader.finish
-                self._read = await asyncio.to_thread(finish) if self._reader.is_long else finish()
-                if self._pipe is None:
-                    self._hold(b"")
-            except (DicomError, Rejected) as error:
-                self._fail(error)
-        if self._failure is not None:
-            await self.abandon()
-        elif self._pipe is not None:
-            self._pipe.end()
+            self._state = await self._take(self._state, chunk)
+        if isinstance(self._state, FailedInstance):
+            return self._state
+        return await self._finish(self._state)
 
-    async def _attempt(self, chunk: bytes) -> None:
+    async def abandon(self) -> None:
+        """Stop what is under way; nothing of the instance is left then."""
+        if isinstance(self._state, _Identified):
+            await self._state.abandon()
+
+    # -- chunk by chunk ---------------------------------------------------------------------------------
+
+    async def _take(self, state: _State, chunk: bytes) -> _State:
+        """Parse a chunk and keep it or pass it on; return the state that follows."""
+        if isinstance(state, FailedInstance):
+            return state
         try:
             await self._parse(chunk)
-            if self._pipe is None:
-                self._hold(chunk)
-            else:
-                await self._pass_on(chunk)
+            if isinstance(state, _Unidentified):
+                return self._hold(state, chunk)
+            await state.pass_on(chunk)
         except (GatewayError, Rejected) as error:
-            self._fail(error)
-            await self.abandon()
+            return await self._give_up(state, error)
+        return state
 
     async def _parse(self, chunk: bytes) -> None:
         at, size = 0, len(chunk)
@@ -122,91 +226,77 @@ class IncomingInstance:
         else:
             self._reader.feed(rest)
 
-    def _hold(self, chunk: bytes) -> None:
-        self._held.append(chunk)
-        self._held_bytes += len(chunk)
+    def _hold(self, state: _Unidentified, chunk: bytes) -> _State:
+        """Raises LimitExceeded where so much came without UIDs."""
+        state.hold(chunk)
         identity = self._reader.identity
-        if identity is None:
-            if self._held_bytes > MOST_BEFORE_IDENTITY:
-                raise LimitExceeded(f"no UIDs within the first {MOST_BEFORE_IDENTITY >> 20} MiB")
-            return
-        self._judge(identity)
-        self.key = object_key(self._source.partition, identity.study, self._version)
-        self._pipe = Pipe()
-        self._put = asyncio.create_task(self._store.put(self.key, self._pipe))
+        if identity is not None:
+            return self._identify(state, identity)
+        if state.size > MOST_BEFORE_IDENTITY:
+            raise LimitExceeded(f"no UIDs within the first {MOST_BEFORE_IDENTITY >> 20} MiB")
+        return state
+
+    async def _finish(self, state: _Unidentified | _Identified) -> ReceivedInstance | FailedInstance:
+        """All bytes have come: read the end of the data set, and tell the store."""
+        is_long = self._reader.is_long
+        try:
+            finish = self._reader.finish
+            read = await asyncio.to_thread(finish) if is_long else finish()
+        except DicomError as error:
+            self._state = failed = await self._give_up(state, error)
+            return failed
+        if isinstance(state, _Unidentified):
+            self._state = identified = self._identify(state, read.identity)
+            if isinstance(identified, FailedInstance):
+                return identified
+            state = identified
+        state.end()
+        return ReceivedInstance(
+            self._version, read, self._source, self._before, self._rule, self._reader.is_long, state
+        )
+
+    # -- from one state to the next ---------------------------------------------------------------------
+
+    def _identify(self, state: _Unidentified, identity: Identity) -> _Identified | FailedInstance:
+        """The UIDs are read: begin to store what was held, unless the instance is not taken."""
+        try:
+            self._judge(identity)
+        except Rejected as rejected:
+            return self._fail(identity, rejected)
+        key = object_key(self._source.partition, identity.study, self._version)
+        identified = _Identified(self._store, identity, key)
         if self._reader.prefix:
-            self._held.insert(0, self._reader.prefix)
-        for piece in self._held:
-            self._count(piece)
-            self._pipe.push(piece)
-        self._held = []
+            identified.push(self._reader.prefix)
+        for piece in state.held:
+            identified.push(piece)
+        return identified
 
     def _judge(self, identity: Identity) -> None:
-        self.identity = identity
+        """Raises Rejected where such an instance is not taken."""
         if self._study is not None and identity.study != self._study:
             raise Rejected(
                 WRONG_STUDY, f"the instance is of study {identity.study}, the URL of {self._study}"
             )
         if identity.sop_class in NOT_STORABLE:
             raise Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {identity.sop_class} is not storable")
-        if self.rule.action is Action.REJECT:
-            raise Rejected(NOT_AUTHORISED, self.rule.reason)
+        if self._rule.action is Action.REJECT:
+            raise Rejected(NOT_AUTHORISED, self._rule.reason)
         syntax = self._reader.transfer_syntax
         if not _STORABLE_SYNTAX.match(syntax):
             raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"transfer syntax {syntax[:64]} is not supported")
 
-    async def _pass_on(self, chunk: bytes) -> None:
-        assert self._pipe is not None
-        assert self._put is not None
-        self._count(chunk)
-        self._pipe.push(chunk)
-        await self._pipe.room(self._put)
-        if self._put.done():
-            self._put.result()  # raises what the store raised, before more is read in vain
+    async def _give_up(
+        self, state: _Unidentified | _Identified, error: GatewayError | Rejected
+    ) -> FailedInstance:
+        """Fail, with nothing left in the store."""
+        if isinstance(state, _Unidentified):
+            return self._fail(None, error)
+        await state.abandon()
+        return self._fail(state.identity, error)
 
-    def _count(self, chunk: bytes) -> None:
-        self._digest.update(chunk)
-        self._length += len(chunk)
-
-    def _fail(self, error: GatewayError | Rejected) -> None:
+    def _fail(self, identity: Identity | None, error: GatewayError | Rejected) -> FailedInstance:
+        """Say why; what is no composite instance is that first, whatever else is wrong with it."""
         claimed = self._reader.claimed_sop_class
         if claimed in NOT_STORABLE:
             error = Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {claimed} is not storable")
-        self._failure = error
-        self._held = []
-
-    async def abandon(self) -> None:
-        """Stop the store's put, which then leaves nothing behind."""
-        put, self._put = self._put, None
-        if put is None:
-            return
-        put.cancel()
-        with suppress(asyncio.CancelledError, GatewayError):
-            await put
-
-    async def durable(self) -> NewVersion:
-        """The version to offer to the index, its object durable. Raises why it cannot be."""
-        if self._failure is not None:
-            raise self._failure
-        assert self._read is not None
-        assert self._put is not None
-        assert self.key is not None
-        await self._put
-        read = self._read
-        metadata, outline = (
-            await asyncio.to_thread(read.place_base) if self._reader.is_long else read.place_base()
-        )
-        return NewVersion(
-            version=self._version,
-            identity=read.identity,
-            transfer_syntax=read.transfer_syntax,
-            locator=Locator(self._store.id, self.key, 0, self._length),
-            file_digest=self._digest.digest(),
-            content_digest=self._before.content_digest or read.content_digest,
-            received=time.time_ns() // 1000,
-            metadata=metadata,
-            outline=outline,
-            layout=read.layout,
-            source=self._source,
-            policy=self.rule.repeat,
-        )
+        return FailedInstance(identity, error)

@@ -1,4 +1,4 @@
-"""How an instance gets in: bytes → parsed as they come → durable object → index batch → journal → outcome.
+"""Take instances in: bytes → parsed as they come → durable object → index batch → journal → outcome.
 
 STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves nothing behind.
 """
@@ -17,7 +17,7 @@ from gateway.index.base import Admitted, NewVersion, ReceivedAgain, Refused, Ver
 from gateway.model import Source, quarantine_of
 from gateway.services.commits import Commits
 from gateway.services.ingest.coercion import Coerced, coerce
-from gateway.services.ingest.incoming import IncomingInstance
+from gateway.services.ingest.incoming import FailedInstance, IncomingInstance, ReceivedInstance
 from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance, Rejected, refusal, rejection
 from gateway.services.ingest.policy import Action, Policies, Rule
 from gateway.services.ingest.slots import Seat, Slots
@@ -27,7 +27,7 @@ log = logging.getLogger("gateway.services")
 
 
 class Ingest:
-    """Takes instances in; one for the whole process."""
+    """Take instances in; one for the whole process."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Ingest:
         self._leftovers: set[asyncio.Task[None]] = set()
 
     def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> IngestSession:
-        """Instances that came together; `study` is the only study they may belong to.
+        """Return a session for instances that come together; `study` is the only study they may belong to.
 
         `rule` says what becomes of them, where it is not the site's rules that do.
         """
@@ -56,7 +56,7 @@ class Ingest:
             await asyncio.wait(self._leftovers)
 
     async def watch_body(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
-        """The chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
+        """Yield the chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
         seat = await self._slots.seat(peer)
         try:
             async for chunk in seat.resting(body):
@@ -74,91 +74,102 @@ class Ingest:
         rule: Rule,
         before: Provenance = NOTHING_BEFORE,
     ) -> asyncio.Task[Outcome]:
-        """Consume the bytes of one instance; the task ends with its outcome, once durable.
+        """Consume the bytes of one instance; return a task that ends with its outcome, once durable.
 
         Raises only what `body` raises: then nothing of the instance is left.
         """
         seat = await self._slots.seat(source.peer)
         if rule.action is Action.QUARANTINE:
             source = replace(source, partition=quarantine_of(source.partition))
-        arrival = IncomingInstance(self._store, source, study, named, before, rule)
+        incoming = IncomingInstance(self._store, source, study, named, before, rule)
         try:
-            await arrival.consume(_count(seat.resting(body), seat, arrival))
+            arrived = await incoming.consume(_count(seat.resting(body), seat, incoming))
             await seat.leave()
         except BaseException:  # cancelled while leaving, too
             seat.rest()
-            await arrival.abandon()
+            await incoming.abandon()
             raise
         finally:
             await seat.leave()
-        return asyncio.create_task(self._conclude(arrival, seat))
+        return asyncio.create_task(self._conclude(arrived, seat))
 
-    async def _conclude(self, arrival: IncomingInstance, seat: Seat) -> Outcome:
+    async def _conclude(self, arrived: ReceivedInstance | FailedInstance, seat: Seat) -> Outcome:
+        """Return what becomes of an instance whose bytes have come; its slot is free then."""
         try:
-            try:
-                version = await arrival.durable()
-                arrival, version = await self._coerce(arrival, version)
-                verdict = await self._commits.admit(version)
-            except GatewayError as error:
-                # The object stays where it may be: an index that did not answer may have committed. What no
-                # version names is swept later.
-                await arrival.abandon()
-                if isinstance(error, StoreError | IndexFailure):
-                    log.warning("an instance could not be stored", exc_info=error)
-                raise rejection(error) from error
-            return self._judge(arrival, version, verdict)
+            return await self._admit(arrived)
         except Rejected as rejected:
-            return Outcome(arrival.identity, rejected.failure, rejected.detail, differing=rejected.differing)
+            return Outcome(arrived.identity, rejected.failure, rejected.detail, differing=rejected.differing)
         finally:
             seat.rest()
 
-    async def _coerce(
-        self, arrival: IncomingInstance, version: NewVersion
-    ) -> tuple[IncomingInstance, NewVersion]:
-        """What the rule makes of it, in an object of its own. What was received is still what makes a repeat."""
-        if not arrival.rule.edits:
-            return arrival, version
-        received = version.locator.key
+    async def _admit(self, arrived: ReceivedInstance | FailedInstance) -> Outcome:
+        """Have the object durable, coerced where a rule says so, and in the index. Raises Rejected."""
         try:
-            made = await coerce(self._store, version, arrival.rule)
-            if made is None:
-                return arrival, version
-            return await self._rewritten(arrival, version, made)
-        except BaseException:
-            self._discard(received)
-            raise
+            received = _require(arrived)
+            version = await received.durable()
+            received, version = await self._coerce(received, version)
+            verdict = await self._commits.admit(version)
+        except GatewayError as error:
+            # The object stays where it may be: an index that did not answer may have committed. What no
+            # version names is swept later.
+            if isinstance(error, StoreError | IndexFailure):
+                log.warning("an instance could not be stored", exc_info=error)
+            raise rejection(error) from error
+        return self._judge(received, version, verdict)
 
-    async def _rewritten(
-        self, arrival: IncomingInstance, version: NewVersion, made: Coerced
-    ) -> tuple[IncomingInstance, NewVersion]:
+    async def _coerce(
+        self, received: ReceivedInstance, version: NewVersion
+    ) -> tuple[ReceivedInstance, NewVersion]:
+        """Return what the rule makes of it, in an object of its own, or what was given where it changes nothing.
+
+        What was received is still what makes a repeat.
+        """
+        if not received.rule.edits:
+            return received, version
+        key = version.locator.key
+        try:
+            made = await coerce(self._store, version, received.rule)
+            if made is None:
+                return received, version
+            changed = await self._store_coerced(received, version, made)
+        except BaseException:
+            self._discard(key)
+            raise
+        self._discard(key)
+        return changed
+
+    async def _store_coerced(
+        self, received: ReceivedInstance, version: NewVersion, made: Coerced
+    ) -> tuple[ReceivedInstance, NewVersion]:
+        """Return the coerced instance once it is durable; where that fails nothing of it is left."""
         changed = ReadWarning("B000", "", f"coerced by a rule for its source: {', '.join(made.changed)}")
-        before = Provenance((*arrival.warnings, changed), made.original)
-        other = IncomingInstance(self._store, version.source, None, None, before, arrival.rule)
+        before = Provenance((*received.warnings, changed), made.original)
+        incoming = IncomingInstance(self._store, version.source, None, None, before, received.rule)
         try:
             async with aclosing(made.chunks):
-                await other.consume(made.chunks)
-            written = await other.durable()
+                coerced = _require(await incoming.consume(made.chunks))
+            written = await coerced.durable()
         except BaseException:
-            await other.abandon()
+            await incoming.abandon()
             raise
-        self._discard(version.locator.key)
-        return other, replace(written, content_digest=version.content_digest)
+        return coerced, replace(written, content_digest=version.content_digest)
 
-    def _judge(self, arrival: IncomingInstance, version: NewVersion, verdict: Verdict) -> Outcome:
+    def _judge(self, received: ReceivedInstance, version: NewVersion, verdict: Verdict) -> Outcome:
+        """Return the outcome, and discard what is not kept. Raises Rejected where the index refused it."""
         if not isinstance(verdict, Admitted) and verdict.current != version.version:
             self._discard(version.locator.key)
         if isinstance(verdict, Refused):
             raise refusal(verdict)
-        warnings = arrival.warnings
+        warnings = received.warnings
         return Outcome(
             version.identity,
-            detail=_remark(verdict, arrival.rule),
+            detail=_remark(verdict, received.rule),
             differing=verdict.differing,
             warnings=tuple(sorted({int(w.code, 16) for w in warnings})),
             warning_details=tuple(dict.fromkeys(w.message for w in warnings)),
             fresh=not isinstance(verdict, ReceivedAgain),
-            quarantined=arrival.rule.action is Action.QUARANTINE,
-            original=arrival.original,
+            quarantined=received.rule.action is Action.QUARANTINE,
+            original=received.original,
         )
 
     def _discard(self, key: str) -> None:
@@ -199,7 +210,7 @@ class IngestSession:
         self._tasks.append(task)
 
     async def finish(self) -> list[Outcome]:
-        """The outcomes, in the order taken; whatever is stored is durable by now."""
+        """Return the outcomes, in the order taken; whatever is stored is durable by now."""
         try:
             # Not by `gather`, which takes most of a second for a hundred thousand that are done.
             return [await task for task in self._tasks]
@@ -209,11 +220,18 @@ class IngestSession:
             raise
 
 
-async def _count(body: AsyncIterator[bytes], seat: Seat, arrival: IncomingInstance) -> AsyncIterator[bytes]:
-    """The chunks; what has to be kept in memory until the UIDs come is counted. Raises Busy."""
+def _require(arrived: ReceivedInstance | FailedInstance) -> ReceivedInstance:
+    """Raises why it failed."""
+    if isinstance(arrived, FailedInstance):
+        raise arrived.error
+    return arrived
+
+
+async def _count(body: AsyncIterator[bytes], seat: Seat, incoming: IncomingInstance) -> AsyncIterator[bytes]:
+    """Yield the chunks; count what has to be kept in memory until the UIDs come. Raises Busy."""
     size = 0
     async for chunk in body:
-        if arrival.key is None:
+        if incoming.is_held:
             size += len(chunk)
             seat.hold(size)
         elif size:
@@ -223,7 +241,7 @@ async def _count(body: AsyncIterator[bytes], seat: Seat, arrival: IncomingInstan
 
 
 def _remark(verdict: Admitted | ReceivedAgain, rule: Rule) -> str:
-    """What the sender is to be told beside success."""
+    """Return the remarks that the sender gets together with success."""
     remarks = []
     if verdict.differing:
         what = "the first is kept" if isinstance(verdict, ReceivedAgain) else "it is replaced"

@@ -24,7 +24,7 @@ _LOOK_AGAIN = 0.5
 
 
 class Slots:
-    """Those of one process."""
+    """The slots and seats of one process."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Slots:
         self._freed = asyncio.Condition()
 
     async def seat(self, peer: str) -> Seat:
-        """A seat with a slot for work; waits for both, in order. `peer` is whom it is for."""
+        """Return a seat with a slot for work; wait for both, in order. `peer` is whom it is for."""
         async with self._freed:
             while len(self._taken) >= self._seats:
                 self._unseat()
@@ -62,14 +62,14 @@ class Slots:
         return found
 
     def _unseat(self) -> None:
-        """Give up whose client is silent: of the peer that has most, who is so longest."""
+        """Give up the seat whose client is silent longest, of the peer that has most seats."""
         latest = time.monotonic() - self._silent
         silent = [seat for seat in self._taken if seat.since is not None and seat.since < latest]
         if silent:
             min(silent, key=lambda seat: (-self._peers[seat.peer], seat.since)).give_up()
 
     async def free(self, seat: Seat) -> None:
-        """The seat is free again. Does nothing where it was already."""
+        """Give a seat to others. Does nothing where it was free already."""
         if seat not in self._taken:
             return
         del self._taken[seat]
@@ -80,14 +80,14 @@ class Slots:
             self._freed.notify()
 
     def hold(self, size: int) -> None:
-        """So many bytes more lie in memory, fewer where negative. Raises Busy where there is no room for them."""
+        """Count `size` bytes more in memory, fewer where negative. Raises Busy where there is no room for them."""
         if size > self._room:
             raise Busy("too many instances at once whose UIDs have not come yet; try again later")
         self._room -= size
 
 
 class Seat:
-    """Of one instance on its way in. `since`: when its client began to be waited for, None while there is work."""
+    """The seat of one instance on its way in. `since`: when its client began to be waited for, None while there is work."""
 
     __slots__ = ("_given_up", "_held", "_slots", "_task", "_works", "peer", "since")
 
@@ -112,13 +112,13 @@ class Seat:
             self._slots.work.release()
 
     def hold(self, size: int) -> None:
-        """`size` bytes are in memory for it. Raises Busy."""
+        """Count `size` bytes in memory for this instance, in all. Raises Busy."""
         if size != self._held:
             self._slots.hold(size - self._held)
             self._held = size
 
     async def leave(self) -> None:
-        """Its bytes have come, or nobody wants them: the seat is free, the slot is not."""
+        """Free the seat, not the slot: the bytes have come, or nobody wants them."""
         self.hold(0)
         await self._slots.free(self)
 
@@ -129,7 +129,7 @@ class Seat:
             self._task.cancel()
 
     async def resting(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks of `body`; the slot is free while the next is waited for. Raises Busy where it is given up."""
+        """Yield the chunks of `body`; free the slot while the next is waited for. Raises Busy where the seat is given up."""
         chunks = aiter(body)
         self._task = asyncio.current_task()
         while True:

@@ -1,4 +1,4 @@
-"""Parts of a message kept until the message is complete: in memory while they are small together, then in a file."""
+"""Keep parts of a message until it is complete: in memory while they are small together, then in a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Spool:
         return self._written + len(self._pending)
 
     async def append(self, data: bytes) -> None:
-        """Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise."""
+        """Write `data` behind what is there.
+
+        Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise.
+        """
         if len(data) >= IN_MEMORY:  # not copied to be written
             pending, self._pending = bytes(self._pending), bytearray()
             await asyncio.to_thread(self._write, pending)
@@ -58,13 +61,13 @@ class Spool:
             raise StoreUnavailable("temporary files cannot be written") from error
 
     async def read(self, start: int, length: int) -> bytes:
-        """At most `length` bytes from `start`; fewer where the file ends and what is in memory begins."""
+        """Return at most `length` bytes from `start`; fewer where the file ends and what is in memory begins."""
         if start < self._written:
             return await asyncio.to_thread(self.read_now, start, length)
         return self.read_now(start, length)
 
     def read_now(self, start: int, length: int) -> bytes:
-        """As `read`, blocking."""
+        """Do as `read`, blocking."""
         if start < self._written:
             assert self._file is not None
             return os.pread(self._file.fileno(), min(length, self._written - start), start)
@@ -107,14 +110,14 @@ class Spooled:
         self.length += len(data)
 
     def part(self, start: int, length: int) -> Spooled:
-        """Some of these octets."""
+        """Return some of these octets."""
         found = Spooled(self._spool, self.media, self.transfer_syntax, self.location)
         found._start = self._start + start
         found.length = length
         return found
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """From the beginning, as often as is wanted."""
+        """Stream the octets from the beginning, as often as is wanted."""
         at, end = self._start, self._start + self.length
         while at < end:
             chunk = await self._spool.read(at, min(PIECE, end - at))
@@ -122,11 +125,11 @@ class Spooled:
             yield chunk
 
     def open(self) -> BinaryIO:
-        """As a file, for those who read by position in a thread; nothing is added to the spool meanwhile."""
+        """Return a file to read by position in a thread; nothing is added to the spool meanwhile."""
         return io.BufferedReader(_Octets(self._spool, self._start, self.length), PIECE)
 
     async def whole(self) -> bytes:
-        """All of it in memory: for what a codec has to see at once."""
+        """Return all octets in memory: for what a codec has to see at once."""
         return b"".join([chunk async for chunk in self.chunks()])
 
 

@@ -10,7 +10,6 @@ Offset Table of several is empty, since it would come before what it points at.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +17,12 @@ from functools import lru_cache, partial
 from typing import Any, cast
 
 from gateway.dicom.deidentify.codestreams import clean_codestream
+from gateway.dicom.encoding.elementwriter import CLOSE_SEQUENCE, write_header, write_item_header
 from gateway.dicom.encoding.frames import WINDOW, BitJoin, runs
 from gateway.dicom.encoding.headeredit import Loss, derive, lossy_once, replacing, write_edited_head
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.nestedpixels import PIXELS, Native, native_within
-from gateway.dicom.encoding.rewrite import header
+from gateway.dicom.encoding.structure import UNDEFINED
 from gateway.errors import CodecError, NotAcceptable
 from gateway.model import (
     DEFLATED_EXPLICIT_VR_LE,
@@ -57,8 +57,6 @@ AHEAD = 2
 FIRST_AT_MOST = 1000
 
 _NESTED = f"/{PIXELS:08X}"
-_ITEM = struct.Struct("<HHI").pack
-_DELIMITER = _ITEM(0xFFFE, 0xE0DD, 0)
 
 # Makes frames that follow one another: short ones, or a single one.
 Run = Callable[[StoredLayout, PixelLayout, Sequence[FrameNumber]], Coroutine[Any, Any, list[bytes]]]
@@ -234,8 +232,8 @@ class Transcode:
         if target == EXPLICIT_VR_LE:
             after = 0 if instead else await self._objects.length_after(located, pixels)
             return _native_body(head, pixels, frames, tail, after)
-        head += header(pixels.tag, "OB", 0xFFFFFFFF) + _offset_table(pixels)
-        parts = [only(head), _fragments(frames), only(_DELIMITER), tail]
+        head += write_header(pixels.tag, "OB", UNDEFINED) + _offset_table(pixels)
+        parts = [only(head), _fragments(frames), only(CLOSE_SEQUENCE), tail]
         return Body(PART10, target, None, join(parts))
 
     def _making(
@@ -349,7 +347,7 @@ def _native_body(
     """A file of native frames; `after` is the length of `tail`."""
     size = native_length(pixels)
     pad = b"\0" * (size % 2)
-    head += header(pixels.tag, _native_vr(pixels), size + len(pad))
+    head += write_header(pixels.tag, _native_vr(pixels), size + len(pad))
     parts = [only(head), unpad(frames, pixels), only(pad), tail]
     return Body(PART10, EXPLICIT_VR_LE, len(head) + size + len(pad) + after, join(parts))
 
@@ -370,7 +368,7 @@ def _too_long(pixels: PixelLayout) -> str:
 
 def _offset_table(pixels: PixelLayout) -> bytes:
     """The Basic Offset Table item: of one frame its offset, of several nothing (PS3.5 A.4)."""
-    return _ITEM(0xFFFE, 0xE000, 4) + bytes(4) if pixels.frames == 1 else _ITEM(0xFFFE, 0xE000, 0)
+    return write_item_header(4) + bytes(4) if pixels.frames == 1 else write_item_header(0)
 
 
 def unpad(frames: AsyncGenerator[bytes, None], pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
@@ -384,7 +382,7 @@ async def _fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[byte
     try:
         async for frame in frames:
             pad = len(frame) % 2
-            yield _ITEM(0xFFFE, 0xE000, len(frame) + pad)
+            yield write_item_header(len(frame) + pad)
             yield frame + b"\0" if pad else frame
     finally:
         await frames.aclose()

@@ -284,6 +284,22 @@ def test_bytes_that_end_early(data: bytes) -> None:
         applied(data, model_of(dataset(SEQUENCE)), Patch((AttributeChange("00400275/1/00400007", TEXT),)))
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        element(0x00400007, "LO", b"ab") + bytes(3),
+        bytes(8) + element(0x00400007, "LO", b"ab"),
+        SEQUENCE_END + element(0x00400007, "LO", b"ab"),
+        element(0x00400007, "LO", b"ab") + element(0x00400008, "LO", b"") + b"\xfe\xff\x0d\xe0" + bytes(4),
+    ],
+    ids=["bytes after the last element", "zeros", "a delimiter of the sequence", "a delimiter of the item"],
+)
+@pytest.mark.parametrize("step", [0, 1])
+def test_what_the_reader_forgives_within_items(inside: bytes, step: int) -> None:
+    data = dataset(element(0x00400275, "SQ", item(inside) + item()), element(0x00400280, "LO", b"after "))
+    both(data, AttributeChange("00400275/1/00400009", TEXT), step=step)
+
+
 def test_pixel_data_is_not_held() -> None:
     data = dataset()
     patcher = Patcher(model_of(data), Patch((AttributeChange("00100010", NAME),)))

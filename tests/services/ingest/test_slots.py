@@ -11,6 +11,7 @@ from gateway.app import Gateway
 from gateway.errors import Busy
 from gateway.model import Source
 from gateway.services.ingest.ingest import Ingest
+from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND
 from gateway.services.ingest.slots import Seat, Slots
 from gateway.settings import Settings
 from tests import build
@@ -149,4 +150,23 @@ async def test_who_is_cancelled_while_leaving_keeps_no_slot(
     async with asyncio.timeout(10):
         await session.take(body())
         assert [outcome.failure for outcome in await session.finish()] == [None]
+    await gateway.close()
+
+
+async def test_what_is_not_taken_is_not_counted_as_held(tmp_path: Path) -> None:
+    """A long instance that is refused took the room of those whose UIDs were due, and ended its request."""
+    gateway = await Gateway.open(Settings(data=str(tmp_path)))
+    await gateway.start(follow=False)
+    slots = Slots(held=1000)
+    ingest = Ingest(gateway.store, gateway.commits, policies=gateway.policies, slots=slots)
+
+    async def no_dicom() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"no DICOM " * 20
+
+    session = ingest.session(Source("stow"))
+    await session.take(no_dicom())
+    (outcome,) = await session.finish()
+    assert outcome.failure == CANNOT_UNDERSTAND
+    slots.hold(1000)
     await gateway.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.dicom.encoding.elements import VRS as KNOWN
+from gateway.dicom.encoding.structure import CODED_VRS as KNOWN
 from gateway.dicom.model.nativexml import NAMESPACE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

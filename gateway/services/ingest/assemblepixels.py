@@ -1,0 +1,242 @@
+"""Pixel Data of an instance that comes as metadata and bulk data (PS3.18 8.7.3.3, 10.5.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.dicom.encoding.pixels import write_members
+from gateway.dicom.model.encode import Frames, Octets, text_of
+from gateway.errors import CodecError
+from gateway.model import EXPLICIT_VR_LE
+from gateway.render.codecs import fromimagefiles, fromvideofiles
+from gateway.render.pool import CodecPool
+from gateway.services.ingest.bulkparts import Bulk, require_parts
+from gateway.services.ingest.outcomes import (
+    CANNOT_UNDERSTAND,
+    DATA_SET_MISMATCH,
+    TRANSFER_SYNTAX_UNSUPPORTED,
+    Rejected,
+)
+from gateway.services.ingest.spool import Spool, Spooled
+
+OCTETS = "application/octet-stream"
+PIXELS = "7FE00010"
+_DESCRIBING = ("00280010", "00280011", "00280002", "00280100")
+# Visible light, and Multi-frame True Color Secondary Capture, whose pixels have 8 bits (PS3.3 A.32, A.8.5).
+_EIGHT_BIT = ("1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4", "1.2.840.10008.5.1.4.1.1.7.2")
+_SLIDES = "1.2.840.10008.5.1.4.1.1.77.1.6"
+
+_PREFIX = "1.2.840.10008.1.2.4."
+_JXL_LOSSLESS = _PREFIX + "110"
+# A codestream of the key is one of these too: they ask less (PS3.5 A.4).
+_LESS_STRICT = {
+    _PREFIX + "50": (_PREFIX + "51",),
+    _PREFIX + "70": (_PREFIX + "57",),
+    _PREFIX + "80": (_PREFIX + "81",),
+    _PREFIX + "90": (_PREFIX + "91", _PREFIX + "92", _PREFIX + "93"),
+    _PREFIX + "91": (_PREFIX + "93",),
+    _PREFIX + "201": (_PREFIX + "202", _PREFIX + "203"),
+    _PREFIX + "112": (_PREFIX + "110",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SentPixels:
+    """Pixel Data of one instance: where it is, how it is encoded, and the members that change for it."""
+
+    place: Octets | Frames
+    transfer_syntax: str
+    members: dict[str, Any]
+
+
+class AssemblePixels:
+    """Find out what the parts of Pixel Data are, and how they describe themselves."""
+
+    def __init__(self, pool: CodecPool) -> None:
+        self._pool = pool
+
+    async def find(self, model: Mapping[str, Any], bulk: Bulk) -> SentPixels | None:
+        """Return the Pixel Data that came in parts, None where the model points at none.
+
+        Raises Rejected where they do not fit the model, CodecError where they cannot be read.
+        """
+        member = model.get(PIXELS)
+        uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
+        if not isinstance(uri, str):
+            return None
+        parts = require_parts(bulk, PIXELS, uri)
+        media = parts[0].media
+        if any(part.media != media for part in parts):
+            raise Rejected(CANNOT_UNDERSTAND, "the frames of Pixel Data are of different media types")
+        if media == OCTETS:
+            return _native(parts)
+        if media in fromimagefiles.VIDEOS:
+            return await self._video(model, parts, media)
+        if media in fromimagefiles.UNDESCRIBED:
+            return _infer_pixels(model, parts, media)
+        if media in fromimagefiles.CODESTREAMS:
+            return await self._codestreams(model, parts, media, bulk.spool)
+        if media in fromimagefiles.DECODED:
+            return await self._decode(model, parts, media, bulk.spool)
+        raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
+
+    async def _video(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> SentPixels:
+        """Return the video unchanged, in one fragment (PS3.5 A.4); it describes itself where the model does not."""
+        if len(parts) > 1:
+            raise Rejected(CANNOT_UNDERSTAND, f"{media} comes in one part (PS3.18 8.7.3.3.2)")
+        (part,) = parts
+        place = Frames((Octets(part, part.length),))
+        try:
+            found = await self._pool.run(fromvideofiles.describe, part.open())
+        except CodecError as error:
+            missing = _missing(model)
+            if missing:
+                raise Rejected(
+                    TRANSFER_SYNTAX_UNSUPPORTED, f"{error.detail}; and {missing} is missing"
+                ) from error
+            return SentPixels(place, part.transfer_syntax or fromimagefiles.VIDEOS[media], {})
+        members = _agreeing(model, found.members(), _DESCRIBING[:3])
+        if not text_of(model, "00280009"):
+            members |= found.timing()
+        native = found.image.count_bytes() * found.frames
+        members |= _lossy(model, found.method, native, part.length)
+        return SentPixels(place, part.transfer_syntax or found.transfer_syntax, members)
+
+    async def _codestreams(
+        self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
+    ) -> SentPixels:
+        frames: list[Octets] = []
+        found: fromimagefiles.Described | None = None
+        for part in parts:
+            data = await _whole(part)
+            stream, described = await self._pool.run(fromimagefiles.codestream, data, media)
+            found = _alike(found, described, len(frames))
+            frames.append(Octets(await _place(part, data, stream, spool), len(stream)))
+        assert found is not None
+        syntax = parts[0].transfer_syntax or found.transfer_syntax
+        if syntax not in (found.transfer_syntax, *_LESS_STRICT.get(found.transfer_syntax, ())):
+            raise Rejected(
+                TRANSFER_SYNTAX_UNSUPPORTED,
+                f"the part says transfer syntax {syntax}, its codestream is {found.transfer_syntax}",
+            )
+        size = sum(frame.length for frame in frames)
+        image = found.image
+        native = image.rows * image.columns * image.samples * ((image.bits_stored + 7) // 8) * len(frames)
+        lossy = "" if syntax == _JXL_LOSSLESS else found.lossy  # whoever sends it knows, JPEG XL does not say
+        members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
+        return SentPixels(Frames(tuple(frames)), syntax, members)
+
+    async def _decode(
+        self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
+    ) -> SentPixels:
+        frames, native = 0, Spooled(spool)
+        found: fromimagefiles.Described | None = None
+        for part in parts:
+            data = await _whole(part)
+            # One large picture at a time, whoever sends it.
+            async with self._pool.budget.hold(2 * fromimagefiles.count_decoded_bytes(data, media)):
+                decoded, described = await self._pool.run(fromimagefiles.pixels, data, media)
+                found = _alike(found, described, frames)
+                frames += len(decoded)
+                while decoded:
+                    await native.add(decoded.pop(0))
+        assert found is not None
+        sop_class = text_of(model, "00080016")
+        bits = found.image.bits_stored
+        if bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
+            raise Rejected(DATA_SET_MISMATCH, f"{bits} bits a sample: SOP class {sop_class} has 8")
+        members = _members(model, found, frames)
+        members[PIXELS] = {"vr": "OW" if bits > 8 else "OB", "BulkDataURI": "made"}
+        return SentPixels(Octets(native, native.length), EXPLICIT_VR_LE, members)
+
+
+def _alike(
+    first: fromimagefiles.Described | None, other: fromimagefiles.Described, number: int
+) -> fromimagefiles.Described:
+    """Return what describes all frames; lossy where one of them is. Raises Rejected where they differ."""
+    if first is None:
+        return other
+    lossy = first.lossy or other.lossy
+    if first.image != other.image or first.transfer_syntax != other.transfer_syntax:
+        raise Rejected(
+            DATA_SET_MISMATCH, f"part {number + 1} of Pixel Data is another kind of picture than the first"
+        )
+    return replace(first, lossy=lossy)
+
+
+async def _whole(part: Spooled) -> bytes:
+    """Return a part in memory. Raises CodecError where it is longer than any picture that could be read."""
+    if part.length > fromimagefiles.CODED_AT_MOST:
+        raise CodecError(f"a picture of {part.length} bytes is beyond {fromimagefiles.CODED_AT_MOST}")
+    return await part.whole()
+
+
+async def _place(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Spooled:
+    """Return where the codestream lies: mostly within the part, else written to the spool."""
+    at = data.find(stream)
+    if at >= 0:
+        return part.part(at, len(stream))
+    made = Spooled(spool)
+    await made.add(stream)
+    return made
+
+
+def _native(parts: Sequence[Spooled]) -> SentPixels:
+    if len(parts) > 1:
+        raise Rejected(CANNOT_UNDERSTAND, "uncompressed Pixel Data comes in one part (PS3.18 8.7.3.3.1)")
+    syntax = parts[0].transfer_syntax
+    if syntax not in (None, EXPLICIT_VR_LE):
+        raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"octets in transfer syntax {syntax} are not taken")
+    return SentPixels(Octets(parts[0], parts[0].length), EXPLICIT_VR_LE, {})
+
+
+def _missing(model: Mapping[str, Any]) -> str:
+    """Return the first of the attributes without which nobody can read pixels, '' where all are there."""
+    missing = next((tag for tag in _DESCRIBING if not text_of(model, tag)), "")
+    return f"({missing[:4]},{missing[4:]})" if missing else ""
+
+
+def _infer_pixels(model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> SentPixels:
+    if missing := _missing(model):
+        raise Rejected(DATA_SET_MISMATCH, f"{missing} is missing, and {media} does not say it")
+    frames = Frames(tuple(Octets(part, part.length) for part in parts))
+    return SentPixels(frames, parts[0].transfer_syntax or fromimagefiles.UNDESCRIBED[media], {})
+
+
+def _agreeing(model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]) -> dict[str, Any]:
+    """Return what the picture says where the metadata is silent. Raises Rejected where they differ in `strict` (S-53)."""
+    members: dict[str, Any] = {}
+    for tag, member in found.items():
+        given = text_of(model, tag)
+        if not given:
+            members[tag] = member
+        elif tag in strict and given != str(member["Value"][0]):
+            raise Rejected(
+                DATA_SET_MISMATCH,
+                f"({tag[:4]},{tag[4:]}) is {given[:20]} in the metadata and {member['Value'][0]} in the picture",
+            )
+    return members
+
+
+def _members(model: Mapping[str, Any], found: fromimagefiles.Described, frames: int) -> dict[str, Any]:
+    """Return the description, and the number of frames that came. Raises Rejected where the model says others."""
+    members = _agreeing(model, write_members(found.image), _DESCRIBING[:3])
+    given = text_of(model, "00280008")
+    if frames > 1 and not given:
+        members["00280008"] = {"vr": "IS", "Value": [frames]}
+    elif given and given != str(frames):
+        raise Rejected(DATA_SET_MISMATCH, f"Number of Frames is {given[:20]} and {frames} came")
+    return members
+
+
+def _lossy(model: Mapping[str, Any], method: str, native: int, size: int) -> dict[str, Any]:
+    """Return Lossy Image Compression, which is never forgotten (PS3.3 C.7.6.1.1.5); `native` bytes became `size`."""
+    if not method or text_of(model, "00282110"):
+        return {}
+    return {
+        "00282110": {"vr": "CS", "Value": ["01"]},
+        "00282112": {"vr": "DS", "Value": [f"{native / max(size, 1):.4g}"]},
+        "00282114": {"vr": "CS", "Value": [method]},
+    }
