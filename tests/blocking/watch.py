@@ -59,6 +59,9 @@ ALLOWED = {
     "app.py:open_index": _STARTS,
     "store/filesystem.py:FilesystemStore.__init__": _STARTS,
     "index/sqlite.py:SqliteIndex.open": _STARTS,
+    "index/postgres.py:PostgresIndex.open": _STARTS,
+    "index/driver.py:SqlIndex.migrate": _STARTS,
+    "index/postgres.py:PostgresIndex._acquire": "asyncpg looks for certificates of the user where it connects anew",
     "store/files.py:Files.read_now": "reads with RWF_NOWAIT what the page cache holds, at a tenth of a thread's price",
 }
 """`file:function` in the gateway → why it, and what it calls, may wait."""

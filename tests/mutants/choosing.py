@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 # What a room is seen through, where its own tests say nothing: most of the gateway is tested by what it answers.
@@ -19,19 +20,23 @@ WIRE = {
 }
 
 
+@cache
+def _tests(root: Path) -> dict[Path, str]:
+    """Files of tests below `root`, and their text."""
+    return {path: path.read_text(encoding="utf-8") for path in sorted((root / "tests").rglob("test_*.py"))}
+
+
 def choose_tests(root: Path, file: Path) -> list[list[str]]:
     """Return groups of test files for `file` (relative to `root`), the likeliest to notice first; none twice."""
     inside = file.relative_to("gateway").with_suffix("")
     module = ".".join(("gateway", *inside.parts))
     tests = root / "tests"
-    everything = sorted(tests.rglob("test_*.py"))
+    everything = _tests(root)
     names = re.compile(
         rf"from {re.escape(module)} import|from {re.escape(module.rpartition('.')[0])} import [^\n]*\b{inside.name}\b"
     )
     mirrored = tests / inside.parent / f"test_{inside.name}.py"
-    first = [
-        path for path in everything if path == mirrored or names.search(path.read_text(encoding="utf-8"))
-    ]
+    first = [path for path in everything if path == mirrored or names.search(everything[path])]
     folders = [tests / inside.parent] if inside.parent.parts else [tests]
     if inside.parent.parts:
         folders.append(tests / inside.parts[0])
