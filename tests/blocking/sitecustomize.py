@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 FOLDER = os.environ.get("GATEWAY_TEST_BLOCKING", "")
@@ -12,7 +13,5 @@ SERVES = "serve" in sys.orig_argv or any("spawn_main" in argument for argument i
 
 if FOLDER and SERVES and Path(FOLDER).is_dir():
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    from watch import Watch
-
-    Watch(Path(FOLDER)).install()
+    import_module("watch").Watch(Path(FOLDER)).install()
     del sys.path[0]
