@@ -7,7 +7,7 @@ PORT ?= 8080
 CEPH := radosgw ceph-mon ceph-osd ceph-common
 DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
 
-.PHONY: demo serve test test-only test-long test-ceph fuzz openapi conformance check deps deps-ceph have-deps bench clean
+.PHONY: demo serve test test-only test-long test-ceph fuzz mutants openapi conformance check deps deps-ceph have-deps bench clean
 
 # What running needs; `.venv/ready-to-test` has the tests' tools too.
 .venv/ready: pyproject.toml requirements.lock
@@ -62,6 +62,12 @@ test-long: .venv/ready-to-test
 # schemathesis for half an hour, from the description that is served.
 fuzz: .venv/ready-to-test
 	$(BIN)/python -m pytest -m fuzz -s
+
+# Changes one operator at N places drawn at random, each in a copy, and prints what no test noticed (tests/README.md).
+N ?= 20
+SEED ?= $(shell date +%s)
+mutants: .venv/ready-to-test
+	$(BIN)/python -m tests.mutants -n $(N) --seed $(SEED)
 
 # Writes the description of everything served: tests compare it with what is.
 openapi: .venv/ready-to-test

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from pydicom.data import download
+from tests.blocking.watch import SESSION, take_notes
 from tests.conformance.table import Rows
 from tests.reliance import relies
 
@@ -20,6 +24,8 @@ settings.load_profile("shared")
 # What is on loopback is asked directly, whatever proxy the machine has for the rest.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
+# Where servers that tests start note calls that would make their event loop wait.
+_NOTES = tempfile.TemporaryDirectory(prefix="gateway-blocking-")
 
 # Of one package, whichever of its commands a test wants.
 _PACKAGES = re.compile(r".*(Debian's [a-z0-9-]+) .*")
@@ -32,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
     parser.addoption(
         "--rows-file", type=Path, help="where the tests that held rows are noted, or with --corpus-only read"
+    )
+    parser.addoption(
+        "--blocking",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="fail tests in which an event loop waits for disk, network or sleep",
     )
     parser.addoption(
         "--corpus-only",
@@ -64,6 +76,22 @@ def pytest_configure(config: pytest.Config) -> None:
     mode = config.getoption("--rows")
     config.pluginmanager.register(Rows(mode, config.getoption("--rows-file")), "conformance-rows")
     download.download_with_progress = _refused
+    if not config.getoption("--blocking"):
+        return
+    os.environ["GATEWAY_TEST_BLOCKING"] = _NOTES.name
+    folders = (str(Path(__file__).parent / "blocking"), os.environ.get("PYTHONPATH", ""))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    SESSION.install()
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """Fail the test in which a loop had to wait, here or in a server that a test started (`--blocking`)."""
+    yield
+    if "GATEWAY_TEST_BLOCKING" not in os.environ:
+        return
+    found = SESSION.take() + take_notes(Path(_NOTES.name))
+    assert not found, "\n".join(dict.fromkeys(found))
 
 
 def _refused(url: str, *_: object) -> None:

@@ -228,6 +228,26 @@ class IndexContract:
                 break
         assert seen == whole
 
+    async def test_a_page_says_what_is_left_without_a_count_of_all(self, index: Index) -> None:
+        """At the start, in the middle, at the end and beyond it."""
+        await index.admit(Maker(2).archive())
+        whole = len((await index.search(SCOPE, Query(Level.INSTANCE, limit=5000))).rows)
+        assert whole > 8
+        for limit, offset in (
+            (3, 0),
+            (3, 2),
+            (whole, 0),
+            (whole - 1, 0),
+            (3, whole - 3),
+            (3, whole),
+            (3, whole + 9),
+        ):
+            page = await index.search(SCOPE, Query(Level.INSTANCE, limit=limit, offset=offset))
+            rows = max(0, min(limit, whole - offset))
+            assert len(page.rows) == rows
+            assert page.remaining == max(0, whole - offset - rows)
+            assert page.total is None
+
     async def test_default_order(self, index: Index) -> None:
         maker = Maker()
         dated = {"t00080020": attribute("DA", "20240101"), "t00080030": attribute("TM", "10")}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
+import pytest
 from gateway.dicom.model.multipart import MultipartParser, PartData, boundary_of
 from gateway.http.message.responses import MultipartResponse, Part, Response, StreamResponse
 from starlette.types import Receive, Scope, Send
@@ -118,6 +120,23 @@ async def test_head_sends_the_fields_and_closes_what_was_opened() -> None:
     assert b"content-length: 100" in head
     assert body == b""
     assert source.closed.is_set()
+
+
+@pytest.mark.row("C-HDR-4")
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, {"content-type": "text/plain"}),
+        Response(404, {"content-type": "text/plain"}, [b""]),
+        StreamResponse(200, chunks=Source([]).stream(), size=0),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_payload_of_nothing_has_its_length_too(response: Response, method: str) -> None:
+    head, body = await answer(replace(response), method)
+    assert b"content-length: 0" in head
+    assert b"transfer-encoding" not in head
+    assert body == b""
 
 
 async def test_304_and_204_have_no_body_and_no_length() -> None:

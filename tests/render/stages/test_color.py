@@ -84,6 +84,18 @@ def test_indices_are_looked_up(bits: int, scale: int) -> None:
     assert rendered(many, **colours).pixels[5].tolist() == [[1, 0, 4], [2, 0, 0], [255, 9, 0]]
 
 
+@pytest.mark.row("R-RN-1")
+def test_a_supplemental_palette_begins_with_its_first_value() -> None:
+    """C.7.6.19: what is stored below the first value mapped is grey; that value is the first in colour."""
+    colours = _palette(10, 8, [1, 2, 255], [0, 0, 9], [4, 0, 0])
+    colours["t00280004"] = element("CS", "MONOCHROME2")
+    colours["t00089205"] = element("CS", "COLOR")
+    picture = rendered(row_of(0, 9, 10, 11, 12, kind="u1"), **colours).pixels
+    assert picture[0].tolist() == [[0] * 3, [int(picture[0, 1, 0])] * 3, [1, 0, 4], [2, 0, 0], [255, 9, 0]]
+    colours["t00089205"] = element("CS", "MONOCHROME")
+    assert rendered(row_of(0, 9, 10, 11, 12, kind="u1"), **colours).pixels.ndim == 2
+
+
 def test_bytes_of_a_palette_may_be_packed() -> None:
     colours = _palette(0, 8, [0], [0], [0])
     for n in (1, 2, 3):

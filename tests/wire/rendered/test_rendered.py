@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from gateway.render.rendering import Array
 from PIL import Image as Pillow
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
+from tests import build
 from tests.live import LiveServer, serving
-from tests.wire.renderedarchive import DOCUMENT, FRAMES, HIGH, WIDE, Gallery, bodies, filled, opened
+from tests.wire.renderedarchive import DOCUMENT, FRAMES, HIGH, WIDE, Gallery, bodies, filled, opened, picture
 from tests.wire.transfer import related
 
+SIDE = 256
 PICTURES = ("image/jpeg", "image/png", "image/gif", "image/jp2", "image/jph", "image/jxl")
 BEGINS = {
     "image/jpeg": b"\xff\xd8\xff",
@@ -506,6 +510,30 @@ def test_a_thumbnail_is_one_image(gallery: Gallery) -> None:
 @pytest.mark.row("R-T-4", "R-T-9")
 def test_the_size_of_a_thumbnail(gallery: Gallery) -> None:
     assert gallery.shown("grey", "/thumbnail?viewport=12,12").shape == (8, 12)
+    assert gallery.shown("grey", "/thumbnail?viewport=100,100").shape in {(66, 100), (67, 100)}
+    # Without one it is our own size, which is that of a viewport of so many pixels.
+    own = gallery.shown("grey", "/thumbnail")
+    assert max(own.shape) == SIDE
+    assert np.array_equal(own, gallery.shown("grey", f"/thumbnail?viewport={SIDE},{SIDE}"))
+
+
+@pytest.mark.row("R-Q-8")
+def test_a_stored_still_jpeg_is_made_anew_as_it_is_asked_and_kept_as_it_is(gallery: Gallery) -> None:
+    """It is lossy and of the asked format; what is rendered obeys `quality`, the stored stream is a frame's."""
+    stream = io.BytesIO()
+    pixels = np.add.outer(np.arange(64), np.arange(96)).astype("u1")
+    Pillow.fromarray(pixels).save(stream, "JPEG", quality=60)
+    stored = stream.getvalue()
+    ds = picture(pixels, StudyInstanceUID="1.2.14", LossyImageCompression="01")
+    ds.PixelData = encapsulate([stored])
+    ds["PixelData"].is_undefined_length = True
+    ds["PixelData"].VR = "OB"
+    gallery.store("still", build.part10(ds, JPEGBaseline8Bit))
+    sizes = [len(gallery.get("still", f"/rendered?quality={n}", "image/jpeg").content) for n in (5, 60, 100)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    shown = gallery.shown("still", "/rendered?quality=100", "image/jpeg").astype(int)
+    assert np.abs(shown - opened(stored).astype(int)).max() <= 2
+    assert gallery.get("still", "/frames/1", "image/jpeg").content.removesuffix(b"\0") == stored
 
 
 @pytest.mark.row("R-T-3", "R-T-6")

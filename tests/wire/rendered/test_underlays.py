@@ -16,6 +16,7 @@ from tests.live import LiveServer
 from tests.wire.renderedarchive import Gallery, picture
 
 CT, DOSE, SEGMENTATION = (f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "481.2", "66.4"))
+RAW = "1.2.840.10008.5.1.4.1.1.66"
 SPACE = "1.2.74.1"
 ACROSS = [1, 0, 0, 0, 1, 0]
 
@@ -104,6 +105,36 @@ def test_segments_lie_over_what_they_were_made_of(gallery: Gallery, named: bool)
     assert gallery.http.get(query).content == together.content
     assert gallery.http.delete(gallery.paths["slice 0"]).status_code == 204
     assert gallery.get("segments", "/frames/1/rendered", "image/png").content == alone.content
+
+
+def test_what_a_segment_names_goes_before_what_lies_at_its_place(gallery: Gallery) -> None:
+    study = generate_uid()
+    named, near = slice_at(study, 50.0, 100), slice_at(study, 0.0, 200)
+    gallery.store("segments", build.part10(segments(study, named)))
+    gallery.store("near", build.part10(near))
+    for stored, level in ((None, 200), (named, 100)):
+        if stored is not None:
+            gallery.store("named", build.part10(stored))
+        shown = gallery.shown("segments", "/frames/1/rendered").astype(int)
+        assert np.abs(shown[4:, :4] - level).max() <= 1
+
+
+def test_a_segment_may_name_what_has_no_picture_or_no_such_frame(gallery: Gallery) -> None:
+    """What lies at its place is shown then, as if nothing was named."""
+    study = generate_uid()
+    raw = build.dataset(SOPClassUID=RAW, StudyInstanceUID=study, PixelData=None, Modality="OT")
+    short = slice_at(study, 50.0, 100)
+    gallery.store("raw", build.part10(raw))
+    gallery.store("short", build.part10(short))
+    gallery.store("near", build.part10(slice_at(study, 0.0, 200)))
+    for name, source, frame in (("of raw", raw, None), ("of short", short, 2)):
+        made = segments(study, source)
+        group = made.PerFrameFunctionalGroupsSequence[0]
+        if frame is not None:
+            group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber = frame
+        gallery.store(name, build.part10(made))
+        shown = gallery.shown(name, "/frames/1/rendered").astype(int)
+        assert np.abs(shown[4:, :4] - 200).max() <= 1
 
 
 def test_doses_lie_over_the_slice_at_their_place(gallery: Gallery) -> None:

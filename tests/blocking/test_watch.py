@@ -1,0 +1,112 @@
+"""The watch sees what it is for, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.blocking import watch
+from tests.blocking.watch import Watch, place_of, take_notes
+
+HERE = str(Path(__file__).parent) + os.sep
+
+
+@pytest.fixture(scope="module")
+def installed() -> Watch:
+    """One for all tests of the module, since no hook is ever taken away."""
+    made = Watch()
+    made.install()
+    return made
+
+
+def waits(folder: Path) -> dict[str, Callable[[], object]]:
+    """By what is told of each; in this order, for some need what others made."""
+    return {
+        "os.mkdir": folder.mkdir,
+        "open": lambda: (folder / "file").write_bytes(b"x"),
+        "os.listdir": lambda: os.listdir(folder),
+        "os.rename": lambda: os.rename(folder / "file", folder / "other"),
+        "os.remove": lambda: os.remove(folder / "other"),
+        "os.rmdir": folder.rmdir,
+        "os.stat": lambda: os.stat(os.curdir),
+        "time.sleep": lambda: time.sleep(0),
+        "subprocess.Popen": lambda: subprocess.run(["true"], check=True),
+    }
+
+
+async def test_what_waits_in_a_loop_is_found(
+    installed: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the gateway is this folder, and there are no tests."""
+    monkeypatch.setattr(watch, "GATEWAY", HERE)
+    monkeypatch.setattr(watch, "TESTS", "/nowhere/")
+    for event, call in waits(tmp_path / "made").items():
+        installed.take()
+        call()
+        found = installed.take()
+        assert any(line.startswith(f"{event} in test_watch.py:") for line in found), (event, found)
+    watch.SESSION.take()  # the one that judges this test saw all that too
+
+
+async def test_what_waits_in_a_thread_or_in_a_test_is_not(
+    installed: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for call in waits(tmp_path / "made").values():
+        call()  # by a test, which nobody waits for
+    assert installed.take() == []
+    monkeypatch.setattr(watch, "GATEWAY", HERE)
+    monkeypatch.setattr(watch, "TESTS", "/nowhere/")
+    for call in waits(tmp_path / "made").values():
+        await asyncio.to_thread(call)
+    assert installed.take() == []
+
+
+def test_without_a_loop_nothing_is_found(
+    installed: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "GATEWAY", HERE)
+    for call in waits(tmp_path / "made").values():
+        call()
+    assert installed.take() == []
+
+
+async def test_what_is_allowed_is_passed_over(installed: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "GATEWAY", HERE)
+    monkeypatch.setattr(watch, "TESTS", "/nowhere/")
+    place = place_of(sys._getframe())
+    assert place is not None
+    monkeypatch.setitem(watch.ALLOWED, place, "so that this test can say so")
+    installed.take()
+    os.stat(os.curdir)
+    assert installed.take() == []
+
+
+def test_servers_that_tests_start_are_watched(tmp_path: Path) -> None:
+    """A process with `serve` among its words, whose gateway blocks: it leaves a note."""
+    environment = {**os.environ, "GATEWAY_TEST_BLOCKING": str(tmp_path)}
+    program = (
+        "import asyncio, time\n"
+        "code = compile('def block(): time.sleep(0)', {file!r}, 'exec')\n"
+        "exec(code)\n"
+        "async def main(): block()\n"
+        "asyncio.run(main())\n"
+    ).format(file=watch.GATEWAY + "made_up.py")
+    for word, noted in (("serve", 1), ("import", 0)):
+        environment["PYTHONPATH"] = HERE
+        subprocess.run([sys.executable, "-c", program, word], check=True, env=environment)
+        assert len(take_notes(tmp_path)) == noted
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_allowed_is_there_and_says_why() -> None:
+    for place, reason in watch.ALLOWED.items():
+        file, _, name = place.partition(":")
+        text = (Path(watch.GATEWAY) / file).read_text(encoding="utf-8")
+        assert f"def {name.rpartition('.')[2]}(" in text, place
+        assert len(reason) > 20
