@@ -184,7 +184,10 @@ class Rewriter(DataSetWalker[_Level]):
             level.creators[found.tag] = value.decode("latin-1").strip(" \0")
         elif found.tells == SIGNED:
             level.signed = value[:2] not in (b"\0\0", b"")
-        value = swap(value, self._width(found)) + padding(found.vr, found.length)
+        if found.mode[2]:
+            value = swap(value, self._width(found))
+        if found.length % 2:
+            value += padding(found.vr, found.length)
         self._out += write_header(found.tag, choose_vr(found.vr, len(value)), len(value)) + value
 
     def _through(self, found: _Header) -> Steps:
