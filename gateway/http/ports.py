@@ -22,7 +22,8 @@ from gateway.index.base import (
 )
 from gateway.model import FrameNumber, ResourcePath, Source, VersionId
 from gateway.services.bytestream import Body
-from gateway.services.ingest.assemble import Assembled, Bulk
+from gateway.services.ingest.assemble import Assembled
+from gateway.services.ingest.bulkparts import Bulk
 from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance
 from gateway.services.ingest.policy import Rule
 from gateway.services.retrieve.framing import Frames

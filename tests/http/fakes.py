@@ -40,7 +40,8 @@ from gateway.model import (
 )
 from gateway.services.bytestream import Body
 from gateway.services.counters import Counters
-from gateway.services.ingest.assemble import Assembled, Bulk
+from gateway.services.ingest.assemble import Assembled
+from gateway.services.ingest.bulkparts import Bulk
 from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance
 from gateway.services.ingest.policy import Rule
 from gateway.services.retrieve.framing import Frames
