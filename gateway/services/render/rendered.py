@@ -248,7 +248,7 @@ class Rendered:
                 key = (scope.fingerprint, subject.version, "remuxed")
                 file.seek(0)
                 return await self._films.open(key, partial(videostream.remux, file))
-        body = await self._retrieve.bulk(scope, subject.path, f"{pixels.tag:08X}")
+        body = await self._retrieve.value(scope, subject.located, f"{pixels.tag:08X}")
         return body.length, body.chunks
 
     def close(self) -> None:

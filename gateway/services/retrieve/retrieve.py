@@ -24,7 +24,7 @@ from gateway.dicom.encoding.nestedpixels import PIXELS
 from gateway.dicom.encoding.recode import TEXT, ToUtf8, charset_at
 from gateway.dicom.encoding.rewrite import Rewriter
 from gateway.errors import NotFound
-from gateway.index.base import Described, Index, Scope, StoredInstance
+from gateway.index.base import Described, Index, Scope, StoredInstance, fingerprint_of
 from gateway.model import (
     DEFLATED_EXPLICIT_VR_LE,
     EXPLICIT_VR_BE,
@@ -125,12 +125,30 @@ class Retrieve:
 
         Raises NotFound, Gone, ObjectDamaged where none can be had.
         """
-        with measure("index"):
-            stored = await self._index.instances(scope, path)
-        whole = [one for one in stored if not one.damage]
-        if not whole:
-            raise make_damaged(stored[0])
+        stored = await self._list(scope, path)
+        whole = _pick_whole(stored)
         return whole, len(stored) - len(whole)
+
+    async def list_versions(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], str]:
+        """Those that can be had, in default order, and the version set of just this listing.
+
+        Raises NotFound, Gone, ObjectDamaged where none can be had.
+        """
+        stored = await self._list(scope, path)
+        return _pick_whole(stored), fingerprint_of(one.version for one in stored)
+
+    async def _list(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
+        with measure("index"):
+            return await self._index.instances(scope, path)
+
+    async def row(self, scope: Scope, stored: StoredInstance) -> bytes:
+        """The DICOM JSON object of an instance that was listed, a NUL byte where the base URL goes.
+
+        Whatever became of it since: a version never changes. Raises NotFound once it was reclaimed.
+        """
+        with measure("index"):
+            (row,) = await self._index.bodies(scope, [stored.version], 0)
+        return row
 
     async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
         """See `Metadata.describe`. Raises NotFound, Gone."""
@@ -501,7 +519,7 @@ class Retrieve:
         self, scope: Scope, located: StoredLayout, bulk_path: str, value: BulkValue
     ) -> Body:
         """Text as UTF-8, whatever the object holds it in: so JSON and XML speak of it (R-B-11)."""
-        (row,) = await self._index.bodies(scope, [located.stored.version], 0)
+        row = await self.row(scope, located.stored)
         charset = charset_at(orjson.loads(row.replace(b"\0", b"")), bulk_path)
         span = Span(value.offset, value.offset + value.length)
         if value.length > RECODED_AT_ONCE:
@@ -538,6 +556,13 @@ class Retrieve:
         frames = await self.frames(located, number_frames(pixels), target=EXPLICIT_VR_LE)
         chunks = coalesce(unpad(one_by_one(frames.bodies), pixels))
         return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), await prime(chunks))
+
+
+def _pick_whole(stored: list[StoredInstance]) -> list[StoredInstance]:
+    whole = [one for one in stored if not one.damage]
+    if not whole:
+        raise make_damaged(stored[0])
+    return whole
 
 
 async def _swap(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:

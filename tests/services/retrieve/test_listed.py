@@ -42,6 +42,10 @@ def client(gateway: Gateway) -> httpx.AsyncClient:
         ingest=gateway.ingest, retrieve=gateway.retrieve, search=gateway.search, remove=gateway.remove
     )
     services.archive = gateway.archive
+    services.rendered = gateway.rendered
+    services.documents = gateway.documents
+    services.states = gateway.states
+    services.thumbnails = gateway.thumbnails
     app = gate.build(services, gate.HttpSettings())
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/dicom-web")
 
