@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
 from gateway.dicom.query.query import Query
 from gateway.errors import NotAcceptable, NotFound, StoreFull
 from gateway.http.gate import HttpSettings, Services, build
 from gateway.index.base import Described, Page, Scope, StoredInstance
 from gateway.model import (
     EXPLICIT_VR_LE,
-    FrameNumber,
     Identity,
     InstanceUID,
     Locator,
@@ -32,12 +31,33 @@ from gateway.model import (
 )
 from gateway.services.bytestream import Body
 from gateway.services.ingest.outcomes import Outcome
-from gateway.services.retrieve.framing import Frames
+from gateway.services.retrieve.framebodies import FrameBodies
+from gateway.services.retrieve.frames import FrameSelection
+from gateway.services.retrieve.layouts import StoredLayout
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"
 PRIVATE = "1.2.3.4"
-HTJ2K = "1.2.840.10008.1.2.4.201"
+# Nine small frames.
+PIXELS = PixelLayout(
+    tag=0x7FE00010,
+    vr="OW",
+    offset=0,
+    length=63,
+    encapsulated=False,
+    frames=9,
+    declared_frames=9,
+    rows=1,
+    columns=1,
+    samples=1,
+    bits_allocated=16,
+    bits_stored=16,
+    high_bit=15,
+    pixel_representation=0,
+    photometric="MONOCHROME2",
+    planar=0,
+    frame_bits=16,
+)
 
 
 async def chunked(data: bytes) -> AsyncGenerator[bytes, None]:
@@ -119,21 +139,6 @@ class MemoryRetrieve:
     async def is_short(self, scope: Scope, made: list[StoredInstance]) -> bool:
         return False
 
-    def convertible(self, transfer_syntax: str) -> bool:
-        return transfer_syntax not in (MPEG, PRIVATE)
-
-    def possible(self, transfer_syntax: str) -> tuple[str, ...]:
-        return (HTJ2K,) if self.convertible(transfer_syntax) else ()
-
-    def targets(self, located: Any) -> tuple[str, ...]:
-        return (HTJ2K,)
-
-    def obstacle(self, located: Any, target: str) -> str:
-        return "" if self.convertible(located.stored.transfer_syntax) else "it cannot be decoded"
-
-    def too_long(self, located: Any) -> bool:
-        return False
-
     async def instance_bytes(
         self, scope: Scope, one: StoredInstance, target: str | None, span: Span | None = None
     ) -> Body:
@@ -150,28 +155,21 @@ class MemoryRetrieve:
     async def describe(self, scope: Scope, path: ResourcePath, version_set: str) -> Described:
         return Described(version_set, [], self.rows)
 
-    async def find_layout(self, scope: Scope, one: StoredInstance) -> Any:
+    async def find_layout(self, scope: Scope, one: StoredInstance) -> StoredLayout:
         return await self.locate(scope, one.identity.path)
 
-    async def locate(self, scope: Scope, path: ResourcePath) -> Any:
+    async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout:
         number = int((path.instance or "1.4.1").split(".")[-1])
         syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
-        return SimpleNamespace(
-            stored=stored(number, syntax), layout=SimpleNamespace(transfer_syntax=JLS, pixels=None)
-        )
+        syntax = JLS if self.encapsulated else syntax
+        pixels = replace(PIXELS, encapsulated=syntax != EXPLICIT_VR_LE)
+        layout = InstanceLayout(syntax, False, False, False, 0, 0, pixels, {})
+        return StoredLayout(stored(number, syntax), layout)
 
-    def check_frames(self, located: Any, numbers: Sequence[FrameNumber]) -> Any:
-        if max(numbers) > 9:
-            raise NotFound("frame 10: the instance has 9", parameter="frames")
-        return SimpleNamespace(encapsulated=self.encapsulated)
+    async def open_frame(self, selection: FrameSelection, *, target: str | None = None) -> Body:
+        return await (await self.open_frames(selection, target=target)).take_only()
 
-    async def frames(
-        self,
-        located: Any,
-        numbers: Sequence[FrameNumber],
-        *,
-        target: str | None = None,
-    ) -> Frames:
+    async def open_frames(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies:
         decoded = target == EXPLICIT_VR_LE and self.encapsulated
         if decoded and not self.decodable:
             raise NotAcceptable("cannot be decoded here")
@@ -180,15 +178,15 @@ class MemoryRetrieve:
             kind = b"coding"
 
         async def bodies() -> AsyncGenerator[Body, None]:
-            for number in numbers:
+            for number in selection.numbers:
                 yield Body("", None, 7, chunked(b"%s%d" % (kind, number)))
 
-        return Frames("", [7] * len(numbers), bodies())
+        return FrameBodies("", [7] * len(selection.numbers), bodies())
 
-    async def kind(self, located: Any, bulk_path: str) -> tuple[str, str | None]:
-        return self.bulk_type, None
+    async def kind(self, located: StoredLayout, bulk_path: str) -> tuple[str, str | None]:
+        return self.bulk_type, EXPLICIT_VR_LE if bulk_path == "7FE00010" else None
 
-    async def value(self, scope: Scope, located: Any, bulk_path: str) -> Body:
+    async def value(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body:
         data = b"bulk " + bulk_path.encode()
         return Body(self.bulk_type, None, len(data), chunked(data))
 

@@ -28,8 +28,8 @@ from gateway.services.bytestream import Body
 from gateway.services.deidentify.pseudonyms import Pseudonyms, key_of
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.render.rendertarget import RenderTarget
+from gateway.services.retrieve.aroundpixels import Instead
 from gateway.services.retrieve.retrieve import Retrieve
-from gateway.services.retrieve.transcode import Instead
 
 # Part of every entity tag: raise it when the same instance would be written otherwise.
 RULES = "1"
@@ -73,7 +73,9 @@ class Anonymize:
         key = (scope.fingerprint, subject.version)
         found = self._obstacles.get(key)
         if found is None:
-            found = await self._pool.run(_obstacle, await self._retrieve.row(scope, subject.located.stored), subject)
+            found = await self._pool.run(
+                _obstacle, await self._retrieve.read_row(scope, subject.located.stored), subject
+            )
             self._obstacles.put(key, found, study=subject.path.study)
         if found:
             raise _make_refusal(found, subject.path.instance)
@@ -98,7 +100,7 @@ class Anonymize:
         """A PS3.10 file without identity. Raises Forbidden, NotAcceptable, CodecError, StoreError."""
         await self.check(scope, subject)
         pseudonyms = await self.pseudonyms()
-        row = await self._retrieve.row(scope, subject.located.stored)
+        row = await self._retrieve.read_row(scope, subject.located.stored)
         try:
             encoded = await self._pool.run(_encode, row, pseudonyms, subject.located.layout)
         except DicomError as error:

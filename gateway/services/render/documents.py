@@ -66,7 +66,7 @@ class Documents:
 
     async def _report(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
         """A structured report; XML is its Native DICOM Model (PS3.19 A.1)."""
-        row = await self._retrieve.row(scope, subject.located.stored)
+        row = await self._retrieve.read_row(scope, subject.located.stored)
         model = orjson.loads(row.replace(b"\0", b""))
         bulk: dict[str, bytes] = {}
         for path, value in subject.located.layout.bulk.items():

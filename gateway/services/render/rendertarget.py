@@ -140,7 +140,7 @@ class RenderTargets:
         key = (scope.fingerprint, subject.version)
         found = self._kept.get(key)
         if found is None:
-            row = await self._retrieve.row(scope, subject.located.stored)
+            row = await self._retrieve.read_row(scope, subject.located.stored)
             found, weight = await self._read(scope, subject, row)
             self._kept.put(key, found, study=subject.path.study, weight=weight)
         return found
