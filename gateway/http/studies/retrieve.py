@@ -185,26 +185,37 @@ class StudiesRetrieve:
         headers = caching(request, tag, stored.version)
         if unchanged := not_modified(request, headers):
             return unchanged
+        send = self._send_frame if len(numbers) == 1 else self._send_frames
+        return await send(request, selection, offer, headers)
+
+    async def _send_frame(
+        self, request: Request, selection: FrameSelection, offer: Offer, headers: dict[str, str]
+    ) -> Response:
         target = None if offer.stored else offer.transfer_syntax
-        base = f"{request.base}{path.url()}/frames/"
-        boundary = boundary_of(tag)
-        if len(numbers) == 1:
-            body = await self._services.retrieve.open_frame(selection, target=target)
-            location = f"{base}{numbers[0]}"
-            if not offer.multipart:
-                headers["content-location"] = location
-                return single(request, body, offer.content_type, headers)
-            part = Part(offer.content_type, body.chunks, body.length, location)
-            return MultipartResponse(200, headers, parts=[part], boundary=boundary, part_type=offer.media)
+        body = await self._services.retrieve.open_frame(selection, target=target)
+        location = f"{_frames_url(request, selection)}{selection.numbers[0]}"
+        if not offer.multipart:
+            headers["content-location"] = location
+            return single(request, body, offer.content_type, headers)
+        part = Part(offer.content_type, body.chunks, body.length, location)
+        boundary = boundary_of(headers["etag"])
+        return MultipartResponse(200, headers, parts=[part], boundary=boundary, part_type=offer.media)
+
+    async def _send_frames(
+        self, request: Request, selection: FrameSelection, offer: Offer, headers: dict[str, str]
+    ) -> Response:
+        """Send a part for each frame, with the length of the whole where the lengths of all are known."""
+        target = None if offer.stored else offer.transfer_syntax
         frames = await self._services.retrieve.open_frames(selection, target=target)
+        base, boundary = _frames_url(request, selection), boundary_of(headers["etag"])
         size = None
         if frames.sizes is not None:
             heads = (
                 PartHead(offer.content_type, s, f"{base}{n}")
-                for s, n in zip(frames.sizes, numbers, strict=True)
+                for s, n in zip(frames.sizes, selection.numbers, strict=True)
             )
             size = content_length(boundary, zip(heads, frames.sizes, strict=True))
-        parts = _frame_parts(frames, numbers, offer, base)
+        parts = _frame_parts(frames, selection.numbers, offer, base)
         return await multipart(200, headers, parts, boundary, offer.media, size)
 
     # -- bulk data --------------------------------------------------------------------------------------
@@ -262,6 +273,11 @@ class StudiesRetrieve:
             return single(request, body, offer.content_type, headers)
         part = Part(offer.content_type, body.chunks, body.length, location)
         return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
+
+
+def _frames_url(request: Request, selection: FrameSelection) -> str:
+    """Return the URL of a frame up to its number."""
+    return f"{request.base}{selection.located.stored.identity.path.url()}/frames/"
 
 
 async def _frame_parts(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from gateway.app import Gateway
 from gateway.index.base import Scope
-from gateway.model import InstanceUID, ResourcePath, SeriesUID, Source, StudyUID
+from gateway.model import EXPLICIT_VR_LE, InstanceUID, ResourcePath, SeriesUID, Source, StudyUID
+from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve import metadata
 from gateway.settings import Settings
 from pydicom.dataset import Dataset
@@ -43,6 +44,8 @@ def file(number: int, *, patient: str = "Doe^Jane", blank: bool = False) -> byte
         SOPInstanceUID=f"1.2.3.1.{number}",
         InstanceNumber=number,
         PatientName=patient,
+        ImageType=["ORIGINAL", "PRIMARY", "AXIAL"],
+        BurnedInAnnotation="NO",
         WindowCenter=32000,
         WindowWidth=64000,
         ModalityLUTSequence=[lut],
@@ -141,6 +144,21 @@ async def check_tags(gateway: Gateway, url: str, accept: str, read: str) -> None
     assert during.headers["etag"] in (before.headers["etag"], after.headers["etag"])
     same = before if during.headers["etag"] == before.headers["etag"] else after
     assert during.content == same.content
+
+
+async def test_a_file_without_identity_is_of_the_version_that_was_found(gateway: Gateway) -> None:
+    path = ResourcePath(STUDY, SERIES, InstanceUID(FIRST))
+    expected = await read_anonymous(gateway, await gateway.rendered.subjects.find(SCOPE, path))
+    subject = await gateway.rendered.subjects.find(SCOPE, path)
+    await replace_first(gateway)
+    assert await read_anonymous(gateway, subject) == expected
+    replaced = await gateway.rendered.subjects.find(SCOPE, path)
+    assert await read_anonymous(gateway, replaced) != expected
+
+
+async def read_anonymous(gateway: Gateway, subject: RenderTarget) -> bytes:
+    body = await gateway.anonymous.instance(SCOPE, subject, EXPLICIT_VR_LE)
+    return b"".join([chunk async for chunk in body.chunks])
 
 
 async def test_a_picture_is_kept_under_the_version_it_was_drawn_from(gateway: Gateway) -> None:
