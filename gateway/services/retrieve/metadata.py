@@ -20,7 +20,7 @@ PAGE_WEIGHT = 3
 
 
 class Metadata:
-    """Reads it; what is short is kept, by the fingerprint of its versions."""
+    """Reads metadata; what is short is kept, by the fingerprint of its versions."""
 
     def __init__(self, index: Index, freshness: Freshness, inflight: InFlight) -> None:
         self._index = index
