@@ -26,7 +26,7 @@ _NESTED = f"/{PIXELS:08X}"
 
 @dataclass(frozen=True, slots=True)
 class Instead:
-    """What is sent in the place of what is stored around the pixels: all elements but Pixel Data, before it."""
+    """Replaces what is stored around the pixels: an identity, and all elements but Pixel Data, which stand before it."""
 
     identity: Identity
     head: bytes

@@ -1,4 +1,4 @@
-"""What an answer of frames is made of: a body for each, of which the first is at hand before the status line."""
+"""An answer of frames: a body for each, of which the first is at hand before the status line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions are below a path: one reading of the index, from which the whole answer is made."""
+"""The versions below a path: one reading of the index, from which the whole answer is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which transfer syntaxes an instance can be had in, told from its attributes alone (PS3.18 8.7.3)."""
+"""The transfer syntaxes that an instance can be had in, told from its attributes alone (PS3.18 8.7.3)."""
 
 from __future__ import annotations
 
