@@ -85,7 +85,7 @@ class Frames:
         syntax = frame_syntax(located, pixels)
         if target in (None, syntax):
             return await self._open_stored(located, pixels, selection.numbers[0], syntax)
-        return await (await self.open(selection, target=target)).take_only()
+        return await (await self._open_made(selection, target)).take_only()
 
     async def open(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies:
         """Open frames as they are stored, or in the transfer syntax `target`. The first is at hand; of what has to
@@ -95,7 +95,6 @@ class Frames:
         """
         syntax = frame_syntax(selection.located, selection.pixels)
         if target not in (None, syntax):
-            check_obtainable(selection.located, target)
             return await self._open_made(selection, target)
         bodies = await begin_bodies(self._stream_stored(selection, syntax))
         few = len(selection.numbers) <= COUNTED_AT_MOST
@@ -137,6 +136,7 @@ class Frames:
 
     async def _open_made(self, selection: FrameSelection, target: str) -> FrameBodies:
         """Open frames that are decoded or encoded: the first now, and all where that is done quickly."""
+        check_obtainable(selection.located, target)
         size = native_frame_length(selection.pixels)
         sizes = None
         if len(selection.numbers) <= COUNTED_AT_MOST:

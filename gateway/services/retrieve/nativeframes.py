@@ -51,20 +51,19 @@ class NativeFrames:
 
     async def _decode(self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber) -> bytes:
         """Decode one frame, or take it from those that are kept; who asks for the same at once shares one job."""
-
-        async def decode() -> bytes:
-            codestream = await self._objects.read_codestream(located, pixels, number)
-            syntax = located.layout.transfer_syntax
-            (frame,) = await self._pool.run(decode_frames, [codestream], pixels, syntax, number)
-            return frame
-
         key = (located.stored.version, number)
         data = self._decoded.get(key)
         if data is None:
             with measure("decode"):
-                data = await self._flights.run(key, decode)
+                data = await self._flights.run(key, lambda: self._make(located, pixels, number))
             self._decoded.put(key, data, study=located.stored.identity.study, weight=len(data))
         return data
+
+    async def _make(self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber) -> bytes:
+        codestream = await self._objects.read_codestream(located, pixels, number)
+        syntax = located.layout.transfer_syntax
+        (frame,) = await self._pool.run(decode_frames, [codestream], pixels, syntax, number)
+        return frame
 
 
 def decode_frames(
