@@ -34,6 +34,7 @@ from gateway.services.render.presentationstates import States
 from gateway.services.render.rendered import Rendered
 from gateway.services.render.thumbnail import Thumbnails
 from gateway.services.retrieve.archive import Archive
+from gateway.services.retrieve.obtainable import find_obstacle
 from gateway.services.retrieve.retrieve import Retrieve
 from gateway.services.search import Search
 from gateway.settings import Settings
@@ -81,7 +82,7 @@ class Gateway:
         self.retrieve = Retrieve(
             store, index, self.freshness, self.pool, self.counters, verify=settings.verify_transcoding
         )
-        self.search = Search(index, self.retrieve.obstacle)
+        self.search = Search(index, find_obstacle)
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
         self.rendered = Rendered(self.retrieve, self.freshness, self.pool)

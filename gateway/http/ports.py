@@ -1,4 +1,4 @@
-"""Protocols of the services that handlers are tested without: the methods that handlers use, and no more.
+"""What handlers use of the services that they are tested without, as protocols: no method more.
 
 The services of gateway/services fit them, which mypy holds where asgi.py puts both together; those of tests/http/fakes.py
 do too. What is only ever used as it is (rendering, de-identification) needs no port.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.query.declaredkeys import Definition
 from gateway.dicom.query.query import Path, Query
 from gateway.index.base import (
@@ -20,13 +19,14 @@ from gateway.index.base import (
     Scope,
     StoredInstance,
 )
-from gateway.model import FrameNumber, ResourcePath, Source, VersionId
+from gateway.model import ResourcePath, Source, VersionId
 from gateway.services.bytestream import Body
 from gateway.services.ingest.assemble import Assembled
 from gateway.services.ingest.bulkparts import Bulk
 from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance
 from gateway.services.ingest.policy import Rule
-from gateway.services.retrieve.framing import Frames
+from gateway.services.retrieve.framebodies import FrameBodies
+from gateway.services.retrieve.frames import FrameSelection
 from gateway.services.retrieve.layouts import StoredLayout
 
 
@@ -77,23 +77,9 @@ class RetrievePort(Protocol):
 
     async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout: ...
 
-    def check_frames(self, located: StoredLayout, numbers: Sequence[FrameNumber]) -> PixelLayout: ...
+    async def open_frame(self, selection: FrameSelection, *, target: str | None = None) -> Body: ...
 
-    async def frames(
-        self, located: StoredLayout, numbers: Sequence[FrameNumber], *, target: str | None = None
-    ) -> Frames: ...
-
-    def targets(self, located: StoredLayout) -> tuple[str, ...]: ...
-
-    def obstacle(self, located: StoredLayout, target: str) -> str: ...
-
-    def check(self, located: StoredLayout, target: str) -> None: ...
-
-    def too_long(self, located: StoredLayout) -> bool: ...
-
-    def convertible(self, transfer_syntax: str) -> bool: ...
-
-    def possible(self, transfer_syntax: str) -> tuple[str, ...]: ...
+    async def open_frames(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies: ...
 
     async def instance_bytes(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body: ...
 
@@ -102,8 +88,6 @@ class RetrievePort(Protocol):
     async def kind(self, located: StoredLayout, bulk_path: str) -> tuple[str, str | None]: ...
 
     async def value(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body: ...
-
-    def pixel_length(self, pixels: PixelLayout) -> int: ...
 
 
 class ArchivePort(Protocol):

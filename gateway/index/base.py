@@ -5,8 +5,11 @@ Every read takes a `Scope` first: there is no unscoped read, and what is outside
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import xor
 from typing import Protocol
 
 from gateway.dicom.encoding.layout import InstanceLayout
@@ -49,6 +52,16 @@ class Scope:
             if self.predicate or self.view
             else str(self.partition)
         )
+
+
+def version_mark(version: str) -> int:
+    """Return what a version adds to the fingerprint of a set of versions (by exclusive or)."""
+    return int.from_bytes(hashlib.sha256(version.encode()).digest()[:16], "big")
+
+
+def fingerprint_of(versions: Iterable[str]) -> str:
+    """Return the fingerprint of a set of versions, as `Index.version_set` tells it."""
+    return f"{reduce(xor, map(version_mark, versions), 0):032x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import orjson
 import zstandard
 
 from gateway.index import declaredkeys, rows
+from gateway.index.base import version_mark
 from gateway.index.connection import Connection, Row
 from gateway.model import Level, PartitionId, VersionId
 
@@ -307,7 +308,7 @@ def _merge(study: Study, series: Series, said: Said) -> None:
     study.sop_classes.add(said.sop_class)
     if modality := rows.text(series.shown.attributes, "00080060"):
         study.modalities.add(modality)
-    mark = rows.version_mark(said.version)
+    mark = version_mark(said.version)
     study.version_set ^= mark
     series.version_set ^= mark
 

@@ -12,7 +12,7 @@ from gateway.dicom.encoding import layoutbytes
 from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.errors import Gone, NotFound
 from gateway.index import rows
-from gateway.index.base import Conflicting, Described, Scope, StoredInstance
+from gateway.index.base import Conflicting, Described, Scope, StoredInstance, fingerprint_of
 from gateway.index.changelog import identity_of, locator_of
 from gateway.index.connection import Connection, Row
 from gateway.index.scoping import Cut, cut_of, visible
@@ -125,9 +125,7 @@ async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: in
     """
     more = "JOIN instance_metadata m ON m.version = v.id"
     found = await _rows(db, scope, path, "v.id, v.damage, LENGTH(m.body) AS size", more)
-    mark = 0
-    for row in found:
-        mark ^= rows.version_mark(row["id"])
+    version_set = fingerprint_of(row["id"] for row in found)
     lost = await _find_lost(db, scope, [VersionId(row["id"]) for row in found if row["damage"]])
     found = [row for row in found if row["id"] not in lost]
     versions = [VersionId(row["id"]) for row in found]
@@ -137,7 +135,7 @@ async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: in
         if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
             inflate = zstandard.ZstdDecompressor().decompress
             kept = [inflate(packed[version]) for version in versions]
-    return Described(f"{mark:032x}", versions, kept, len(lost))
+    return Described(version_set, versions, kept, len(lost))
 
 
 async def _find_lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:
@@ -204,10 +202,7 @@ async def version_set(db: Connection, scope: Scope, path: ResourcePath) -> str:
     """Kept with the rows of study and series; made from what passes where the scope cuts."""
     cut = cut_of(db.dialect, scope)
     if path.level is Level.INSTANCE or cut.inside:
-        mark = 0
-        for row in await _rows(db, scope, path, "v.id"):
-            mark ^= rows.version_mark(row["id"])
-        return f"{mark:032x}"
+        return fingerprint_of(row["id"] for row in await _rows(db, scope, path, "v.id"))
     where, values = _where(cut, scope, path)
     if path.series is None:
         sql = f"SELECT st.version_set, st.instance_count FROM study st WHERE {where}"

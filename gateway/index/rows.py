@@ -69,11 +69,6 @@ def uid_hash(uid: str) -> bytes:
     return digest[:15] + bytes([digest[15] & 0xC0])
 
 
-def version_mark(version: str) -> int:
-    """What a version adds to the fingerprint of a set of versions (by exclusive or)."""
-    return int.from_bytes(hashlib.sha256(version.encode()).digest()[:16], "big")
-
-
 def value(attributes: Attributes, tag: str) -> Any:
     """The first value, None where there is none."""
     values = attributes.get(tag, {}).get("Value")

@@ -86,6 +86,8 @@ async def coalesce(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
 
 async def all_made(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """The results of all, made side by side; the first that fails ends the others."""
+    if len(jobs) == 1:
+        return [await jobs[0]]
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         return list(await asyncio.gather(*tasks))

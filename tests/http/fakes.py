@@ -28,7 +28,6 @@ from gateway.http.studies.store import StudiesStore
 from gateway.index.base import Described, ExtraKey, KeyFailure, Page, Scope, StoredInstance
 from gateway.model import (
     EXPLICIT_VR_LE,
-    FrameNumber,
     Identity,
     InstanceUID,
     Locator,
@@ -44,13 +43,13 @@ from gateway.services.ingest.assemble import Assembled
 from gateway.services.ingest.bulkparts import Bulk
 from gateway.services.ingest.outcomes import NOTHING_BEFORE, Outcome, Provenance
 from gateway.services.ingest.policy import Rule
-from gateway.services.retrieve.framing import Frames
+from gateway.services.retrieve.framebodies import FrameBodies
+from gateway.services.retrieve.frames import FrameSelection
 from gateway.services.retrieve.layouts import StoredLayout
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"
 PRIVATE = "1.2.3.4"
-HTJ2K = "1.2.840.10008.1.2.4.201"
 
 
 async def chunked(data: bytes) -> AsyncGenerator[bytes, None]:
@@ -64,8 +63,7 @@ def stored(number: int = 1, syntax: str = EXPLICIT_VR_LE, size: int = 20) -> Sto
     return StoredInstance(version, identity, syntax, Locator("s", "k", 0, size), b"", b"", 0)
 
 
-def layout(syntax: str) -> InstanceLayout:
-    """Return the layout of an instance without pixel data."""
+def layout(syntax: str, pixels: PixelLayout | None) -> InstanceLayout:
     return InstanceLayout(
         transfer_syntax=syntax,
         implicit=False,
@@ -73,13 +71,13 @@ def layout(syntax: str) -> InstanceLayout:
         inflated=False,
         dataset_offset=0,
         length=20,
-        pixels=None,
+        pixels=pixels,
         bulk={},
     )
 
 
 def pixels(*, encapsulated: bool) -> PixelLayout:
-    """Return the layout of nine frames of 7 bytes."""
+    """Nine frames of 7 bytes."""
     return PixelLayout(
         tag=0x7FE00010,
         vr="OB",
@@ -179,25 +177,6 @@ class MemoryRetrieve:
     async def is_short(self, scope: Scope, made: Sequence[StoredInstance]) -> bool:
         return False
 
-    def convertible(self, transfer_syntax: str) -> bool:
-        return transfer_syntax not in (MPEG, PRIVATE)
-
-    def possible(self, transfer_syntax: str) -> tuple[str, ...]:
-        return (HTJ2K,) if self.convertible(transfer_syntax) else ()
-
-    def targets(self, located: StoredLayout) -> tuple[str, ...]:
-        return (HTJ2K,)
-
-    def obstacle(self, located: StoredLayout, target: str) -> str:
-        return "" if self.convertible(located.stored.transfer_syntax) else "it cannot be decoded"
-
-    def check(self, located: StoredLayout, target: str) -> None:
-        if obstacle := self.obstacle(located, target):
-            raise NotAcceptable(obstacle)
-
-    def too_long(self, located: StoredLayout) -> bool:
-        return False
-
     async def instance_bytes(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body:
         instance = stored.identity.instance
         self.opened.append((instance, target))
@@ -217,16 +196,14 @@ class MemoryRetrieve:
     async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout:
         number = int((path.instance or "1.4.1").split(".")[-1])
         syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
-        return StoredLayout(stored(number, syntax), layout(JLS))
+        syntax = JLS if self.encapsulated else syntax
+        framed = pixels(encapsulated=syntax != EXPLICIT_VR_LE)
+        return StoredLayout(stored(number, syntax), layout(syntax, framed))
 
-    def check_frames(self, located: StoredLayout, numbers: Sequence[FrameNumber]) -> PixelLayout:
-        if max(numbers) > 9:
-            raise NotFound("frame 10: the instance has 9", parameter="frames")
-        return pixels(encapsulated=self.encapsulated)
+    async def open_frame(self, selection: FrameSelection, *, target: str | None = None) -> Body:
+        return await (await self.open_frames(selection, target=target)).take_only()
 
-    async def frames(
-        self, located: StoredLayout, numbers: Sequence[FrameNumber], *, target: str | None = None
-    ) -> Frames:
+    async def open_frames(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies:
         decoded = target == EXPLICIT_VR_LE and self.encapsulated
         if decoded and not self.decodable:
             raise NotAcceptable("cannot be decoded here")
@@ -235,16 +212,13 @@ class MemoryRetrieve:
             kind = b"coding"
 
         async def bodies() -> AsyncGenerator[Body, None]:
-            for number in numbers:
+            for number in selection.numbers:
                 yield Body("", None, 7, chunked(b"%s%d" % (kind, number)))
 
-        return Frames("", [7] * len(numbers), bodies())
+        return FrameBodies("", [7] * len(selection.numbers), bodies())
 
     async def kind(self, located: StoredLayout, bulk_path: str) -> tuple[str, str | None]:
-        return self.bulk_type, None
-
-    def pixel_length(self, pixels: PixelLayout) -> int:
-        return pixels.length
+        return self.bulk_type, EXPLICIT_VR_LE if bulk_path == "7FE00010" else None
 
     async def value(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body:
         data = b"bulk " + bulk_path.encode()

@@ -20,13 +20,15 @@ from gateway.http.parameters.paths import resource_path
 from gateway.http.ports import RetrievePort
 from gateway.model import EXPLICIT_VR_LE
 from gateway.services.bytestream import MADE_FIRST_AT_MOST
-from gateway.services.retrieve.framing import number_frames
+from gateway.services.retrieve.bulkdata import count_pixel_bytes
+from gateway.services.retrieve.frames import select_all_frames
+from gateway.services.retrieve.obtainable import find_obstacle, find_targets
 from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.dicom.encoding.layout import PixelLayout
     from gateway.index.base import StoredInstance
-    from gateway.services.retrieve.framing import Frames
+    from gateway.services.retrieve.framebodies import FrameBodies
     from gateway.services.retrieve.layouts import StoredLayout
 
 # Values of a short answer.
@@ -101,7 +103,7 @@ class StudiesBulk:
                     offers = value_offers(await self._retrieve.kind(located, where), None)
                     values.append(_value(located, where, offers, accept, value.length))
         if pixels is not None:
-            size = self._retrieve.pixel_length(pixels)
+            size = count_pixel_bytes(pixels)
             values.append(_value(located, own, await self._pixel_offers(located, pixels, own), accept, size))
         return values
 
@@ -110,8 +112,8 @@ class StudiesBulk:
         if not pixels.frames:
             return value_offers(await retrieve.kind(located, own), None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        frames = frame_offers(syntax, single=False, targets=retrieve.targets(located))
-        decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
+        frames = frame_offers(syntax, single=False, targets=find_targets(located))
+        decodable = not find_obstacle(located, EXPLICIT_VR_LE)
         return [offer for offer in frames if decodable or not is_octets(offer)]
 
     async def _open(
@@ -174,7 +176,7 @@ class StudiesBulk:
             body = await retrieve.value(request.scope, located, value.where)
             return _only(Part(offer.content_type, body.chunks, body.length, location))
         target = None if offer.stored else offer.transfer_syntax
-        frames = await retrieve.frames(located, number_frames(pixels), target=target)
+        frames = await retrieve.open_frames(select_all_frames(located), target=target)
         return _each(frames, offer, location)
 
 
@@ -189,7 +191,7 @@ async def _only(part: Part) -> AsyncGenerator[Part, None]:
         yield part
 
 
-async def _each(frames: Frames, offer: Offer, location: str) -> AsyncGenerator[Part, None]:
+async def _each(frames: FrameBodies, offer: Offer, location: str) -> AsyncGenerator[Part, None]:
     async with aclosing(frames.bodies):
         async for body in frames.bodies:
             yield Part(offer.content_type, body.chunks, body.length, location)

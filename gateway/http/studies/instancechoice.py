@@ -11,6 +11,13 @@ from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.media import LOSSY
 from gateway.http.negotiation.offers import REWRITTEN, instance_offers, rank_instances
 from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
+from gateway.services.retrieve.obtainable import (
+    check_obtainable,
+    find_obstacle,
+    is_convertible,
+    is_too_long,
+    list_possible_targets,
+)
 
 if TYPE_CHECKING:
     from gateway.http.message.request import Request
@@ -41,7 +48,7 @@ class Choice:
             if offer.stored or (syntax in _UNCOMPRESSED and offer.transfer_syntax in _UNCOMPRESSED):
                 return offer
             located = located or await self._locate(stored)
-            if not self._retrieve.obstacle(located, str(offer.transfer_syntax)):
+            if not find_obstacle(located, str(offer.transfer_syntax)):
                 return offer
         if located is not None and self._may_stand(located, syntax):
             return next((o for o in self._rank(syntax, native=False) if o.stored), None)
@@ -51,8 +58,8 @@ class Choice:
         """Whether what is stored may stand for Explicit VR Little Endian: it is too long for that (C-TS-4), or it is
         lossy and cannot be decoded here, as video cannot (C-TS-3).
         """
-        undecodable = syntax in LOSSY and not self._retrieve.convertible(syntax)
-        return undecodable or self._retrieve.too_long(located)
+        undecodable = syntax in LOSSY and not is_convertible(syntax)
+        return undecodable or is_too_long(located)
 
     async def choose_named(self, stored: StoredInstance, value: str | None) -> str | None:
         """What `transferSyntax` of the URI service means for an instance: a target, or None for as it is stored.
@@ -72,11 +79,11 @@ class Choice:
         target = value or EXPLICIT_VR_LE
         if (
             value is None
-            and self._retrieve.obstacle(located, target)
+            and find_obstacle(located, target)
             and self._may_stand(located, stored.transfer_syntax)
         ):
             return None
-        self._retrieve.check(located, target)
+        check_obtainable(located, target)
         return target
 
     async def available(self, stored: Sequence[StoredInstance]) -> list[Offer]:
@@ -87,20 +94,20 @@ class Choice:
             found += [
                 offer
                 for offer in self._offers(instance.transfer_syntax, native=True)
-                if offer.stored or not self._retrieve.obstacle(located, str(offer.transfer_syntax))
+                if offer.stored or not find_obstacle(located, str(offer.transfer_syntax))
             ]
         return found
 
     def _rank(self, syntax: str, *, native: bool) -> tuple[Offer, ...]:
         key = (syntax, native)
         if key not in self._ranked:
-            targets = self._retrieve.possible(syntax)
+            targets = list_possible_targets(syntax)
             accept, single = self._request.accept, self._single
             self._ranked[key] = rank_instances(accept, syntax, single=single, targets=targets, native=native)
         return self._ranked[key]
 
     def _offers(self, syntax: str, *, native: bool) -> list[Offer]:
-        targets = self._retrieve.possible(syntax)
+        targets = list_possible_targets(syntax)
         return instance_offers(syntax, single=self._single, targets=targets, native=native)
 
     async def _locate(self, stored: StoredInstance) -> StoredLayout:

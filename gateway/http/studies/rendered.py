@@ -139,7 +139,7 @@ class StudiesRendered:
         stored, damaged = await self._retrieve.sound(request.scope, path)
         count = 0
         for instance in stored:
-            subject = await self._rendered.subjects.find(request.scope, instance.identity.path)
+            subject = await self._rendered.subjects.find_listed(request.scope, instance)
             offers = await self._offers(
                 request, subject, max(subject.frames, 1), asked, bare=False, whole=True
             )
@@ -305,18 +305,22 @@ class StudiesRendered:
         asked = rendering.thumbnail(request.params)
         offer = request.accept.choose([Offer(media, rendered=True) for media in renderoffers.STILLS])
         versions = await self._retrieve.version_set(request.scope, path)
-        tag = entity_tag(
-            *(request.scope.fingerprint, request.base, RENDERER, "thumbnail", path.url(), versions),
-            *(numbers, offer, asked.key()),
-        )
-        headers = caching(request, tag)
+        headers = caching(request, _tag_thumbnail(request, path, versions, numbers, offer, asked.key()))
         if unchanged := not_modified(request, headers):
             return unchanged
         made = await self._thumbnails.make(request.scope, path, numbers, asked.how.viewport, offer.media)
+        # Something may have been committed since: the tag is that of what is sent.
+        headers["etag"] = _tag_thumbnail(request, path, made.version_set, numbers, offer, asked.key())
         suffix = f"/frames/{made.frame}" if made.frame is not None else ""
         headers["content-location"] = request.base + made.source.url() + suffix
         body = Body(offer.media, None, len(made.data), only(made.data))
         return single(request, body, offer.media, headers)
+
+
+def _tag_thumbnail(request: Request, path: ResourcePath, versions: str, *parts: object) -> str:
+    return entity_tag(
+        *(request.scope.fingerprint, request.base, RENDERER, "thumbnail", path.url(), versions), *parts
+    )
 
 
 def check_numbers(subject: RenderTarget, numbers: Sequence[FrameNumber]) -> Sequence[FrameNumber]:

@@ -24,13 +24,14 @@ from gateway.http.studies.pagedmetadata import send_pages
 from gateway.http.studies.singlepart import single
 from gateway.http.studies.zip import is_wanted, send_zip
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
-from gateway.services.retrieve.framing import number_frames
+from gateway.services.retrieve.frames import FrameSelection, select_all_frames, select_frames
+from gateway.services.retrieve.obtainable import find_obstacle, find_targets
 from gateway.services.retrieve.transcode import ENCODER
 
 if TYPE_CHECKING:
     from gateway.index.base import StoredInstance
     from gateway.services.bytestream import Body
-    from gateway.services.retrieve.framing import Frames
+    from gateway.services.retrieve.framebodies import FrameBodies
     from gateway.services.retrieve.layouts import StoredLayout
 
 
@@ -166,45 +167,56 @@ class StudiesRetrieve:
         numbers = frame_list(request.path_params["frames"])
         accept = request.accept
         located = await self._retrieve.locate(request.scope, path)
-        pixels = self._retrieve.check_frames(located, numbers)
-        syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        targets = self._retrieve.targets(located)
+        selection = select_frames(located, numbers)
+        syntax = located.layout.transfer_syntax if selection.pixels.encapsulated else None
+        targets = find_targets(located)
         single = len(numbers) == 1
         failure: GatewayError | None = None
         for offer in rank_frames(accept, syntax, single=single, targets=targets):
             try:
-                return await self._frames_as(request, located, numbers, offer)
+                return await self._frames_as(request, selection, offer)
             except (NotAcceptable, CodecError) as error:  # the next best may do
                 failure = failure or error
         raise failure or not_acceptable(frame_offers(syntax, single=single, targets=targets))
 
-    async def _frames_as(
-        self, request: Request, located: StoredLayout, numbers: Sequence[FrameNumber], offer: Offer
-    ) -> Response:
-        path = located.stored.identity.path
-        tag = _tag(request, located.stored.version, "frames", path.url(), numbers, offer, ENCODER)
-        headers = caching(request, tag, located.stored.version)
+    async def _frames_as(self, request: Request, selection: FrameSelection, offer: Offer) -> Response:
+        stored, numbers = selection.located.stored, selection.numbers
+        path = stored.identity.path
+        tag = _tag(request, stored.version, "frames", path.url(), numbers, offer, ENCODER)
+        headers = caching(request, tag, stored.version)
         if unchanged := not_modified(request, headers):
             return unchanged
+        send = self._send_frame if len(numbers) == 1 else self._send_frames
+        return await send(request, selection, offer, headers)
+
+    async def _send_frame(
+        self, request: Request, selection: FrameSelection, offer: Offer, headers: dict[str, str]
+    ) -> Response:
         target = None if offer.stored else offer.transfer_syntax
-        frames = await self._retrieve.frames(located, numbers, target=target)
-        base = f"{request.base}{path.url()}/frames/"
-        boundary = boundary_of(tag)
-        if len(numbers) == 1:
-            body, location = await frames.one(), f"{base}{numbers[0]}"
-            if not offer.multipart:
-                headers["content-location"] = location
-                return single(request, body, offer.content_type, headers)
-            part = Part(offer.content_type, body.chunks, body.length, location)
-            return MultipartResponse(200, headers, parts=[part], boundary=boundary, part_type=offer.media)
+        body = await self._retrieve.open_frame(selection, target=target)
+        location = f"{_frames_url(request, selection)}{selection.numbers[0]}"
+        if not offer.multipart:
+            headers["content-location"] = location
+            return single(request, body, offer.content_type, headers)
+        part = Part(offer.content_type, body.chunks, body.length, location)
+        boundary = boundary_of(headers["etag"])
+        return MultipartResponse(200, headers, parts=[part], boundary=boundary, part_type=offer.media)
+
+    async def _send_frames(
+        self, request: Request, selection: FrameSelection, offer: Offer, headers: dict[str, str]
+    ) -> Response:
+        """Send a part for each frame, with the length of the whole where the lengths of all are known."""
+        target = None if offer.stored else offer.transfer_syntax
+        frames = await self._retrieve.open_frames(selection, target=target)
+        base, boundary = _frames_url(request, selection), boundary_of(headers["etag"])
         size = None
         if frames.sizes is not None:
             heads = (
                 PartHead(offer.content_type, s, f"{base}{n}")
-                for s, n in zip(frames.sizes, numbers, strict=True)
+                for s, n in zip(frames.sizes, selection.numbers, strict=True)
             )
             size = content_length(boundary, zip(heads, frames.sizes, strict=True))
-        parts = _frame_parts(frames, numbers, offer, base)
+        parts = _frame_parts(frames, selection.numbers, offer, base)
         return await multipart(200, headers, parts, boundary, offer.media, size)
 
     # -- bulk data --------------------------------------------------------------------------------------
@@ -240,15 +252,15 @@ class StudiesRetrieve:
         if pixels is None or where != f"{pixels.tag:08X}" or not pixels.frames:
             return value_offers(kind, None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
-        targets = retrieve.targets(located)
+        targets = find_targets(located)
         frames = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
-        decodable = not retrieve.obstacle(located, EXPLICIT_VR_LE)
+        decodable = not find_obstacle(located, EXPLICIT_VR_LE)
         return value_offers(kind, frames, decodable=decodable)
 
     async def _bulk_as(self, request: Request, located: StoredLayout, where: str, offer: Offer) -> Response:
         pixels = located.layout.pixels
         if pixels is not None and where == f"{pixels.tag:08X}" and pixels.frames and not is_octets(offer):
-            return await self._frames_as(request, located, number_frames(pixels), offer)
+            return await self._frames_as(request, select_all_frames(located), offer)
         path: ResourcePath = located.stored.identity.path
         tag = _tag(request, located.stored.version, "bulk", path.url(), where, offer)
         headers = caching(request, tag, located.stored.version)
@@ -264,8 +276,13 @@ class StudiesRetrieve:
         return MultipartResponse(200, headers, parts=[part], boundary=boundary_of(tag), part_type=offer.media)
 
 
+def _frames_url(request: Request, selection: FrameSelection) -> str:
+    """Return the URL of a frame up to its number."""
+    return f"{request.base}{selection.located.stored.identity.path.url()}/frames/"
+
+
 async def _frame_parts(
-    frames: Frames, numbers: Sequence[FrameNumber], offer: Offer, base: str
+    frames: FrameBodies, numbers: Sequence[FrameNumber], offer: Offer, base: str
 ) -> AsyncGenerator[Part, None]:
     async with aclosing(frames.bodies):
         turn = iter(numbers)

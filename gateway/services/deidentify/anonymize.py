@@ -19,7 +19,7 @@ from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.dicom.model.encode import Encoded, Octets, encode
 from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.patch import apply_patch
-from gateway.errors import Busy, DicomError, Forbidden
+from gateway.errors import DicomError, Forbidden
 from gateway.index.base import Scope
 from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
 from gateway.render.codecs.transcodetargets import BASELINE, JXL_JPEG
@@ -28,8 +28,8 @@ from gateway.services.bytestream import Body
 from gateway.services.deidentify.pseudonyms import Pseudonyms, key_of
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.render.rendertarget import RenderTarget
+from gateway.services.retrieve.aroundpixels import Instead
 from gateway.services.retrieve.retrieve import Retrieve
-from gateway.services.retrieve.transcode import Instead
 
 # Part of every entity tag: raise it when the same instance would be written otherwise.
 RULES = "1"
@@ -73,7 +73,9 @@ class Anonymize:
         key = (scope.fingerprint, subject.version)
         found = self._obstacles.get(key)
         if found is None:
-            found = await self._pool.run(_obstacle, await self._row(scope, subject), subject)
+            found = await self._pool.run(
+                _obstacle, await self._retrieve.read_row(scope, subject.located.stored), subject
+            )
             self._obstacles.put(key, found, study=subject.path.study)
         if found:
             raise _make_refusal(found, subject.path.instance)
@@ -98,7 +100,7 @@ class Anonymize:
         """A PS3.10 file without identity. Raises Forbidden, NotAcceptable, CodecError, StoreError."""
         await self.check(scope, subject)
         pseudonyms = await self.pseudonyms()
-        row = await self._row(scope, subject)
+        row = await self._retrieve.read_row(scope, subject.located.stored)
         try:
             encoded = await self._pool.run(_encode, row, pseudonyms, subject.located.layout)
         except DicomError as error:
@@ -110,14 +112,6 @@ class Anonymize:
         return await self._retrieve.rewrite(
             subject.located, target, Instead(_identity(subject, pseudonyms), head)
         )
-
-    async def _row(self, scope: Scope, subject: RenderTarget) -> bytes:
-        """The metadata of the very version whose pixels are sent. Raises Busy."""
-        (row,) = await self._retrieve.metadata(scope, subject.path)
-        (now,) = await self._retrieve.instances(scope, subject.path)
-        if now.version != subject.version:
-            raise Busy(f"instance {subject.path.instance} was replaced meanwhile")
-        return row
 
     async def _join(self, scope: Scope, subject: RenderTarget, encoded: Encoded) -> bytes:
         if encoded.length > HEAD_AT_MOST:
@@ -132,7 +126,7 @@ class Anonymize:
 
     async def _bulk(self, scope: Scope, subject: RenderTarget, where: str) -> bytes:
         """A long value. Raises Forbidden where numbers are none."""
-        body = await self._retrieve.bulk(scope, subject.path, where)
+        body = await self._retrieve.value(scope, subject.located, where)
         data = b"".join([chunk async for chunk in body.chunks])
         vr = subject.located.layout.bulk[where].vr
         if vr in ("DS", "IS") and not _NUMBERS.fullmatch(data):

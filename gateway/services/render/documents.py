@@ -59,19 +59,19 @@ class Documents:
                 uid = subject.path.instance
                 raise NotAcceptable(f"instance {uid} holds no document: (0042,0011) is empty", uid=uid)
             return Body(media, None, len(data), only(data))
-        body = await self._retrieve.bulk(scope, subject.path, DOCUMENT)
+        body = await self._retrieve.value(scope, subject.located, DOCUMENT)
         padded = attributes.integer(LENGTH) == value.length - 1
         size = value.length - padded
         return Body(media, None, size, _first(body.chunks, size))
 
     async def _report(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
         """A structured report; XML is its Native DICOM Model (PS3.19 A.1)."""
-        (row,) = await self._retrieve.metadata(scope, subject.path)
+        row = await self._retrieve.read_row(scope, subject.located.stored)
         model = orjson.loads(row.replace(b"\0", b""))
         bulk: dict[str, bytes] = {}
         for path, value in subject.located.layout.bulk.items():
             if value.vr in _TEXT and value.length <= TEXT_AT_MOST:
-                body = await self._retrieve.bulk(scope, subject.path, path)
+                body = await self._retrieve.value(scope, subject.located, path)
                 bulk[path] = b"".join([chunk async for chunk in body.chunks])
         if media == PDF:
             data = await self._pool.run(_as_pdf, Attributes(model, bulk))

@@ -45,6 +45,8 @@ class Doses:
         """With one frame at a time in memory."""
         found = 0
         for number in range(1, subject.frames + 1):
-            native = await self._retrieve.native_frame(subject.located, subject.pixels, FrameNumber(number))
+            native = await self._retrieve.read_native_frame(
+                subject.located, subject.pixels, FrameNumber(number)
+            )
             found = max(found, await self._pool.run(dose.largest, native, attributes))
         return found

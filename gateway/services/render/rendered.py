@@ -33,6 +33,7 @@ from gateway.services.render.renderedvideo import VideoCache, pull
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import RenderTarget, RenderTargets
 from gateway.services.render.underlay import Underlay, Underlays
+from gateway.services.retrieve.frames import select_frames
 from gateway.services.retrieve.retrieve import Retrieve
 from gateway.services.timing import measure
 
@@ -153,10 +154,10 @@ class Rendered:
             file = self._stream(subject, pixels)
             native, rows, columns = await self._films.run(partial(videostream.frame, file, shot.number))
             return native, videostream.describe(attributes, rows, columns), None
-        native = await self._retrieve.native_frame(subject.located, pixels, shot.number)
+        native = await self._retrieve.read_native_frame(subject.located, pixels, shot.number)
         profile = None
         if asked.profile and pixels.encapsulated:
-            body = await self._retrieve.frame(subject.located, shot.number)
+            body = await self._retrieve.open_frame(select_frames(subject.located, [shot.number]))
             profile = icc.in_codestream(b"".join([chunk async for chunk in body.chunks]))
         return native, attributes, profile
 
@@ -248,7 +249,7 @@ class Rendered:
                 key = (scope.fingerprint, subject.version, "remuxed")
                 file.seek(0)
                 return await self._films.open(key, partial(videostream.remux, file))
-        body = await self._retrieve.bulk(scope, subject.path, f"{pixels.tag:08X}")
+        body = await self._retrieve.value(scope, subject.located, f"{pixels.tag:08X}")
         return body.length, body.chunks
 
     def close(self) -> None:

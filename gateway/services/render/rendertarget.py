@@ -10,7 +10,7 @@ import orjson
 from gateway.dicom.encoding.frames import is_video
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
-from gateway.index.base import Scope
+from gateway.index.base import Scope, StoredInstance
 from gateway.model import ResourcePath
 from gateway.render.attributes import Attributes, bulk_wanted
 from gateway.render.codecs.decode import decodable, describe_after
@@ -128,15 +128,19 @@ class RenderTargets:
         self._kept: StudyCache[Attributes] = freshness.watch(StudyCache(ATTRIBUTES_AT_MOST))
 
     async def find(self, scope: Scope, path: ResourcePath) -> RenderTarget:
-        """Of one instance. Raises NotFound, Gone."""
+        """Return the current version of one instance. Raises NotFound, Gone, ObjectDamaged."""
         return subject_of(await self._retrieve.locate(scope, path))
+
+    async def find_listed(self, scope: Scope, stored: StoredInstance) -> RenderTarget:
+        """Return an instance that was listed, whatever became of it since. Raises Gone, ObjectDamaged."""
+        return subject_of(await self._retrieve.find_layout(scope, stored))
 
     async def attributes(self, scope: Scope, subject: RenderTarget) -> Attributes:
         """Those of the decoded frames, with LUTs, palettes, overlays and profiles read. Raises CodecError."""
         key = (scope.fingerprint, subject.version)
         found = self._kept.get(key)
         if found is None:
-            (row,) = await self._retrieve.metadata(scope, subject.path)
+            row = await self._retrieve.read_row(scope, subject.located.stored)
             found, weight = await self._read(scope, subject, row)
             self._kept.put(key, found, study=subject.path.study, weight=weight)
         return found
@@ -147,7 +151,7 @@ class RenderTargets:
         bulk: dict[str, bytes] = {}
         size = 0
         for where in bulk_wanted(members):
-            body = await self._retrieve.bulk(scope, subject.path, where)
+            body = await self._retrieve.value(scope, subject.located, where)
             size += body.length or 0
             if size > BULK_AT_MOST:
                 await body.chunks.aclose()

@@ -7,12 +7,12 @@ are left out. What is said to have the patient's name burned in, and what is no 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import CodecError, NotAcceptable, NotFound
 from gateway.index.base import Scope, StoredInstance
-from gateway.model import FrameNumber, Level, ResourcePath
+from gateway.model import FrameNumber, ResourcePath
 from gateway.render.output.icons import icon
 from gateway.render.output.imageformats import encode
 from gateway.render.pool import CodecPool
@@ -36,11 +36,12 @@ _NO_IMAGES = ("9", "11", "66", "88", "104", "481.3", "481.5", "481.8")
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """The bytes of a picture, and what it was made of."""
+    """The bytes of a picture, what it was made of, and the fingerprint of the versions that it was chosen from."""
 
     data: bytes
     source: ResourcePath
     frame: FrameNumber | None
+    version_set: str
 
 
 class Thumbnails:
@@ -59,30 +60,25 @@ class Thumbnails:
         viewport: Viewport | None,
         media: str,
     ) -> Thumbnail:
-        """Raises NotFound, Gone, BadParameter."""
+        """Draw it from one listing of what is below `path`. Raises NotFound, Gone, ObjectDamaged, BadParameter."""
         box = viewport or Viewport(SIDE, SIDE)
         asked = RenderRequest(Rendering(viewport=box, quality=QUALITY), overlays=False)
+        stored, version_set = await self._retrieve.list_versions(scope, path)
         first: RenderTarget | None = None
-        async for subject in self._candidates(scope, path):
+        for instance in representatives(stored)[:TRIED]:
+            subject = await self._rendered.subjects.find_listed(scope, instance)
             first = first or subject
             try:
                 number = _number(subject, numbers)
                 if await self._is_shown(scope, subject):
                     data = await self._rendered.picture(scope, RenderedFrame(subject, number), asked, media)
-                    return Thumbnail(data, subject.path, number if subject.frames > 1 else None)
+                    frame = number if subject.frames > 1 else None
+                    return Thumbnail(data, subject.path, frame, version_set)
             except (CodecError, NotAcceptable):
                 continue
         if first is None:
             raise NotFound("there is nothing to make a thumbnail of")
-        return await self._sign(scope, first, box, media)
-
-    async def _candidates(self, scope: Scope, path: ResourcePath) -> AsyncGenerator[RenderTarget, None]:
-        if path.level is Level.INSTANCE:
-            yield await self._rendered.subjects.find(scope, path)
-            return
-        stored = await self._retrieve.instances(scope, path)
-        for instance in representatives(stored)[:TRIED]:
-            yield await self._rendered.subjects.find(scope, instance.identity.path)
+        return Thumbnail(await self._sign(scope, first, box, media), first.path, None, version_set)
 
     async def _is_shown(self, scope: Scope, subject: RenderTarget) -> bool:
         """Whether it is an image that does not say that something is burned in (PS3.3 C.7.6.1)."""
@@ -90,12 +86,12 @@ class Thumbnails:
         attributes = await self._rendered.subjects.attributes(scope, subject)
         return attributes.text(_BURNED_IN).strip().upper() != "YES"
 
-    async def _sign(self, scope: Scope, subject: RenderTarget, box: Viewport, media: str) -> Thumbnail:
+    async def _sign(self, scope: Scope, subject: RenderTarget, box: Viewport, media: str) -> bytes:
         attributes = await self._rendered.subjects.attributes(scope, subject)
         kind = "text" if subject.category is Category.TEXT else "image"
         kind = "wave" if _is_of(subject.sop_class, _WAVEFORMS) else kind
         drawn = await self._pool.run(icon, kind, attributes.text(_MODALITY), box.vw, box.vh)
-        return Thumbnail(await self._pool.run(encode, drawn, media, QUALITY), subject.path, None)
+        return await self._pool.run(encode, drawn, media, QUALITY)
 
 
 def _number(subject: RenderTarget, numbers: Sequence[FrameNumber] | None) -> FrameNumber:

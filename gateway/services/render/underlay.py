@@ -116,7 +116,7 @@ class Underlays:
     async def _image(self, scope: Scope, stored: StoredInstance) -> RenderTarget | None:
         """None where it is gone meanwhile, or has no picture."""
         try:
-            subject = await self._subjects.find(scope, stored.identity.path)
+            subject = await self._subjects.find_listed(scope, stored)
             await self._subjects.attributes(scope, subject)
         except (NotFound, CodecError):
             return None

@@ -1,4 +1,4 @@
-"""Studies, series and instances as zip files with a DICOMDIR, streamed (PS3.10 8; an extension to PS3.18 10.4)."""
+"""Zip files of studies, series and instances with a DICOMDIR, streamed (PS3.10 8; an extension to PS3.18 10.4)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ README = (
 
 
 class Archive:
-    """Makes them. Instances go in as they are stored, implicit and big endian ones as Explicit VR Little Endian."""
+    """Packs instances as they are stored, implicit and big endian ones as Explicit VR Little Endian."""
 
     def __init__(self, retrieve: Retrieve, pool: CodecPool) -> None:
         self._retrieve = retrieve
@@ -47,7 +47,10 @@ class Archive:
     async def stream_zip(
         self, scope: Scope, stored: Sequence[StoredInstance], uid: str
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes; `uid` is the File-set UID. Raises nothing before the first byte but what reading metadata does."""
+        """Stream the file; `uid` is the File-set UID.
+
+        Raises nothing before the first byte but what reading metadata does.
+        """
         entries = await self._entries(scope, stored)
         directory = await self._pool.run(dicomdir, entries, FILE_SET, uid)
         modified = datetime.fromtimestamp(max(one.received for one in stored) / 1e6, UTC)
@@ -64,7 +67,7 @@ class Archive:
                 yield chunk
 
     async def _pack(self, members: AsyncGenerator[AsyncMember, None]) -> AsyncGenerator[bytes, None]:
-        """The archive, piece by piece. Threads of our own: those of everybody read what goes in."""
+        """Stream the archive, piece by piece. In threads of our own: those of everybody read what goes in."""
         loop = asyncio.get_running_loop()
         pieces = stream_zip(
             ((*about, _iterate_blocking(body, loop)) for *about, body in _iterate_blocking(members, loop)),  # type: ignore[misc]
@@ -90,11 +93,11 @@ class Archive:
             await members.aclose()
 
     def close(self) -> None:
-        """Let go of threads; what is under way ends by itself."""
+        """Let go of the threads; what is under way ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _entries(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[Entry]:
-        """What the directory says of each instance that was listed, read in pages."""
+        """Return the entry of the directory for each instance, its metadata read in pages."""
         left = zip(_names(stored), stored, strict=True)
         entries: list[Entry] = []
         async with aclosing(self._retrieve.pages(scope, [one.version for one in stored])) as pages:
@@ -114,7 +117,7 @@ class Archive:
 
 
 def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
-    """One for each instance, in order; they say nothing of the patient (F-17)."""
+    """Return a file name for each instance, in order; names say nothing of the patient (F-17)."""
     series = groupby(stored, key=lambda one: one.identity.series)
     for number, (_, group) in enumerate(series):
         for count, _ in enumerate(group):
@@ -127,7 +130,7 @@ def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
 
 
 def _iterate_blocking(things: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
-    """For a thread: what an async iterator has, each waited for."""
+    """Iterate, in a thread, over an async iterator of the event loop, waiting for each item."""
 
     async def step() -> tuple[T] | None:
         try:

@@ -17,7 +17,7 @@ LEVEL = isal_zlib.ISAL_BEST_COMPRESSION
 
 
 class Deflater:
-    """Push translator whose output is inflated again at once where it shall be proved."""
+    """Push translator whose output is inflated again at once where `verify` asks for proof."""
 
     def __init__(self, *, verify: bool) -> None:
         self._deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
@@ -32,7 +32,7 @@ class Deflater:
         return self._note(self._deflate.compress(chunk))
 
     def finish(self) -> bytes:
-        """The rest, padded to an even length (PS3.5 A.5). Raises CodecError where it inflates to something else."""
+        """Return the rest, padded to an even length (PS3.5 A.5). Raises CodecError where it inflates to something else."""
         rest = self._note(self._deflate.flush())
         if self._before.digest() != self._after.digest():
             raise CodecError("the deflated data set does not inflate to what it was")
@@ -48,7 +48,7 @@ class Deflater:
 async def deflate(
     chunks: AsyncGenerator[bytes, None], skip: int, pool: CodecPool, counters: Counters, *, verify: bool
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes after the first `skip`, deflated off the event loop."""
+    """Stream the bytes after the first `skip`, deflated off the event loop. Raises CodecError."""
     deflater = Deflater(verify=verify)
     try:
         async for chunk in chunks:

@@ -18,7 +18,7 @@ PIECE = 1 << 20
 
 
 class Inflated:
-    """Makes and remembers derived objects."""
+    """Makes derived objects, and remembers which are there."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -26,7 +26,7 @@ class Inflated:
         self._making = asyncio.Lock()
 
     async def key(self, stored: StoredInstance, layout: InstanceLayout) -> str:
-        """The key of the inflated data set, made if it is not there yet."""
+        """Return the key of the inflated data set, which is made if it is not there yet. Raises StoreError."""
         key = make_inflated_key(stored.version)
         if key in self._there:
             return key

@@ -1,4 +1,4 @@
-"""Where the values of an instance are: kept for those asked for, read ahead for a series being walked through."""
+"""Where the values of an instance lie: layouts are kept, and read ahead for a series that a viewer walks through."""
 
 from __future__ import annotations
 
@@ -25,33 +25,35 @@ SERIES_REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoredLayout:
-    """The current version of an instance and where its values are."""
+    """A version of an instance and where its values lie."""
 
     stored: StoredInstance
     layout: InstanceLayout
 
     @property
     def native(self) -> bool:
-        """Whether the pixel data, if any, is not encapsulated."""
+        """Tell whether the pixel data, if any, is not encapsulated."""
         return self.layout.pixels is None or not self.layout.pixels.encapsulated
 
 
 def weight_of(layout: InstanceLayout) -> int:
-    """The bytes that a layout takes in memory, about."""
+    """Return the bytes that a layout takes in memory, about."""
     pixels = layout.pixels
     tables = (pixels.starts, pixels.lengths, pixels.first) if pixels is not None else ()
     return LAYOUT_WEIGHT + BULK_WEIGHT * len(layout.bulk) + sum(len(t) * t.itemsize for t in tables)
 
 
 def make_damaged(stored: StoredInstance) -> ObjectDamaged:
-    """Says which instance, and why; not 404, as it was stored and the archive is to blame."""
+    """Return the error that names the instance and why: not a 404, as it was stored and the archive is to blame."""
     uid = stored.identity.instance
     return ObjectDamaged(f"instance {uid} is damaged in the archive: {stored.damage}", uid=uid)
 
 
 class Layouts:
-    """Look-ups by path. The second miss in a series says that a viewer walks through it: what follows is
-    read in one query, in the background.
+    """Finds layouts by path or version.
+
+    A second miss in a series says that a viewer walks through it: the layouts that follow are read in one query, in
+    the background.
     """
 
     def __init__(self, index: Index, freshness: Freshness) -> None:
@@ -62,7 +64,7 @@ class Layouts:
         self._ahead: dict[tuple[str, str | None, str | None], asyncio.Task[None]] = {}
 
     async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout:
-        """Of one instance. Raises NotFound, Gone, ObjectDamaged."""
+        """Return the current version of one instance. Raises NotFound, Gone, ObjectDamaged."""
         found = self._cache.get((scope.fingerprint, path)) if self._freshness.is_fresh else None
         if found is None:
             generation = self._freshness.generation
@@ -75,7 +77,10 @@ class Layouts:
         return found
 
     async def find(self, scope: Scope, stored: StoredInstance) -> StoredLayout:
-        """Of an instance that was listed, whatever became of it since. Raises Gone once it was reclaimed, ObjectDamaged."""
+        """Return an instance that was listed, whatever became of it since.
+
+        Raises Gone once it was reclaimed, ObjectDamaged.
+        """
         if stored.damage:
             raise make_damaged(stored)
         path = stored.identity.path

@@ -1,4 +1,4 @@
-"""Metadata below a path: at once where there is little, in pages where there is much, from one snapshot."""
+"""Metadata below a path: all of it where there is little, in pages where there is much, from one snapshot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE_WEIGHT = 3
 
 
 class Metadata:
-    """Reads it; what is short is kept, by the fingerprint of its versions."""
+    """Reads metadata; what is short is kept, by the fingerprint of its versions."""
 
     def __init__(self, index: Index, freshness: Freshness, inflight: InFlight) -> None:
         self._index = index
@@ -28,7 +28,7 @@ class Metadata:
         self._kept: StudyCache[Described] = freshness.watch(StudyCache(METADATA_AT_MOST))
 
     async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
-        """The metadata below a path with the fingerprint of just these, whatever `version_set` was a moment ago.
+        """Return the metadata below a path with the fingerprint of just these, whatever `version_set` was before.
 
         Long ones come without rows: `pages` has them. Raises NotFound, Gone, ObjectDamaged where all is lost.
         """
@@ -46,7 +46,10 @@ class Metadata:
         return cached
 
     async def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
-        """The metadata of these, a few at a time: the next are read when those are done with. Raises Busy, NotFound."""
+        """Stream the metadata of these, a few at a time: the next are read when those are done with.
+
+        Raises Busy, NotFound.
+        """
         at = 0
         while at < len(versions):
             held = await self._inflight.take(PAGE_WEIGHT * PAGE_BYTES, within=at > 0)
@@ -58,8 +61,12 @@ class Metadata:
             finally:
                 held.release()
 
-    async def rows(self, scope: Scope, described: Described) -> list[bytes]:
-        """All of its rows, in memory."""
+    async def read_all(self, scope: Scope, path: ResourcePath) -> list[bytes]:
+        """Return DICOM JSON objects in default order, a NUL byte where the base URL goes: of one instance, or a few.
+
+        Raises NotFound, Gone, ObjectDamaged, Busy.
+        """
+        described = await self.describe(scope, path)
         if described.rows is not None:
             return list(described.rows)
         return [row async for page in self.pages(scope, described.versions) for row in page]

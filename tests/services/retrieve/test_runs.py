@@ -15,7 +15,8 @@ from gateway.dicom.encoding.layout import PixelLayout
 from gateway.index.base import Scope
 from gateway.model import EXPLICIT_VR_LE, FrameNumber, ResourcePath, Span
 from gateway.services.bytestream import Body
-from gateway.services.retrieve.framing import Frames, number_frames
+from gateway.services.retrieve.framebodies import FrameBodies
+from gateway.services.retrieve.frames import select_all_frames, select_frames
 from gateway.services.retrieve.layouts import StoredLayout, weight_of
 from gateway.settings import Settings
 from pydicom.encaps import encapsulate
@@ -79,7 +80,7 @@ async def all_of(body: Body) -> bytes:
     return b"".join([chunk async for chunk in body.chunks])
 
 
-async def each(frames: Frames) -> list[bytes]:
+async def each(frames: FrameBodies) -> list[bytes]:
     return [await all_of(body) async for body in frames.bodies]
 
 
@@ -108,10 +109,8 @@ async def test_a_list_of_frames(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, encapsulated: bool, target: str | None
 ) -> None:
     located = await tiny(gateway, encapsulated=encapsulated)
-    pixels = located.layout.pixels
-    assert pixels is not None
     counted = Counted(gateway, monkeypatch)
-    found = await each(await gateway.retrieve.frames(located, number_frames(pixels), target=target))
+    found = await each(await gateway.retrieve.open_frames(select_all_frames(located), target=target))
     native = not encapsulated or target is not None
     assert found == [bytes((n & 0xFF,)) if native else rle(n & 0xFF) for n in range(COUNT)]
     assert counted.reads <= FEW
@@ -124,7 +123,7 @@ async def test_frames_in_any_order_and_twice(gateway: Gateway) -> None:
     located = await tiny(gateway, encapsulated=True)
     order = [FrameNumber(n) for n in (7, 8, 9, 3, 3, 5000, 1)]
     for target in (None, EXPLICIT_VR_LE):
-        frames = await gateway.retrieve.frames(located, order, target=target)
+        frames = await gateway.retrieve.open_frames(select_frames(located, order), target=target)
         sizes = frames.sizes
         found = await each(frames)
         assert [data[-1] for data in found] == [n - 1 & 0xFF for n in order]
@@ -153,7 +152,7 @@ async def test_a_frame_of_many_fragments_is_few_reads(
     assert located.layout.pixels is not None
     assert len(located.layout.pixels.starts) == 5000
     counted = Counted(gateway, monkeypatch)
-    body = await gateway.retrieve.frame(located, FrameNumber(1))
+    body = await gateway.retrieve.open_frame(select_frames(located, [FrameNumber(1)]))
     assert await all_of(body) == bytes(range(200)) * 100
     assert counted.reads <= 5
 

@@ -29,8 +29,10 @@ from gateway.render.codecs import encode, jpeg2000, transcodetargets
 from gateway.render.codecs.decode import RLE, decode_frame
 from gateway.render.codecs.encodejob import EncodeJob
 from gateway.services.retrieve import transcode
+from gateway.services.retrieve.frames import select_frames
 from gateway.services.retrieve.layouts import StoredLayout
-from gateway.services.retrieve.transcode import AHEAD
+from gateway.services.retrieve.obtainable import find_obstacle
+from gateway.services.retrieve.pixelstream import AHEAD
 from gateway.settings import Settings
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
@@ -245,7 +247,7 @@ async def test_frames_of_single_bits_join_without_padding(gateway: Gateway) -> N
     compressed.SOPInstanceUID = "1.2.3.4"
     again = await stored(gateway, build.part10(compressed, transcodetargets.J2K))
     assert read(await sent(gateway, again, EXPLICIT_VR_LE)).PixelData == ds.PixelData
-    bulk = await gateway.retrieve.bulk(SCOPE, again.stored.identity.path, "7FE00010")
+    bulk = await gateway.retrieve.value(SCOPE, again, "7FE00010")
     assert bulk.length == len(packed)
     assert b"".join([chunk async for chunk in bulk.chunks]) == packed
 
@@ -268,7 +270,7 @@ async def test_what_cannot_be_had_is_406_and_names_what_can(gateway: Gateway) ->
 
 
 async def frame(gateway: Gateway, located: StoredLayout, number: int, target: str) -> bytes:
-    body = await gateway.retrieve.frame(located, FrameNumber(number), target=target)
+    body = await gateway.retrieve.open_frame(select_frames(located, [FrameNumber(number)]), target=target)
     return b"".join([chunk async for chunk in body.chunks])
 
 
@@ -369,7 +371,7 @@ async def _everything(gateway: Gateway, most: int, wanted: tuple[str, ...]) -> t
         except (AssertionError, GatewayError):
             continue
         for target in wanted:
-            if gateway.retrieve.obstacle(located, target) or target == located.layout.transfer_syntax:
+            if find_obstacle(located, target) or target == located.layout.transfer_syntax:
                 continue
             try:
                 data = await sent(gateway, located, target)

@@ -1,0 +1,107 @@
+"""The elements before and after Pixel Data, as they have to be once the pixels are encoded otherwise (PS3.5 8.2, A.4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.encoding.headeredit import Loss, derive, lossy_once, replacing, write_edited_head
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.nestedpixels import PIXELS, Native, native_within
+from gateway.dicom.encoding.rewrite import Rewriter
+from gateway.errors import CodecError
+from gateway.model import EXPLICIT_VR_LE, Identity, Span
+from gateway.render.codecs import transcodetargets as targets
+from gateway.render.codecs.decode import decode_frame, native_frame_length
+from gateway.render.pool import CodecPool
+from gateway.services.bytestream import map_chunks
+from gateway.services.retrieve.layouts import StoredLayout
+from gateway.services.retrieve.objectbytes import ObjectBytes
+from gateway.services.retrieve.obtainable import frame_syntax
+
+_NESTED = f"/{PIXELS:08X}"
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """Replaces what is stored around the pixels: an identity, and all elements but Pixel Data, which stand before it."""
+
+    identity: Identity
+    head: bytes
+
+
+class AroundPixels:
+    """Reads and rewrites what stands around the pixels of an instance. Everything raises DicomError, StoreError."""
+
+    def __init__(self, objects: ObjectBytes, pool: CodecPool) -> None:
+        self._objects = objects
+        self._pool = pool
+
+    async def write_head(
+        self, located: StoredLayout, pixels: PixelLayout, target: str, first: bytes, instead: Instead | None
+    ) -> bytes:
+        """Return group 0002 and all elements before Pixel Data, describing frames in `target`.
+
+        `first` is the first frame so encoded: it tells the ratio of a lossy compression (PS3.3 C.7.6.1.1.5.2). What is
+        lossy is a new image with an identity of its own.
+        """
+        source = frame_syntax(located, pixels)
+        identity = instead.identity if instead else located.stored.identity
+        head = instead.head if instead else await self._read_before(located, pixels)
+        if source != target and any(path.endswith(_NESTED) for path in located.layout.bulk):
+            # Fragments are of the transfer syntax of the whole: nothing else may be within (PS3.5 A.4).
+            head = await self._pool.run(native_within, head, source, partial(_decode_icon, source))
+        if source == target:
+            return write_edited_head(head, identity, target, {})
+        edits = replacing(targets.header_changes(pixels, source, target))
+        if source in targets.LOST:
+            edits |= lossy_once()
+        if targets.is_lossy(target) and (source, target) != (targets.JXL_JPEG, targets.BASELINE):
+            loss = Loss(targets.METHODS[target], native_frame_length(pixels) / max(len(first), 1))
+            identity, steps = derive(identity, located.stored.version, target, loss)
+            edits |= steps
+        return write_edited_head(head, identity, target, edits)
+
+    async def _read_before(self, located: StoredLayout, pixels: PixelLayout) -> bytes:
+        """Return the elements before Pixel Data in Explicit VR Little Endian, without group 0002."""
+        layout = located.layout
+        # Tag and length; explicit: tag, VR, two reserved bytes, length.
+        header = 8 if layout.implicit else 12
+        start = (await self._objects.find_dataset(located)).start
+        head = await self._objects.read_span(located, Span(start, pixels.offset - header))
+        if not (layout.implicit or layout.big_endian):
+            return head
+        rewriter = Rewriter(located.stored.identity, layout)
+        return (rewriter.feed(head) + rewriter.finish())[_count_meta(located) :]
+
+    async def stream_tail(self, located: StoredLayout, pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
+        """Stream the elements after Pixel Data in Explicit VR Little Endian."""
+        tail = Span(pixels.offset + pixels.length, (await self._objects.find_dataset(located)).stop)
+        chunks = self._objects.stream_span(located, tail)
+        if not (located.layout.implicit or located.layout.big_endian):
+            async for chunk in chunks:
+                yield chunk
+            return
+        skip = _count_meta(located)
+        async for chunk in map_chunks(chunks, Rewriter(located.stored.identity, located.layout)):
+            yield chunk[skip:]
+            skip = max(0, skip - len(chunk))
+
+    async def count_tail(self, located: StoredLayout, pixels: PixelLayout) -> int:
+        """Return the bytes of `stream_tail` where they are not rewritten, as they never are after fragments."""
+        return (await self._objects.find_dataset(located)).stop - pixels.offset - pixels.length
+
+
+def _count_meta(located: StoredLayout) -> int:
+    """Return the bytes that a `Rewriter` writes before the data set."""
+    return len(file_meta(located.stored.identity, EXPLICIT_VR_LE))
+
+
+def _decode_icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> Native:
+    """Return an image within a sequence, decoded. Raises CodecError."""
+    frames = [decode_frame(one, pixels, source).data for one in codestreams]
+    if any(len(frame) != native_frame_length(pixels) for frame in frames):
+        raise CodecError("an icon decodes to other bytes than its attributes say")
+    return Native(b"".join(frames), targets.header_changes(pixels, source, EXPLICIT_VR_LE))

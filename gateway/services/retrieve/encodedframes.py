@@ -1,0 +1,128 @@
+"""Frames encoded anew in another transfer syntax, with proof (PS3.18 8.7.3).
+
+A lossless codestream is decoded again and compared with the pixels it was made of before it is kept or sent, unless
+the setting `verify_transcoding` is off. Nothing is lost but where a lossy transfer syntax is asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import CodecError
+from gateway.model import FrameNumber
+from gateway.render.codecs import encode
+from gateway.render.codecs import transcodetargets as targets
+from gateway.render.codecs.decode import native_frame_length
+from gateway.render.pool import CodecPool, SingleFlight
+from gateway.services.counters import Counters
+from gateway.services.freshness import Freshness, StudyCache
+from gateway.services.retrieve.layouts import StoredLayout
+from gateway.services.retrieve.nativeframes import NativeFrames
+from gateway.services.retrieve.objectbytes import ObjectBytes
+from gateway.services.retrieve.obtainable import frame_syntax
+from gateway.services.timing import measure
+
+# Bytes of codestreams that are kept.
+ENCODED_AT_MOST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One frame to be encoded: its native bytes, as they are described, and into what."""
+
+    data: bytes
+    pixels: PixelLayout
+    target: str
+
+
+class EncodedFrames:
+    """Makes codestreams of frames, and keeps them."""
+
+    def __init__(
+        self,
+        objects: ObjectBytes,
+        native: NativeFrames,
+        freshness: Freshness,
+        pool: CodecPool,
+        counters: Counters,
+        *,
+        verify: bool,
+    ) -> None:
+        self._objects = objects
+        self._native = native
+        self._pool = pool
+        self._proofs = _Proofs(counters) if verify else None
+        self._counters = counters
+        self._flights: SingleFlight[bytes] = SingleFlight()
+        self._encoded: StudyCache[bytes] = freshness.watch(StudyCache(ENCODED_AT_MOST))
+
+    async def read(
+        self, located: StoredLayout, pixels: PixelLayout, run: Sequence[FrameNumber], target: str
+    ) -> list[bytes]:
+        """Return the codestreams of frames, made one after another. Raises CodecError, StoreError."""
+        return [await self._encode(located, pixels, number, target) for number in run]
+
+    async def _encode(
+        self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber, target: str
+    ) -> bytes:
+        """Encode one frame, or take it from those that are kept; who asks for the same at once shares one job."""
+        key = (located.stored.version, number, target)
+        data = self._encoded.get(key)
+        if data is not None:
+            self._counters.add("transcode_cached_total")
+            return data
+        with measure("encode"):
+            data = await self._flights.run(key, lambda: self._make(located, pixels, number, target))
+        self._encoded.put(key, data, study=located.stored.identity.study, weight=len(data))
+        return data
+
+    async def _make(
+        self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber, target: str
+    ) -> bytes:
+        source = frame_syntax(located, pixels)
+        self._counters.add("transcode_frames_total")
+        if (source, target) in targets.SAME_CODESTREAM:
+            return await self._objects.read_codestream(located, pixels, number)
+        if target == targets.JXL_JPEG:
+            codestream = await self._objects.read_codestream(located, pixels, number)
+            return await self._pool.run(_recompress, codestream, self._proofs)
+        if (source, target) == (targets.JXL_JPEG, targets.BASELINE):
+            codestream = await self._objects.read_codestream(located, pixels, number)
+            return await self._pool.run(encode.reconstruct, codestream)
+        # Codecs hold samples in 32 bits, whatever they were.
+        async with self._pool.budget.hold(2 * native_frame_length(pixels)):
+            data = await self._native.read_one(located, pixels, number)
+            before = replace(targets.native(pixels, source), encapsulated=False)
+            return await self._pool.run(_encode, _Work(data, before, target), self._proofs)
+
+
+class _Proofs:
+    """Counts what was proved. Called in the threads of the codec pool."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def check(self, same: bool, target: str) -> None:
+        """Raise CodecError where a codestream does not decode to what it was made of."""
+        self._counters.add("transcode_proved_total" if same else "transcode_refuted_total")
+        if not same:
+            raise CodecError(
+                f"encoded to {target}, the frame does not decode to the same pixels; it is not sent"
+            )
+
+
+def _encode(work: _Work, proofs: _Proofs | None) -> bytes:
+    made = encode.encode_frame(work.data, work.pixels, work.target)
+    if proofs is not None and not targets.is_lossy(work.target):
+        proofs.check(encode.proves(made, work.data, work.pixels, work.target), work.target)
+    return made
+
+
+def _recompress(codestream: bytes, proofs: _Proofs | None) -> bytes:
+    """Return a JPEG file as JPEG XL, from which the very file can be had again."""
+    made = encode.recompress(codestream)
+    if proofs is not None:
+        proofs.check(encode.reconstruct(made) == codestream, targets.JXL_JPEG)
+    return made

@@ -1,0 +1,134 @@
+"""PS3.10 files of stored instances: untouched, rewritten, deflated, or encoded anew (PS3.18 10.4.1.1.1, 8.7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.dicom.encoding.filemeta import file_meta
+from gateway.dicom.encoding.rewrite import Rewriter
+from gateway.index.base import Scope, StoredInstance
+from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE, Span
+from gateway.render.codecs.decode import native_length
+from gateway.render.pool import CodecPool
+from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, join, map_chunks, only, prime
+from gateway.services.counters import Counters
+from gateway.services.retrieve.aroundpixels import Instead
+from gateway.services.retrieve.deflate import deflate
+from gateway.services.retrieve.layouts import Layouts, StoredLayout
+from gateway.services.retrieve.objectbytes import ObjectBytes
+from gateway.services.retrieve.obtainable import NEVER_SENT, check_obtainable
+from gateway.services.retrieve.transcode import PART10, Transcode
+
+# Instances of a short answer.
+LOOKED_AT = 16
+
+
+class InstanceFiles:
+    """Opens instances, each as a file; everything raises StoreError."""
+
+    def __init__(
+        self,
+        objects: ObjectBytes,
+        layouts: Layouts,
+        transcode: Transcode,
+        pool: CodecPool,
+        counters: Counters,
+        *,
+        verify: bool,
+    ) -> None:
+        self._objects = objects
+        self._layouts = layouts
+        self._transcode = transcode
+        self._pool = pool
+        self._counters = counters
+        self._verify = verify
+
+    async def open(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body:
+        """Open a PS3.10 file: as stored where `target` is None, though never implicit or big endian (PS3.18 8.7.3).
+
+        In a lossy `target` it is a new image with a UID of its own. Raises NotAcceptable where the pixel data
+        cannot be had so, CodecError, Gone.
+        """
+        return await self._open(await self._layouts.find(scope, stored), target)
+
+    async def _open(self, located: StoredLayout, target: str | None) -> Body:
+        layout = located.layout
+        rewritten = layout.implicit or layout.big_endian or layout.transfer_syntax in NEVER_SENT
+        if target is None or (target == layout.transfer_syntax and not rewritten):
+            return await (self._rewrite_explicit(located) if rewritten else self._open_untouched(located))
+        check_obtainable(located, target)
+        if target == DEFLATED_EXPLICIT_VR_LE:
+            return await self._deflate(located)
+        pixels = layout.pixels
+        if pixels is not None and (pixels.encapsulated or target != EXPLICIT_VR_LE):
+            return await self._transcode.write_instance(located, pixels, target)
+        return await self._rewrite_explicit(located)
+
+    async def open_instead(self, located: StoredLayout, target: str, instead: Instead) -> Body:
+        """Open a PS3.10 file of the frames as they are and other attributes, wholly written anew.
+
+        Raises NotAcceptable where the pixel data cannot be had so, CodecError.
+        """
+        check_obtainable(located, target)
+        if target == DEFLATED_EXPLICIT_VR_LE:
+            inner = await self.open_instead(located, EXPLICIT_VR_LE, instead)
+            meta, skip = file_meta(instead.identity, target), len(file_meta(instead.identity, EXPLICIT_VR_LE))
+            return await self._join_deflated(meta, inner, skip)
+        if located.layout.pixels is not None:
+            return await self._transcode.write_instance(located, located.layout.pixels, target, instead)
+        data = file_meta(instead.identity, target) + instead.head
+        return Body(PART10, target, len(data), only(data))
+
+    async def is_short(self, scope: Scope, made: Sequence[StoredInstance]) -> bool:
+        """Tell whether all of their frames are decoded quickly, so that an answer may wait for it. Raises Gone."""
+        if len(made) > LOOKED_AT:
+            return False
+        found = [(await self._layouts.find(scope, stored)).layout.pixels for stored in made]
+        return sum(native_length(pixels) for pixels in found if pixels is not None) <= MADE_FIRST_AT_MOST
+
+    # -- as they are stored -----------------------------------------------------------------------------
+
+    async def _open_untouched(self, located: StoredLayout) -> Body:
+        if located.layout.odd_meta:
+            return await self._replace_meta(located)
+        locator = located.stored.locator
+        span = Span(locator.offset, locator.offset + locator.length)
+        chunks = await prime(self._objects.stream_object(locator.key, span))
+        return Body(PART10, located.layout.transfer_syntax, locator.length, chunks)
+
+    async def _replace_meta(self, located: StoredLayout) -> Body:
+        """Open the data set as it is stored behind a file meta that is true (PS3.18 10.4.3.3.1, R-I-3)."""
+        locator, syntax = located.stored.locator, located.layout.transfer_syntax
+        meta = file_meta(located.stored.identity, syntax)
+        begin = locator.offset + located.layout.dataset_offset
+        span = Span(begin, locator.offset + locator.length)
+        chunks = await prime(self._objects.stream_object(locator.key, span))
+        return Body(PART10, syntax, len(meta) + len(span), join([only(meta), chunks]))
+
+    async def _rewrite_explicit(self, located: StoredLayout) -> Body:
+        """Open the data set in Explicit VR Little Endian; encapsulated pixel data stays what it is."""
+        layout = located.layout
+        if layout.pixels is not None and layout.pixels.encapsulated:
+            return await self._open_untouched(located)
+        chunks = self._objects.stream_span(located, await self._objects.find_dataset(located))
+        rewriter = Rewriter(located.stored.identity, layout)
+        return Body(PART10, EXPLICIT_VR_LE, None, await prime(map_chunks(chunks, rewriter)))
+
+    # -- deflated ---------------------------------------------------------------------------------------
+
+    async def _deflate(self, located: StoredLayout) -> Body:
+        """Open the data set, deflated behind a group 0002 that says so (PS3.5 A.5)."""
+        identity = located.stored.identity
+        meta = file_meta(identity, DEFLATED_EXPLICIT_VR_LE)
+        plain = located.layout.transfer_syntax == EXPLICIT_VR_LE and located.native
+        if plain and not (located.layout.implicit or located.layout.big_endian):
+            chunks = self._objects.stream_span(located, await self._objects.find_dataset(located))
+            return await self._join_deflated(meta, Body(PART10, EXPLICIT_VR_LE, None, chunks), 0)
+        inner = await self._open(located, EXPLICIT_VR_LE)
+        return await self._join_deflated(meta, inner, len(file_meta(identity, EXPLICIT_VR_LE)))
+
+    async def _join_deflated(self, meta: bytes, inner: Body, skip: int) -> Body:
+        """Join `meta` and what comes after the first `skip` bytes of a file, deflated."""
+        chunks = await prime(inner.chunks)
+        made = deflate(chunks, skip, self._pool, self._counters, verify=self._verify)
+        return Body(PART10, DEFLATED_EXPLICIT_VR_LE, None, join([only(meta), made]))

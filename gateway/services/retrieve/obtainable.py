@@ -1,0 +1,87 @@
+"""The transfer syntaxes that an instance can be had in, told from its attributes alone (PS3.18 8.7.3)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from gateway.dicom.encoding.layout import PixelLayout
+from gateway.errors import NotAcceptable
+from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
+from gateway.render.codecs import transcodetargets as targets
+from gateway.render.codecs.decode import decodable, native_frame_length
+from gateway.services.retrieve.layouts import StoredLayout
+
+NEVER_SENT = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
+UNCOMPRESSED = NEVER_SENT | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+# The bytes that the length of an element can say (PS3.5 7.1.2); one more stands for an undefined length.
+MOST_NATIVE = 0xFFFFFFFE
+_NATIVE_TARGETS = frozenset({EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE})
+
+
+def is_convertible(transfer_syntax: str) -> bool:
+    """Tell whether an instance stored so can be sent in Explicit VR Little Endian."""
+    return transfer_syntax in UNCOMPRESSED or decodable(transfer_syntax)
+
+
+def is_too_long(located: StoredLayout) -> bool:
+    """Tell whether Explicit VR Little Endian cannot hold the pixel data once it is decoded (PS3.18 8.7.3.4)."""
+    pixels = located.layout.pixels
+    return pixels is not None and pixels.encapsulated and bool(_find_excess(pixels))
+
+
+@lru_cache(maxsize=100)
+def list_possible_targets(transfer_syntax: str) -> tuple[str, ...]:
+    """Return what else an instance stored so might be sent in, best first; `find_obstacle` knows more."""
+    if not is_convertible(transfer_syntax):
+        return ()
+    return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
+
+
+def find_targets(located: StoredLayout) -> tuple[str, ...]:
+    """Return the transfer syntaxes that the frames can be encoded to; nothing is decoded to know."""
+    pixels = located.layout.pixels
+    if pixels is None or pixels.frames < pixels.declared_frames:
+        return ()
+    return targets.reachable(pixels, frame_syntax(located, pixels))
+
+
+def find_obstacle(located: StoredLayout, target: str) -> str:
+    """Return why an instance cannot be had in a transfer syntax; empty where nothing is known against it."""
+    layout, pixels = located.layout, located.layout.pixels
+    if target in NEVER_SENT:
+        return "it is never sent over the web (PS3.18 8.7.3)"
+    if target == layout.transfer_syntax:
+        return ""
+    if pixels is None:
+        return "" if target in _NATIVE_TARGETS else "the instance has no pixel data to be encoded"
+    if target in _NATIVE_TARGETS:
+        if not pixels.encapsulated:
+            return ""
+        return targets.unreachable(pixels, layout.transfer_syntax, EXPLICIT_VR_LE) or _find_excess(pixels)
+    if pixels.frames < pixels.declared_frames:
+        return f"{pixels.declared_frames} frames are declared and there are {pixels.frames}"
+    return targets.unreachable(pixels, frame_syntax(located, pixels), target)
+
+
+def check_obtainable(located: StoredLayout, target: str) -> None:
+    """Raise NotAcceptable naming the obstacle and what could be had, where there is one."""
+    if reason := find_obstacle(located, target):
+        have = [located.layout.transfer_syntax, EXPLICIT_VR_LE, *find_targets(located)]
+        available = [f"transfer-syntax={t}" for t in dict.fromkeys(have) if not find_obstacle(located, t)]
+        raise NotAcceptable(
+            f"transfer syntax {target}: {reason}; ask for transfer-syntax=*",
+            available=available,
+            uid=located.stored.identity.instance,
+        )
+
+
+def frame_syntax(located: StoredLayout, pixels: PixelLayout) -> str:
+    """Return what the frames are stored in: Explicit VR Little Endian for native ones, whatever is around them."""
+    return located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
+
+
+def _find_excess(pixels: PixelLayout) -> str:
+    size = native_frame_length(pixels) * pixels.frames
+    if size <= MOST_NATIVE:
+        return ""
+    return f"decoded, {size} bytes of pixel data are more than a length can say"
