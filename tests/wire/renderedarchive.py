@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from gateway.render.output.video import encode_video
+from gateway.render.output.video import X264, encode_video
 from gateway.render.rendering import Array, Image
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
@@ -67,7 +67,7 @@ def frames_of_grey() -> Array:
 def video(path: Path, frames: int = 12) -> bytes:
     """Frames that get brighter."""
     images = (Image(np.full((48, 64, 3), 20 * n + 10, "u1")) for n in range(frames))
-    encode_video(images, 10.0, path, 95)
+    encode_video(images, 10.0, path, 95, encoder=X264)
     return path.read_bytes()
 
 

@@ -23,8 +23,9 @@ from gateway.dicom.model.patch import (
     remember_originals,
 )
 from gateway.errors import CodecError
+from gateway.extras import Extra, require_for_request
 from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
-from gateway.render.codecs import fromimagefiles, fromvideofiles
+from gateway.render.codecs import fromimagefiles
 from gateway.render.pool import CodecPool
 from gateway.services.ingest.outcomes import (
     CANNOT_UNDERSTAND,
@@ -180,6 +181,9 @@ class Assemble:
         (part,) = parts
         place = Frames((Octets(part, part.length),))
         try:
+            require_for_request(Extra.VIDEO, "a video that is described by itself")
+            from gateway.render.codecs import fromvideofiles
+
             found = await self._pool.run(fromvideofiles.describe, part.open())
         except CodecError as error:
             missing = _missing(model)

@@ -160,7 +160,7 @@ def test_a_video_of_an_unknown_codec_is_a_codec_error() -> None:
 FILM = """
 import io, resource, sys
 from gateway.errors import CodecError
-from gateway.render import videostream
+from gateway.render.output import videostream
 data = open(sys.argv[1], "rb").read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
