@@ -22,7 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "services": {"errors", "extras", "model", "dicom", "render", "store", "index"},
     "http": {"errors", "extras", "model", "dicom", "services", "index", "settings", "logs"},
     "settings": {"errors"},
-    "conformance": {"errors", "model", "http", "render", "dicom", "settings"},
+    "conformance": {"errors", "extras", "model", "http", "render", "dicom", "settings"},
     "app": {
         "collecting",
         "errors",

@@ -308,6 +308,34 @@ def test_an_encoder_without_its_extra_is_refused_at_start(plain: Installed) -> N
     assert "Traceback" not in done.stderr
 
 
+def test_an_unknown_encoder_is_refused_with_those_there_are(plain: Installed) -> None:
+    done = plain.run("serve", "--data", "configured", GATEWAY_VIDEO_ENCODER="libx265")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "want libopenh264, libvpx-vp9 or libx264" in done.stderr
+
+
+def test_the_tag_of_a_video_names_its_encoder(installed: Installed, archive: Path) -> None:
+    """Another encoder makes other bytes: their tag is another, that of what is not encoded stays."""
+    everything = with_extras(installed, "all")
+    assert everything.run("import", "--data", "encoders", str(archive)).returncode == 0
+    study, _, series, _, instance = path("frames").removeprefix("/studies/").split("/")
+    uri = f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}&contentType=video/mp4"
+    tags = []
+    for encoder in ("libvpx-vp9", "libx264"):
+        chosen = {"GATEWAY_VIDEO_ENCODER": encoder, "GATEWAY_PUBLIC_URL": "http://images.example"}
+        with serving(everything, "encoders", **chosen) as base, httpx.Client(base_url=base) as web:
+            made = get(web, "frames", "/rendered", "video/mp4")
+            answers = (
+                made,
+                web.get(uri, headers={"Accept": "video/mp4"}),
+                get(web, "video", "/rendered", "video/mp4"),
+                get(web, "frames", "/frames/1/rendered", "image/jpeg"),
+            )
+            assert (b"avc1" in made.content) == (encoder == "libx264")
+            tags.append([answer.headers["etag"] for answer in answers])
+    assert [one == other for one, other in zip(*tags, strict=True)] == [False, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("extra", "arguments", "said"),
     [

@@ -143,12 +143,12 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 
 @contextmanager
-def serving(installed: Installed, data: str) -> Iterator[str]:
-    """Serve what `data` holds; the service root. Ends in order."""
+def serving(installed: Installed, data: str, **environment: str) -> Iterator[str]:
+    """Serve what `data` holds, with these variables; the service root. Ends in order."""
     server = subprocess.Popen(
         installed.command("serve", "--data", data, "--port", "0"),
         cwd=installed.elsewhere,
-        env=installed.environment(),
+        env=installed.environment() | environment,
         stdout=subprocess.PIPE,
         text=True,
     )
