@@ -1,4 +1,4 @@
-"""What works without the extras, what is said where one is missing, and that each brings what it says.
+"""Prove what works without the extras, what is said where one is missing, and that each brings what it says.
 
 The wheel is installed where it sees just what it requires: what `pyproject.toml` forgets is missing here.
 """
@@ -116,19 +116,19 @@ def archive(installed: Installed) -> Path:
 @pytest.fixture(scope="module")
 def web(plain: Installed, archive: Path) -> Iterator[httpx.Client]:
     """A client of the plain installation."""
-    with served(plain, archive, "plain") as client:
+    with serve_archive(plain, archive, "plain") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def full(installed: Installed, archive: Path) -> Iterator[httpx.Client]:
     """A client of the installation with `all`."""
-    with served(with_extras(installed, "all"), archive, "full") as client:
+    with serve_archive(with_extras(installed, "all"), archive, "full") as client:
         yield client
 
 
 @contextmanager
-def served(installed: Installed, archive: Path, data: str) -> Iterator[httpx.Client]:
+def serve_archive(installed: Installed, archive: Path, data: str) -> Iterator[httpx.Client]:
     imported = installed.run("import", "--data", data, str(archive))
     assert imported.returncode == 0, imported.stderr
     with serving(installed, data) as base, httpx.Client(base_url=base, timeout=30) as client:

@@ -17,7 +17,7 @@ def refuse(url: str) -> Place:
 
 
 async def test_who_reads_an_object_did_not_name_its_place(tmp_path: Path) -> None:
-    """What an operator has to mend is a failure of the store, not of the request; who names a place is told so."""
+    """A place that an operator has to mend is a failure of the store, not of the request; who names a place is told so."""
     store = WithPlaces(FilesystemStore(tmp_path), refuse)
     key = key_of("s3://bucket", "4", "one.dcm")
     with pytest.raises(StoreError, match="not installed"):
