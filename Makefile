@@ -7,7 +7,7 @@ PORT ?= 8080
 CEPH := radosgw ceph-mon ceph-osd ceph-common
 DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
 
-.PHONY: demo serve test test-only test-long test-ceph fuzz mutants openapi conformance check deps deps-ceph have-deps bench clean
+.PHONY: demo serve test test-only test-long test-ceph fuzz mutants openapi conformance check deps deps-ceph have-deps bench sizes clean
 
 # What running needs; `.venv/ready-to-test` has the tests' tools too.
 .venv/ready: pyproject.toml requirements.lock
@@ -84,6 +84,10 @@ test-ceph: .venv/ready-to-test
 
 bench: .venv/ready-to-test
 	$(BIN)/python -m tests.bench.run
+
+# What the plain installation weighs and what each extra adds, in fresh folders (a few minutes, from the index).
+sizes: .venv/ready
+	$(BIN)/python deploy/sizes.py
 
 clean:
 	rm -rf .venv .data build dist *.egg-info

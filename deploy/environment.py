@@ -1,4 +1,4 @@
-"""Make `.venv` and install into it: what running needs, with `test` also what the tests want.
+"""Make `.venv` and install into it: the gateway with all extras, with `test` also what the tests want.
 
 The Makefile calls this with the Python to use. Needs the standard library only. Whatever is in the way is said
 in a sentence, exit code 1.
@@ -74,7 +74,7 @@ def _virtual_environment() -> None:
 
 
 def _install(extra: str) -> None:
-    what = f".[{extra}]" if extra else "."
+    what = f".[all,{extra}]" if extra else ".[all]"
     print(f"installing what {'testing' if extra else 'running'} needs, as requirements.lock says", flush=True)
     options = ["--disable-pip-version-check", "--no-input", "--no-compile", "--progress-bar", "off"]
     command = [str(_python()), "-m", "pip", "install", *options, "-c", "requirements.lock", "-e", what]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.dicom.query import declaredkeys
 from gateway.errors import BadParameter, IndexUnavailable
+from gateway.extras import Extra, require_for_setting
 from gateway.index.base import Index
 from gateway.model import RepeatPolicy
 from gateway.render.pool import CodecPool
@@ -55,10 +56,21 @@ async def open_index(url: str, *, search_seconds: float = 10.0) -> Index:
             raise IndexUnavailable("the index's folder cannot be made") from error
         return await SqliteIndex.open(path, search_seconds=search_seconds)
     if url.startswith(("postgresql://", "postgres://")):
+        require_for_setting(Extra.POSTGRES, "an index in postgresql://", parameter="index")
         from gateway.index.postgres import PostgresIndex
 
         return await PostgresIndex.open(url, search_seconds=search_seconds)
     raise BadParameter("index URL: want sqlite:///… or postgresql://…", parameter="index")
+
+
+def _check_video_encoder(name: str) -> None:
+    """Raise BadParameter where the encoder that the setting names is not at hand."""
+    if not name:
+        return
+    require_for_setting(Extra.VIDEO, f"video_encoder '{name}'", parameter="video_encoder")
+    from gateway.render.output.video import choose_encoder
+
+    choose_encoder(name)
 
 
 class Gateway:
@@ -85,7 +97,9 @@ class Gateway:
         self.search = Search(index, find_obstacle)
         self.assemble = Assemble(self.pool)
         self.archive = Archive(self.retrieve, self.pool)
-        self.rendered = Rendered(self.retrieve, self.freshness, self.pool)
+        self.rendered = Rendered(
+            self.retrieve, self.freshness, self.pool, video_encoder=settings.video_encoder
+        )
         key = KeyFile(settings.deidentification_key_file, make=settings.makes_deidentification_key)
         self.anonymous = Anonymize(self.retrieve, self.freshness, self.pool, key)
         self.documents = Documents(self.retrieve, self.rendered, self.pool)
@@ -107,6 +121,7 @@ class Gateway:
         Policies.from_json(settings.store_rules, RepeatPolicy(settings.policy))
         for text in settings.query_keys:
             declaredkeys.parse_definition(text)  # said before anything is opened
+        _check_video_encoder(settings.video_encoder)
         endpoint = settings.s3_endpoint or None
         store = WithPlaces(
             open_store(settings.store_url, endpoint=endpoint), partial(open_place, endpoint=endpoint)

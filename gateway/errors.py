@@ -15,6 +15,7 @@ GatewayError
 │   ├── Truncated         the bytes end early
 │   └── LimitExceeded     hostile or absurd: nesting, element count, inflation ratio
 ├── CodecError            pixel data that cannot be decoded or encoded
+│   └── NotInstalled      what would do it is an extra that is not installed
 ├── StoreError
 │   ├── ObjectMissing
 │   ├── ObjectExists      put never overwrites
@@ -120,6 +121,10 @@ class LimitExceeded(DicomError):
 
 class CodecError(GatewayError):
     """Pixel data that cannot be decoded or encoded."""
+
+
+class NotInstalled(CodecError):
+    """What would decode or encode it belongs to an extra that is not installed; the message names the command."""
 
 
 class StoreError(GatewayError):

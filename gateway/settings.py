@@ -78,6 +78,8 @@ class Settings:
     """How long what was deleted can be restored, such as 12h or 7d; never reclaims nothing by itself."""
     verify_transcoding: bool = True
     """Whether every lossless codestream is decoded again and compared before it is kept or sent."""
+    video_encoder: str = ""
+    """FFmpeg's encoder of rendered MP4: libopenh264, libvpx-vp9 or libx264; empty is the first there of the former two."""
     deidentification_key: str = ""
     """File with the key of pseudonyms, 32 random bytes or more; with SQLite made as `deidentification.key` in `data`."""
 
@@ -230,6 +232,11 @@ def _check(settings: Settings) -> None:
     if settings.policy not in {"refuse", "replace", "keep-first"}:
         raise BadParameter(
             f"policy '{settings.policy}': want refuse, replace or keep-first", parameter="policy"
+        )
+    if settings.video_encoder not in {"", "libopenh264", "libvpx-vp9", "libx264"}:
+        raise BadParameter(
+            f"video_encoder '{settings.video_encoder}': want libopenh264, libvpx-vp9 or libx264",
+            parameter="video_encoder",
         )
     if settings.undo_window != "never":
         seconds("undo_window", settings.undo_window)

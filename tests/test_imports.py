@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gateway"
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "logs": set(),
+    "extras": {"errors"},
     "collecting": set(),
     "model": {"errors"},
     "settings": {"errors"},
@@ -24,22 +25,26 @@ ROOMS: dict[str, set[str]] = {
     "dicom.query": {"errors", "model", "dicom", "dicom.model"},
     "dicom.deidentify": {"errors", "model", "dicom", "dicom.encoding", "dicom.model"},
     # Drivers.
-    "store": {"errors", "model"},
+    "store": {"errors", "extras", "model"},
     "index": {"errors", "model", "dicom", "dicom.encoding", "dicom.model", "dicom.query"},
     # Pixels.
     "render": {"errors", "model", "dicom"},
     "render.codecs": {"errors", "model", "dicom", "dicom.encoding", "render"},
-    "render.stages": {"errors", "model", "dicom", "render"},
-    "render.objects": {"errors", "model", "dicom", "render", "render.stages"},
+    "render.stages": {"errors", "extras", "model", "dicom", "dicom.encoding", "render", "render.codecs"},
+    "render.objects": {
+        *("errors", "model", "dicom", "dicom.encoding", "render", "render.codecs", "render.stages"),
+    },
     "render.documents": {"errors", "model", "dicom", "render", "render.stages"},
     "render.output": {"errors", "model", "dicom", "render", "render.codecs", "render.stages"},
-    "render.pipeline": {"errors", "model", "render", "render.stages", "render.objects"},
+    "render.pipeline": {
+        *("errors", "model", "dicom.encoding", "render", "render.codecs", "render.stages", "render.objects"),
+    },
     # Use cases: what lies in `services` itself is below its folders, but for those that are named here.
     "services": {"errors", "model", "index", "store"},
     "services.journal": {"errors", "model", "index", "store", "services"},
     "services.commits": {"errors", "model", "index", "services", "services.journal"},
     "services.ingest": {
-        *("errors", "model", "index", "store", "dicom", "dicom.encoding", "dicom.model"),
+        *("errors", "extras", "model", "index", "store", "dicom", "dicom.encoding", "dicom.model"),
         *("render", "render.codecs", "services", "services.commits"),
     },
     "services.retrieve": {
@@ -52,7 +57,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "services.search": {"errors", "model", "index", "dicom.query", "services", "services.availablesyntaxes"},
     "services.render": {
-        *("errors", "model", "index", "dicom", "dicom.encoding", "dicom.model", "render.*"),
+        *("errors", "extras", "model", "index", "dicom", "dicom.encoding", "dicom.model", "render.*"),
         *("services", "services.retrieve"),
     },
     "services.deidentify": {
@@ -68,7 +73,7 @@ ROOMS: dict[str, set[str]] = {
     },
     # HTTP: from what a message is made of up to the table of resources, and the gate that all requests come through.
     "http": set(),
-    "http.negotiation": {"errors", "model", "services.render"},
+    "http.negotiation": {"errors", "extras", "model", "services.render"},
     "http.parameters": {
         *("errors", "model", "dicom", "dicom.model", "dicom.query", "http.negotiation", "services.render"),
     },
@@ -80,7 +85,16 @@ ROOMS: dict[str, set[str]] = {
     "http.routing": {"errors", "http.message"},
     "http.ports": {"errors", "model", "index", "dicom.*", "services.*"},
     "http.studies": {
-        *("errors", "model", "index", "dicom.*", "services.*", "http.negotiation", "http.parameters"),
+        *(
+            "errors",
+            "extras",
+            "model",
+            "index",
+            "dicom.*",
+            "services.*",
+            "http.negotiation",
+            "http.parameters",
+        ),
         *("http.message", "http.routing", "http.ports"),
     },
     "http.api": {
@@ -88,7 +102,7 @@ ROOMS: dict[str, set[str]] = {
         *("http.message", "http.routing", "http.ports"),
     },
     "http.description": {
-        *("http.negotiation", "http.parameters", "http.settings", "http.message", "http.routing"),
+        *("extras", "http.negotiation", "http.parameters", "http.settings", "http.message", "http.routing"),
         "http.studies",
     },
     "http.resources": {
@@ -100,8 +114,11 @@ ROOMS: dict[str, set[str]] = {
     },
     "http.__main__": {"http.description", "http.resources"},
     # Where all meet.
-    "conformance": {"settings", "http.resources", "http.routing"},
-    "app": {"errors", "model", "settings", "dicom.query", "store", "index", "render", "services.*"},
+    "conformance": {"extras", "settings", "http.resources", "http.routing"},
+    "app": {
+        *("errors", "extras", "model", "settings", "dicom.query", "store", "index"),
+        *("render", "render.output", "services.*"),
+    },
     "asgi": {"app", "collecting", "settings", "services", "http.*"},
     "server": {"logs", "settings"},
     "cli": {"errors", "model", "settings", "app", "services.*", "conformance", "server"},

@@ -11,6 +11,7 @@ from dataclasses import fields
 from importlib.metadata import version
 
 from gateway.conformance.rows import LEVELS, ClaimedRow, counts
+from gateway.extras import Extra
 from gateway.http.resources import TABLE
 from gateway.http.routing import Resource
 from gateway.settings import PREFIX, Settings
@@ -117,6 +118,8 @@ def _configuration(rows: Sequence[ClaimedRow]) -> Iterator[str]:
     yield "Each setting is an environment variable and a key of a TOML file; `--help` lists those that are options too.\n"
     lines = [(f.name, PREFIX + f.name.upper(), _format_default(f.default)) for f in fields(Settings)]
     yield from _table(("setting", "variable", "default"), lines)
+    yield f"\nParts that are installed on demand: {', '.join(Extra)}. Without `video` no video/mp4 is made and no stored"
+    yield "video is decoded, without `reports` no report is written as application/pdf: neither is then offered (406)."
 
 
 def _format_default(default: object) -> str:

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from gateway.errors import ObjectChanged, StoreError
+from gateway.errors import BadParameter, ObjectChanged, StoreError
 from gateway.model import Span
 from gateway.store.base import Found, ObjectStore, Place, Stored
 from gateway.store.files import Files
@@ -80,7 +80,13 @@ class WithPlaces:
         return self._places[url]
 
     def _find_place(self, key: str) -> ObjectStore | Place:
-        return self.place(parts_of(key)[0]) if key.startswith(SIGN) else self._store
+        """Raises StoreError where the place of an object cannot be opened: who reads it did not name it."""
+        if not key.startswith(SIGN):
+            return self._store
+        try:
+            return self.place(parts_of(key)[0])
+        except BadParameter as error:
+            raise StoreError(error.detail) from error
 
     def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._find_place(key).read(key, span)

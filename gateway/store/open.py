@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.errors import BadParameter
+from gateway.extras import Extra, require_for_setting
 from gateway.store.base import ObjectStore, Place
 from gateway.store.filesystem import FilesystemStore
 from gateway.store.inplace import Folder
@@ -26,6 +27,7 @@ def open_store(url: str, *, endpoint: str | None = None) -> ObjectStore:
     if parts.scheme == "file" and parts.path:
         return _folder(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
+        require_for_setting(Extra.S3, "a store in s3://", parameter="store")
         from gateway.store.s3 import S3Store  # its clients take a moment to import
 
         return _s3(parts.netloc, parts.path, endpoint, S3Store)
@@ -50,6 +52,7 @@ def open_place(url: str, *, endpoint: str | None = None) -> Place:
     if parts.scheme == "file" and Path(unquote(parts.path)).is_dir():
         return Folder(url)
     if parts.scheme == "s3" and parts.netloc:
+        require_for_setting(Extra.S3, "an archive in s3://", parameter="PATH")
         from gateway.store.inplace_s3 import Bucket  # its clients take a moment to import
 
         return _s3(parts.netloc, parts.path, endpoint, partial(Bucket, url=url))

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from gateway.render.output.video import encode_video
+from gateway.render.output.video import X264, encode_video
 from gateway.render.rendering import Array, Image
 from PIL import Image as Pillow
 from pydicom.dataset import Dataset
@@ -67,7 +67,7 @@ def frames_of_grey() -> Array:
 def video(path: Path, frames: int = 12) -> bytes:
     """Frames that get brighter."""
     images = (Image(np.full((48, 64, 3), 20 * n + 10, "u1")) for n in range(frames))
-    encode_video(images, 10.0, path, 95)
+    encode_video(images, 10.0, path, 95, encoder=X264)
     return path.read_bytes()
 
 
@@ -158,7 +158,7 @@ def filled(http: httpx.Client, folder: Path) -> Gallery:
     pdf["EncapsulatedDocument"].VR = "OB"
     pdf.EncapsulatedDocumentLength = len(DOCUMENT)
     made.store("pdf", build.part10(pdf))
-    made.store("video", _video(video(folder / "made.mp4"), "1.2.11"))
+    made.store("video", stored_video(video(folder / "made.mp4"), StudyInstanceUID="1.2.11"))
     burned = picture(grey(), StudyInstanceUID="1.2.12", SOPClassUID=SC, BurnedInAnnotation="YES")
     made.store("burned", build.part10(burned))
     made.store("gone", build.part10(picture(grey(), StudyInstanceUID="1.2.13")))
@@ -166,13 +166,14 @@ def filled(http: httpx.Client, folder: Path) -> Gallery:
     return made
 
 
-def _video(stream: bytes, study: str) -> bytes:
+def stored_video(stream: bytes, **attributes: Any) -> bytes:
+    """A video of 12 frames as a PS3.10 file."""
     ds = picture(
         np.zeros((12, 48, 64, 3), "u1"),
         SOPClassUID=VIDEO,
-        StudyInstanceUID=study,
         FrameTime="100",
         PhotometricInterpretation="YBR_PARTIAL_420",
+        **attributes,
     )
     ds.PixelData = encapsulate([stream + b"\0" * (len(stream) % 2)])
     ds["PixelData"].VR = "OB"

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import orjson
 
+from gateway.extras import list_missing
 from gateway.http.description.parameterdocs import ANY_ATTRIBUTE, Parameter, parameters_of
 from gateway.http.message.caching import not_modified
 from gateway.http.message.conditional import entity_tag
@@ -110,6 +111,8 @@ def _docs(table: Sequence[Resource], settings: HttpSettings) -> Iterator[Element
     }
     yield _doc("Parameters beyond the standard", " ".join(f"{name}: {text}" for name, text in ours.items()))
     yield _doc("Methods beyond the standard", "DELETE on studies, series and instances")
+    if missing := list_missing():
+        yield _doc("Parts that are not installed", ", ".join(missing))
     yield _doc("Strictness", "strict" if settings.strict else "lenient: no Accept header counts as */*")
 
 

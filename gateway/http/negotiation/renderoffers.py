@@ -8,14 +8,18 @@ video goes out as it is, unless the request changes the picture. Of studies and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gateway.http.negotiation.accept import Offer
+from gateway.errors import NotAcceptable
+from gateway.extras import Extra, explain_missing, is_installed
+from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
 from gateway.services.render.rendered import EMBEDS_ICC, GIF, MP4, REMUXED
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import RenderTarget
 
+PDF = "application/pdf"
+Lacking = Mapping[Offer, Extra]
 STILLS = ("image/jpeg", "image/png", GIF, "image/jp2", "image/jph", "image/jxl")
 
 
@@ -49,6 +53,37 @@ def text_offers(media: Sequence[str], *, bare: bool) -> list[Offer]:
     alone = [_make_rendered_offer(one) for one in media]
     parts = [replace(offer, multipart=True) for offer in alone]
     return [*alone, *parts] if bare else parts
+
+
+def find_lacking(offers: Sequence[Offer], target: RenderTarget, stored: str, *, changed: bool) -> Lacking:
+    """Return the offers that this installation cannot make, and the extra that each wants.
+
+    `stored` is the media type that a stored video goes out in as it is, unless it is `changed`.
+    """
+    wanted = {offer: _find_extra(offer.media, target, stored, changed) for offer in offers}
+    return {offer: extra for offer, extra in wanted.items() if extra is not None and not is_installed(extra)}
+
+
+def _find_extra(media: str, target: RenderTarget, stored: str, changed: bool) -> Extra | None:
+    if media == PDF:
+        return None if target.encapsulated else Extra.REPORTS
+    if not media.startswith(("image/", "video/")):
+        return None
+    if target.stream:
+        return None if media == stored and not changed else Extra.VIDEO
+    return Extra.VIDEO if media == MP4 else None
+
+
+def rank_installed(accept: Accept, offers: Sequence[Offer], lacking: Lacking) -> list[Offer]:
+    """Return the acceptable offers that can be made here, best first."""
+    return accept.rank([offer for offer in offers if offer not in lacking])
+
+
+def refuse_all(accept: Accept, offers: Sequence[Offer], lacking: Lacking, reason: str = "") -> NotAcceptable:
+    """Return the failure that lists what can be had, and names the extra that would make what is accepted."""
+    if wanted := accept.rank(list(lacking)):
+        reason = f"{explain_missing(lacking[wanted[0]], wanted[0].media)}; without it"
+    return not_acceptable([offer for offer in offers if offer not in lacking], reason)
 
 
 def is_film(subject: RenderTarget, offer: Offer, count: int) -> bool:

@@ -8,12 +8,13 @@ from functools import partial
 
 from gateway.dicom.model.multipart import boundary_of
 from gateway.errors import BadParameter, CodecError, GatewayError, NotAcceptable, NotFound, TooLarge
+from gateway.extras import Extra
 from gateway.http.message.caching import caching, not_modified
 from gateway.http.message.conditional import entity_tag
 from gateway.http.message.request import Request
 from gateway.http.message.responses import MultipartResponse, Part, Response
 from gateway.http.negotiation import renderoffers
-from gateway.http.negotiation.accept import Offer, not_acceptable
+from gateway.http.negotiation.accept import Offer
 from gateway.http.parameters import rendering
 from gateway.http.parameters.paths import frame_list, resource_path
 from gateway.http.ports import RetrievePort
@@ -23,7 +24,7 @@ from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, only, prime
 from gateway.services.render.documents import Documents
 from gateway.services.render.presentationstates import States
-from gateway.services.render.rendered import RENDERER, Rendered, RenderedFrame, check_has_picture, weight
+from gateway.services.render.rendered import MP4, RENDERER, Rendered, RenderedFrame, check_has_picture, weight
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.render.thumbnail import Thumbnails
@@ -82,7 +83,7 @@ class StudiesRendered:
             RENDERER,
             path.url(),
             asked.key(),
-            *(p.tag for p in pieces),
+            *(p.tag + self._find_encoder(request, p, asked) for p in pieces),
         )
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
@@ -111,9 +112,10 @@ class StudiesRendered:
         offers = await self._offers(request, subject, len(shots), asked, bare=True, whole=frames is None)
         if not offers:
             check_has_picture(subject)
-        ranked = request.accept.rank(offers)
+        lacking = self._find_lacking(offers, subject, asked)
+        ranked = renderoffers.rank_installed(request.accept, offers, lacking)
         if not ranked:
-            raise not_acceptable(offers)
+            raise renderoffers.refuse_all(request.accept, offers, lacking)
         return [self._piece(request, subject, ranked[0], shots)]
 
     async def _whole(self, request: Request, subject: RenderTarget) -> list[RenderedFrame]:
@@ -136,6 +138,7 @@ class StudiesRendered:
         """Of every instance that has something acceptable, and how many have not. Raises NotAcceptable."""
         pieces: list[ResponsePart] = []
         seen: list[Offer] = []
+        lacking: dict[Offer, Extra] = {}
         stored, damaged = await self._retrieve.sound(request.scope, path)
         count = 0
         for instance in stored:
@@ -144,14 +147,17 @@ class StudiesRendered:
                 request, subject, max(subject.frames, 1), asked, bare=False, whole=True
             )
             seen += offers
-            if ranked := request.accept.rank(offers):
+            lacking_here = self._find_lacking(offers, subject, asked)
+            lacking.update(lacking_here)
+            if ranked := renderoffers.rank_installed(request.accept, offers, lacking_here):
                 shots = await self._whole(request, subject)
                 pieces.append(self._piece(request, subject, ranked[0], shots))
                 count += max(len(shots), 1)
             if count > PARTS_AT_MOST:
                 raise TooLarge(f"more than {PARTS_AT_MOST} pictures; ask for series or instances")
         if not pieces:
-            raise not_acceptable(seen, "" if seen else "none of the instances here can be rendered, so")
+            reason = "" if seen else "none of the instances here can be rendered, so"
+            raise renderoffers.refuse_all(request.accept, seen, lacking, reason)
         return pieces, len(stored) - len(pieces) + damaged
 
     async def _offers(
@@ -183,6 +189,13 @@ class StudiesRendered:
                 lenient=lenient,
             )
         return renderoffers.picture_offers(count, bare=bare, filmable=filmable, lenient=lenient)
+
+    def _find_lacking(
+        self, offers: Sequence[Offer], subject: RenderTarget, asked: RenderRequest
+    ) -> renderoffers.Lacking:
+        """Return the offers that want an extra which is not installed."""
+        stored = self._rendered.find_stored_type(subject)
+        return renderoffers.find_lacking(offers, subject, stored, changed=renderoffers.changes(asked))
 
     def _piece(
         self, request: Request, subject: RenderTarget, offer: Offer, shots: Sequence[RenderedFrame]
@@ -224,13 +237,24 @@ class StudiesRendered:
         if not renderoffers.is_film(subject, piece.offer, len(piece.shots)):
             data = await rendered.picture(request.scope, piece.shots[0], asked, media)
             return Body(media, None, len(data), only(data))
-        whole = subject.category is Category.VIDEO and "frames" not in request.path_params
-        if whole and not renderoffers.changes(asked) and rendered.passes(subject, media):
+        if self._goes_out_as_stored(request, piece, asked):
             size, chunks = await rendered.open_stored_video(request.scope, subject, media)
         else:
-            shots = () if whole else piece.shots
+            shots = () if _is_whole_video(request, subject) else piece.shots
             size, chunks = await rendered.film(request.scope, subject, shots, asked, media)
         return Body(media, None, size, chunks)
+
+    def _goes_out_as_stored(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> bool:
+        """Whether it is a stored video, of which nothing is decoded."""
+        whole = _is_whole_video(request, piece.subject)
+        passes = self._rendered.passes(piece.subject, piece.offer.media)
+        return whole and not renderoffers.changes(asked) and passes
+
+    def _find_encoder(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> str:
+        """Return what encodes the video: part of its tag, since another encoder makes other bytes."""
+        if piece.offer.media != MP4 or self._goes_out_as_stored(request, piece, asked):
+            return ""
+        return f" {self._rendered.video_encoder}"
 
     async def _together(
         self,
@@ -354,6 +378,10 @@ def check_profile(asked: RenderRequest, offer: Offer) -> None:
             parameter="iccprofile",
             expected="no, or a media type that holds one: image/jpeg, image/png, image/jp2, image/jph",
         )
+
+
+def _is_whole_video(request: Request, subject: RenderTarget) -> bool:
+    return subject.category is Category.VIDEO and "frames" not in request.path_params
 
 
 def _is_short(pieces: Sequence[ResponsePart]) -> bool:

@@ -17,7 +17,7 @@ from gateway.http.message.conditional import entity_tag
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response
 from gateway.http.negotiation import renderoffers
-from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
+from gateway.http.negotiation.accept import Accept, Offer
 from gateway.http.negotiation.charset import WRITABLE, choose_charset
 from gateway.http.negotiation.media import DICOM
 from gateway.http.parameters import wado as wadoparams
@@ -68,9 +68,12 @@ class WadoUri:
             asked = await self._check_anonymize(request, subject, asked)
         offers = await self._offers(request, subject, asked)
         original = Offer(DICOM)
-        ranked = asked_type.accept.rank(offers if asked_type.rendered else [*offers, original])
+        stored = self._rendered.find_stored_type(subject)
+        lacking = renderoffers.find_lacking(offers, subject, stored, changed=renderoffers.changes(asked))
+        candidates = offers if asked_type.rendered else [*offers, original]
+        ranked = renderoffers.rank_installed(asked_type.accept, candidates, lacking)
         if not ranked:
-            raise not_acceptable([*offers, original])
+            raise renderoffers.refuse_all(asked_type.accept, [*offers, original], lacking)
         if ranked[0] == original:
             return await self._instance(request, subject, asked)
         if state is not None:
@@ -164,7 +167,9 @@ class WadoUri:
         asked_for = [FrameNumber(number or 1)]
         (shot,) = await self._shots(request, subject, asked, asked_for)
         film = offer.media.startswith("video/") or (offer.media == GIF and not number and several)
-        tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, film, asked.key())
+        made = film and not self._goes_out_as_stored(subject, offer, asked)
+        encoder = f" {self._rendered.video_encoder}" if made and offer.media == MP4 else ""
+        tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, f"{film}{encoder}", asked.key())
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
             return unchanged
@@ -197,13 +202,18 @@ class WadoUri:
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest
     ) -> Body:
         rendered, video = self._rendered, subject.category is Category.VIDEO
-        if video and rendered.passes(subject, offer.media) and not renderoffers.changes(asked):
+        if self._goes_out_as_stored(subject, offer, asked):
             size, chunks = await rendered.open_stored_video(request.scope, subject, offer.media)
         else:
             every = [] if video else await self._shots(request, subject, asked)
             shots = await rendered.order(request.scope, every)
             size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
         return Body(offer.media, None, size, chunks)
+
+    def _goes_out_as_stored(self, subject: RenderTarget, offer: Offer, asked: RenderRequest) -> bool:
+        """Whether it is a stored video, of which nothing is decoded."""
+        passes = self._rendered.passes(subject, offer.media)
+        return subject.category is Category.VIDEO and passes and not renderoffers.changes(asked)
 
     async def _text(
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest, accept: Accept

@@ -1,4 +1,7 @@
-"""What a video that comes as bulk data says of itself (PS3.18 10.5.2; PS3.5 8.2.5 to 8.2.8, PS3.3 C.7.6.3, C.7.6.6)."""
+"""What a video that comes as bulk data says of itself (PS3.18 10.5.2; PS3.5 8.2.5 to 8.2.8, PS3.3 C.7.6.3, C.7.6.6).
+
+Needs the `video` extra.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import numpy as np
 from gateway.errors import CodecError
 from gateway.render.output.animation import animate, encode_animation, still
 from gateway.render.output.jp2file import wrap_codestream
-from gateway.render.output.video import encode_video
 from gateway.render.rendering import Image
 
 JPEG, PNG, GIF = "image/jpeg", "image/png", "image/gif"
@@ -180,4 +179,4 @@ _ENCODERS: dict[str, Callable[[Image, int], bytes]] = {
 }
 MEDIA = (JPEG, GIF, PNG, JP2, JPH, JXL)
 VIDEO = ("video/mp4",)
-__all__ = ["ANIMATED", "DEEP", "EMBEDS_ICC", "MEDIA", "VIDEO", "encode", "encode_animation", "encode_video"]
+__all__ = ["ANIMATED", "DEEP", "EMBEDS_ICC", "MEDIA", "VIDEO", "encode", "encode_animation"]

@@ -1,4 +1,7 @@
-"""Frames out of a stream of MPEG-2, H.264 or H.265, and the stream into a file that plays (PS3.5 8.2.5 to 8.2.8)."""
+"""Frames out of a stream of MPEG-2, H.264 or H.265, and the stream into a file that plays (PS3.5 8.2.5 to 8.2.8).
+
+Needs the `video` extra.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,6 @@ class VideoSource(Protocol):
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
 
     def tell(self) -> int: ...
-
-
-def plays(head: bytes) -> bool:
-    """Whether a stream begins as a file in the ISO base media format does."""
-    return head[4:8] in {b"ftyp", b"styp"}
 
 
 def frame(source: VideoSource, number: int) -> tuple[bytes, int, int]:

@@ -1,7 +1,8 @@
 """Fonts for burned-in text: for each character one that has it (the scripts of PS3.3 C.12.1.1.2 are all there).
 
-They come in wheels and are found without importing them. Text is laid out without system libraries: Arabic is
-joined and both directions are put in order before drawing, so that every machine makes the same picture.
+They come in wheels and are found without importing them; without the `fonts` extra there is only the one for Latin,
+Greek and Cyrillic. Text is laid out without system libraries: Arabic is joined and both directions are put in order
+before drawing, so that every machine makes the same picture.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
-import arabic_reshaper
 import numpy as np
-from bidi import get_display
 from PIL import ImageFont
+
+from gateway.extras import Extra, is_installed
 
 _FONTS = (
     ("fontpkg_noto_sans", "files/NotoSans[wdth,wght].ttf"),
@@ -106,7 +107,7 @@ def runs(text: str) -> list[Run]:
 
     What no font has is written as its code point: a name is never shown with a box for a letter.
     """
-    seen = get_display(arabic_reshaper.reshape(_drawable(text)))
+    seen = _in_visual_order(_drawable(text))
     out: list[Run] = []
     for character in seen:
         last = out[-1][1] if out else 0
@@ -116,6 +117,17 @@ def runs(text: str) -> list[Run]:
         else:
             out.append((character, number))
     return out
+
+
+def _in_visual_order(text: str) -> str:
+    """Join Arabic letters and put both directions in order; without the extra there are none to be put."""
+    if not is_installed(Extra.FONTS):
+        return text
+    import arabic_reshaper
+    from bidi import get_display
+
+    shown: str = get_display(arabic_reshaper.reshape(text))
+    return shown
 
 
 def _drawable(text: str) -> str:
@@ -130,9 +142,13 @@ def _drawable(text: str) -> str:
 
 def drawable(character: str) -> bool:
     """Whether some font has it."""
-    return any(ord(character) in list_covered(number) for number in range(len(_FONTS)))
+    return any(ord(character) in list_covered(number) for number in _numbers())
 
 
 def _font_of(character: str) -> int:
-    numbers = range(len(_FONTS))
-    return next((number for number in numbers if ord(character) in list_covered(number)), 0)
+    return next((number for number in _numbers() if ord(character) in list_covered(number)), 0)
+
+
+def _numbers() -> range:
+    """Return the numbers of the fonts that are installed: all, or only the first."""
+    return range(len(_FONTS) if is_installed(Extra.FONTS) else 1)

@@ -9,8 +9,9 @@ from typing import Any
 from gateway.dicom.encoding.pixels import write_members
 from gateway.dicom.model.encode import Frames, Octets, text_of
 from gateway.errors import CodecError
+from gateway.extras import Extra, require_for_request
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render.codecs import fromimagefiles, fromvideofiles
+from gateway.render.codecs import fromimagefiles
 from gateway.render.pool import CodecPool
 from gateway.services.ingest.bulkparts import Bulk, require_parts
 from gateway.services.ingest.outcomes import (
@@ -89,6 +90,9 @@ class AssemblePixels:
         (part,) = parts
         place = Frames((Octets(part, part.length),))
         try:
+            require_for_request(Extra.VIDEO, "a video that is described by itself")
+            from gateway.render.codecs import fromvideofiles
+
             found = await self._pool.run(fromvideofiles.describe, part.open())
         except CodecError as error:
             missing = _missing(model)

@@ -10,6 +10,7 @@ import orjson
 
 from gateway.dicom.model.nativexml import to_xml
 from gateway.errors import NotAcceptable
+from gateway.extras import Extra, require_for_request
 from gateway.index.base import Scope
 from gateway.render.attributes import Attributes
 from gateway.render.documents.written import html, plain
@@ -82,6 +83,7 @@ class Documents:
 
 
 def _as_pdf(attributes: Attributes) -> bytes:
+    require_for_request(Extra.REPORTS, "a report as PDF")
     # What lays pages out takes a quarter of a second to import, and few ask for it.
     from gateway.render.documents.pdf import pdf
 

@@ -14,14 +14,14 @@ from typing import Protocol
 
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import NotAcceptable
+from gateway.extras import Extra, is_installed, require_for_request
 from gateway.index.base import Scope
 from gateway.model import FrameNumber
 from gateway.render.attributes import Attributes
 from gateway.render.codecs.decode import native_frame_length
 from gateway.render.objects import blending, ordering
 from gateway.render.objects.cine import frame_time, frame_times
-from gateway.render.output import videostream
-from gateway.render.output.imageformats import EMBEDS_ICC, MEDIA, encode, encode_animation, encode_video
+from gateway.render.output.imageformats import EMBEDS_ICC, MEDIA, encode, encode_animation
 from gateway.render.pipeline import render_frame
 from gateway.render.pool import CodecPool, SingleFlight
 from gateway.render.rendering import Array, Image, Presentation
@@ -96,9 +96,12 @@ class RenderedFrame:
 class Rendered:
     """Retrieve Rendered without its HTTP."""
 
-    def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
+    def __init__(
+        self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool, *, video_encoder: str = ""
+    ) -> None:
         self._retrieve = retrieve
         self._pool = pool
+        self.video_encoder = _find_video_encoder(video_encoder)
         self._films = VideoCache()
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
@@ -151,6 +154,9 @@ class Rendered:
         """Native bytes, what describes them, and the profile that is in the codestream where one is asked."""
         subject, pixels = shot.subject, shot.subject.pixels
         if subject.stream:
+            require_for_request(Extra.VIDEO, "a picture of a video")
+            from gateway.render.output import videostream
+
             file = self._stream(subject, pixels)
             native, rows, columns = await self._films.run(partial(videostream.frame, file, shot.number))
             return native, videostream.describe(attributes, rows, columns), None
@@ -203,6 +209,8 @@ class Rendered:
 
         Raises CodecError, BadParameter.
         """
+        if media == MP4:
+            require_for_request(Extra.VIDEO, MP4)
         attributes = await self.subjects.attributes(scope, subject)
         loop = asyncio.get_running_loop()
 
@@ -216,7 +224,10 @@ class Rendered:
                 times = frame_times(attributes, subject.frames)
                 encode_animation(images, [times[shot.number - 1] for shot in shots] or times, path)
             else:
-                encode_video(images, 1000 / frame_time(attributes), path, asked.how.quality)
+                from gateway.render.output.video import encode_video
+
+                rate = 1000 / frame_time(attributes)
+                encode_video(images, rate, path, asked.how.quality, encoder=self.video_encoder)
 
         which = tuple(shot.key for shot in shots)
         key = (scope.fingerprint, subject.version, which, media, asked.key(lossy=media != GIF))
@@ -245,7 +256,10 @@ class Rendered:
         if media == MP4:
             file = self._stream(subject, pixels)
             head = await self._films.run(lambda: file.read(16))
-            if not videostream.plays(head):
+            if head[4:8] not in {b"ftyp", b"styp"}:  # no file in the ISO base media format yet
+                require_for_request(Extra.VIDEO, "a stream that is put into an MP4 file")
+                from gateway.render.output import videostream
+
                 key = (scope.fingerprint, subject.version, "remuxed")
                 file.seek(0)
                 return await self._films.open(key, partial(videostream.remux, file))
@@ -262,8 +276,19 @@ def weight(shot: RenderedFrame) -> int:
     return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))
 
 
+def _find_video_encoder(name: str) -> str:
+    """Return the encoder of rendered videos, empty where the part is not installed. Loads FFmpeg, once at start."""
+    if not is_installed(Extra.VIDEO):
+        return ""
+    from gateway.render.output.video import choose_encoder
+
+    return choose_encoder(name)
+
+
 def _draw(file: FragmentFile, attributes: Attributes, asked: RenderRequest) -> Iterator[Image]:
     """All frames of a stream one after another: to seek each of them would take the square of the time."""
+    from gateway.render.output import videostream
+
     for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
         yield render_frame(native, videostream.describe(attributes, rows, columns), number, asked.how)
 

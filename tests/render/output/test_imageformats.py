@@ -10,7 +10,7 @@ import av
 import imagecodecs
 import numpy as np
 import pytest
-from gateway.errors import CodecError
+from gateway.errors import BadParameter, CodecError
 from gateway.render.output.imageformats import (
     ANIMATED,
     DEEP,
@@ -18,8 +18,8 @@ from gateway.render.output.imageformats import (
     VIDEO,
     encode,
     encode_animation,
-    encode_video,
 )
+from gateway.render.output.video import OPEN_H264, VP9, X264, choose_encoder, encode_video
 from gateway.render.rendering import Array, Image, Rendering, Window
 from PIL import Image as Pillow
 from tests.render.picture import source
@@ -187,16 +187,17 @@ def test_gif_of_colours_has_a_table_for_each_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("C-RT-5")
+@pytest.mark.parametrize(("encoder", "codec"), [(VP9, "vp9"), (X264, "h264")])
 @pytest.mark.parametrize(("width", "height"), [(60, 40), (61, 41), (2, 2)])
-def test_mp4_plays_every_frame(tmp_path: Path, width: int, height: int) -> None:
-    """H.264 in MP4, its index before the data, so that it plays while it loads; odd sides get a line more."""
+def test_mp4_plays_every_frame(tmp_path: Path, width: int, height: int, encoder: str, codec: str) -> None:
+    """An MP4 has its index before the data, so that it plays while it loads; odd sides get a line more."""
     assert VIDEO == ("video/mp4",)
     file = tmp_path / "out.mp4"
-    encode_video(moving(8, width, height), 12.5, file, 95)
+    encode_video(moving(8, width, height), 12.5, file, 95, encoder=encoder)
     with av.open(str(file)) as container:
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
-        assert (stream.codec_context.name, float(stream.average_rate or 0)) == ("h264", 12.5)
+        assert (stream.codec_context.name, float(stream.average_rate or 0)) == (codec, 12.5)
         assert stream.pix_fmt == "yuv420p"
     assert len(frames) == 8
     assert frames[0].shape == (height + height % 2, width + width % 2)
@@ -204,6 +205,24 @@ def test_mp4_plays_every_frame(tmp_path: Path, width: int, height: int) -> None:
         assert difference(ours.pixels, theirs[:height, :width]) < 4
     data = file.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_the_default_encoder_is_not_under_the_gpl() -> None:
+    """Of the encoders that may be a default none is libx264, which serves only where a setting names it."""
+    assert choose_encoder() in (OPEN_H264, VP9)
+    assert choose_encoder(X264) == X264
+    with pytest.raises(BadParameter, match="libnothing"):
+        choose_encoder("libnothing")
+
+
+@pytest.mark.parametrize("encoder", [VP9, X264])
+def test_quality_makes_a_video_larger(tmp_path: Path, encoder: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (6, 64, 64), "u1")
+    sizes = []
+    for quality in (1, 50, 100):
+        encode_video(map(Image, noise), 10, tmp_path / "out.mp4", quality, encoder=encoder)
+        sizes.append((tmp_path / "out.mp4").stat().st_size)
+    assert sizes == sorted(set(sizes))
 
 
 def test_mp4_takes_frames_one_by_one(tmp_path: Path) -> None:
