@@ -1,4 +1,4 @@
-"""Of which archive this is the index."""
+"""The id of the archive that this index belongs to."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from gateway.index.connection import Connection
 
 
 async def read(db: Connection) -> str:
-    """The id of the archive, empty where none was told."""
+    """Return the id of the archive, empty where none was set."""
     row = await db.first("SELECT id FROM archive")
     return "" if row is None else str(row["id"])
 
 
 async def write(db: Connection, id: str) -> None:
-    """There is one row at most."""
+    """Write the id of the archive, in place of any other."""
     await db.execute("DELETE FROM archive")
     await db.execute("INSERT INTO archive (one, id) VALUES (1, ?)", id)

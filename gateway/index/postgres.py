@@ -1,4 +1,4 @@
-"""The index in PostgreSQL: any number of processes; unique keys and row locks decide their races."""
+"""The index in PostgreSQL, for any number of processes; unique keys and row locks decide their races."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gateway.index.driver import SqlIndex
 
 R = TypeVar("R")
 CONNECTIONS = 8
-# Of these, so many are lent for searches at once; and so many searches wait for one.
+# Of these, SEARCHERS are lent for searches at once, and MOST_WAITING searches wait for one.
 SEARCHERS = 4
 MOST_WAITING = 64
 SEARCH_SECONDS = 10.0
@@ -37,7 +37,7 @@ COMMAND_SECONDS = 300
 _MIGRATING = 0x67617465
 _NUMBERING = 0x67617466
 REBUILDING = 0x67617467
-# Shared by all who commit, until they have; alone for who puts another index in the place of this one.
+# Shared by all who commit, until they have; exclusive for the process that puts another index in its place.
 GATE = 0x67617468
 _SETTINGS = {
     "application_name": "dicomweb-gateway",
@@ -61,7 +61,7 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
-    # What asyncpg makes of a connection that was cut in the middle of an exchange.
+    # What asyncpg raises for a connection that was cut in the middle of an exchange.
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,
@@ -77,12 +77,12 @@ def _like(pieces: Iterable[Piece]) -> str:
 
 
 def _clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL; stored keys have none either."""
+    """Return the text without NUL, which PostgreSQL's text cannot hold; stored keys have none either."""
     return text.replace("\0", "")
 
 
 def _among(column: str) -> str:
-    """The type of the array is that of the column."""
+    """Return the condition with an array; its type follows from the column."""
     return f"{column} = ANY (?)"
 
 
@@ -100,19 +100,19 @@ DIALECT = Dialect(
     shape=_like,
     having=_having,
     clock="(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
-    aside=lambda column: column,  # the planner knows by its statistics
+    aside=lambda column: column,  # the planner decides by its statistics
 )
 
 
 @lru_cache(maxsize=2048)
 def _number_marks(sql: str) -> str:
-    """`?` as `$1`, `$2`, …; our SQL has no other question marks."""
+    """Return the SQL with `?` replaced by `$1`, `$2`, …; our SQL has no other question marks."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
 
 
 class PostgresConnection:
-    """A connection out of the pool."""
+    """`gateway.index.connection.Connection` over a connection of the pool."""
 
     dialect = DIALECT
 
@@ -121,7 +121,7 @@ class PostgresConnection:
         self.deadline = deadline
 
     async def apart(self, work: Callable[[], R]) -> R:
-        """In a thread: here all others wait."""
+        """Return the result of `work`, run in a thread: on the event loop all others would wait."""
         return await asyncio.to_thread(work)
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
@@ -139,7 +139,10 @@ class PostgresConnection:
             await self._db.executemany(_number_marks(sql), rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
+        """Return the next revisions; no other transaction gets any until we have committed.
+
+        So the log is in the order of commits and has no gaps.
+        """
         await self.order()
         last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
@@ -163,7 +166,7 @@ class PostgresConnection:
 
 
 class PostgresIndex(SqlIndex):
-    """A pool of connections; reads of several statements see one snapshot."""
+    """The index over a pool of connections; reads of several statements see one snapshot."""
 
     def __init__(
         self,
@@ -186,8 +189,9 @@ class PostgresIndex(SqlIndex):
     async def open(
         cls, dsn: str, *, schema: str | None = None, search_seconds: float = SEARCH_SECONDS
     ) -> PostgresIndex:
-        """In the first schema of the role's search path, or in `schema`. Raises IndexUnavailable when the server does
-        not answer.
+        """Open the index in the first schema of the role's search path, or in `schema`.
+
+        Raises IndexUnavailable when the server does not answer.
         """
         settings = _SETTINGS if schema is None else {**_SETTINGS, "search_path": f'"{schema}"'}
         async with answering():
@@ -206,18 +210,18 @@ class PostgresIndex(SqlIndex):
         await self._pool.close()
 
     async def connect(self, **settings: str) -> Any:
-        """A connection beside the pool. Raises IndexUnavailable."""
+        """Open a connection outside the pool. Raises IndexUnavailable."""
         async with answering():
             return await asyncpg.connect(
                 self._dsn, timeout=CONNECT_SECONDS, server_settings={**self._settings, **settings}
             )
 
     async def with_connection(self, work: Work[R]) -> R:
-        """Run `work` on a connection, each statement for itself."""
+        """Run `work` on a connection, each statement in its own transaction."""
         return await self._glance(work)
 
     async def mark_unjournaled(self, revisions: Sequence[int]) -> None:
-        """They are journaled again."""
+        """Mark changes as not journaled, so that they are journaled again."""
         await self._commit(lambda db: changelog.mark_unjournaled(db, revisions))
 
     # -- rebuilding -------------------------------------------------------------------------------------
@@ -232,7 +236,7 @@ class PostgresIndex(SqlIndex):
         return await PostgresAside.open(self, self._dsn)
 
     async def is_rebuilding(self) -> bool:
-        async def held(db: Connection) -> bool:
+        async def is_locked(db: Connection) -> bool:
             row = await db.first(
                 "SELECT COUNT(*) AS held FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = ? "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
@@ -240,7 +244,7 @@ class PostgresIndex(SqlIndex):
             )
             return row is not None and bool(row["held"])
 
-        return await self._glance(held)
+        return await self._glance(is_locked)
 
     # -- schema -----------------------------------------------------------------------------------------
 
@@ -267,7 +271,10 @@ class PostgresIndex(SqlIndex):
         return await self._glance(lambda db: changelog.after(db, after, limit))
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
-        """Woken by NOTIFY, and four times a second anyway: an empty sequence says that the server answers."""
+        """Yield new changes, woken by NOTIFY and four times a second anyway.
+
+        An empty sequence shows that the server answers.
+        """
         listener = await self.connect()
         db, woken = PostgresConnection(listener), asyncio.Event()
         try:
@@ -285,10 +292,13 @@ class PostgresIndex(SqlIndex):
                 else:
                     await _wait(woken)
         finally:
-            await is_closed(listener)
+            await disconnect(listener)
 
     def _follow(self, log: int) -> None:
-        """The change log is another table once an index was put in the place of this one."""
+        """Count a new generation where the table `change` is another one than before.
+
+        That happens once another index was put in the place of this one.
+        """
         if self._log and log != self._log:
             self._moves += 1
         self._log = log
@@ -310,17 +320,17 @@ class PostgresIndex(SqlIndex):
         self._waiting += 1
         try:
             async with asyncio.timeout(deadline.left), self._searchers:
-                return await self._bound_search(deadline, work)
+                return await self._run_search(deadline, work)
         except TimeoutError as error:
             raise deadline.failure() from error
         except asyncio.CancelledError:
-            deadline.cancel()  # what runs in a thread ends by it
+            deadline.cancel()  # the thread with the work reads the deadline and ends
             raise
         finally:
             self._waiting -= 1
 
-    async def _bound_search(self, deadline: Deadline, work: Work[R]) -> R:
-        """The server gives up in time, too, whatever becomes of us."""
+    async def _run_search(self, deadline: Deadline, work: Work[R]) -> R:
+        """Run a search with a statement timeout: the server ends it in time even if we cannot."""
         async with _reading(), self._acquire() as db:
             milliseconds = max(1, round(deadline.left * 1000))
             await db.execute(
@@ -332,7 +342,7 @@ class PostgresIndex(SqlIndex):
             except asyncpg.QueryCanceledError as error:
                 raise deadline.failure() from error
             finally:
-                await db.execute("ROLLBACK")  # it only read
+                await db.execute("ROLLBACK")  # nothing was written
 
     async def ping(self, scope: Scope) -> None:
         async def look(db: Connection) -> None:
@@ -363,7 +373,7 @@ class PostgresIndex(SqlIndex):
 
     @asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Any]:
-        """A connection of the pool, which is not used again once its protocol has lost its place."""
+        """Lend a connection of the pool; it is not used again once its protocol is out of step."""
         async with self._pool.acquire(timeout=CONNECT_SECONDS) as db:
             try:
                 yield db
@@ -373,7 +383,7 @@ class PostgresIndex(SqlIndex):
 
 
 async def _as_it_is(db: Any) -> None:
-    """Our code leaves nothing behind on a connection: a round trip saved whenever one goes back."""
+    """Do nothing on release: our code leaves no state on a connection, and this saves a round trip."""
 
 
 async def _wait(woken: asyncio.Event) -> None:
@@ -384,7 +394,7 @@ async def _wait(woken: asyncio.Event) -> None:
         return
 
 
-async def is_closed(db: Any) -> None:
+async def disconnect(db: Any) -> None:
     try:
         await db.close(timeout=1)
     except (*_AWAY, asyncpg.PostgresError):
@@ -393,7 +403,7 @@ async def is_closed(db: Any) -> None:
 
 @asynccontextmanager
 async def answering() -> AsyncIterator[None]:
-    """Failures of the driver as ours; lost races pass through."""
+    """Translate failures of the driver into ours; lost races pass through."""
     try:
         yield
     except _LOST_RACES:
@@ -406,7 +416,10 @@ async def answering() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _reading() -> AsyncIterator[None]:
-    """Likewise, where nobody tries again: a reader may be told to step back for who moves tables."""
+    """Translate failures likewise, and lost races too, since a read is not tried again.
+
+    A reader may lose a race against the process that moves the tables.
+    """
     try:
         async with answering():
             yield

@@ -27,9 +27,9 @@ log = logging.getLogger("gateway.index")
 R = TypeVar("R")
 READERS = 3
 SEARCHERS = 3
-# Searches that wait for one of these.
+# Searches that wait for one of SEARCHERS.
 MOST_WAITING = 64
-# After so many steps of its virtual machine SQLite asks whether to go on: about a millisecond.
+# SQLite calls the progress handler after so many steps of its virtual machine: about a millisecond.
 STEPS = 20_000
 SEARCH_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -39,7 +39,7 @@ _GRAMS = {"st": ("st.id", "study_gram"), "se": ("se.id", "series_gram")}
 
 
 def _glob(pieces: Iterable[Piece]) -> str:
-    """GLOB compares bytewise and knows the same two wild places; its special characters are put in brackets."""
+    """Return a GLOB pattern, which compares bytewise; special characters of the text are put in brackets."""
     return "".join(
         piece.value if isinstance(piece, Wild) else "".join(f"[{c}]" if c in "*?[" else c for c in piece)
         for piece in pieces
@@ -51,7 +51,7 @@ def _token(gram: str) -> str:
 
 
 def _having(alias: str, choices: Sequence[Sequence[str]]) -> tuple[str, Sequence[object]]:
-    """One full-text query for all choices."""
+    """Return one full-text query for all choices."""
     id, table = _GRAMS[alias]
     asked = " OR ".join("(" + " AND ".join(f'"{_token(gram)}"' for gram in grams) + ")" for grams in choices)
     return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (asked,)
@@ -71,7 +71,7 @@ DIALECT = Dialect(
 
 
 class SqliteConnection:
-    """A connection whose coroutines never wait: they run in a thread of their own."""
+    """`gateway.index.connection.Connection` in a thread of its own: its coroutines never wait."""
 
     dialect = DIALECT
 
@@ -80,7 +80,7 @@ class SqliteConnection:
         self.deadline = deadline
 
     async def apart(self, work: Callable[[], R]) -> R:
-        """It is in a thread of its own already."""
+        """Return the result of `work`: it is in a thread of its own already."""
         return work()
 
     async def fetch(self, sql: str, *values: object) -> Sequence[sqlite3.Row]:
@@ -100,20 +100,23 @@ class SqliteConnection:
             self._db.executemany(sql, rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """One writer at a time: revisions are committed in order and leave no gap."""
+        """Return the next revisions.
+
+        There is one writer at a time: revisions are committed in order and leave no gap.
+        """
         last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
 
     async def exclude(self, table: str) -> None:
-        """BEGIN IMMEDIATE has: readers see what was before."""
+        """Do nothing: BEGIN IMMEDIATE keeps other writers out, and readers see the snapshot before."""
 
     async def announce(self) -> None:
-        """`PRAGMA data_version` tells the others."""
+        """Do nothing: `PRAGMA data_version` shows the change to other connections."""
 
     async def replace_grams(
         self, table: str, id: int, before: set[str], after: set[str]
     ) -> Mapping[str, object]:
-        """The table keeps no text: what is to be taken out has to be told."""
+        """Replace the n-grams of a row; the full-text table keeps no text, so that it needs the old ones."""
         if before == after:
             return {}
         if before:
@@ -133,7 +136,7 @@ class SqliteConnection:
             self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
     async def order(self) -> None:
-        """BEGIN IMMEDIATE has: nobody else commits."""
+        """Do nothing: with BEGIN IMMEDIATE nobody else commits."""
 
 
 def _document(grams: set[str]) -> str:
@@ -141,7 +144,7 @@ def _document(grams: set[str]) -> str:
 
 
 class _Moved(Exception):
-    """Another generation took the place of the file that was read."""
+    """Raised where another generation took the place of the file that was read."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -149,15 +152,18 @@ class _Moved(Exception):
 
 
 def check_mark(db: sqlite3.Connection) -> None:
-    """Raises _Moved. It is part of the snapshot: within a transaction, what it says stays true."""
+    """Raise _Moved where the file was replaced.
+
+    The mark is part of the snapshot: within a transaction it does not change.
+    """
     if number := generations.mark_of(db):
         raise _Moved(number)
 
 
 class SqliteIndex(SqlIndex):
-    """One writing thread, a few reading ones; nothing blocks the event loop.
+    """The index over one writing thread and a few reading ones; nothing blocks the event loop.
 
-    Searches have readers of their own, and so has health: however long they take, instances are found.
+    Searches have readers of their own, and so have health checks: retrieval does not wait for long searches.
     """
 
     def __init__(self, path: Path, search_seconds: float = SEARCH_SECONDS) -> None:
@@ -178,7 +184,7 @@ class SqliteIndex(SqlIndex):
 
     @classmethod
     async def open(cls, path: Path, *, search_seconds: float = SEARCH_SECONDS) -> SqliteIndex:
-        """The file is made if it is not there; `migrate` gives it tables."""
+        """Open the index; the file is made where it is missing, and `migrate` gives it tables."""
         try:
             await asyncio.to_thread(generations.tidy, path)
         except OSError as error:
@@ -189,7 +195,7 @@ class SqliteIndex(SqlIndex):
 
     @property
     def path(self) -> Path:
-        """What it was opened by."""
+        """The path with which it was opened."""
         return self._path
 
     @property
@@ -206,7 +212,7 @@ class SqliteIndex(SqlIndex):
 
     async def close(self) -> None:
         for deadline in list(self._deadlines):
-            deadline.cancel()  # nobody waits for what is read: only what is written comes to its end
+            deadline.cancel()  # no client waits for reads any more; writes come to their end
         for pool in (self._writer, self._readers, self._searchers, self._health, self._watcher):
             await asyncio.to_thread(pool.shutdown)
         for connection in self._connections:
@@ -225,7 +231,7 @@ class SqliteIndex(SqlIndex):
         return await self._query(lambda db: changelog.after(db, after, limit))
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
-        """An empty sequence every 100 ms says that nothing happened."""
+        """Yield new changes; an empty sequence every 100 ms shows that nothing happened."""
         last = await self._query(changelog.last_revision)
         seen = (-1, -1)
         while True:
@@ -263,7 +269,7 @@ class SqliteIndex(SqlIndex):
         await self._within(Deadline(READ_SECONDS), self._health, look)
 
     async def _within(self, deadline: Deadline, pool: ThreadPoolExecutor, work: Work[R]) -> R:
-        """Run `work` on one snapshot, until it is done, the time is over, or nobody waits for it any more."""
+        """Run `work` on one snapshot, until it is done, the time is over, or the caller is cancelled."""
 
         def snapshot(db: sqlite3.Connection) -> R:
             deadline.check()
@@ -327,7 +333,7 @@ class SqliteIndex(SqlIndex):
         return await asyncio.get_running_loop().run_in_executor(pool, job)
 
     def _follow(self, number: int) -> None:
-        """Let go of the file that this thread read, for the one that took its place."""
+        """Close this thread's connection to the replaced file; the next one opens the new generation."""
         generations.settle(self._path, number)
         connection: sqlite3.Connection = self._local.connection
         self._local.connection = None
@@ -339,7 +345,7 @@ class SqliteIndex(SqlIndex):
                 self._moves += 1
 
     async def in_writer(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Run `work` where all is written, without a transaction."""
+        """Run `work` in the writing thread, without a transaction."""
         return await self._run(self._writer, work)
 
     def _connection(self) -> sqlite3.Connection:
@@ -357,7 +363,10 @@ def _data_version(db: sqlite3.Connection) -> int:
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:
-    """Two who switch a new file at once are told 'locked' without any waiting: it is tried again."""
+    """Switch to WAL, trying again for BUSY_SECONDS.
+
+    Two processes that switch a new file at once get 'locked' without any waiting.
+    """
     for left in range(BUSY_SECONDS * 100, -1, -1):
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -369,7 +378,7 @@ def _write_ahead(db: sqlite3.Connection) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Whatever becomes of the link meanwhile, the connection is to the file that it names at the end."""
+    """Open a connection to the file that the link names when this returns, even if it changes meanwhile."""
     while True:
         before = _identity(path)
         db = _open(path)
@@ -387,7 +396,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Behind a link the file is there, or lost: it is never made.
+    # A file behind a link exists or is lost: it is never made.
     mode = "rw" if path.is_symlink() else "rwc"
     db = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
@@ -406,7 +415,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Raises MigrationNeeded."""
+    """Configure the connection. Raises MigrationNeeded where the file is older than the first release."""
     db.row_factory = sqlite3.Row
     _write_ahead(db)
     db.execute("PRAGMA synchronous = FULL")
