@@ -1,4 +1,4 @@
-"""What uvicorn is told, for the process that starts the workers and, pickled, for the workers themselves."""
+"""The configuration of uvicorn, for the process that starts the workers and, pickled, for the workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.settings import Settings, seconds
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, with our bounds. `parent` is the process that made it."""
+    """uvicorn's configuration, with our bounds. `parent` is the process that made it."""
 
     bounds: Bounds
     stop_seconds: int
@@ -48,7 +48,7 @@ class Config(uvicorn.Config):
         )
 
     def load(self) -> None:
-        """In the process that serves, whose signals uvicorn has taken over by now.
+        """Prepare the process that serves; uvicorn has taken over its signals by now.
 
         A worker ends when the process that started it has ended.
         """
@@ -60,7 +60,7 @@ class Config(uvicorn.Config):
         super().load()
 
     def connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
-        """Those of this process."""
+        """Return the connections of this process."""
         if self._connections is None:
             self._connections = Connections(self.bounds, loop)
         return self._connections
