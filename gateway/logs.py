@@ -128,7 +128,7 @@ def configuration(level: str = "WARNING") -> dict[str, Any]:
 
 
 def take_over() -> None:
-    """Log warnings and log_uncaught exceptions as lines too, which Python itself would print with their text."""
+    """Log warnings and uncaught exceptions as lines too, which Python itself would print with their text."""
     logging.captureWarnings(capture=True)
     log = logging.getLogger("gateway")
 

@@ -53,13 +53,16 @@ class Settings:
     query_keys: tuple[str, ...] = ()
     """Attributes to index for searches, such as `00181030` or `00231001[Acme 1.0]:DS` (see README)."""
     relative_bulkdata: bool = False
-    """Whether BulkDataURIs are relative to the metadata's URL (`../../studies/…`): for many host names."""
+    """Whether BulkDataURIs in metadata are relative to its URL, such as `../../studies/…`.
+
+    For gateways with many names.
+    """
     max_body: int = 0
     """Bytes that a request body may have; 0 is no limit."""
     header_timeout: str = "30s"
     """How long the header of a request may take to arrive."""
     stall_timeout: str = "60s"
-    """How long a body may not arrive, or an answer may stay unread, before `min_rate` applies."""
+    """How long a body may fail to arrive, or an answer may stay unread, before `min_rate` applies."""
     min_rate: int = 1024
     """Bytes a second at which a body must arrive at least, and an answer must be read."""
     idle_timeout: str = "75s"
@@ -73,7 +76,7 @@ class Settings:
     stop_timeout: str = "20s"
     """How long requests may go on once the server is stopped; 5 s later it has ended."""
     min_free: int = 256
-    """MiB to be left free in the folders of objects and index; below, no store works and /readyz says so."""
+    """MiB left free in the folders of objects and index; below, nothing is stored and /readyz says so."""
     undo_window: str = "7d"
     """How long a deleted instance can be restored, such as 12h or 7d; `never` reclaims nothing by itself."""
     verify_transcoding: bool = True

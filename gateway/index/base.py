@@ -313,10 +313,10 @@ class Aside(Protocol):
     async def settle(self, *, parted: bool = False) -> int:
         """Put this index in the place of the serving one, once it has caught up.
 
-        Returns how many changes that took. Commits wait while the last few changes are copied. No reader sees
-        less than before at any time, and every process switches to the new index by itself. Raises Conflict,
-        with nothing changed, where the two hold different changes; where that is expected (`parted`), changes
-        that only the serving index has are left out.
+        Returns how many changes were copied for that. Commits wait while the last few changes are copied. No
+        reader sees less than before at any time, and every process switches to the new index by itself.
+        Raises Conflict, with nothing changed, where the two hold different changes; where that is expected
+        (`parted`), changes that only the serving index has are left out.
         """
 
     async def close(self) -> None:

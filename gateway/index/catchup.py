@@ -36,7 +36,10 @@ async def has_parted(live: Index, aside: Index) -> bool:
 
 
 async def mode(aside: SqlIndex) -> str:
-    """Return how the build of this index was begun; empty where it was not, or by another schema."""
+    """Return how the build of this index was begun.
+
+    Empty where it was not begun, or by a program with another schema.
+    """
     try:
         await aside.check_schema()
         return await aside.read_build()

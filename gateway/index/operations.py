@@ -13,7 +13,7 @@ KEPT_MICROSECONDS = 24 * 3600 * 1_000_000
 
 
 async def note(db: Connection, id: str, changes: Sequence[Change], now: int) -> None:
-    """Record an operation in its own transaction, so that both are there or neither is."""
+    """Record the name and the changes of an operation, in its transaction: both are there, or neither is."""
     if not id:
         return
     await db.execute("DELETE FROM operation WHERE noted < ?", now - KEPT_MICROSECONDS)

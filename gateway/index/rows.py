@@ -116,7 +116,7 @@ def number(attributes: Attributes, tag: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Attributes of an instance by level: those with a value of its study and series, and all of them."""
+    """Attributes of an instance: `study` and `series` of these levels with a value, `instance` all."""
 
     study: Attributes
     series: Attributes
@@ -157,7 +157,7 @@ class Shown:
     changed: bool = False
 
     def merge(self, more: Attributes) -> list[tuple[str, Attribute, Attribute]]:
-        """Add attributes that are new; return (tag, shown, differing) for each other that differs."""
+        """Add new attributes; return (tag, shown, differing) for each that differs from the one shown."""
         differing = []
         before = len(self.attributes)
         for tag, attribute in more.items():

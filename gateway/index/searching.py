@@ -180,7 +180,7 @@ class _Search:
     # -- by columns -------------------------------------------------------------------------------------
 
     async def list_rows(self, asked: Compiled) -> tuple[Sequence[Row], int]:
-        """Return the rows of the page, and how many match in all, as far as `remaining` needs."""
+        """Return the rows of the page, and how many match behind the cursor, as far as `remaining` needs."""
         query, pieces = self.query, self._pieces(asked)
         found: list[Row] = []
         for piece, values in pieces:
@@ -212,7 +212,7 @@ class _Search:
         return counted
 
     async def total(self, asked: Compiled, matching: int) -> int:
-        """Return how many rows match in all; `matching` counts from the beginning of the page."""
+        """Return how many rows match in all; `matching` is how many match behind the cursor."""
         if asked.left or self.cut.left:
             if self.query.after is None:
                 return matching
@@ -228,7 +228,7 @@ class _Search:
     # -- by the exact matcher ---------------------------------------------------------------------------
 
     async def examine_candidates(self, asked: Compiled) -> tuple[Sequence[Row], int]:
-        """Return the rows of the page and how many match, after a look at each candidate."""
+        """Return the rows of the page and how many match behind the cursor, by a look at each candidate."""
         query, plan = self.query, self.plan
         most = MOST_CANDIDATES + 1 if asked.left else _EVERYTHING
         wanted = f"{plan.columns}, {columns(query.level)}"

@@ -250,7 +250,7 @@ class Compiler:
         return True
 
     def _compile_shapes(self, column: str, patterns: Sequence[str]) -> Condition:
-        """Return the condition that the text has one of these patterns; an empty text has none."""
+        """Return the condition that the text has one of these patterns; an empty text matches none."""
         likes = " OR ".join([self.dialect.like(column)] * len(patterns))
         return f"(({likes}) AND {column} != '')", [self.dialect.shape(_wild(p)) for p in patterns]
 
@@ -271,9 +271,10 @@ class Compiler:
     # -- names ------------------------------------------------------------------------------------------
 
     def _compile_name(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
-        """Match any component group, or each group in its place (see dicom/query/searchkeys.py).
+        """Match a name by its component groups (see dicom/query/searchkeys.py).
 
-        Each is matched in its place where the query has several groups.
+        A query with one group matches any group of the name; one with several groups matches each in its
+        place.
         """
         groups, parts = searchkeys.fold_groups(asked), NAMES[column]
         if len(groups) > 3 or not any(groups):

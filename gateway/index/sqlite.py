@@ -51,7 +51,7 @@ def _token(gram: str) -> str:
 
 
 def _having(alias: str, choices: Sequence[Sequence[str]]) -> tuple[str, Sequence[object]]:
-    """Return one full-text query for all choices."""
+    """Return a condition and its value: one full-text query for all choices."""
     id, table = _GRAMS[alias]
     asked = " OR ".join("(" + " AND ".join(f'"{_token(gram)}"' for gram in grams) + ")" for grams in choices)
     return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (asked,)

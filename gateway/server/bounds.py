@@ -1,4 +1,4 @@
-"""Bounds that the server itself sets to each client, before any handler sees a request."""
+"""Bounds that the server itself sets for each client, before any handler sees a request."""
 
 from __future__ import annotations
 

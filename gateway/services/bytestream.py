@@ -27,7 +27,7 @@ MADE_FIRST_AT_MOST = 4 << 20
 class Body:
     """`length` bytes (None: not known before the end) of `content_type`, to be iterated once and closed.
 
-    `transfer_syntax` is None where there is none, as for rendered images.
+    `transfer_syntax` is None where the content has none.
     """
 
     content_type: str

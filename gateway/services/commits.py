@@ -241,10 +241,7 @@ class Commits:
     # -- keeping the journal complete -------------------------------------------------------------------
 
     async def _ready(self) -> None:
-        """Wait until the journal holds what the index does, before the next change.
-
-        Raises IndexFailure, StoreError.
-        """
+        """Journal all changes that the index holds, before the next one. Raises IndexFailure, StoreError."""
         if self._behind:
             await self._take_back()
             await self._catch_up()

@@ -226,7 +226,7 @@ class _Lane:
             self._look_later(loop)
 
     def _make_room(self, wanted: _Hold) -> None:
-        """Cut short as many answers as are needed for this one, besides those that already end."""
+        """Cut short as many answers as are needed for this one, besides those that are ending already."""
         leaving = sum(hold.weight for hold in self._holds if hold.reader and hold.reader.gives_way)
         needed = wanted.weight - self.free - leaving
         if needed <= 0:
@@ -241,7 +241,8 @@ class _Lane:
     def _dispensable(self, wanted: _Hold) -> Iterator[_Hold]:
         """Yield holds to give up, from the peer with the most bytes on.
 
-        Their reader is slow, or their peer would still hold no less than the peer of `wanted` with its bytes.
+        A hold is given up where its reader is slow, or where its peer would still hold at least as much as
+        the peer of `wanted` once that has its bytes.
         """
         now = time.monotonic()
         left = self._peers.copy()

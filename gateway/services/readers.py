@@ -28,7 +28,7 @@ class Reader:
     async def takes(self, sending: Awaitable[None], size: int) -> None:
         """Wait until `size` bytes are sent.
 
-        Raises Busy where the answer was given up meanwhile, for others.
+        Raises Busy where this answer was cut short for others meanwhile.
         """
         self._task = asyncio.current_task()
         self.since = time.monotonic()

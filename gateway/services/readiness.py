@@ -37,9 +37,9 @@ class Readiness:
         self._looked: float | None = None
 
     async def check(self, scope: Scope = _WHOLE) -> None:
-        """Raise StoreUnavailable (no such bucket, credentials refused, no answer) or IndexFailure.
+        """Check that store and index can be used.
 
-        Returns where store and index can be used.
+        Raises StoreUnavailable (no such bucket, credentials refused, no answer), IndexFailure.
         """
         with suppress(ObjectMissing):
             await self._store.stat(_NO_OBJECT)

@@ -128,7 +128,10 @@ class FilesystemStore(Files):
                 yield stored
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[Stored]:
-        """Yield objects in order of keys, a folder at a time; names not above `after` are not opened."""
+        """Yield objects in order of keys, a folder at a time.
+
+        Keys not above `after` are skipped by their names alone.
+        """
         for name in _entries(self._root / folder):
             key = f"{folder}/{name}" if folder else name
             if key.endswith("/"):

@@ -168,7 +168,10 @@ class S3Store:
         return Stored(key, upload.length, time.time())
 
     def _turn(self, key: str) -> asyncio.Lock:
-        """Return the lock of a key: without conditions, this process puts the same key once at a time."""
+        """Return the lock of a key.
+
+        Where the server has no conditions, this process makes its puts of one key one after another.
+        """
         lock = self._turns.get(key)
         if lock is None:
             lock = self._turns[key] = asyncio.Lock()

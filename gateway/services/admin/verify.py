@@ -26,22 +26,15 @@ _HARMLESS = frozenset({"orphan", "stray", "in trash", "unjournaled", "journal do
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference; `kind` is one of these.
+    """A difference; `kind` is one of these:
 
-    'archive unnamed', 'archive foreign': store, journal or index lack the archive's id, or have another one.
-
-    'journal damaged': changes are lost with an object; 'journal doubled': an object is damaged, but others
-    hold its changes.
-
-    'not in index', 'not in journal', 'journal differs': of changes.
-
-    'unjournaled': committed, and not journaled yet.
-
-    'object missing', 'object in trash', 'object changed' (outside our store), 'object length', 'object
-    digest', 'object unreadable': of objects that the index names.
-
-    'damaged', 'mended': the index knows of the damage, and the object is still damaged, or whole again.
-
+    'archive unnamed', 'archive foreign': archive.json is missing, or names another archive than the others;
+    'journal damaged': changes are lost; 'journal doubled': an object is damaged, but others hold its changes;
+    'not in index', 'not in journal', 'journal differs': of changes;
+    'unjournaled': committed, and not journaled yet;
+    'object missing', 'object in trash', 'object changed' (outside our store), 'object length',
+    'object digest', 'object unreadable': of objects that the index names;
+    'damaged', 'mended': the index knows of the damage, and the object is still damaged, or whole again;
     'orphan', 'stray', 'in trash': objects that nothing names, are not ours, or were swept.
     """
 
@@ -57,7 +50,7 @@ class Difference:
 class Verify:
     """Check that reads everything and changes nothing.
 
-    While a server runs, changes that are only not finished yet are not reported.
+    While a server runs, changes still under way are not reported.
     """
 
     def __init__(self, store: ObjectStore, index: Index) -> None:

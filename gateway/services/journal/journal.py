@@ -22,9 +22,9 @@ from gateway.services.objectkeys import log_key, new_version
 from gateway.store.base import ObjectStore
 
 LOOK_SECONDS = 600.0
-"""A process that has not written for so long first looks for segments made of log objects.
+"""A process that has not written for so long first reads the journal.
 
-See services/journal/segments.py.
+Log objects may have become segments (see services/journal/segments.py).
 """
 
 

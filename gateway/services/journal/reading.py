@@ -78,7 +78,7 @@ async def _read(store: ObjectStore, entry: Entry) -> bytes | None:
 
 @dataclass(slots=True)
 class _Chains:
-    """The chain of each writer's blocks, which hold the digest of the one before.
+    """The chain of each writer's blocks: each block holds the digest of the one before.
 
     `read` are digests of blocks that were read, `named` are digests that a later block gave for its
     predecessor.

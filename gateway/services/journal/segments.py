@@ -71,7 +71,7 @@ class Segments:
     """Maker of segments, in the background in the process that holds the lease; two at once do no harm."""
 
     def __init__(self, store: ObjectStore, journal: Journal, index: Index | None = None) -> None:
-        """Take the parts it works on; `index` keeps the lease, and is needed to `start`."""
+        """Take store and journal; `index` keeps the lease, and is needed only to `start`."""
         self._store = store
         self._journal = journal
         self._index = index
