@@ -1,8 +1,8 @@
 """One line of JSON for each failure and warning, on stderr, without anything that may identify a patient.
 
-A line holds the message as it stands in the source, filled in with numbers only, and the place where it
-happened: class and place of the exception, never its text; the template of the route, never the path or the
-query string.
+A line holds the message as it stands in the source, filled in with numbers only, and the place where
+it happened: class and place of the exception, never its text; the template of the route, never the
+path or the query string.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parent) + os.sep
-# Loggers whose messages are printed. Of others not even the message is trusted: asyncio fills in exceptions
-# of tasks.
+# Loggers whose messages are printed. Of others not even the message is trusted: asyncio fills
+# in exceptions of tasks.
 OURS = ("gateway", "uvicorn")
 _PLAIN = re.compile(r"[^('\"<\[{:\n%]*")
 _MARK = re.compile(r"%[ds]")

@@ -43,8 +43,8 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     except MigrationNeeded:
         raise
     except IndexFailure as error:
-        # Clients get only `detail`; the operator who runs the command needs to know which index failed, and
-        # why.
+        # Clients get only `detail`; the operator who runs the command needs to know which
+        # index failed, and why.
         reason = f": {error.__cause__}" if error.__cause__ else ""
         raise GatewayError(f"{error.detail} ({mask(settings.index_url)}{reason})") from error
 

@@ -18,8 +18,8 @@ LEVELS = {"M": "shall", "S": "should", "O": "optional", "G": "our choice"}
 class ClaimedRow:
     """One demand: the situation, the expected result, and the passing tests that hold it.
 
-    `section` is a section of PS3.18 where it names no other part; `level` is one of M, S, O, G or two of
-    them.
+    `section` is a section of PS3.18 where it names no other part; `level` is one of M, S, O, G
+    or two of them.
     """
 
     row: str

@@ -1,7 +1,7 @@
 """The DICOM conformance statement, in the order of PS3.2 Annex N, made from rows held by passing tests.
 
-Resources come from the table of routes, settings from the settings, demands from the rows: none of it is
-written twice.
+Resources come from the table of routes, settings from the settings, demands from the rows: none of
+it is written twice.
 """
 
 from __future__ import annotations

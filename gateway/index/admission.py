@@ -57,8 +57,8 @@ async def admit(
 ) -> list[Verdict]:
     """Return one verdict for each instance of the batch, in order.
 
-    `now` is the time of the changes, in microseconds since the epoch; `journaled` are revisions to mark as
-    journaled.
+    `now` is the time of the changes, in microseconds since the epoch; `journaled` are revisions
+    to mark as journaled.
     """
     await changelog.mark_journaled(db, journaled)
     ledger = UnitOfWork(db)
@@ -68,8 +68,8 @@ async def admit(
     await ledger.reserve((n.source.partition, n.identity.study, n.identity.series) for n in stored)
     for decision in decisions:
         if decision.is_stored:
-            # The time of the change is the time that the journal keeps, so that a replay writes the same
-            # value.
+            # The time of the change is the time that the journal keeps, so that a replay
+            # writes the same value.
             ledger.store(replace(decision.new, received=now), decision.before)
     await ledger.write()
     count = sum(decision.refused is None for decision in decisions)
@@ -116,8 +116,8 @@ async def _decide(ledger: UnitOfWork, new: NewVersion) -> _Decision:
         if known.sop_class != new.identity.sop_class:
             return _Decision(new, Refused("class", known.version))
         if known.damage:
-            # The stored bytes of the first version are lost: new content under its UID is the best that there
-            # is.
+            # The stored bytes of the first version are lost: new content under its UID is the
+            # best that there is.
             ledger.expect(new)
             return _Decision(new, before=known.version, heals=True)
         if _is_same(new, known):

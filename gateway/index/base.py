@@ -1,7 +1,7 @@
 """The index port. Its contract is tests/index/contract.py; both drivers must also agree in order and result.
 
-Every read takes a `Scope` first: there is no unscoped read, and for the caller nothing exists outside the
-scope.
+Every read takes a `Scope` first: there is no unscoped read, and for the caller nothing
+exists outside the scope.
 """
 
 from __future__ import annotations
@@ -358,8 +358,8 @@ class Index(Protocol):
     async def find_stored(self, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
         """Return the changes that made these versions current, once every commit under way has ended.
 
-        Versions without a change in the result are not stored, and no `admit` whose answer was lost will
-        store them.
+        Versions without a change in the result are not stored, and no `admit` whose answer was
+        lost will store them.
         """
 
     async def find_committed(self, operation: str) -> list[Change] | None:
@@ -382,8 +382,8 @@ class Index(Protocol):
     ) -> list[Change]:
         """Make the versions deleted last under `path` current again, where no other version is current since.
 
-        Raises NotFound, Gone where the versions were reclaimed, Conflict where nothing under `path` is
-        deleted.
+        Raises NotFound, Gone where the versions were reclaimed, Conflict where nothing
+        under `path` is deleted.
         """
 
     async def take_back(self, changes: Sequence[Change], reason: str, operation: str = "") -> list[Change]:

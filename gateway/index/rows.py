@@ -19,8 +19,8 @@ from gateway.model import Identity
 Attribute: TypeAlias = dict[str, Any]
 Attributes: TypeAlias = dict[str, Attribute]
 
-# Placeholder for the base URL while an answer is a structure; in bytes it is a NUL, which JSON text never
-# holds.
+# Placeholder for the base URL while an answer is a structure; in bytes it is a NUL, which
+# JSON text never holds.
 BASE = "\uf8ff\uf8fe\uf8ff"
 _BASE_BYTES = BASE.encode()
 
@@ -44,16 +44,16 @@ REQUEST = "00400275"
 REQUEST_KEYS = ("00400009", "00401001")
 TIMEZONE = "00080201"
 
-# Keys are cut so that no value, however wrong, is too long for a database index; conforming values are
-# shorter.
+# Keys are cut so that no value, however wrong, is too long for a database index;
+# conforming values are shorter.
 MOST_CHARACTERS = 512
 
 # Instance Availability (PS3.3 C.4.23.1.1) in metadata made from a journal line alone; only metadata of
 # damaged versions are tested for it.
 UNAVAILABLE = b'"00080056":{"vr":"CS","Value":["UNAVAILABLE"]}'
 
-# Stands for a date or time that is present but cannot be read: it sorts below every date and above an empty
-# value.
+# Stands for a date or time that is present but cannot be read: it sorts below every date and
+# above an empty value.
 UNREADABLE = "!"
 
 

@@ -12,8 +12,8 @@ from gateway.index.base import Change, NewVersion, StoredInstance
 from gateway.index.connection import Connection
 from gateway.model import VersionId
 
-# As the reader of files does (dicom/encoding/tokens.py): longer metadata have an outline, of the short
-# attributes.
+# As the reader of files does (dicom/encoding/tokens.py): longer metadata have an outline,
+# of the short attributes.
 _SHORT_METADATA, _SHORT_ATTRIBUTE = 256 << 10, 64 << 10
 
 

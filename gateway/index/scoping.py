@@ -1,7 +1,7 @@
 """The instances that a scope lets through: SQL conditions on columns, and a rest for the exact matcher.
 
-Attributes of study and series are judged by the values that the study or series shows, all others by the
-instance itself.
+Attributes of study and series are judged by the values that the study or series shows, all others
+by the instance itself.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from gateway.model import Level
 MOST_REMAINING = 10_000
 MOST_CANDIDATES = 10_000
 _EVERYTHING = 1 << 62
-# PIECE: bytes of answers that are made at once. LONG_AT_ONCE: instances held with compressed metadata for
-# that.
+# PIECE: bytes of answers that are made at once. LONG_AT_ONCE: instances held with
+# compressed metadata for that.
 PIECE = 8 << 20
 LONG_AT_ONCE = 50
 _PARTITION = "st.partition = ?"
@@ -36,8 +36,8 @@ _STUDIES = "st.study_date DESC, st.study_time DESC, st.uid"
 _SERIES = "se.number NULLS LAST, se.uid"
 _INSTANCES = "i.number NULLS LAST, i.uid"
 
-# Attributes computed over a study's instances: the stored values are wrong under a scope that hides some of
-# them.
+# Attributes computed over a study's instances: the stored values are wrong under a scope that
+# hides some of them.
 _COUNTED = frozenset({0x00080061, 0x00080062, 0x00201206, 0x00201208, 0x00201209})
 
 
@@ -199,8 +199,8 @@ class _Search:
         self, asked: Compiled, pieces: Sequence[tuple[str, tuple[object, ...]]], most: int
     ) -> int:
         counted = 0
-        # Behind a cursor, the order makes the database start at the right rows; without one, any rows will
-        # do.
+        # Behind a cursor, the order makes the database start at the right rows; without one,
+        # any rows will do.
         order = "" if self.query.after is None or self._is_few(asked) else f" ORDER BY {self._order(asked)}"
         for piece, values in pieces:
             sql = f"SELECT COUNT(*) AS matching FROM ({self._sql(asked, '1', piece)}{order} LIMIT ?) found"

@@ -273,8 +273,8 @@ class Compiler:
     def _compile_name(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
         """Match a name by its component groups (see dicom/query/searchkeys.py).
 
-        A query with one group matches any group of the name; one with several groups matches each in its
-        place.
+        A query with one group matches any group of the name; one with several groups matches
+        each in its place.
         """
         groups, parts = searchkeys.fold_groups(asked), NAMES[column]
         if len(groups) > 3 or not any(groups):

@@ -1,7 +1,7 @@
 """The rows that one transaction changes, held in memory and written at once.
 
-Study and series rows are read (and in PostgreSQL locked) once and written once, however many instances there
-are.
+Study and series rows are read (and in PostgreSQL locked) once and written once, however
+many instances there are.
 """
 
 from __future__ import annotations

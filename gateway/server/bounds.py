@@ -23,9 +23,9 @@ WANTED_DESCRIPTORS = 65536
 class Bounds:
     """Limits on connections and requests: times in seconds, sizes in bytes, rates in bytes a second.
 
-    0 connections means as many as descriptors allow. A link of 10 KB/s is ten times above `rate`. `stall` is
-    how long a client may send or read nothing at all, as long as nginx allows (client_body_timeout,
-    send_timeout).
+    0 connections means as many as descriptors allow. A link of 10 KB/s is ten times
+    above `rate`. `stall` is how long a client may send or read nothing at all, as long
+    as nginx allows (client_body_timeout, send_timeout).
     """
 
     fields: int = 128

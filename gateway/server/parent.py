@@ -25,8 +25,8 @@ def end_with(parent: int) -> None:
 
 
 def _watch(parent: int) -> None:
-    # The first look is after the request to the kernel, so that a parent that ended in between is noticed
-    # too.
+    # The first look is after the request to the kernel, so that a parent that ended in
+    # between is noticed too.
     while os.getppid() == parent:
         time.sleep(EVERY_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

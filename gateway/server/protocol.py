@@ -256,8 +256,8 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if self._reading is not Reading.BODY:
-                # The request in progress came before the refused one: it is answered, then the connection
-                # ends.
+                # The request in progress came before the refused one: it is answered,
+                # then the connection ends.
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True
@@ -294,8 +294,8 @@ def _problem(status: int, detail: str) -> bytes:
 def count_acknowledged(transport: asyncio.WriteTransport) -> int:
     """Return how many bytes the client has taken so far, or a number that grows as they do.
 
-    The kernel counts them (tcpi_bytes_acked). Where it does not, the result is minus the length of our own
-    buffer.
+    The kernel counts them (tcpi_bytes_acked). Where it does not, the result is minus the length
+    of our own buffer.
     """
     if hasattr(socket, "TCP_INFO"):
         found = transport.get_extra_info("socket")

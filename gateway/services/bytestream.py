@@ -14,8 +14,8 @@ from gateway.store.base import ObjectStore
 
 T = TypeVar("T")
 
-# A span above this is streamed, even where the page cache has it: copying it at once would block the event
-# loop.
+# A span above this is streamed, even where the page cache has it: copying it at once would
+# block the event loop.
 NOW_AT_MOST = 4 << 20
 # Chunks are joined up to this length.
 JOINED = 64 << 10

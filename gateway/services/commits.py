@@ -1,8 +1,8 @@
 """The one path of every change: index transaction, then journal object, then the answer to each waiter.
 
-One task per process. Stores that arrive while a batch commits make up the next one; other changes come one at
-a time between them. After any failure with an unknown outcome, the index is asked what it holds before the
-next change.
+One task per process. Stores that arrive while a batch commits make up the next one; other changes come
+one at a time between them. After any failure with an unknown outcome, the index is asked what it holds
+before the next change.
 """
 
 from __future__ import annotations
@@ -176,8 +176,8 @@ class Commits:
         changes = [v.change for v in answers if isinstance(v, Admitted | ReceivedAgain)]
         # Readers of this worker see it at once; other workers learn of it from the change log.
         self._freshness.forget(changes)
-        # Until its journal object is there a batch is not acknowledged; if that fails, it comes before the
-        # next.
+        # Until its journal object is there a batch is not acknowledged; if that fails, it
+        # comes before the next.
         if is_plain and all(v.is_journaled for v in answers if isinstance(v, ReceivedAgain)):
             await self._write(changes)
         else:

@@ -25,8 +25,8 @@ IN_FLIGHT_AT_MOST = 256 << 20
 SMALL = 4 << 20
 # Weights up to this are not counted: the buffers of a connection are as large.
 NOTHING = 256 << 10
-# Seconds until a request that has sent nothing yet is refused, and until an answer that has begun is cut
-# short.
+# Seconds until a request that has sent nothing yet is refused, and until an answer that has
+# begun is cut short.
 PATIENCE = 15.0
 PATIENCE_WITHIN = 120.0
 # Seconds for which no answer is cut short. Less than PATIENCE, so that a waiting request gains by it.

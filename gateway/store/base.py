@@ -90,8 +90,8 @@ class Found:
 class Place(Protocol):
     """A folder or bucket with objects that are not the gateway's: they are read, never written or deleted.
 
-    A key also names the state of its object: `read` and `stat` raise ObjectChanged once the object has
-    changed.
+    A key also names the state of its object: `read` and `stat` raise ObjectChanged once
+    the object has changed.
     """
 
     def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

@@ -250,8 +250,8 @@ class S3Store:
         try:
             found = await self.request(lambda: obstore.head_async(self._bucket, path), key)
         except ObjectMissing:
-            # A HEAD has no body to say that the bucket itself is missing; that must not look like a lost
-            # object.
+            # A HEAD has no body to say that the bucket itself is missing; that must not look
+            # like a lost object.
             with suppress(NotPartial):
                 await self.request(lambda: obstore.get_range_async(self._bucket, path, start=0, end=1), key)
             raise
@@ -286,8 +286,8 @@ class S3Store:
     async def _alike(self, source: str, target: str, to: str) -> bool:
         """Return whether two objects are equal, by length and entity tag.
 
-        The tag of an object put in parts (with a dash) says nothing about its bytes: then the length decides
-        alone.
+        The tag of an object put in parts (with a dash) says nothing about its bytes: then
+        the length decides alone.
         """
         left = await self.request(lambda: obstore.head_async(self._bucket, source), source)
         right = await self.request(lambda: obstore.head_async(self._bucket, target), to)

@@ -1,7 +1,7 @@
 """Query keys by configuration and API: declared, journaled, filled in the background.
 
-Any number of processes may work on the same key: each step is a transaction that begins where the last one
-ended.
+Any number of processes may work on the same key: each step is a transaction that begins where
+the last one ended.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The bytes of the journal, format 2: a block is a header line and the lines of contiguous revisions.
 
-A log object is one block; a segment is blocks, word for word, one after another. Format 1 was the lines
-alone.
+A log object is one block; a segment is blocks, word for word, one after another. Format 1
+was the lines alone.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ async def _read(store: ObjectStore, entry: Entry) -> bytes | None:
 class _Chains:
     """The chain of each writer's blocks: each block holds the digest of the one before.
 
-    `read` are digests of blocks that were read, `named` are digests that a later block gave for its
-    predecessor.
+    `read` are digests of blocks that were read, `named` are digests that a later block
+    gave for its predecessor.
     """
 
     read: OrderedDict[tuple[str, int], str] = field(default_factory=OrderedDict)

@@ -1,8 +1,8 @@
 """Checks before an archive is used: objects, journal and index belong together, and hold the same changes.
 
-The journal is listed first and the index read after it: every change in the journal was committed before. An
-index that lacks changes is replayed where that is allowed, one that has more is journaled; all else is
-refused.
+The journal is listed first and the index read after it: every change in the journal was committed
+before. An index that lacks changes is replayed where that is allowed, one that has more is journaled;
+all else is refused.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Startup:
     async def run(self, *, may_replay: bool, progress: Progress = _quiet) -> None:
         """Compare, then replay or journal the missing changes.
 
-        Raises ForeignArchive, IndexBehind unless `may_replay`, JournalDamaged where the journal has to be
-        replayed.
+        Raises ForeignArchive, IndexBehind unless `may_replay`, JournalDamaged where the journal
+        has to be replayed.
         """
         seen = await self.check()
         if seen.journal.last > seen.last and not may_replay:
