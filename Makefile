@@ -48,6 +48,7 @@ have-deps:
 check: .venv/ready-to-test
 	$(BIN)/python -m ruff format --check gateway tests deploy
 	$(BIN)/python -m ruff check gateway tests deploy
+	$(BIN)/python -m tests.prose
 	$(BIN)/python -m mypy
 
 test: .venv/ready-to-test have-deps check test-only

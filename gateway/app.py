@@ -45,7 +45,10 @@ from gateway.store.open import open_place, open_store
 
 
 async def open_index(url: str, *, search_seconds: float = 10.0) -> Index:
-    """The driver for this URL: sqlite:///file or postgresql://…."""
+    """Open the driver for this URL: sqlite:///file or postgresql://….
+
+    Raises IndexUnavailable, BadParameter.
+    """
     if url.startswith("sqlite://"):
         from gateway.index.sqlite import SqliteIndex
 
@@ -74,7 +77,7 @@ def _check_video_encoder(name: str) -> None:
 
 
 class Gateway:
-    """Drivers and services of one process."""
+    """The drivers and services of one process."""
 
     def __init__(
         self, settings: Settings, store: ObjectStore, index: Index, *, counters: Counters | None = None
@@ -117,7 +120,10 @@ class Gateway:
     async def open(
         cls, settings: Settings, *, check: bool = True, counters: Counters | None = None
     ) -> Gateway:
-        """Open the drivers; the embedded index migrates itself, PostgreSQL must have been (MigrationNeeded)."""
+        """Open the drivers.
+
+        The embedded index migrates itself; PostgreSQL must have been migrated before (MigrationNeeded).
+        """
         Policies.from_json(settings.store_rules, RepeatPolicy(settings.policy))
         for text in settings.query_keys:
             declaredkeys.parse_definition(text)  # said before anything is opened
@@ -135,7 +141,7 @@ class Gateway:
 
     @asynccontextmanager
     async def place(self, url: str) -> AsyncIterator[Place]:
-        """Where objects lie that are to be indexed in place. Raises BadParameter."""
+        """Open a folder or bucket with objects to index in place. Raises BadParameter."""
         place = open_place(url, endpoint=self.settings.s3_endpoint or None)
         try:
             yield place
@@ -145,10 +151,10 @@ class Gateway:
     async def compare(
         self, *, rebuild: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
-        """Objects, journal and index are of one archive and know the same changes when this returns.
+        """Check that objects, journal and index belong to one archive, and that both know the same changes.
 
-        What the index lacks is replayed on the embedded default, and with `rebuild`. Raises ForeignArchive,
-        IndexBehind, JournalDamaged.
+        Changes that the index lacks are replayed on the embedded default, and with `rebuild`. Raises
+        ForeignArchive, IndexBehind, JournalDamaged.
         """
         is_embedded = self.settings.index_url.startswith("sqlite://")
         startup = Startup(self.store, self.index, self.journal)
@@ -167,7 +173,7 @@ class Gateway:
             self.segments.start()
 
     async def close(self) -> None:
-        """Close each part in order, whatever the others raise; raises the last of that."""
+        """Close each part in order, even where others raise; raises the last of these exceptions."""
         async with AsyncExitStack() as last_first:
             for part in (self.store, self.index):
                 last_first.push_async_callback(part.close)

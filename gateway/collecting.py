@@ -1,4 +1,4 @@
-"""When Python looks for garbage that refers to itself: rarely, and never through what a process keeps for ever."""
+"""Garbage collection: rare, and never of the objects that a process keeps for ever."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# New containers before the young are looked at, and so often before the next generation is. Python's own are 700, 10
-# and 10. Measured by tests/bench/pauses.py: what is looked at in one pause is 50,000 containers, where a header of
-# 200,000 elements is parsed 50 ms at most and not 600; all there is is looked at for every 5 million that stay.
+# Thresholds of the three generations: new containers before the young ones are examined, and how many such
+# passes before the next generation is. Python's own are 700, 10 and 10. Measured by tests/bench/pauses.py:
+# one pause examines 50,000 containers, so that parsing a header of 200,000 elements pauses for 50 ms at most
+# instead of 600; all containers are examined once for every 5 million that stay.
 THRESHOLDS = (10_000, 5, 100)
 
 
 @contextmanager
 def freeze_startup_objects() -> Iterator[None]:
-    """For as long as a process serves: what is there at its start is never looked at again."""
+    """Exclude the objects that exist at the start from garbage collection, while the block lasts."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
 """Every failure the gateway knows, HTTP-free.
 
 GatewayError
-├── BadRequest            the request says something it must not
+├── BadRequest            the request contains something that is not allowed
 │   └── BadParameter      a path segment, query parameter or header has a wrong value
 ├── Forbidden
 ├── NotFound              the target is unknown in this scope
@@ -19,19 +19,23 @@ GatewayError
 ├── StoreError
 │   ├── ObjectMissing
 │   ├── ObjectExists      put never overwrites
-│   ├── ShortRead         the object is shorter than the index promised
-│   ├── ObjectChanged     an object that lies elsewhere is not what it was when it was indexed
-│   ├── ObjectDamaged     the index knows that the object is missing, or not what was stored
+│   ├── ShortRead         the object is shorter than the span to read
+│   ├── ObjectChanged     an object outside our store has changed since it was indexed
+│   ├── ObjectDamaged     the object is missing or altered, as the index knows
 │   ├── StoreFull
-│   └── StoreUnavailable
+│   ├── StoreUnavailable
+│   ├── JournalDamaged    an object of the journal cannot be read, or is altered
+│   └── JournalForked     two indexes write to one archive
+├── ForeignArchive        index, journal and objects do not belong to one archive
+├── IndexBehind           the journal holds changes that the index lacks
 ├── IndexFailure
 │   ├── IndexUnavailable
 │   └── MigrationNeeded   the schema is older (or newer) than this program
 └── Busy                  try again later
-    └── Overdue           it took longer than it may, and was given up
+    └── Overdue           the work took longer than allowed, and was given up
 
-A message says what was seen, what was wanted and the way out, in one sentence, lower case, no trailing
-stop. No patient data in messages: UIDs and tags may appear, values of other attributes may not.
+A message says what was seen, what was wanted and the way out, in one sentence, lower case, no trailing stop.
+No patient data in messages: UIDs and tags may appear, values of other attributes may not.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from collections.abc import Sequence
 
 
 class GatewayError(Exception):
-    """Base of every domain failure; `detail` is fit for a client's eyes."""
+    """Base of every domain failure; `detail` may be shown to a client."""
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class GatewayError(Exception):
 
 
 class BadRequest(GatewayError):
-    """The request says something it must not."""
+    """The request contains something that is not allowed."""
 
 
 class BadParameter(BadRequest):
@@ -80,7 +84,7 @@ class Gone(NotFound):
 
 
 class NotAcceptable(GatewayError):
-    """Nothing we can produce is acceptable; `available` lists what could be had (PS3.18 8.7.8.1)."""
+    """No representation that we can produce is acceptable; `available` lists ours (PS3.18 8.7.8.1)."""
 
     def __init__(self, detail: str, *, available: Sequence[str] = (), uid: str | None = None) -> None:
         super().__init__(detail, uid=uid, expected=", ".join(available) or None)
@@ -96,11 +100,11 @@ class UnsupportedMedia(GatewayError):
 
 
 class Conflict(GatewayError):
-    """Well formed, but against the state of what is stored."""
+    """The request is well formed, but against the state of the stored data."""
 
 
 class TooLarge(GatewayError):
-    """Beyond a limit of ours; the message names the limit."""
+    """The request is beyond a limit of ours; the message names the limit."""
 
 
 class DicomError(GatewayError):
@@ -108,7 +112,7 @@ class DicomError(GatewayError):
 
 
 class NotDicom(DicomError):
-    """Not a DICOM file at all."""
+    """The bytes are not a DICOM file at all."""
 
 
 class Truncated(DicomError):
@@ -116,11 +120,11 @@ class Truncated(DicomError):
 
 
 class LimitExceeded(DicomError):
-    """Hostile or absurd input: nesting, element count, inflation ratio."""
+    """The input is hostile or absurd: nesting, element count, inflation ratio."""
 
 
 class CodecError(GatewayError):
-    """Pixel data that cannot be decoded or encoded."""
+    """The pixel data cannot be decoded or encoded."""
 
 
 class NotInstalled(CodecError):
@@ -132,27 +136,27 @@ class StoreError(GatewayError):
 
 
 class ObjectMissing(StoreError):
-    """No object under this key."""
+    """There is no object under this key."""
 
 
 class ObjectExists(StoreError):
-    """An object is there already; `put` never overwrites."""
+    """There is an object under this key already; `put` never overwrites."""
 
 
 class ShortRead(StoreError):
-    """The object is shorter than the span that was asked."""
+    """The object is shorter than the span to read."""
 
 
 class ObjectChanged(StoreError):
-    """An object that lies elsewhere is not what it was when it was indexed in place."""
+    """An object outside our store has changed since it was indexed in place."""
 
 
 class ObjectDamaged(StoreError):
-    """The index knows that the object of an instance is missing or not what was stored, and why."""
+    """The object of an instance is missing or altered, as the index knows; the message gives the reason."""
 
 
 class StoreFull(StoreError):
-    """No room left."""
+    """The store has no room left."""
 
 
 class StoreUnavailable(StoreError):
@@ -160,19 +164,19 @@ class StoreUnavailable(StoreError):
 
 
 class JournalDamaged(StoreError):
-    """An object of the journal is missing, truncated, altered or not ours; the message names it and why."""
+    """An object of the journal is missing, truncated, altered or not ours; the message says which and why."""
 
 
 class JournalForked(StoreError):
-    """The journal tells another change of the same revision: two indexes write to one archive."""
+    """The journal holds another change of the same revision: two indexes write to one archive."""
 
 
 class ForeignArchive(GatewayError):
-    """Index, journal and objects are not of one archive; nothing was changed."""
+    """Index, journal and objects do not belong to one archive; nothing was changed."""
 
 
 class IndexBehind(GatewayError):
-    """The journal tells of changes that the index does not hold; the message names the command that helps."""
+    """The journal holds changes that the index lacks; the message names the command that helps."""
 
 
 class IndexFailure(GatewayError):
@@ -184,12 +188,12 @@ class IndexUnavailable(IndexFailure):
 
 
 class MigrationNeeded(IndexFailure):
-    """The schema is older or newer than this program wants."""
+    """The schema is older or newer than that of this program."""
 
 
 class Busy(GatewayError):
-    """Too much at once; try again later."""
+    """There is too much work at once; try again later."""
 
 
 class Overdue(Busy):
-    """The work took longer than it may and was given up."""
+    """The work took longer than allowed and was given up."""

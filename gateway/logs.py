@@ -1,8 +1,8 @@
-"""One line of JSON for each failure and warning, on stderr, with nothing in it that may identify a patient.
+"""One line of JSON for each failure and warning, on stderr, without anything that may identify a patient.
 
-A line holds what a programmer wrote (the message as it stands in the source, filled in with no more than numbers) and
-where it happened:
-class and place of the exception, never its text; the template of the route, never the path or the query string.
+A line holds the message as it stands in the source, filled in with numbers only, and the place where
+it happened: class and place of the exception, never its text; the template of the route, never the
+path or the query string.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from types import TracebackType
 from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parent) + os.sep
-# Of loggers other than these not even the message is trusted: asyncio fills in the exceptions of tasks.
+# Loggers whose messages are printed. Of others not even the message is trusted: asyncio fills
+# in exceptions of tasks.
 OURS = ("gateway", "uvicorn")
 _PLAIN = re.compile(r"[^('\"<\[{:\n%]*")
 _MARK = re.compile(r"%[ds]")
 _WANTED = ("sent", "seconds", "count", "object", "revision", "reason")
-"""Names in `extra` that may be printed: numbers, keys of the store, which hold UIDs at most, and as `reason` sentences
-that are made of nothing else.
+"""Names in `extra` that may be printed: numbers, keys of the store, and as `reason` sentences made of these.
+
+Keys hold no more than UIDs.
 """
 
 
 class About:
-    """The request that is being worked on, as a log may name it. `id` is what the client is told."""
+    """The request in progress, as a log may name it. The client gets the same `id`."""
 
     def __init__(self, method: str) -> None:
         self.method = method
@@ -48,10 +50,10 @@ about: ContextVar[About | None] = ContextVar("about", default=None)
 
 
 class Lines(logging.Formatter):
-    """Writes a record as one line of JSON."""
+    """Formatter that writes a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line: time, level, logger, event; id, method, route and status where there is a request."""
+        """Return the line: time, level, logger, event; with a request also id, method, route and status."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -79,7 +81,7 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _format_numbers(text: str, arguments: object) -> str:
-    """The message with its numbers; other marks stay."""
+    """Return the message with its numbers filled in; other marks stay."""
     left = iter(arguments if isinstance(arguments, tuple) else ())
 
     def fill(mark: re.Match[str]) -> str:
@@ -90,7 +92,7 @@ def _format_numbers(text: str, arguments: object) -> str:
 
 
 def describe_error(error: BaseException) -> dict[str, str]:
-    """The class of a failure and of what caused it, and the deepest places in our code of both."""
+    """Return the classes of a failure and of its cause, and the deepest places in our code of both."""
     told = {"error": type(error).__name__, "at": place(error.__traceback__)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
@@ -99,7 +101,7 @@ def describe_error(error: BaseException) -> dict[str, str]:
 
 
 def place(found: TracebackType | None) -> str:
-    """File and line of the deepest frame that is ours; of the deepest at all where none is."""
+    """Return file and line of the deepest frame in our code; of the deepest at all where none is ours."""
     where = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(found)]
     for file, line in reversed(where):
         if file.startswith(PACKAGE):
@@ -108,7 +110,7 @@ def place(found: TracebackType | None) -> str:
 
 
 def configuration(level: str = "WARNING") -> dict[str, Any]:
-    """For `logging.config`: all loggers, also uvicorn's, write such lines to stderr."""
+    """Return a configuration for `logging.config`: all loggers, also uvicorn's, write lines to stderr."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -120,29 +122,29 @@ def configuration(level: str = "WARNING") -> dict[str, Any]:
         "loggers": {
             "uvicorn": {"level": level},
             "uvicorn.access": {"handlers": [], "propagate": False},
-            "gateway.sweep": {"level": "INFO"},  # each key that it takes away
+            "gateway.sweep": {"level": "INFO"},  # each key that the sweep moves
         },
     }
 
 
 def take_over() -> None:
-    """What Python would print by itself, with its text, becomes a line too: warnings, and what nobody caught."""
+    """Log warnings and uncaught exceptions as lines too, which Python itself would print with their text."""
     logging.captureWarnings(capture=True)
     log = logging.getLogger("gateway")
 
-    def uncaught(kind: type[BaseException], error: BaseException, found: TracebackType | None) -> None:
+    def log_uncaught(kind: type[BaseException], error: BaseException, found: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             return
         log.critical("nobody caught this", exc_info=(kind, error, found))
 
-    def in_thread(told: threading.ExceptHookArgs) -> None:
+    def log_in_thread(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:
-            uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+            log_uncaught(told.exc_type, told.exc_value, told.exc_traceback)
 
-    def unraisable(told: Any) -> None:
+    def log_unraisable(told: Any) -> None:
         if told.exc_value is not None:
             log.error("ignored", exc_info=told.exc_value)
 
-    sys.excepthook = uncaught
-    threading.excepthook = in_thread
-    sys.unraisablehook = unraisable
+    sys.excepthook = log_uncaught
+    threading.excepthook = log_in_thread
+    sys.unraisablehook = log_unraisable

@@ -1,4 +1,4 @@
-"""Value types that every room shares."""
+"""Value types that all packages share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUARANTINE = 1 << 30
 
 
 def quarantine_of(partition: PartitionId) -> PartitionId:
-    """Where instances are set aside that are not to be seen in this partition."""
+    """Return the partition for quarantined instances of this partition."""
     return PartitionId(partition | _QUARANTINE)
 
 
@@ -33,7 +33,7 @@ DEFLATED_EXPLICIT_VR_LE = "1.2.840.10008.1.2.1.99"
 
 
 class Level(enum.Enum):
-    """Information entity of the Study Root model."""
+    """An information entity of the Study Root model."""
 
     STUDY = "study"
     SERIES = "series"
@@ -42,7 +42,7 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ResourcePath:
-    """A study, one of its series, or one of its instances; series and instance None above that level."""
+    """The path of a study, a series or an instance; `series` and `instance` are None above that level."""
 
     study: StudyUID
     series: SeriesUID | None = None
@@ -55,7 +55,7 @@ class ResourcePath:
         return Level.SERIES if self.series is not None else Level.STUDY
 
     def url(self) -> str:
-        """Path below the service root, such as `/studies/1.2/series/1.2.3`."""
+        """Return the path below the service root, such as `/studies/1.2/series/1.2.3`."""
         text = f"/studies/{self.study}"
         if self.series is not None:
             text += f"/series/{self.series}"
@@ -91,7 +91,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Where the bytes of an instance version are: `length` bytes from `offset` of `key` in `store`."""
+    """The place of the bytes of an instance version: `length` bytes from `offset` of `key` in `store`."""
 
     store: str
     key: str
@@ -101,7 +101,7 @@ class Locator:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. Until there is authentication, everybody is `ANONYMOUS`."""
+    """The user who makes a request. Until there is authentication, everybody is `ANONYMOUS`."""
 
     name: str
 
@@ -111,7 +111,7 @@ ANONYMOUS = Principal("anonymous")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an instance came from: kind is 'stow', 'import' or 'dimse'."""
+    """The origin of an instance: `kind` is 'stow', 'import' or 'dimse'."""
 
     kind: str
     peer: str = ""
@@ -121,7 +121,7 @@ class Source:
 
 
 class RepeatPolicy(enum.Enum):
-    """What happens when other content arrives under a known SOP Instance UID."""
+    """The way in which other content under a known SOP Instance UID is handled."""
 
     REFUSE = "refuse"
     REPLACE = "replace"

@@ -19,10 +19,10 @@ PREFIX = "GATEWAY_"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a gateway process needs to know. Field names are the option names and the TOML keys.
+    """The settings of a gateway process. Field names are the option names and the TOML keys.
 
-    `data` is the folder of the embedded default; `store` and `index` are URLs and default to it.
-    `policy` is what happens to other content under a known UID: refuse, replace or keep-first.
+    `data` is the folder of the embedded default; `store` and `index` are URLs and default to it. `policy` is
+    what happens to other content under a known UID: refuse, replace or keep-first.
     """
 
     host: str = "127.0.0.1"
@@ -38,30 +38,33 @@ class Settings:
     insecure: bool = False
     policy: str = "refuse"
     store_rules: str = ""
-    """What becomes of instances by where they come from: [[store_rules]] in TOML, a JSON array in a variable."""
+    """Rules for instances by their origin: [[store_rules]] in TOML, a JSON array in a variable."""
     default_limit: int = 0
-    """Results of a search that gives no limit; 0 is `max_limit`, as PS3.18 8.3.4.4 has it."""
+    """Results of a search without a limit; 0 is `max_limit`, in accordance with PS3.18 8.3.4.4."""
     max_limit: int = 5000
     max_matches: int = 0
-    """Searches that match more are refused with 413; 0 is no such limit."""
+    """Searches that match more are refused with 413; 0 means no such limit."""
     search_timeout: str = "10s"
     """How long a search may take, waiting included; then it is given up with 503."""
     strict: bool = False
-    """What PS3.18 does not permit is refused, also where it could be overlooked."""
+    """Whether requests that PS3.18 does not permit are refused even where the fault could be ignored."""
     unsupported_matching: tuple[str, ...] = ()
     """Kinds of matching to switch off: fuzzymatching, emptyvaluematching, multiplevaluematching."""
     query_keys: tuple[str, ...] = ()
     """Attributes to index for searches, such as `00181030` or `00231001[Acme 1.0]:DS` (see README)."""
     relative_bulkdata: bool = False
-    """Whether BulkDataURIs in metadata are relative to its URL (`../../studies/…`), for gateways with many names."""
+    """Whether BulkDataURIs in metadata are relative to its URL, such as `../../studies/…`.
+
+    For gateways with many names.
+    """
     max_body: int = 0
-    """Bytes a request body may have; 0 is no limit."""
+    """Bytes that a request body may have; 0 is no limit."""
     header_timeout: str = "30s"
-    """How long the header of a request may take to come."""
+    """How long the header of a request may take to arrive."""
     stall_timeout: str = "60s"
-    """How long a body may stay away, or an answer unread, before `min_rate` is asked for."""
+    """How long a body may fail to arrive, or an answer may stay unread, before `min_rate` applies."""
     min_rate: int = 1024
-    """Bytes a second that a body has to come with, and an answer has to be read with."""
+    """Bytes a second at which a body must arrive at least, and an answer must be read."""
     idle_timeout: str = "75s"
     """How long a connection is kept for another request."""
     max_connections: int = 0
@@ -71,17 +74,20 @@ class Settings:
     max_uploads: int = 128
     """Instances of a process that may wait for the rest of their bytes at once."""
     stop_timeout: str = "20s"
-    """How long requests may go on once the server is told to stop; 5 s later it has ended."""
+    """How long requests may go on once the server is stopped; 5 s later it has ended."""
     min_free: int = 256
-    """MiB to be left free where objects and index lie in folders: below, nothing is stored and /readyz says so."""
+    """MiB left free in the folders of objects and index; below, nothing is stored and /readyz says so."""
     undo_window: str = "7d"
-    """How long what was deleted can be restored, such as 12h or 7d; never reclaims nothing by itself."""
+    """How long a deleted instance can be restored, such as 12h or 7d; `never` reclaims nothing by itself."""
     verify_transcoding: bool = True
     """Whether every lossless codestream is decoded again and compared before it is kept or sent."""
     video_encoder: str = ""
     """FFmpeg's encoder of rendered MP4: libopenh264, libvpx-vp9 or libx264; empty is the first there of the former two."""
     deidentification_key: str = ""
-    """File with the key of pseudonyms, 32 random bytes or more; with SQLite made as `deidentification.key` in `data`."""
+    """File with the key of pseudonyms, 32 random bytes or more.
+
+    With SQLite it is made as `deidentification.key` in `data`.
+    """
 
     @property
     def store_url(self) -> str:
@@ -93,7 +99,7 @@ class Settings:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Those that objects and index lie in, where they are files."""
+        """The folders of objects and index, where these are files."""
         store, index = urlsplit(self.store_url), self.index_url
         found = [Path(unquote(store.path))] if store.scheme == "file" else []
         return (
@@ -103,7 +109,10 @@ class Settings:
 
     @property
     def deidentification_key_file(self) -> Path | None:
-        """None: nothing is de-identified. An index of several machines wants one key for all, so none is made."""
+        """The file with the key of pseudonyms; None where nothing is de-identified.
+
+        An index of several machines needs one key for all of them, so none is made.
+        """
         if self.deidentification_key:
             return Path(self.deidentification_key).resolve()
         return Path(self.data).resolve() / "deidentification.key" if self.makes_deidentification_key else None
@@ -118,7 +127,7 @@ class Settings:
 
     @property
     def undo_seconds(self) -> float | None:
-        """None: nothing is reclaimed but by command."""
+        """The undo window in seconds; None where only the command reclaims."""
         return None if self.undo_window == "never" else seconds("undo_window", self.undo_window)
 
     @property
@@ -131,11 +140,11 @@ class Settings:
             return False
 
     def environment(self) -> dict[str, str]:
-        """As GATEWAY_… variables, for worker processes."""
+        """Return the settings as GATEWAY_… variables, for worker processes."""
         return {PREFIX + f.name.upper(): _text(getattr(self, f.name)) for f in fields(self)}
 
     def printable(self) -> dict[str, str]:
-        """For logs: passwords in URLs are masked."""
+        """Return the settings for logs, with passwords in URLs masked."""
         return {f.name: mask(_text(getattr(self, f.name))) for f in fields(self)}
 
 
@@ -144,7 +153,7 @@ def load(
     environment: Mapping[str, str] | None = None,
     config: Path | None = None,
 ) -> Settings:
-    """Settings from what was given on the command line (None means not given), variables and a file.
+    """Read settings from the command line (None means not given), variables and a file.
 
     Raises BadParameter naming the option, variable or key.
     """
@@ -164,7 +173,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def seconds(name: str, text: str) -> float:
-    """A duration such as `30m`, `12h` or `7d`. Raises BadParameter naming `name`."""
+    """Return the seconds of a duration such as `30m`, `12h` or `7d`. Raises BadParameter naming `name`."""
     number, unit = text.strip()[:-1], text.strip()[-1:]
     if not number.isdecimal() or not number.isascii() or len(number) > 6 or unit not in _UNITS:
         raise BadParameter(
@@ -197,7 +206,7 @@ def _check_type(name: str, value: object) -> object:
         except ValueError as error:
             raise BadParameter(f"{name} '{value}': want a whole number", parameter=name) from error
     if name == "store_rules" and isinstance(value, list | dict):
-        return json.dumps(value, default=str)  # services/ingest/policy.py says what is wrong with it
+        return json.dumps(value, default=str)  # services/ingest/policy.py reports what is wrong with it
     if not isinstance(value, str):
         raise BadParameter(f"{name} '{value}': want a text", parameter=name)
     return value
@@ -211,7 +220,10 @@ def _items(name: str, value: object) -> tuple[str, ...]:
 
 
 def _flag(name: str, value: object) -> bool:
-    """A word that is neither must not pass for 'off': it would switch a promise off unseen."""
+    """Return the truth value of a word.
+
+    An unknown word must not count as 'off': it would switch a promise off unseen. Raises BadParameter.
+    """
     word = str(value).strip().lower()
     if word in {"1", "true", "yes", "on"}:
         return True
@@ -283,7 +295,7 @@ def _text(value: object) -> str:
 
 
 def mask(text: str) -> str:
-    """A URL without its password."""
+    """Return a URL without its password."""
     parts = urlsplit(text) if "://" in text else None
     if parts is None or not parts.password:
         return text

@@ -1,1 +1,1 @@
-"""The command line: serve, import, migrate, reindex, sweep, verify, version."""
+"""The command line: serve, import, migrate, reindex, sweep, verify, version and others."""

@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The commands of the command line, each a function."""
 
 from __future__ import annotations
 
@@ -31,14 +31,17 @@ TELL_SECONDS = 5.0
 
 
 def serve(settings: Settings, *, rebuild: bool = False) -> int:
-    """Serve until told to stop. Refuses a bind that others can reach, as there is no authentication yet."""
+    """Serve until a signal stops it; return the exit code.
+
+    Refuses a bind that others can reach, as there is no authentication yet.
+    """
     if not settings.is_loopback and not settings.insecure:
         raise BadParameter(
             f"host {settings.host} can be reached by others and there is no authentication: "
             "bind 127.0.0.1 behind a proxy that authenticates, or say --insecure",
             parameter="host",
         )
-    # What is wrong with store or index is said here, in a line, before a worker starts.
+    # An error of store or index is printed here, in a line, before a worker starts.
     asyncio.run(_try(settings, rebuild))
     bound = _bind(settings.host.strip("[]"), settings.port)
     port = int(bound.getsockname()[1])
@@ -50,7 +53,7 @@ def serve(settings: Settings, *, rebuild: bool = False) -> int:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """As uvicorn's own, but with words that name host and port. Raises GatewayError."""
+    """Bind a socket as uvicorn does, but with errors that name host and port. Raises GatewayError."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -70,7 +73,7 @@ async def _try(settings: Settings, rebuild: bool) -> None:
 
 
 async def compare_and_replay(gateway: Gateway, *, rebuild: bool = False) -> None:
-    """Compare index and journal; a replay shows how far it is on stderr."""
+    """Compare index and journal, and replay missing changes; progress is shown on stderr."""
     with tqdm(unit="change", desc="replayed", disable=not sys.stderr.isatty(), delay=1) as bar:
         told = time.monotonic()
 
@@ -95,7 +98,7 @@ async def _open(settings: Settings, *, check: bool = True) -> AsyncIterator[Gate
 
 
 async def import_files(settings: Settings, paths: Sequence[Path]) -> int:
-    """Load what is under `paths`; 1 if anything was refused."""
+    """Import the files under `paths`; return 1 if anything was refused."""
     for path in paths:
         if not path.exists():
             raise BadParameter(f"'{path}': no such file or folder", parameter="PATH")
@@ -122,7 +125,7 @@ def _print_tally(tally: Tally) -> int:
 
 
 async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
-    """Index what lies in these folders or buckets, by reference; 1 if anything was refused."""
+    """Index the objects in these folders or buckets by reference; return 1 if anything was refused."""
     urls = [path if "://" in path else Path(path).resolve().as_uri() for path in paths]
     tally = Tally()
     async with _open(settings) as gateway:
@@ -139,7 +142,7 @@ async def import_in_place(settings: Settings, paths: Sequence[str]) -> int:
 
 
 async def reclaim(settings: Settings, older_than: str | None) -> int:
-    """Give up the bytes of what was deleted longer ago than the undo window, or than `older_than`."""
+    """Reclaim the bytes of versions deleted longer ago than the undo window, or than `older_than`."""
     wanted = settings.undo_window if older_than is None else older_than
     if wanted == "never":
         raise BadParameter("undo_window is 'never': say --older-than, such as 30d", parameter="older_than")
@@ -169,13 +172,16 @@ async def sweep(settings: Settings, *, confirm: bool) -> int:
 
 
 def conformance(format: str) -> str:
-    """The conformance statement of this version: `markdown` to read, `json` the rows alone."""
+    """Return the conformance statement of this version: `markdown` to read, `json` for the rows alone."""
     found = rows.load_packaged()
     return rows.dump(found) if format == "json" else statement.markdown(found)
 
 
 def check_data(settings: Settings) -> None:
-    """A folder mistyped must not be made, found empty and called undamaged. Raises BadParameter."""
+    """Raise BadParameter where the data folder is missing.
+
+    A mistyped folder would otherwise be made, found empty and reported as undamaged.
+    """
     if not settings.store and not settings.index and not Path(settings.data).is_dir():
         raise BadParameter(
             f"data '{settings.data}': no such folder; want one that a gateway stored in", parameter="data"
@@ -190,7 +196,7 @@ async def migrate(settings: Settings) -> int:
 
 
 async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> int:
-    """Build another index beside the one that serves, and put it in its place; 1 where something is damaged."""
+    """Build a second index and put it in the place of the serving one; return 1 for damage."""
     async with _open(settings, check=False) as gateway:
         await gateway.index.migrate()
         job = Reindex(gateway.store, gateway.index, headers=headers, accept_gaps=accept_gaps)
@@ -210,7 +216,7 @@ async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> in
                 f"damaged: {stored.locator.key} ({stored.identity.instance}): {stored.damage}",
                 file=sys.stderr,
             )
-    print(_rebuilt(done))
+    print(_format_rebuilt(done))
     if damaged:
         print(
             f"{damaged} damaged: store these instances again, or bring their objects back and run reindex again"
@@ -218,7 +224,7 @@ async def reindex(settings: Settings, *, headers: bool, accept_gaps: bool) -> in
     return 1 if damaged or done.problems else 0
 
 
-def _rebuilt(done: Rebuilt) -> str:
+def _format_rebuilt(done: Rebuilt) -> str:
     rate = max(done.seconds, 1e-9)
     lines = [
         f"{done.changes + done.caught_up} changes replayed, {done.objects} objects read in {done.seconds:.1f} s: "
@@ -238,7 +244,7 @@ def _rebuilt(done: Rebuilt) -> str:
 
 
 async def verify(settings: Settings, *, digests: bool) -> int:
-    """Name what differs between store, journal and index, and what to do; 1 where something is damaged."""
+    """Print the differences between store, journal and index, and advice; return 1 for damage."""
     damaged = 0
     kinds: dict[str, int] = {}
     async with _open(settings) as gateway:

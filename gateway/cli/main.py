@@ -15,7 +15,7 @@ from gateway.settings import Settings, load, mask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command; return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "conformance":
@@ -43,7 +43,8 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     except MigrationNeeded:
         raise
     except IndexFailure as error:
-        # Clients are told no more than `detail`; who runs the command has to know which index, and why.
+        # Clients get only `detail`; the operator who runs the command needs to know which
+        # index failed, and why.
         reason = f": {error.__cause__}" if error.__cause__ else ""
         raise GatewayError(f"{error.detail} ({mask(settings.index_url)}{reason})") from error
 

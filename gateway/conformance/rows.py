@@ -1,7 +1,7 @@
-"""The rows of PS3.18 that we know of, and which of them a passing test holds.
+"""The demands of PS3.18 that we know of, as rows, and the passing tests that hold them.
 
-`rows.json` is written by the test run (`make conformance`) and checked by every full one, so a row without
-a passing test shows as not claimed.
+`rows.json` is written by the test run (`make conformance`) and checked by every full one, so a row without a
+passing test shows as not claimed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ LEVELS = {"M": "shall", "S": "should", "O": "optional", "G": "our choice"}
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """One demand: what is given, what is to be expected, and which passing tests hold it.
+    """One demand: the situation, the expected result, and the passing tests that hold it.
 
-    `section` is PS3.18's where no other part is named; `level` one of M, S, O, G or two of them.
+    `section` is a section of PS3.18 where it names no other part; `level` is one of M, S, O, G
+    or two of them.
     """
 
     row: str
@@ -35,19 +36,19 @@ class ClaimedRow:
 
 
 def load_packaged() -> list[ClaimedRow]:
-    """The rows as of the last full test run of this version."""
+    """Return the rows as of the last full test run of this version."""
     text = (files("gateway.conformance") / "rows.json").read_text(encoding="utf-8")
     return [ClaimedRow(**entry) for entry in json.loads(text)]
 
 
 def dump(rows: Iterable[ClaimedRow]) -> str:
-    """The text of `rows.json`, one row a line so that a change reads well."""
+    """Return the text of `rows.json`, one row a line so that a change reads well."""
     lines = ",\n".join(json.dumps(asdict(row), ensure_ascii=False) for row in rows)
     return f"[\n{lines}\n]\n"
 
 
 def counts(rows: Iterable[ClaimedRow]) -> Mapping[str, tuple[int, int]]:
-    """Level → rows claimed, rows not claimed; a double level counts as its stricter one."""
+    """Return level → (rows claimed, rows not claimed); a double level counts as its stricter one."""
     found: dict[str, tuple[int, int]] = dict.fromkeys(LEVELS, (0, 0))
     for row in rows:
         level = row.level.split("/")[0]

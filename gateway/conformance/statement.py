@@ -1,7 +1,7 @@
-"""The DICOM conformance statement, in the order of PS3.2 Annex N, made from what passing tests hold.
+"""The DICOM conformance statement, in the order of PS3.2 Annex N, made from rows held by passing tests.
 
-Resources come from the table that routes are made from, settings from the settings, demands from the rows:
-none of it is written twice.
+Resources come from the table of routes, settings from the settings, demands from the rows: none of
+it is written twice.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gateway.http.resources import TABLE
 from gateway.http.routing import Resource
 from gateway.settings import PREFIX, Settings
 
-# What a resource belongs to, by how its template ends; the first that fits.
+# The group of a resource, by the end of its template; the first that fits.
 _GROUPS = (
     ("Own interface", ("/api/v1", "/livez", "/readyz", "/metrics", "/openapi.json", "/viewer")),
     ("URI service (WADO-URI), PS3.18 chapter 9", ("/wado",)),
     ("Studies service, PS3.18 chapter 10", ("/dicom-web",)),
 )
 
-# Row prefixes in the order of the standard, and where they are dealt with.
+# Row prefixes in the order of the standard, and the chapter that each belongs to.
 _CHAPTERS = (
     ("C-", "Common aspects (PS3.18 chapter 8)"),
     ("U-", "URI service (PS3.18 chapter 9)"),
@@ -35,7 +35,7 @@ _CHAPTERS = (
 
 
 def markdown(rows: Sequence[ClaimedRow]) -> str:
-    """The whole statement as Markdown."""
+    """Return the whole statement as Markdown."""
     sections = (_overview, _introduction, _model, _services, _configuration, _details, _security, _annexes)
     parts = [f"# DICOM Conformance Statement: dicomweb-gateway {version('dicomweb-gateway')}"]
     for number, section in enumerate(sections, 1):

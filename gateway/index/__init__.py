@@ -1,1 +1,1 @@
-"""Rows and queries: the port and its drivers (SQLite, PostgreSQL)."""
+"""The index: the port (base.py) and its two drivers, SQLite and PostgreSQL."""

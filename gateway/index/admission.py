@@ -1,4 +1,7 @@
-"""What may become current: a batch is judged, numbered and written in one transaction."""
+"""Admission of a batch: judge, number and write its instances in one transaction.
+
+Also the removal of instances and the replay of the journal, which change the same rows.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,11 @@ from gateway.model import PartitionId, RepeatPolicy, ResourcePath, Source, Versi
 
 @dataclass(slots=True)
 class _Decision:
-    """Refused, or a change that is to come: 'store', or 'again' where `current` stays."""
+    """The verdict on one new version, before it has a revision.
+
+    With `refused` set nothing is written. With `current` set the version `current` stays and only a change of
+    kind 'again' is logged. Otherwise the new version is stored and replaces `before`.
+    """
 
     new: NewVersion
     refused: Refused | None = None
@@ -48,7 +55,11 @@ class _Decision:
 async def admit(
     db: Connection, batch: Sequence[NewVersion], journaled: Sequence[int], now: int
 ) -> list[Verdict]:
-    """One verdict each, in order; `now` is the time of the changes, in microseconds."""
+    """Return one verdict for each instance of the batch, in order.
+
+    `now` is the time of the changes, in microseconds since the epoch; `journaled` are revisions
+    to mark as journaled.
+    """
     await changelog.mark_journaled(db, journaled)
     ledger = UnitOfWork(db)
     await _hold(ledger, ((n.source.partition, n.identity.study, n.identity.instance) for n in batch))
@@ -57,7 +68,8 @@ async def admit(
     await ledger.reserve((n.source.partition, n.identity.study, n.identity.series) for n in stored)
     for decision in decisions:
         if decision.is_stored:
-            # The time of the change is what the journal keeps, so that a replay tells the same.
+            # The time of the change is the time that the journal keeps, so that a replay
+            # writes the same value.
             ledger.store(replace(decision.new, received=now), decision.before)
     await ledger.write()
     count = sum(decision.refused is None for decision in decisions)
@@ -84,7 +96,7 @@ def _revisions(changes: Iterable[Change]) -> dict[VersionId, int]:
 
 
 async def _hold(ledger: UnitOfWork, places: Iterable[tuple[PartitionId, str, str]]) -> None:
-    """(partition, study, instance) of everything that may be touched."""
+    """Lock the studies and instances at these places: (partition, Study UID, SOP Instance UID)."""
     studies: dict[PartitionId, list[str]] = {}
     instances: dict[PartitionId, list[str]] = {}
     for partition, study, instance in places:
@@ -95,7 +107,7 @@ async def _hold(ledger: UnitOfWork, places: Iterable[tuple[PartitionId, str, str
 
 
 async def _decide(ledger: UnitOfWork, new: NewVersion) -> _Decision:
-    """The repeat rules of PS3.4 B.4.1 and the partition's policy."""
+    """Judge one instance by the rules for repeats of PS3.4 B.4.1 and the partition's policy."""
     known = ledger.current(new.source.partition, new.identity.instance)
     differing: tuple[str, ...] = ()
     if known is not None:
@@ -104,7 +116,8 @@ async def _decide(ledger: UnitOfWork, new: NewVersion) -> _Decision:
         if known.sop_class != new.identity.sop_class:
             return _Decision(new, Refused("class", known.version))
         if known.damage:
-            # The bytes of the first are lost: whatever is sent under its name is the best that there is.
+            # The stored bytes of the first version are lost: new content under its UID is the
+            # best that there is.
             ledger.expect(new)
             return _Decision(new, before=known.version, heals=True)
         if _is_same(new, known):
@@ -119,7 +132,11 @@ async def _decide(ledger: UnitOfWork, new: NewVersion) -> _Decision:
 
 
 def _is_same(new: NewVersion, known: Current) -> bool:
-    """By what was received; what was coerced comes back to us as the file that we have."""
+    """Return whether the new instance is the known one, by file or by content and transfer syntax.
+
+    The file digest is that of the bytes as they were received. An instance that we coerced may be sent back
+    to us as the file that we hold; the digest of its content tells that it is the same.
+    """
     if new.file_digest == known.file_digest:
         return True
     return (new.content_digest, new.transfer_syntax) == (known.content_digest, known.transfer_syntax)
@@ -152,9 +169,9 @@ def _change(decision: _Decision, revision: int, now: int) -> Change:
 async def remove(
     db: Connection, scope: Scope, path: ResourcePath, source: Source, reason: str, now: int
 ) -> list[Change]:
-    """Tombstone what is current under `path`. Raises NotFound, Gone."""
+    """Tombstone every current version under `path`. Raises NotFound, Gone."""
     ledger = UnitOfWork(db)
-    await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
+    await ledger.hold(scope.partition, [path.study], [])  # the locked study cannot change meanwhile
     found = await retrieval.instances(db, scope, path)
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
     for stored in found:
@@ -177,7 +194,10 @@ async def remove(
 
 
 async def replay(db: Connection, changes: Sequence[Change], versions: dict[VersionId, NewVersion]) -> None:
-    """Apply lines of the journal with the revisions and times that they have, but those that are there."""
+    """Apply changes read from the journal, with the revisions and times that they have.
+
+    Changes up to the last revision of the index are already there and are left out.
+    """
     await db.order()
     last = await changelog.last_revision(db)
     changes = [change for change in changes if change.revision > last]
@@ -187,7 +207,7 @@ async def replay(db: Connection, changes: Sequence[Change], versions: dict[Versi
     await _hold(ledger, ((c.partition, c.identity.study, c.identity.instance) for c in changes))
     stores = [c for c in changes if c.kind == "store"]
     await ledger.reserve((c.partition, c.identity.study, c.identity.series) for c in stores)
-    hollow = await tombstones.hollow(db, changes, versions)
+    hollow = await tombstones.find_hollow(db, changes, versions)
     for change in changes:
         _apply(ledger, change, versions, hollow)
     await ledger.write()

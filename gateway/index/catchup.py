@@ -1,4 +1,4 @@
-"""What is committed while an index is built beside: brought over from the serving one, to the last row."""
+"""Copying of changes committed during a rebuild from the serving index to the new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARTED = (
 
 
 async def nearly(live: Index, aside: Index) -> int:
-    """Bring over what is new until little is left, while commits go on; how many changes. Raises Conflict."""
+    """Copy new changes until few are left, while commits go on; return how many. Raises Conflict."""
     if await has_parted(live, aside):
         raise Conflict(PARTED)
     count = 0
@@ -27,7 +27,7 @@ async def nearly(live: Index, aside: Index) -> int:
 
 
 async def has_parted(live: Index, aside: Index) -> bool:
-    """Whether they tell different changes of the last revision that both know."""
+    """Return whether the two hold different changes at the last revision that both know."""
     last = min(await live.last_revision(), await aside.last_revision())
     ours, theirs = await live.changes(last - 1, 1), await aside.changes(last - 1, 1)
     if not last or not ours or not theirs or ours[0].revision != theirs[0].revision:
@@ -36,7 +36,10 @@ async def has_parted(live: Index, aside: Index) -> bool:
 
 
 async def mode(aside: SqlIndex) -> str:
-    """How an index aside was begun; empty where it was not, or by a program with another schema."""
+    """Return how the build of this index was begun.
+
+    Empty where it was not begun, or by a program with another schema.
+    """
     try:
         await aside.check_schema()
         return await aside.read_build()

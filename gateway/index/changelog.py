@@ -1,4 +1,4 @@
-"""The append-only log of changes."""
+"""The append-only log of changes: table `change`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARKS = ",".join("?" * 22)
 
 
 async def append(db: Connection, changes: Sequence[Change]) -> None:
-    """Write rows that have their revisions, and wake who follows the log."""
+    """Write changes that have their revisions, and wake the followers of the log."""
     if changes:
         await db.many(f"INSERT INTO change ({COLUMNS}) VALUES ({_MARKS})", [_values(c) for c in changes])
         await db.announce()
@@ -37,7 +37,7 @@ def _values(change: Change) -> tuple[object, ...]:
 
 
 def change_of(row: Row) -> Change:
-    """A row of `change` as a value."""
+    """Return a row of `change` as a Change."""
     partition = PartitionId(row["partition"])
     locator = None
     if row["key"] is not None:
@@ -74,7 +74,7 @@ def version_of(row: Row, column: str) -> VersionId | None:
 
 
 async def after(db: Connection, revision: int, limit: int) -> list[Change]:
-    """Rows above `revision`, ascending, whatever gaps may still be below them."""
+    """Return the changes above `revision`, ascending, even where there are gaps between them."""
     found = await db.fetch(
         f"SELECT {COLUMNS} FROM change WHERE revision > ? ORDER BY revision LIMIT ?", revision, limit
     )
@@ -82,7 +82,7 @@ async def after(db: Connection, revision: int, limit: int) -> list[Change]:
 
 
 async def between(db: Connection, first: int, last: int) -> list[Change]:
-    """Rows from revision `first` to `last`, ascending."""
+    """Return the changes from revision `first` to `last`, ascending."""
     found = await db.fetch(
         f"SELECT {COLUMNS} FROM change WHERE revision BETWEEN ? AND ? ORDER BY revision", first, last
     )
@@ -90,7 +90,7 @@ async def between(db: Connection, first: int, last: int) -> list[Change]:
 
 
 async def load_changes(db: Connection, revisions: Sequence[int]) -> list[Change]:
-    """Rows with these revisions, ascending."""
+    """Return the changes with these revisions, ascending."""
     among, listed = db.dialect.among, db.dialect.listed
     found = await db.fetch(
         f"SELECT {COLUMNS} FROM change WHERE {among('revision')} ORDER BY revision", listed(revisions)
@@ -99,7 +99,7 @@ async def load_changes(db: Connection, revisions: Sequence[int]) -> list[Change]
 
 
 async def waiting(db: Connection, instances: Sequence[str]) -> set[str]:
-    """Those of these SOP Instance UIDs of which the journal may not tell everything yet."""
+    """Return the SOP Instance UIDs, out of these, with changes that are not marked as journaled."""
     found = await db.fetch(
         f"SELECT instance FROM change WHERE journaled = 0 AND {db.dialect.among('instance')}",
         db.dialect.listed(instances),
@@ -108,7 +108,7 @@ async def waiting(db: Connection, instances: Sequence[str]) -> set[str]:
 
 
 async def find_touched(db: Connection, after: int, instances: Sequence[str]) -> set[str]:
-    """Those of these SOP Instance UIDs to which something was done above revision `after`."""
+    """Return the SOP Instance UIDs, out of these, with a change above revision `after`."""
     found = await db.fetch(
         f"SELECT instance FROM change WHERE revision > ? AND {db.dialect.among('instance')}",
         *(after, db.dialect.listed(instances)),
@@ -130,7 +130,10 @@ async def mark_journaled(db: Connection, revisions: Sequence[int]) -> None:
 
 
 async def mark_unjournaled(db: Connection, revisions: Sequence[int]) -> None:
-    """They are journaled again: to tell the same twice does no harm."""
+    """Mark changes as not journaled.
+
+    They are then journaled again: writing the same line twice does no harm.
+    """
     if revisions:
         among, listed = db.dialect.among, db.dialect.listed
         await db.execute(f"UPDATE change SET journaled = 0 WHERE {among('revision')}", listed(revisions))

@@ -1,7 +1,7 @@
-"""What the shared code of the index wants of a database connection, and how the two dialects of SQL differ.
+"""The database connection that the index needs, and the differences between the two SQL dialects.
 
-All shared code is written once, as coroutines over `Connection`. asyncpg waits in them; SQLite, in a thread of
-its own, never does, so that `run_now` can drive the same code there without an event loop.
+All shared code is written once, as coroutines over `Connection`. asyncpg waits in them; SQLite runs in a
+thread of its own and never waits, so that `run_now` can drive the same code there without an event loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 class Wild(enum.Enum):
-    """A place in a shape: any characters, or exactly one."""
+    """A wild card in a pattern: any characters, or exactly one."""
 
     MANY = "*"
     ONE = "?"
@@ -34,46 +34,46 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where SQLite and PostgreSQL say the same thing in other words. Marks are `?` in both."""
+    """The expressions that SQLite and PostgreSQL write differently. Parameter marks are `?` in both."""
 
     name: str
     lock: str
-    """Ends a SELECT whose rows nobody else may change before we commit."""
+    """The end of a SELECT that locks its rows until we commit."""
 
     among: Callable[[str], str]
-    """The column has one of the values that one mark stands for."""
+    """Return the condition that the column has one of several values, given by one mark."""
 
     listed: Callable[[Iterable[str | int]], object]
-    """The value for that mark."""
+    """Return the value for the mark of `among`."""
 
     like: Callable[[str], str]
-    """The column has the shape that one mark stands for."""
+    """Return the condition that the column matches a pattern, given by one mark."""
 
     shape: Callable[[Iterable[Piece]], str]
-    """The value for that mark: literal texts, and wild places between them."""
+    """Return the value for the mark of `like`: literal texts with wild cards between them."""
 
     having: Callable[[str, Sequence[Sequence[str]]], tuple[str, Sequence[object]]]
-    """A row of this alias (st, se) has all n-grams of one of the choices: condition and values."""
+    """Return condition and values: a row of this alias (st, se) has all n-grams of one of the choices."""
 
     clock: str
     """An expression for the database's time, in microseconds since the epoch."""
 
     aside: Callable[[str], str]
-    """The column, for a condition that is better not looked up in an index: n-grams narrow it down further."""
+    """Return the column, wrapped so that no B-tree index is used for it: n-grams select fewer rows."""
 
 
 class Connection(Protocol):
-    """One connection, within a transaction wherever something is changed."""
+    """One connection, inside a transaction wherever rows are changed."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     @property
     def deadline(self) -> Deadline:
-        """Of the work that this connection is lent for."""
+        """The deadline of the work for which this connection is lent."""
 
     async def apart(self, work: Callable[[], R]) -> R:
-        """The result of a computation that may take a while, away from where others wait."""
+        """Return the result of a computation that may take a while, without blocking other work."""
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]: ...
 
@@ -82,25 +82,25 @@ class Connection(Protocol):
     async def execute(self, sql: str, *values: object) -> None: ...
 
     async def many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """The same statement for each row of values."""
+        """Execute the same statement for each row of values."""
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Revisions for new rows of `change`, ascending; others have to wait for theirs until we commit.
+        """Return revisions for new rows of `change`, ascending; others wait for theirs until we commit.
 
-        Taken as late as can be, with all that is touched locked: so they are in the order in which batches that
-        meet take effect.
+        Called as late as possible, with all touched rows locked: so revisions are in the order in which
+        batches that touch the same rows take effect.
         """
 
     async def exclude(self, table: str) -> None:
-        """Wait until all who have read the table in a transaction have committed, and keep others from it."""
+        """Wait until all transactions that have read the table have committed, and keep others from it."""
 
     async def announce(self) -> None:
-        """Wake those who follow the change log, once this transaction is committed."""
+        """Wake the followers of the change log, once this transaction is committed."""
 
     async def replace_grams(
         self, table: str, id: int, before: set[str], after: set[str]
     ) -> Mapping[str, object]:
-        """Other n-grams for a row of study or series; what is still to be set in the row itself."""
+        """Replace the n-grams of a row of study or series; return columns to be set in the row itself."""
 
     async def empty(self, tables: Sequence[str]) -> None:
         """Delete every row of these tables and all n-grams."""
@@ -113,7 +113,7 @@ Work: TypeAlias = Callable[[Connection], Coroutine[Any, Any, R]]
 
 
 def run_now(work: Coroutine[Any, Any, R]) -> R:
-    """The result of a coroutine that never waits."""
+    """Run a coroutine that never waits, and return its result. Raises RuntimeError where it does wait."""
     try:
         work.send(None)
     except StopIteration as done:

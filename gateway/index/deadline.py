@@ -1,4 +1,4 @@
-"""How long a read of the index may take: looked at by the database, between its steps, and by our own loops."""
+"""The time limit of a read of the index, checked by the database between its steps and by our own loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.errors import Overdue
 
 
 class Deadline:
-    """`seconds` from now, waiting included; or when it is cancelled, by any thread."""
+    """A time limit of `seconds` from now, waiting included; it also ends when any thread cancels it."""
 
     __slots__ = ("_at", "_is_search", "_seconds", "cancelled")
 
@@ -19,20 +19,20 @@ class Deadline:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Nobody waits for the answer any more."""
+        """End the work early: no client waits for the answer any more."""
         self.cancelled = True
 
     def is_over(self) -> bool:
-        """Cheap enough to be asked for every row."""
+        """Return whether the time is over. Cheap enough to be called for every row."""
         return self.cancelled or time.monotonic() > self._at
 
     @property
     def left(self) -> float:
-        """Seconds, none where it is over."""
+        """The seconds left; 0 where the time is over."""
         return 0.0 if self.cancelled else max(0.0, self._at - time.monotonic())
 
     def check(self) -> None:
-        """Raises Overdue."""
+        """Raise Overdue where the time is over."""
         if self.is_over():
             raise self.failure()
 

@@ -1,8 +1,8 @@
-"""Query keys that were declared: definitions, the values they have, and how these get in.
+"""Declared query keys: their definitions, their values, and how the values are indexed.
 
-Values of studies and series are those that these show; values of instances belong to a version, so that they
-are right whichever version is current. A key answers searches once it is filled; new instances are indexed from
-the moment it is declared, what was there before in the background, a few hundred rows a transaction.
+Values of studies and series are the values that these show; values of instances belong to a version, so that
+they are right whichever version is current. A key answers searches once it is filled. New instances are
+indexed from the moment of the declaration, older ones in the background, a few hundred rows a transaction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VALUE = "key, owner, version, item, ordinal, instance, text, ideographic, phone
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A key that values are kept for."""
+    """A declared key for which values are kept."""
 
     id: int
     definition: Definition
@@ -37,7 +37,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose values: a study, a series, or a version of an instance."""
+    """The owner of values: a study, a series, or a version of an instance."""
 
     identity: tuple[str, str, str]
     id: int = 0
@@ -48,13 +48,16 @@ class Owner:
 
 
 async def load_known(db: Connection) -> list[Known]:
-    """All keys but those that are being dropped. Nobody declares one before we have committed."""
+    """Return all keys except those being dropped. No key can be declared before this transaction commits."""
     found = await db.fetch(f"{_SELECT} WHERE state != 'dropping' ORDER BY id")
     return [Known(row["id"], parse_definition(row["definition"]), row["state"] == "ready") for row in found]
 
 
 async def declare(db: Connection, definition: Definition, source: Source, now: int) -> Change | None:
-    """None where it is declared already, with this VR. Raises Conflict where with another one."""
+    """Declare a key; return None where it is declared with this VR already.
+
+    Raises Conflict where it is declared with another VR.
+    """
     await db.exclude("extra_key")
     for key in await load_known(db):
         if key.definition == definition:
@@ -69,7 +72,7 @@ async def declare(db: Connection, definition: Definition, source: Source, now: i
 
 
 async def drop(db: Connection, id: int, source: Source, now: int) -> Change:
-    """Its values go in the background. Raises NotFound."""
+    """Mark a key as dropped; its values are deleted in the background. Raises NotFound."""
     await db.exclude("extra_key")
     found = [key for key in await load_known(db) if key.id == id]
     if not found:
@@ -82,7 +85,7 @@ async def drop(db: Connection, id: int, source: Source, now: int) -> Change:
 
 
 async def replay(db: Connection, changes: Iterable[Change]) -> None:
-    """Lines of the journal."""
+    """Apply the changes of kind 'key' and 'unkey' among these, read from the journal."""
     for change in changes:
         if change.kind == DECLARED:
             await _insert(db, change.revision, parse_definition(change.reason), change.time)
@@ -102,7 +105,7 @@ def _change(kind: str, revision: int, now: int, source: Source, reason: str) -> 
 
 
 async def list_keys(db: Connection) -> list[ExtraKey]:
-    """With their progress."""
+    """Return all keys with their progress."""
     found = await db.fetch(f"{_SELECT} WHERE state != 'dropping' ORDER BY id")
     totals = await counts(db) if found else {}
     failed = await db.fetch("SELECT key, COUNT(*) AS failed FROM extra_failure GROUP BY key")
@@ -121,7 +124,7 @@ def _make_key(row: Row, totals: dict[Level, int], failed: int) -> ExtraKey:
 
 
 async def failures(db: Connection, id: int, after: str, limit: int) -> list[KeyFailure]:
-    """By version or id of a row, from `after`."""
+    """Return entities with values that could not be indexed, by version or row id, from `after`."""
     found = await db.fetch(
         "SELECT study_uid, series_uid, instance_uid, version, owner, reason FROM extra_failure "
         "WHERE key = ? AND (version > ? OR (version = ? AND owner > ?)) ORDER BY version, owner LIMIT ?",
@@ -144,7 +147,7 @@ def _place(after: str) -> tuple[str, str, int]:
 
 
 class Values:
-    """What is to be written of one transaction: of each owner all values of some keys anew."""
+    """Rows of `extra_value` to rewrite: for each owner, all values of the changed keys."""
 
     def __init__(self, keys: Sequence[Known]) -> None:
         self._keys = keys
@@ -153,11 +156,11 @@ class Values:
         self._failures: list[tuple[object, ...]] = []
 
     def wants(self, level: Level) -> bool:
-        """Whether there is a key of this level."""
+        """Return whether there is a key of this level."""
         return any(key.definition.level is level for key in self._keys)
 
     def add(self, level: Level, owner: Owner, attributes: rows.Attributes) -> None:
-        """Of the keys of this level."""
+        """Add the values of one owner for all keys of this level."""
         for key in self._keys:
             if key.definition.level is level:
                 found, reason = values(attributes, key.definition)
@@ -178,7 +181,7 @@ class Values:
 
 
 async def forget(db: Connection, versions: Sequence[str]) -> None:
-    """The values of instances whose bytes are given up."""
+    """Delete the values of instances whose bytes were reclaimed."""
     owners = [
         (key.id, Owner(("", "", "")).id, version) for key in await load_known(db) for version in versions
     ]
@@ -197,7 +200,7 @@ def _row(key: int, owner: Owner, value: KeyValue) -> tuple[object, ...]:
 
 
 async def work(db: Connection, limit: int) -> bool:
-    """One bounded step for the first key that is not done; whether there was anything to do."""
+    """Do one bounded step for the first key that is not ready; return whether there was anything to do."""
     row = await db.first(f"{_SELECT} WHERE state != 'ready' ORDER BY id LIMIT 1{db.dialect.lock}")
     if row is None:
         return False
@@ -217,7 +220,7 @@ async def work(db: Connection, limit: int) -> bool:
 
 
 async def _clear(db: Connection, id: int, limit: int) -> None:
-    """Some values of a key that is dropped; the key itself with the last of them."""
+    """Delete some values of a dropped key; with the last of them, delete the key itself."""
     found = await db.fetch(
         "SELECT owner, version, item, ordinal FROM extra_value WHERE key = ? LIMIT ?", id, limit
     )
@@ -231,7 +234,7 @@ async def _clear(db: Connection, id: int, limit: int) -> None:
 
 
 async def _instances(db: Connection, key: Known, place: str, limit: int, made: Values) -> tuple[str, int]:
-    """Every version that there is, so that one restored later has its values."""
+    """Add the values of a page of versions, current or not: a version restored later needs them too."""
     found = await db.fetch(
         "SELECT v.id, v.study_uid, v.series_uid, v.instance_uid, m.body FROM instance_metadata m "
         "JOIN version v ON v.id = m.version WHERE m.version > ? ORDER BY m.version LIMIT ?",
@@ -245,7 +248,10 @@ async def _instances(db: Connection, key: Known, place: str, limit: int, made: V
 
 
 async def _parts(db: Connection, key: Known, place: str, limit: int, made: Values) -> tuple[str, int]:
-    """Studies or series, by id; their studies are held, so that what they show stays the same until we commit."""
+    """Add the values of a page of studies or series, by id.
+
+    Their studies are locked, so that the attributes that they show stay the same until we commit.
+    """
     level = key.definition.level
     table = level.value
     ids = await db.fetch(f"SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?", int(place or 0), limit)

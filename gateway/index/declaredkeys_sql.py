@@ -1,4 +1,4 @@
-"""Matches on declared keys as SQL: what no column answers, and the values of `extra_value` do."""
+"""SQL for matches on declared keys, which have no column of their own but rows in `extra_value`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _NEVER = "1 = 0"
 
 
 def compile_answered(dialect: Dialect, known: Sequence[Known], out: Compiled) -> None:
-    """Take from `out.left` what keys that are ready answer."""
+    """Move from `out.left` into SQL conditions every match that ready keys can answer."""
     ready = {key.definition.path: key for key in known if key.is_ready}
     compiler = _Compiler(dialect, ready)
-    out.left = [match for match in out.left if not compiler.took(out, match)] if ready else out.left
+    out.left = [match for match in out.left if not compiler.compile_match(out, match)] if ready else out.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class _Compiler:
     dialect: Dialect
     ready: dict[Path, Known]
 
-    def took(self, out: Compiled, match: Match) -> bool:
-        """Whether the condition is in `out` now."""
+    def compile_match(self, out: Compiled, match: Match) -> bool:
+        """Add the condition for this match to `out`; return whether it answers the match fully."""
         if isinstance(match, DateTimeRange):
             return self._compile_dated(out, match)
         leaves = list(_leaves(match, ()))
@@ -61,12 +61,15 @@ class _Compiler:
         return True
 
     def _compile_dated(self, out: Compiled, match: DateTimeRange) -> bool:
-        """The date narrows it down, a day more where a zone may move it; the rest is matched exactly."""
+        """Narrow down by the date, with a day more on each side where a zone may move it; return False.
+
+        The exact match is left to the matcher in Python.
+        """
         if match.date in self.ready:
             days = 0 if match.zone is None else 1
             low = searchkeys.day_beside(match.low, -days) if match.low else None
             high = searchkeys.day_beside(match.high, days) if match.high else None
-            self.took(out, Range(match.date, "DA", low, high))
+            self.compile_match(out, Range(match.date, "DA", low, high))
         return False
 
     def _absent(self, out: Compiled, key: Known) -> None:
@@ -74,7 +77,10 @@ class _Compiler:
         out.add(f"{row} NOT IN (SELECT {owner} FROM extra_value x WHERE x.key = ?)", key.id)
 
     def _compile_joined(self, inner: Compiled, number: int, leaf: Match, key: Known) -> bool:
-        """The first leaf is row x; the others have to be in the same item of the same owner."""
+        """Add the condition of one leaf; return False where SQL cannot express it.
+
+        The first leaf is row x; the others must be in the same item of the same owner.
+        """
         made = Compiled()
         made.add("x.key = ?", key.id)
         if not self._condition(made, leaf, key.definition.vr):
@@ -111,14 +117,14 @@ def _temporal(out: Compiled, leaf: Match, vr: str) -> bool:
         return True
     if not isinstance(leaf, Range) or leaf.zone is not None:
         return False
-    out.add("x.text >= ?", leaf.low or "0")  # what cannot be read is empty, and below
+    out.add("x.text >= ?", leaf.low or "0")  # an unreadable value is stored as an empty one, below '0'
     if leaf.high is not None:
         out.add("x.text <= ?", leaf.high)
     return True
 
 
 def _leaves(match: Match, above: Path) -> Iterator[tuple[Path, Match]]:
-    """What is matched on, by whole paths."""
+    """Yield the keys matched on with their whole paths, out of nested items."""
     if isinstance(match, InItem):
         for key in match.keys:
             yield from _leaves(key, (*above, *match.path))

@@ -1,4 +1,4 @@
-"""The index over any SQL database: what both drivers share. They add connections, transactions and the tail."""
+"""The shared part of the two SQL drivers, which add connections, transactions and the tail."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def _now() -> int:
 
 
 class SqlIndex(ABC):
-    """`gateway.index.base.Index`, once a driver can query, commit and follow."""
+    """`gateway.index.base.Index` over the few methods that a driver adds to query, commit and follow."""
 
-    # -- what a driver adds -----------------------------------------------------------------------------
+    # -- methods that a driver adds ---------------------------------------------------------------------
 
     @abstractmethod
     async def _query(self, work: Work[R]) -> R:
@@ -79,18 +79,18 @@ class SqlIndex(ABC):
 
     @abstractmethod
     async def _search(self, work: Work[R]) -> R:
-        """Likewise, among those who may be made to wait, and no longer than a search may take. Raises Busy, Overdue."""
+        """Run `work` likewise, in the queue of searches and within their time limit. Raises Busy, Overdue."""
 
     @abstractmethod
     async def ping(self, scope: Scope) -> None: ...
 
     async def _glance(self, work: Work[R]) -> R:
-        """Likewise, for work whose answer is one statement's."""
+        """Run `work` likewise; its answer comes from a single statement, so that no snapshot is needed."""
         return await self._query(work)
 
     @abstractmethod
     async def _commit(self, work: Work[R]) -> R:
-        """Run `work` in a durable transaction; again from the start where it lost a race."""
+        """Run `work` in a durable transaction; run it again from the start where it lost a race."""
 
     @abstractmethod
     async def changes(self, after: int, limit: int = 1000) -> list[Change]: ...
@@ -129,7 +129,7 @@ class SqlIndex(ABC):
     async def adopt(self, id: str) -> None:
         await self._commit(lambda db: identity.write(db, id, _now()))
 
-    async def adopted_at(self) -> float:
+    async def read_adoption_time(self) -> float:
         return await self._glance(identity.read_since) / 1e6
 
     async def last_revision(self) -> int:
@@ -177,15 +177,15 @@ class SqlIndex(ABC):
     async def _commit_named(
         self, operation: str, work: Callable[[Connection, int], Coroutine[Any, Any, list[Change]]]
     ) -> list[Change]:
-        """Commit `work`, and under which name it was done."""
+        """Commit `work`, and record the name of its operation in the same transaction."""
 
-        async def noted(db: Connection) -> list[Change]:
+        async def work_and_note(db: Connection) -> list[Change]:
             now = _now()
             changes = await work(db, now)
             await operations.note(db, operation, changes, now)
             return changes
 
-        return await self._commit(noted)
+        return await self._commit(work_and_note)
 
     async def find_unjournaled(self, limit: int = 1000) -> list[Change]:
         return await self._query(lambda db: changelog.find_unjournaled(db, limit))
@@ -283,11 +283,11 @@ class SqlIndex(ABC):
             after = page[-1][0].version
 
     async def begin(self, mode: str) -> None:
-        """Note how this index is built."""
+        """Record how this index is built."""
         await self._commit(lambda db: db.execute("INSERT INTO rebuild VALUES (?)", mode))
 
     async def read_build(self) -> str:
-        """How this index is built; empty where it never was begun."""
+        """Return how this index is built; empty where no build was begun."""
         row = await self._query(lambda db: db.first("SELECT mode FROM rebuild"))
         return "" if row is None else str(row["mode"])
 

@@ -1,4 +1,8 @@
-"""Studies, series and instances as searches show them: from their rows, or from what a scope lets through."""
+"""Studies, series and instances as searches show them.
+
+They come from their own rows where the whole entity is visible, and from the visible instances where a scope
+hides some of them.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,14 @@ KIND = "(SELECT l.kind FROM instance_layout l WHERE l.version = i.version) AS ki
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """`answer` is what every search shows of it, `attributes` all that is known at its level."""
+    """A study, series or instance: `answer` is in every search result, `attributes` are all of its level."""
 
     answer: rows.Attributes
     attributes: rows.Attributes
 
 
 async def studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
-    """By row id."""
+    """Return studies by row id."""
     if cut.inside:
         return await _read_seen_studies(db, cut, ids)
     found: dict[int, Entity] = {}
@@ -43,7 +47,7 @@ async def studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Ent
 
 
 async def series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
-    """By row id."""
+    """Return series by row id."""
     if cut.inside:
         return await _read_seen_series(db, cut, ids)
     found: dict[int, Entity] = {}
@@ -59,14 +63,14 @@ async def series(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Enti
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An instance as it is kept: long ones are read one at a time."""
+    """An instance with its compressed metadata: these are inflated one at a time, since they may be long."""
 
     answer: bytes
     body: bytes | None
     kind: str = ""
 
     def entity(self) -> Entity:
-        """`attributes` are complete only where there is a body."""
+        """Return the parsed instance; `attributes` are complete only where there is a body."""
         answer = rows.load(self.answer)
         if self.body is None:
             return Entity(answer, answer)
@@ -75,7 +79,7 @@ class Kept:
 
 
 async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> dict[str, Kept]:
-    """By version, those that are current; with their metadata if `whole`."""
+    """Return current instances by version, with their metadata where `whole` is set."""
     bodies = await _read_packed(db, versions) if whole else {}
     found: dict[str, Kept] = {}
     for some in chunks(versions):
@@ -91,7 +95,7 @@ async def instances(db: Connection, versions: Sequence[str], *, whole: bool) -> 
 
 
 async def kinds(db: Connection, versions: Sequence[str]) -> dict[str, str]:
-    """Of instances that were stored before these were kept, and are not yet filled in."""
+    """Compute the kinds of layout for versions stored before the index kept them, and not filled in yet."""
     found: dict[str, str] = {}
     for some in chunks(versions):
         for row in await db.fetch(
@@ -103,7 +107,7 @@ async def kinds(db: Connection, versions: Sequence[str]) -> dict[str, str]:
 
 
 def _pick_made(answer: rows.Attributes) -> rows.Attributes:
-    """What is in an answer and in no data set."""
+    """Return the attributes that an answer has and no data set does, such as Retrieve URL."""
     return {tag: answer[tag] for tag in ("00080056", "00081190", "00083002") if tag in answer}
 
 
@@ -113,7 +117,7 @@ async def _bodies(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
 
 
 async def _read_packed(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
-    """Metadata as it is kept."""
+    """Return compressed metadata by version."""
     found: dict[str, bytes] = {}
     for some in chunks(versions):
         for row in await db.fetch(
@@ -124,12 +128,12 @@ async def _read_packed(db: Connection, versions: Sequence[str]) -> dict[str, byt
     return found
 
 
-# -- in part ----------------------------------------------------------------------------------------------
+# -- entities seen in part --------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A study or series, made up from the instances that are seen of it."""
+    """A study or series, made up from those of its instances that the scope lets through."""
 
     shown: rows.Shown = field(default_factory=rows.Shown)
     series: dict[int, rows.Shown] = field(default_factory=dict)

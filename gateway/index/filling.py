@@ -1,4 +1,4 @@
-"""What later versions of this program keep ready, made for rows that were there before: in steps that can be resumed."""
+"""Filling of columns that newer versions of this program added, for older rows, in resumable steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.index.connection import Connection
 
 
 async def studies(db: Connection, limit: int = 500) -> bool:
-    """Study Description as an answer shows it, of some studies; whether there were any."""
+    """Fill in Study Description as shown for some studies; return whether there were any."""
     found = await db.fetch(
         f"SELECT id, attributes FROM study WHERE shown_description IS NULL ORDER BY id LIMIT ?{db.dialect.lock}",
         limit,
@@ -21,7 +21,10 @@ async def studies(db: Connection, limit: int = 500) -> bool:
 
 
 async def kinds(db: Connection, limit: int = 500) -> bool:
-    """What tells the transfer syntaxes of some versions; whether there were any."""
+    """Fill in the kind of layout, which gives the transfer syntaxes, of some versions.
+
+    Returns whether there were any.
+    """
     found = await db.fetch(
         f"SELECT version, layout FROM instance_layout WHERE kind IS NULL ORDER BY version LIMIT ?{db.dialect.lock}",
         limit,

@@ -1,9 +1,9 @@
-"""The files of an embedded index: `index.sqlite`, or a link of that name to `index-1.sqlite`, `index-2.sqlite` and on.
+"""The files of the SQLite index: `index.sqlite`, or a link of that name to `index-1.sqlite` and so on.
 
-An index that was built beside becomes the next generation. The file before is marked, in a transaction, with the
-number of the next one (`PRAGMA application_id`, which is part of every snapshot); then the link is replaced. Whoever
-meets a mark follows it, and sets the link where a crash came between. SQLite resolves links before it names the
-write-ahead log, so that every generation keeps its own.
+An index that was built as a second one becomes the next generation. The file before it is marked, in a
+transaction, with the number of the next one (`PRAGMA application_id`, which is part of every snapshot); then
+the link is replaced. A process that reads a mark follows it, and sets the link where a crash came between.
+SQLite resolves links before it names the write-ahead log, so that every generation keeps its own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _BESIDE = ("", "-wal", "-shm", "-journal")
 
 
 def file_of(path: Path, number: int) -> Path:
-    """The file of a generation above 0."""
+    """Return the file of a generation above 0."""
     return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def number_of(path: Path) -> int:
-    """Which generation the link names; 0 where `path` is a file, or nothing."""
+    """Return the generation that the link names; 0 where `path` is a file, or nothing."""
     try:
         target = str(path.readlink())
     except OSError:
@@ -38,13 +38,13 @@ def number_of(path: Path) -> int:
 
 
 def mark_of(db: sqlite3.Connection) -> int:
-    """The generation that took this one's place; 0 where none did."""
+    """Return the generation that replaced this one; 0 where none did."""
     return int(db.execute("PRAGMA application_id").fetchone()[0])
 
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[int]:
-    """Nobody else sets links here meanwhile."""
+    """Lock the folder, so that no other process sets links in it; yield its file descriptor."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -54,9 +54,9 @@ def _lock(folder: Path) -> Iterator[int]:
 
 
 def settle(path: Path, number: int) -> None:
-    """See that the link names this generation, or one that came later; durable when this returns.
+    """Make the link name this generation, unless it names a later one; durable when this returns.
 
-    Raises IndexUnavailable where its file is not there.
+    Raises IndexUnavailable where the file of the generation is missing.
     """
     target = file_of(path, number)
     with _lock(path.parent) as folder:
@@ -76,10 +76,12 @@ def _link(path: Path, target: Path, folder: int) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Remove what no process that starts now can need: files of generations before. A link that leads nowhere gets
-    an empty file, of a name that never was in use: somebody may still hold what was lost, and its log.
+    """Remove files of earlier generations, which no process that starts now can need.
+
+    A link that leads nowhere gets an empty file with a name that was never in use: another process may still
+    hold the lost file and its log.
     """
-    if not path.parent.is_dir():  # said when the file is wanted
+    if not path.parent.is_dir():  # reported when the file is opened
         return
     with _lock(path.parent) as folder:
         number = number_of(path)
@@ -100,14 +102,14 @@ def tidy(path: Path) -> None:
 
 
 def remove(file: Path) -> None:
-    """A file that no link names, with what SQLite keeps beside it."""
+    """Remove a file that no link names, and the files that SQLite keeps with it."""
     for end in _BESIDE:
         file.with_name(file.name + end).unlink(missing_ok=True)
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[bool]:
-    """Whether nobody else is building an index beside this one; as long as the block lasts, nobody else does."""
+    """Yield whether we hold the build lock; while the block lasts, no other process builds an index here."""
     handle = os.open(path.with_name(f"{path.name}.rebuild"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -121,7 +123,7 @@ def alone(path: Path) -> Iterator[bool]:
 
 
 def is_building(path: Path) -> bool:
-    """Whether somebody builds an index beside this one."""
+    """Return whether some process is building a second index here."""
     with suppress(FileNotFoundError):
         handle = os.open(path.with_name(f"{path.name}.rebuild"), os.O_RDWR)
         try:

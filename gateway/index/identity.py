@@ -1,4 +1,4 @@
-"""Of which archive this is the index."""
+"""The id of the archive that this index belongs to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.index.connection import Connection
 
 
 async def read(db: Connection) -> str:
-    """The id of the archive, empty where none was told."""
+    """Return the id of the archive, empty where none was set."""
     row = await db.first("SELECT id FROM archive")
     return "" if row is None else str(row["id"])
 

@@ -1,4 +1,4 @@
-"""Work that one process does for all of them: whoever holds its lease, by the clock of the database."""
+"""Leases for work that one process does for all of them, timed by the clock of the database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from gateway.index.connection import Connection
 
 
 async def take(db: Connection, name: str, holder: str, seconds: float, every: float) -> bool:
-    """Take or renew a lease; False where another holds it, or it was done less than `every` seconds ago."""
+    """Take or renew a lease; return whether it is ours.
+
+    It is refused where another has it, or the work was done within `every` seconds.
+    """
     now = await _now(db)
     row = await db.first(f"SELECT holder, expires, done FROM lease WHERE name = ?{db.dialect.lock}", name)
     expires = now + round(seconds * 1e6)
@@ -20,7 +23,7 @@ async def take(db: Connection, name: str, holder: str, seconds: float, every: fl
 
 
 async def give_back(db: Connection, name: str, holder: str, is_done: bool) -> None:
-    """Let others have it, where it is still held."""
+    """Release the lease where `holder` still has it, and record the time where the work is done."""
     now = await _now(db)
     sets, values = (
         ("holder = '', expires = ?", [now])

@@ -1,4 +1,4 @@
-"""Schema migrations: small numbered steps that only go forward, noted in `schema_version`."""
+"""Schema migrations: small numbered steps that only go forward, recorded in `schema_version`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.index.connection import Connection
 
 @cache
 def steps(dialect: str) -> tuple[tuple[str, ...], ...]:
-    """The statements of each step, in order."""
+    """Return the statements of each step, in order."""
     folder = files("gateway.index") / "migrations" / dialect
     found = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     return tuple(_statements(step.read_text()) for step in found)
@@ -29,16 +29,17 @@ async def prepare(db: Connection) -> None:
 
 
 async def version(db: Connection) -> int:
-    """How many steps were taken; `schema_version` must be there."""
+    """Return how many steps were taken; the table `schema_version` must exist."""
     row = await db.first("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
     assert row is not None
     return int(row["version"])
 
 
 async def step(db: Connection, now: int) -> bool:
-    """Take the next step, in the transaction we are in; False when there is none.
+    """Take the next step in the current transaction; return False where there is none.
 
-    One transaction a step: an interrupted migration goes on where it was. Raises MigrationNeeded.
+    Each step has its own transaction: an interrupted migration goes on where it was. Raises MigrationNeeded
+    where the schema is newer than this program.
     """
     todo = steps(db.dialect.name)
     done = await version(db)
@@ -53,7 +54,7 @@ async def step(db: Connection, now: int) -> bool:
 
 
 async def check(db: Connection) -> None:
-    """Raises MigrationNeeded."""
+    """Raise MigrationNeeded where the schema is not that of this program."""
     done, wanted = await version(db), len(steps(db.dialect.name))
     if done != wanted:
         raise missing(done, wanted)

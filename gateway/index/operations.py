@@ -1,4 +1,4 @@
-"""What became of a change whose answer was lost: asked once every commit under way has ended."""
+"""Outcomes of changes whose answer was lost, looked up once every commit under way has ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT_MICROSECONDS = 24 * 3600 * 1_000_000
 
 
 async def note(db: Connection, id: str, changes: Sequence[Change], now: int) -> None:
-    """In the transaction of the operation itself, so that both are there or neither is."""
+    """Record the name and the changes of an operation, in its transaction: both are there, or neither is."""
     if not id:
         return
     await db.execute("DELETE FROM operation WHERE noted < ?", now - KEPT_MICROSECONDS)
@@ -24,15 +24,15 @@ async def note(db: Connection, id: str, changes: Sequence[Change], now: int) -> 
 
 
 async def find_committed(db: Connection, id: str) -> list[Change] | None:
-    """The changes of an operation; None where it was not committed, and will not be."""
-    # A commit whose connection was cut may still be under way: its lock is ours only once it has ended.
+    """Return the changes of an operation; None where it was not committed, and never will be."""
+    # A commit whose connection was cut may still be under way: we get its lock only once it has ended.
     await db.order()
     row = await db.first("SELECT first, last FROM operation WHERE id = ?", id)
     return None if row is None else await changelog.between(db, row["first"], row["last"])
 
 
 async def find_stored(db: Connection, versions: Sequence[VersionId]) -> dict[VersionId, Change]:
-    """The changes that made these versions current; those not among them are not stored, and will not be."""
+    """Return the changes that made these versions current; versions without one will never be stored."""
     await db.order()
     found = await db.fetch(
         f"SELECT revision FROM version WHERE {db.dialect.among('id')}", db.dialect.listed(versions)

@@ -1,7 +1,8 @@
-"""Keyset paging: from the position of a row to the rows behind it, at the same cost wherever that is.
+"""Keyset paging: from the position of a row to the rows behind it, at the same cost on every page.
 
-The order has several terms, in both directions and with empty values last. What comes behind a position is asked
-for in segments, from 'the same but for the last term' to 'another first term': each is one range of an index.
+The order has several terms, in both directions and with empty values last. The rows behind a position are
+queried in segments, from 'the same but for the last term' to 'another first term': each segment is one range
+of an index.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway.model import Level
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term of ORDER BY: a column, downwards or with NULL last."""
+    """A term of ORDER BY: a column, descending with `down`, NULL last with `last`."""
 
     column: str
     down: bool = False
@@ -25,7 +26,7 @@ class Term:
 
     @property
     def kind(self) -> type:
-        """Numbers are the terms that may be NULL."""
+        """The type of the values. Numbers are the terms that may be NULL."""
         return int if self.last else str
 
 
@@ -40,7 +41,7 @@ TERMS: dict[Level, tuple[Term, ...]] = {
 
 
 def check_position(level: Level, after: Position) -> Position:
-    """Raises BadParameter where it is no position at this level."""
+    """Return `after`. Raises BadParameter where it is no position at this level."""
     terms = TERMS[level]
     fits = len(after) == len(terms) and all(
         isinstance(value, term.kind) or (value is None and term.last)
@@ -54,14 +55,14 @@ def check_position(level: Level, after: Position) -> Position:
 
 
 def columns(level: Level) -> str:
-    """What a row's position is made of."""
+    """Return the select list p0, p1, … from which the position of a row is made."""
     return ", ".join(f"{term.column} AS p{n}" for n, term in enumerate(TERMS[level]))
 
 
 def segments(
     dialect: Dialect, level: Level, after: Position, *, aside: bool
 ) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """Conditions with values for what comes behind, in order; together they are all of it, none of it twice."""
+    """Yield conditions with values for the rows behind `after`, in order; no row is in two of them."""
     terms = TERMS[level]
     for size in range(len(terms) - 1, -1, -1):
         beyond = _beyond(terms[size], after[size], dialect, aside=aside)
@@ -85,7 +86,7 @@ def _same(
 def _beyond(
     term: Term, value: str | int | None, dialect: Dialect, *, aside: bool
 ) -> tuple[str, tuple[object, ...]] | None:
-    """None where nothing can be: NULL comes last."""
+    """Return the condition for rows behind `value` in this term; None where it is NULL, which comes last."""
     if value is None:
         return None
     column = dialect.aside(term.column) if aside else term.column

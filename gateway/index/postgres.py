@@ -1,4 +1,4 @@
-"""The index in PostgreSQL: any number of processes; unique keys and row locks decide their races."""
+"""The index in PostgreSQL, for any number of processes; unique keys and row locks decide their races."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from gateway.index.postgres_connection import (
     REBUILDING,
     PostgresConnection,
     answering,
-    is_closed,
+    disconnect,
     reading,
 )
 
 R = TypeVar("R")
 CONNECTIONS = 8
-# Of these, so many are lent for searches at once; and so many searches wait for one.
+# Of these, SEARCHERS are lent for searches at once, and MOST_WAITING searches wait for one.
 SEARCHERS = 4
 MOST_WAITING = 64
 SEARCH_SECONDS = 10.0
@@ -75,8 +75,9 @@ class PostgresIndex(PostgresSchema):
     async def open(
         cls, dsn: str, *, schema: str | None = None, search_seconds: float = SEARCH_SECONDS
     ) -> PostgresIndex:
-        """In the first schema of the role's search path, or in `schema`. Raises IndexUnavailable when the server does
-        not answer.
+        """Open the index in the first schema of the role's search path, or in `schema`.
+
+        Raises IndexUnavailable when the server does not answer.
         """
         settings = _SETTINGS if schema is None else {**_SETTINGS, "search_path": f'"{schema}"'}
         async with answering():
@@ -95,18 +96,18 @@ class PostgresIndex(PostgresSchema):
         await self._pool.close()
 
     async def connect(self, **settings: str) -> Any:
-        """A connection beside the pool. Raises IndexUnavailable."""
+        """Open a connection outside the pool. Raises IndexUnavailable."""
         async with answering():
             return await asyncpg.connect(
                 self._dsn, timeout=CONNECT_SECONDS, server_settings={**self._settings, **settings}
             )
 
     async def with_connection(self, work: Work[R]) -> R:
-        """Run `work` on a connection, each statement for itself."""
+        """Run `work` on a connection, each statement in its own transaction."""
         return await self._glance(work)
 
     async def mark_unjournaled(self, revisions: Sequence[int]) -> None:
-        """They are journaled again."""
+        """Mark changes as not journaled, so that they are journaled again."""
         await self._commit(lambda db: changelog.mark_unjournaled(db, revisions))
 
     # -- rebuilding -------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class PostgresIndex(PostgresSchema):
         return await PostgresAside.open(self, self._dsn)
 
     async def is_rebuilding(self) -> bool:
-        async def held(db: Connection) -> bool:
+        async def is_locked(db: Connection) -> bool:
             row = await db.first(
                 "SELECT COUNT(*) AS held FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = ? "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
@@ -127,7 +128,7 @@ class PostgresIndex(PostgresSchema):
             )
             return row is not None and bool(row["held"])
 
-        return await self._glance(held)
+        return await self._glance(is_locked)
 
     # -- schema -----------------------------------------------------------------------------------------
 
@@ -154,7 +155,10 @@ class PostgresIndex(PostgresSchema):
         return await self._glance(lambda db: changelog.after(db, after, limit))
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
-        """Woken by NOTIFY, and four times a second anyway: an empty sequence says that the server answers."""
+        """Yield new changes, woken by NOTIFY and four times a second anyway.
+
+        An empty sequence shows that the server answers.
+        """
         listener = await self.connect()
         db, woken = PostgresConnection(listener), asyncio.Event()
         try:
@@ -172,10 +176,13 @@ class PostgresIndex(PostgresSchema):
                 else:
                     await _wait(woken)
         finally:
-            await is_closed(listener)
+            await disconnect(listener)
 
     def _follow(self, log: int) -> None:
-        """The change log is another table once an index was put in the place of this one."""
+        """Count a new generation where the table `change` is another one than before.
+
+        That happens once another index was put in the place of this one.
+        """
         if self._log and log != self._log:
             self._moves += 1
         self._log = log
@@ -197,16 +204,16 @@ class PostgresIndex(PostgresSchema):
         self._waiting += 1
         try:
             async with asyncio.timeout(deadline.left), self._searchers:
-                return await self._bound_search(deadline, work)
+                return await self._run_search(deadline, work)
         except TimeoutError as error:
             raise deadline.failure() from error
         except asyncio.CancelledError:
-            deadline.cancel()  # what runs in a thread ends by it
+            deadline.cancel()  # the thread with the work reads the deadline and ends
             raise
         finally:
             self._waiting -= 1
 
-    async def _bound_search(self, deadline: Deadline, work: Work[R]) -> R:
+    async def _run_search(self, deadline: Deadline, work: Work[R]) -> R:
         """The server gives up in time, too, whatever becomes of us."""
         async with reading(), self._acquire() as db:
             milliseconds = max(1, round(deadline.left * 1000))
@@ -219,7 +226,7 @@ class PostgresIndex(PostgresSchema):
             except asyncpg.QueryCanceledError as error:
                 raise deadline.failure() from error
             finally:
-                await db.execute("ROLLBACK")  # it only read
+                await db.execute("ROLLBACK")  # nothing was written
 
     async def ping(self, scope: Scope) -> None:
         async def look(db: Connection) -> None:
@@ -250,7 +257,7 @@ class PostgresIndex(PostgresSchema):
 
     @asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Any]:
-        """A connection of the pool, which is not used again once its protocol has lost its place."""
+        """Lend a connection of the pool; it is not used again once its protocol is out of step."""
         async with self._pool.acquire(timeout=CONNECT_SECONDS) as db:
             try:
                 yield db
@@ -260,7 +267,7 @@ class PostgresIndex(PostgresSchema):
 
 
 async def _as_it_is(db: Any) -> None:
-    """Our code leaves nothing behind on a connection: a round trip saved whenever one goes back."""
+    """Do nothing on release: our code leaves no state on a connection, and this saves a round trip."""
 
 
 async def _wait(woken: asyncio.Event) -> None:

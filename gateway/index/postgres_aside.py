@@ -1,8 +1,8 @@
-"""A schema that is built beside the serving one, whose tables take the places of the serving ones.
+"""A second schema in PostgreSQL, built while the first one serves; its tables then replace the others.
 
-Names are looked up anew whenever a table goes to another schema, also by statements that were prepared: so every
-process follows with its next statement. Nobody commits while the last rows are brought over, and nobody reads
-while the tables change places, which is a matter of milliseconds.
+PostgreSQL looks names up again whenever a table moves to another schema, also for prepared statements: so
+every process uses the new tables with its next statement. Nobody commits while the last rows are copied, and
+nobody reads while the tables change places, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from gateway.index.postgres_connection import (
     REBUILDING,
     PostgresConnection,
     answering,
-    is_closed,
+    disconnect,
 )
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
-# Shorter than `deadlock_timeout`, so that it is us who step back, and no reader or writer who is told to.
+# Shorter than `deadlock_timeout`, so that we give up on a lock, and no reader or writer is cancelled.
 PATIENCE = "300ms"
 ATTEMPTS = 100
-# Writers wait meanwhile, for half a minute at most.
+# Writers wait during these attempts, for half a minute at most.
 READERS_ATTEMPTS = 20
 _REST = {*TABLES} - {"extra_key", "study", "series", "instance", "version", "change"}
-# `archive` is told by whoever builds; what else there is (`partition`, `schema_version`) stays where it is.
-# In the order in which readers come to them, so that whoever has begun can end.
+# The builder writes `archive`; the other tables (`partition`, `schema_version`) stay where they are. In the
+# order in which readers reach them, so that a reader that has begun can end.
 MOVED = ("extra_key", "study", "series", "instance", "version", *sorted(_REST), "change", "archive")
 
 R = TypeVar("R")
@@ -87,7 +87,7 @@ class PostgresAside:
                 await _make(held, _aside(schema))
             index = await type(live).open(dsn, schema=_aside(schema))
         except BaseException:
-            await is_closed(held)
+            await disconnect(held)
             raise
         return cls(live, dsn, schema, index, held)
 
@@ -123,27 +123,27 @@ class PostgresAside:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise IndexUnavailable("the index does not answer") from error
         finally:
-            await is_closed(db)
+            await disconnect(db)
         raise IndexUnavailable("the index is never free of long transactions: run reindex again to go on")
 
     async def close(self) -> None:
         await self._index.close()
-        await is_closed(self._held)
+        await disconnect(self._held)
 
     # -- changing places --------------------------------------------------------------------------------
 
     async def _swap(self, db: Any, parted: bool) -> int:
         await db.execute(
             "SELECT pg_advisory_xact_lock($1)", GATE
-        )  # whoever commits has passed it, and ends first
+        )  # a commit under way holds the lock, and ends first
         count = 0 if parted else await self._catch_up(PostgresConnection(db))
-        await _snapshots_gone(db)
+        await _await_old_snapshots(db)
         await self._lock_out_readers(db)
         await self._change_places(db)
         return count
 
     async def _catch_up(self, source: PostgresConnection) -> int:
-        if not await self._index.with_connection(lambda target: salvage.same_past(source, target)):
+        if not await self._index.with_connection(lambda target: salvage.has_same_past(source, target)):
             raise Conflict(catchup.PARTED)
         count = 0
         while changes := await changelog.after(source, await self._index.last_revision(), catchup.PAGE):
@@ -151,7 +151,7 @@ class PostgresAside:
             count += len(changes)
         waiting = await changelog.find_unjournaled(source, 1 << 30)
         await self._index.mark_unjournaled([change.revision for change in waiting])
-        # Whoever lost the answer of a change looks it up afterwards, and must find it.
+        # A process that lost the answer of a change looks it up afterwards, and must find it.
         await source.execute(
             f'INSERT INTO "{_aside(self._schema)}".operation (id, first, last, noted) '
             f'SELECT id, first, last, noted FROM "{self._schema}".operation'
@@ -159,7 +159,7 @@ class PostgresAside:
         return count
 
     async def _lock_out_readers(self, db: Any) -> None:
-        """One that reads on from table to table gets what it wants while we step back."""
+        """Lock all tables against readers; between attempts, a reader of several tables gets its next one."""
         for left in range(READERS_ATTEMPTS, 0, -1):
             try:
                 async with db.transaction():
@@ -195,18 +195,19 @@ async def _make(db: Any, schema: str) -> None:
         ) from error
 
 
-async def _snapshots_gone(db: Any) -> None:
+async def _await_old_snapshots(db: Any) -> None:
     """Wait for readers whose snapshot is older than the last rows: in the new tables they would miss these.
 
-    Who has read a table already keeps us from moving it; this is about who is just about to. Somebody else's
-    endless transaction is not waited for.
+    A reader that has used a table already holds a lock that keeps us from moving it; this is about readers
+    that are just about to. After two seconds we go on, so that an endless transaction of another program does
+    not block us.
     """
     limit = await db.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
     for _ in range(100):
         older = await db.fetchval(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE pid != pg_backend_pid() "
             "AND datname = current_database() AND age(backend_xmin) > age($1::text::xid) "
-            "AND wait_event_type IS DISTINCT FROM 'Lock'",  # at the gate
+            "AND wait_event_type IS DISTINCT FROM 'Lock'",  # it waits for a lock, such as ours
             limit,
         )
         if not older:

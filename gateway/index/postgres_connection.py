@@ -140,7 +140,7 @@ class PostgresConnection:
         await self._db.execute(f"TRUNCATE {', '.join(tables)}")
 
 
-async def is_closed(db: Any) -> None:
+async def disconnect(db: Any) -> None:
     try:
         await db.close(timeout=1)
     except (*_AWAY, asyncpg.PostgresError):

@@ -1,4 +1,4 @@
-"""Study and series rows of one transaction: what their instances say, merged in the order of acceptance."""
+"""The study and series rows of one transaction, merged from their instances in order of acceptance."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a version says of its study and series."""
+    """The attributes that one version has for its study and series."""
 
     version: VersionId
     instance: str
@@ -67,7 +67,7 @@ class Projection:
         self.keys: Sequence[declaredkeys.Known] = ()
 
     async def hold(self, partition: PartitionId, studies: Iterable[str]) -> None:
-        """Read the studies that are there and keep others from changing them."""
+        """Read the studies that exist, and lock their rows."""
         wanted = sorted({uid for uid in studies if (partition, uid) not in self._studies})
         dialect = self._db.dialect
         found = await self._db.fetch(
@@ -79,7 +79,7 @@ class Projection:
             self._studies[partition, row["uid"]] = _study_of(row)
 
     async def reserve(self, places: Iterable[tuple[PartitionId, str, str]]) -> None:
-        """Make the rows of studies and series that are new."""
+        """Insert rows for studies and series that are new."""
         wanted: dict[tuple[PartitionId, str], set[str]] = {}
         for partition, uid, series in places:
             wanted.setdefault((partition, uid), set()).add(series)
@@ -96,7 +96,7 @@ class Projection:
             "ON CONFLICT (partition, uid) DO NOTHING RETURNING id",
             *(partition, uid, rows.uid_hash(uid)),
         )
-        if made is None:  # somebody else made it since we looked, and has committed by now
+        if made is None:  # another process inserted it since we looked, and has committed by now
             await self.hold(partition, [uid])
         else:
             self._studies[partition, uid] = Study(made["id"], uid, rows.Shown(changed=True))
@@ -121,16 +121,16 @@ class Projection:
                 study.series[uid] = Series(made["id"], uid, rows.Shown(changed=True))
 
     def place(self, partition: PartitionId, study: str, series: str) -> tuple[Study, Series]:
-        """Held and reserved before."""
+        """Return the study and its series; both were held and reserved before."""
         found = self._studies[partition, study]
         return found, found.series[series]
 
     def spoil(self, partition: PartitionId, study: str) -> None:
-        """Something was taken away: `finish` makes the study up anew."""
+        """Mark a study from which a version was removed: `finish` computes it again."""
         self._studies[partition, study].stale = True
 
     def merge(self, study: Study, series: Series, said: Said) -> None:
-        """Add a version that became current, unless the study is made up anew anyway."""
+        """Add a version that became current, unless the study will be computed again anyway."""
         if not study.stale:
             _merge(study, series, said)
 
@@ -139,10 +139,10 @@ class Projection:
         assert row is not None
         return zstandard.ZstdDecompressor().decompress(row["body"])
 
-    # -- anew -------------------------------------------------------------------------------------------
+    # -- computing again --------------------------------------------------------------------------------
 
     async def _remake(self, study: Study) -> None:
-        """From the instances that are left, in the order they were accepted."""
+        """Compute the study again from the instances that are left, in the order of their acceptance."""
         await self._forget(study)
         left = await self._db.fetch(
             "SELECT v.id, v.series_uid, v.instance_uid, v.sop_class, v.parts FROM instance i "
@@ -185,16 +185,16 @@ class Projection:
             found.update((marks[row["version"]], rows.split(inflate(row["body"]))) for row in bodies)
         return found
 
-    # -- out --------------------------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------------------
 
     async def write(self) -> None:
-        """Write what only grew, studies in one order for all."""
+        """Write studies that only gained versions, in an order that is the same for all transactions."""
         for _, study in sorted(self._studies.items(), key=itemgetter(0)):
             if study.touched and not study.stale:
                 await self._write(study)
 
     async def finish(self) -> None:
-        """Make up anew, from versions that are written by now, what something was taken away from."""
+        """Compute again, from versions that are written by now, the studies that lost a version."""
         for _, study in sorted(self._studies.items(), key=itemgetter(0)):
             if study.stale:
                 await self._remake(study)

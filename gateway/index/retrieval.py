@@ -1,4 +1,4 @@
-"""Reading by path: the hot way of retrieval, one statement each where the scope is the whole partition."""
+"""Reads by path for retrieval: one statement each where the scope is the whole partition."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _where(cut: Cut, scope: Scope, path: ResourcePath) -> tuple[str, list[object
         conditions.append("se.uid = ?")
         values.append(path.series)
     if path.instance is not None:
-        # The second condition is implied, and leads straight to the row.
+        # The second condition is implied by the others; it lets the database find the row by its key.
         conditions.append("i.partition = ? AND i.uid = ?")
         values += [scope.partition, path.instance]
     return " AND ".join([*conditions, *cut.conditions]), [*values, *cut.values]
@@ -62,7 +62,7 @@ def _where(cut: Cut, scope: Scope, path: ResourcePath) -> tuple[str, list[object
 async def _rows(
     db: Connection, scope: Scope, path: ResourcePath, columns: str, more: str = ""
 ) -> Sequence[Row]:
-    """In default order, those the scope lets through. Raises NotFound, Gone."""
+    """Return rows that the scope lets through, in default order. Raises NotFound, Gone."""
     cut = cut_of(db.dialect, scope)
     where, values = _where(cut, scope, path)
     found = await db.fetch(f"SELECT {columns} {_FROM} {more} WHERE {where} ORDER BY {ORDER}", *values)
@@ -76,12 +76,12 @@ async def _rows(
 
 
 async def instances(db: Connection, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-    """Raises NotFound, Gone."""
+    """Return current versions in default order. Raises NotFound, Gone."""
     return [make_stored(row) for row in await _rows(db, scope, path, VERSION)]
 
 
 async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[StoredInstance, InstanceLayout]:
-    """Of one instance. Raises NotFound, Gone."""
+    """Return one instance with its layout. Raises NotFound, Gone."""
     (row,) = await _rows(
         *(db, scope, path, f"{VERSION}, l.layout", "JOIN instance_layout l ON l.version = v.id")
     )
@@ -91,7 +91,10 @@ async def layout(db: Connection, scope: Scope, path: ResourcePath) -> tuple[Stor
 async def layouts_after(
     db: Connection, scope: Scope, path: ResourcePath, limit: int
 ) -> list[tuple[StoredInstance, InstanceLayout]]:
-    """Of the instance and those that follow it in its series, small ones only. Raises NotFound, Gone."""
+    """Return the layouts of the instance and of the next ones in its series, small ones only.
+
+    Raises NotFound, Gone.
+    """
     series = ResourcePath(path.study, path.series)
     found = await _rows(db, scope, series, "v.id, v.instance_uid")
     uids = [row["instance_uid"] for row in found]
@@ -106,7 +109,7 @@ async def layouts_after(
 
 
 async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[bytes]:
-    """In default order. Raises NotFound, Gone."""
+    """Return metadata in default order. Raises NotFound, Gone."""
     inflate = zstandard.ZstdDecompressor().decompress
     more = "JOIN instance_metadata m ON m.version = v.id"
     found = await _rows(db, scope, path, "v.id, v.damage, m.body", more)
@@ -114,14 +117,14 @@ async def metadata(db: Connection, scope: Scope, path: ResourcePath) -> list[byt
 
 
 def _read_known(metadata: bytes) -> bytes:
-    """Nothing where all that is left of a damaged version is what the journal says of it."""
+    """Return the metadata, empty where only the journal line of a damaged version is left."""
     return b"" if rows.UNAVAILABLE in metadata else metadata
 
 
 async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:
-    """What is there, its fingerprint, and all metadata where that is no more than `at_once` bytes.
+    """Return the versions under `path`, their fingerprint, and all metadata up to `at_once` bytes.
 
-    Raises NotFound, Gone.
+    With more bytes the metadata are left out. Raises NotFound, Gone.
     """
     more = "JOIN instance_metadata m ON m.version = v.id"
     found = await _rows(db, scope, path, "v.id, v.damage, LENGTH(m.body) AS size", more)
@@ -139,7 +142,7 @@ async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: in
 
 
 async def _find_lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:
-    """Those of which nothing is left but what the journal says of them."""
+    """Return the damaged versions for which only the journal line is left."""
     if not damaged:
         return set()
     inflate = zstandard.ZstdDecompressor().decompress
@@ -148,13 +151,16 @@ async def _find_lost(db: Connection, scope: Scope, damaged: Sequence[VersionId])
 
 
 async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:
-    """Metadata of the first of these versions, as many as `at_once` bytes hold, at least one. Raises NotFound."""
+    """Return metadata of the first of these versions, at least one, up to `at_once` bytes.
+
+    Raises NotFound.
+    """
     sizes = await db.fetch(
         f"SELECT m.version, LENGTH(m.body) AS size FROM instance_metadata m WHERE {db.dialect.among('m.version')}",
         db.dialect.listed(versions),
     )
     size = {row["version"]: int(row["size"]) for row in sizes}
-    # What is dense hardly shrinks: no more is fetched than would fit.
+    # Metadata hardly shrink where they are dense: no more is fetched than would fit.
     totals = accumulate(size.get(version, 0) for version in versions)
     packed = await _read_packed(db, scope, versions[: max(1, bisect_right(list(totals), at_once))])
     inflate = zstandard.ZstdDecompressor().decompress
@@ -171,7 +177,7 @@ async def bodies(db: Connection, scope: Scope, versions: Sequence[VersionId], at
 
 
 async def _read_packed(db: Connection, scope: Scope, versions: Sequence[VersionId]) -> dict[VersionId, bytes]:
-    """Metadata as it is kept, by version, whatever became of the version."""
+    """Return compressed metadata by version, in whatever state the version is."""
     sql = (
         "SELECT m.version, m.body FROM instance_metadata m JOIN version v ON v.id = m.version "
         f"WHERE v.partition = ? AND {db.dialect.among('m.version')}"
@@ -183,7 +189,7 @@ async def _read_packed(db: Connection, scope: Scope, versions: Sequence[VersionI
 async def layouts_of(
     db: Connection, scope: Scope, versions: Sequence[VersionId]
 ) -> dict[VersionId, InstanceLayout]:
-    """By version, whatever became of it; what was reclaimed has none."""
+    """Return layouts by version, in whatever state; reclaimed versions have none."""
     sql = (
         "SELECT l.version, l.layout FROM instance_layout l JOIN version v ON v.id = l.version "
         f"WHERE v.partition = ? AND {db.dialect.among('l.version')}"
@@ -193,13 +199,16 @@ async def layouts_of(
 
 
 async def series_of(db: Connection, scope: Scope, study: ResourcePath) -> list[ResourcePath]:
-    """In default order. Raises NotFound, Gone."""
+    """Return the series of a study in default order. Raises NotFound, Gone."""
     found = await _rows(db, scope, study, "v.id, se.uid")
     return [ResourcePath(study.study, SeriesUID(uid)) for uid in dict.fromkeys(row["uid"] for row in found)]
 
 
 async def version_set(db: Connection, scope: Scope, path: ResourcePath) -> str:
-    """Kept with the rows of study and series; made from what passes where the scope cuts."""
+    """Return the fingerprint of a study, series or instance, kept in the rows of studies and series.
+
+    Where the scope hides instances it is computed from those that are visible. Raises NotFound, Gone.
+    """
     cut = cut_of(db.dialect, scope)
     if path.level is Level.INSTANCE or cut.inside:
         return fingerprint_of(row["id"] for row in await _rows(db, scope, path, "v.id"))
@@ -218,7 +227,7 @@ async def version_set(db: Connection, scope: Scope, path: ResourcePath) -> str:
 
 
 async def absent(db: Connection, scope: Scope, path: ResourcePath) -> NotFound:
-    """Gone where there was something once, and no scope keeps that from being known."""
+    """Return Gone where the path was there once and the scope may know, else NotFound."""
     uid = path.instance or path.series or path.study
     what = f"{path.level.value} {uid}"
     if scope.is_whole and await _was_there(db, scope, path):
@@ -266,7 +275,7 @@ async def conflicts(db: Connection, scope: Scope, study: str | None) -> list[Con
 
 
 async def versions(db: Connection, after: str) -> list[tuple[StoredInstance, str]]:
-    """A page of every version ever admitted and its state, by id."""
+    """Return a page of all versions ever admitted with their states, by id."""
     found = await db.fetch(
         f"SELECT {VERSION}, v.state FROM version v WHERE v.id > ? ORDER BY v.id LIMIT ?", after, PAGE
     )

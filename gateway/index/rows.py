@@ -1,4 +1,4 @@
-"""What an instance's metadata means for the rows of its study, series and instance: pure, no SQL."""
+"""Translation of an instance's metadata into the rows of its study, series and instance: pure, no SQL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from gateway.model import Identity
 Attribute: TypeAlias = dict[str, Any]
 Attributes: TypeAlias = dict[str, Attribute]
 
-# Stands for the base URL while an answer is a structure; in bytes it is a NUL, which JSON text never holds.
+# Placeholder for the base URL while an answer is a structure; in bytes it is a NUL, which
+# JSON text never holds.
 BASE = "\uf8ff\uf8fe\uf8ff"
 _BASE_BYTES = BASE.encode()
 
@@ -43,18 +44,21 @@ REQUEST = "00400275"
 REQUEST_KEYS = ("00400009", "00401001")
 TIMEZONE = "00080201"
 
-# Keys are cut so that no value, however wrong, outgrows a database index; conforming values are shorter.
+# Keys are cut so that no value, however wrong, is too long for a database index;
+# conforming values are shorter.
 MOST_CHARACTERS = 512
 
-# Instance Availability (PS3.3 C.4.23.1.1) of a damaged version; no metadata that was read from an object is asked.
+# Instance Availability (PS3.3 C.4.23.1.1) in metadata made from a journal line alone; only metadata of
+# damaged versions are tested for it.
 UNAVAILABLE = b'"00080056":{"vr":"CS","Value":["UNAVAILABLE"]}'
 
-# Stands for a date or time that is there and cannot be read: below every date, above nothing at all.
+# Stands for a date or time that is present but cannot be read: it sorts below every date and
+# above an empty value.
 UNREADABLE = "!"
 
 
 def dump(attributes: Attributes) -> bytes:
-    """DICOM JSON with keys ascending, a NUL where `BASE` stood."""
+    """Return DICOM JSON with keys ascending, and a NUL in place of `BASE`."""
     return orjson.dumps(dict(sorted(attributes.items()))).replace(_BASE_BYTES, b"\0")
 
 
@@ -64,19 +68,19 @@ def load(data: bytes) -> Attributes:
 
 
 def uid_hash(uid: str) -> bytes:
-    """The first 122 bits of SHA-256, the last six of 16 bytes zero."""
+    """Return the first 122 bits of SHA-256 in 16 bytes; the last six bits are zero."""
     digest = hashlib.sha256(uid.encode()).digest()[:16]
     return digest[:15] + bytes([digest[15] & 0xC0])
 
 
 def value(attributes: Attributes, tag: str) -> Any:
-    """The first value, None where there is none."""
+    """Return the first value, None where there is none."""
     values = attributes.get(tag, {}).get("Value")
     return values[0] if values else None
 
 
 def text(attributes: Attributes, tag: str) -> str:
-    """The first value as a key: without NUL, which PostgreSQL does not take, and of bounded length."""
+    """Return the first value as a key: without NUL, which PostgreSQL does not take, and of bounded length."""
     found = value(attributes, tag)
     return "" if found is None else str(found).replace("\0", "")[:MOST_CHARACTERS]
 
@@ -87,7 +91,7 @@ def _temporal(attributes: Attributes, tag: str, key: Callable[[str], str]) -> st
 
 
 def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
-    """Folded groups and fuzzy words of a name."""
+    """Return columns for the three folded component groups and the words for fuzzy matching of a name."""
     found = value(attributes, tag)
     groups = searchkeys.split_stored_groups(found) if found is not None else ("", "", "")
     words = searchkeys.fuzzy_tokens(searchkeys.name_text(found)) if found is not None else ""
@@ -97,7 +101,7 @@ def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
 
 
 def number(attributes: Attributes, tag: str) -> int | None:
-    """A whole number that fits a column, else None."""
+    """Return the first value as a whole number that fits a column, else None."""
     try:
         found = float(text(attributes, tag))
     except ValueError:
@@ -107,7 +111,7 @@ def number(attributes: Attributes, tag: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What an instance says of its study and series (only what has a value), and all that it says."""
+    """Attributes of an instance: `study` and `series` of these levels with a value, `instance` all."""
 
     study: Attributes
     series: Attributes
@@ -115,13 +119,16 @@ class Split:
 
     @property
     def mark(self) -> bytes:
-        """The same for all that say the same of their study and series."""
+        """A digest that is the same for all instances with equal study and series attributes."""
         said = orjson.dumps([self.study, self.series], option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(said, digest_size=16).digest()
 
 
 def split(metadata: bytes) -> Split:
-    """An instance's attributes by level; an outline will do, as what is searched and compared is short."""
+    """Sort an instance's attributes by level.
+
+    An outline is enough, since the attributes that are searched and compared are short.
+    """
     study: Attributes = {}
     series: Attributes = {}
     whole = load(metadata)
@@ -139,13 +146,13 @@ def split(metadata: bytes) -> Split:
 
 @dataclass(slots=True)
 class Shown:
-    """Attributes as the earliest instance that has them gave them, and who disagrees."""
+    """The attributes that a study or series shows: each as the earliest instance that has it gave it."""
 
     attributes: Attributes = field(default_factory=dict)
     changed: bool = False
 
     def merge(self, more: Attributes) -> list[tuple[str, Attribute, Attribute]]:
-        """Take what is new; (tag, shown, differing) for each that differs."""
+        """Add new attributes; return (tag, shown, differing) for each that differs from the one shown."""
         differing = []
         before = len(self.attributes)
         for tag, attribute in more.items():
@@ -163,7 +170,7 @@ def _pick(attributes: Attributes, required: tuple[str, ...], known: tuple[str, .
 
 
 def join_list(values: Iterable[str]) -> str:
-    """Sorted, as `\\value\\value\\`, so that a value can be found between two backslashes."""
+    """Join the values, sorted, as `\\value\\value\\`: a value can be found between two backslashes."""
     joined = "\\".join(sorted(values))
     return f"\\{joined}\\" if joined else ""
 
@@ -179,7 +186,7 @@ def _one(vr: str, *values: Any) -> Attribute:
 def study_counted(
     modalities: Iterable[str], sop_classes: Iterable[str], series: int, instances: int
 ) -> Attributes:
-    """What is counted over the instances of a study (PS3.4 C.3.4)."""
+    """Return the attributes that are computed over the instances of a study (PS3.4 C.3.4)."""
     return {
         "00080061": _one("CS", *sorted(modalities)),
         "00080062": _one("UI", *sorted(sop_classes)),
@@ -189,7 +196,7 @@ def study_counted(
 
 
 def study_answer(uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
-    """PS3.18 Table 10.6.3-3."""
+    """Return the attributes of a study in search results (PS3.18 Table 10.6.3-3)."""
     return (
         _pick(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN)
         | {tag: counted[tag] for tag in ("00080061", "00201206", "00201208")}
@@ -205,13 +212,13 @@ DESCRIPTION = "00081030"
 
 
 def show_description(attributes: Attributes) -> bytes:
-    """Study Description as an answer that asks for it shows it."""
+    """Return Study Description as JSON, for search results that include it."""
     shown = attributes.get(DESCRIPTION) or {"vr": vr_of(int(DESCRIPTION, 16))}
     return orjson.dumps(shown).replace(_BASE_BYTES, b"\0")
 
 
 def with_description(answer: bytes, shown: bytes) -> bytes:
-    """A study's answer with its description; keys ascend, and Retrieve URL is the next."""
+    """Insert the description into the answer of a study: keys ascend, and Retrieve URL is the next one."""
     return answer.replace(b'"00081190":', b'"00081030":' + shown + b',"00081190":', 1)
 
 
@@ -220,7 +227,7 @@ def series_counted(instances: int) -> Attributes:
 
 
 def series_answer(study: str, uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
-    """PS3.18 Table 10.6.3-4."""
+    """Return the attributes of a series in search results (PS3.18 Table 10.6.3-4)."""
     answer = _pick(attributes, SERIES_REQUIRED, SERIES_IF_KNOWN)
     if REQUEST in answer:
         items = [_pick(item, REQUEST_KEYS, ()) for item in items_of(answer[REQUEST]) or ()]
@@ -239,7 +246,10 @@ def series_answer(study: str, uid: str, attributes: Attributes, counted: Attribu
 def instance_answer(
     identity: Identity, transfer_syntax: str, attributes: Attributes, *, damaged: bool = False
 ) -> Attributes:
-    """PS3.18 Table 10.6.3-5, with the transfer syntax it can be had in without loss."""
+    """Return the attributes of an instance in search results (PS3.18 Table 10.6.3-5).
+
+    Available Transfer Syntax UID is the stored one, in which the instance can be retrieved without loss.
+    """
     return _pick(attributes, INSTANCE_REQUIRED, INSTANCE_IF_KNOWN) | {
         "00080016": _one("UI", identity.sop_class),
         "00080018": _one("UI", identity.instance),
@@ -252,7 +262,7 @@ def instance_answer(
 
 
 def study_keys(attributes: Attributes) -> dict[str, Any]:
-    """The key columns of a study row."""
+    """Return the key columns of a study row."""
     issuer, patient_id = text(attributes, "00100021"), text(attributes, "00100020")
     return {
         "study_date": _temporal(attributes, "00080020", searchkeys.date_key),
@@ -271,7 +281,7 @@ def study_keys(attributes: Attributes) -> dict[str, Any]:
 
 
 def series_keys(attributes: Attributes) -> dict[str, Any]:
-    """The key columns of a series row."""
+    """Return the key columns of a series row."""
     return {
         "modality": text(attributes, "00080060"),
         "number": number(attributes, "00200011"),
@@ -289,7 +299,7 @@ def series_keys(attributes: Attributes) -> dict[str, Any]:
 
 
 def instance_keys(sop_class: str, attributes: Attributes) -> dict[str, Any]:
-    """The key columns of an instance row."""
+    """Return the key columns of an instance row."""
     return {
         "sop_class": sop_class,
         "number": number(attributes, "00200013"),
@@ -300,13 +310,13 @@ def instance_keys(sop_class: str, attributes: Attributes) -> dict[str, Any]:
 
 
 def request_items(attributes: Attributes) -> list[tuple[int, str, str]]:
-    """Item number and the two keys of each item of Request Attributes Sequence."""
+    """Return item number and the two keys of each item of Request Attributes Sequence."""
     step, procedure = REQUEST_KEYS
     items = items_of(attributes.get(REQUEST)) or ()
     return [(n, text(item, step), text(item, procedure)) for n, item in enumerate(items)]
 
 
-# Columns whose n-grams are kept, each with the letter that its n-grams begin with.
+# Columns with stored n-grams, each with the letter that its n-grams begin with.
 STUDY_GRAMS = {
     "patient_name": "p",
     "patient_ideographic": "p",
@@ -325,7 +335,7 @@ SERIES_GRAMS = {"series_description": "d", "protocol_name": "o"}
 
 
 def grams(columns: Mapping[str, Any], letters: Mapping[str, str]) -> set[str]:
-    """The n-grams of a row's key columns."""
+    """Return the n-grams of a row's key columns."""
     found: set[str] = set()
     for column, letter in letters.items():
         made = searchkeys.word_ngrams if column.endswith("_words") else searchkeys.ngrams
@@ -334,7 +344,7 @@ def grams(columns: Mapping[str, Any], letters: Mapping[str, str]) -> set[str]:
 
 
 def differing_attributes(left: bytes, right: bytes, most: int = 10) -> tuple[str, ...]:
-    """The first attributes in which two metadata differ, by keyword; items counted from one."""
+    """Return the first attributes in which two metadata differ, by keyword; items are counted from one."""
     found = list(islice(_differing(load(left), load(right), ""), most))
     return tuple(found) or ("PixelData",)
 
@@ -354,14 +364,17 @@ def _differing(left: Attributes, right: Attributes, place: str) -> Iterator[str]
 
 
 def items_of(attribute: Attribute | None) -> list[Attributes] | None:
-    """The items of a sequence; None where it is none (whatever the file calls it) or empty."""
+    """Return the items of a sequence; None where it is empty, or no sequence, whatever the file calls it."""
     if attribute is None or attribute.get("vr") != "SQ":
         return None
     return [item for item in attribute.get("Value", ()) if isinstance(item, dict)] or None
 
 
 def _comparable(value: Any) -> Any:
-    """BulkDataURIs name the version, so that only their presence can be compared, at any depth."""
+    """Return the value without its BulkDataURIs, at any depth.
+
+    They name the version, so that only their presence can be compared.
+    """
     if isinstance(value, dict):
         return {k: None if k == "BulkDataURI" else _comparable(v) for k, v in value.items()}
     return [_comparable(v) for v in value] if isinstance(value, list) else value

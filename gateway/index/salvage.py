@@ -1,4 +1,4 @@
-"""What an index still knows of versions, for the index that is being built beside it, and for who compares."""
+"""Versions that an index still knows, read for a rebuild of the index and for comparisons."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from gateway.index.base import Change, NewVersion, StoredInstance
 from gateway.index.connection import Connection
 from gateway.model import VersionId
 
-# As the reader of files does (dicom/encoding/tokens.py): longer metadata has an outline, of its short attributes.
+# As the reader of files does (dicom/encoding/tokens.py): longer metadata have an outline,
+# of the short attributes.
 _SHORT_METADATA, _SHORT_ATTRIBUTE = 256 << 10, 64 << 10
 
 
 async def versions(db: Connection, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
-    """What is known of the versions that these changes stored; without those whose bytes were given up."""
+    """Return the versions that these changes stored, as far as known; reclaimed versions are left out."""
     stored = {c.version_after: c for c in changes if c.kind == "store" and c.version_after is not None}
     found = await db.fetch(
         f"SELECT {retrieval.VERSION}, m.body, l.layout FROM version v "
@@ -55,7 +56,7 @@ def _outline(metadata: bytes) -> bytes:
 
 
 async def find_named(db: Connection, ids: Sequence[str]) -> dict[VersionId, tuple[StoredInstance, str]]:
-    """Those of these versions that there ever were, and their states."""
+    """Return the versions with these ids that were ever admitted, and their states."""
     found = await db.fetch(
         f"SELECT {retrieval.VERSION}, v.state FROM version v WHERE {db.dialect.among('v.id')}",
         db.dialect.listed(sorted(set(ids))),
@@ -64,7 +65,7 @@ async def find_named(db: Connection, ids: Sequence[str]) -> dict[VersionId, tupl
 
 
 async def list_damaged(db: Connection, after: str, limit: int) -> list[StoredInstance]:
-    """Damaged versions whose bytes were not given up, by id."""
+    """Return damaged versions that were not reclaimed, by id, from above `after`."""
     found = await db.fetch(
         f"SELECT {retrieval.VERSION} FROM version v WHERE v.damage != '' AND v.id > ? ORDER BY v.id LIMIT ?",
         *(after, limit),
@@ -73,13 +74,13 @@ async def list_damaged(db: Connection, after: str, limit: int) -> list[StoredIns
 
 
 async def change_at(db: Connection, revision: int) -> Change | None:
-    """The change of this revision."""
+    """Return the change of this revision, None where there is none."""
     found = await changelog.after(db, revision - 1, 1)
     return found[0] if found and found[0].revision == revision else None
 
 
-async def same_past(live: Connection, aside: Connection) -> bool:
-    """Whether both tell the same change at the last revision that the index aside knows, as far as both go."""
+async def has_same_past(live: Connection, aside: Connection) -> bool:
+    """Return whether both hold the same change at the last revision of the new index, as far as both go."""
     last = await changelog.last_revision(aside)
     ours, theirs = await change_at(live, last), await change_at(aside, last)
     return ours is None or theirs is None or ours.is_same(theirs)

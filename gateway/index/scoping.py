@@ -1,6 +1,7 @@
-"""What a scope lets through: conditions that columns answer, and a rest for the exact matcher.
+"""The instances that a scope lets through: SQL conditions on columns, and a rest for the exact matcher.
 
-Attributes of study and series are judged by what the study or series shows, all others by the instance itself.
+Attributes of study and series are judged by the values that the study or series shows, all others
+by the instance itself.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`conditions` are over st, se and i; `left` has to be matched against the instance and what is above it.
+    """A scope, compiled: SQL conditions over st, se and i, and the matches `left` for the exact matcher.
 
-    `inside` is set when a study may be seen in part: then ready answers and stored counts do not hold.
+    The matcher takes the instance together with the attributes of its study and series. `inside` is set when
+    only a part of a study may be visible: then ready answers and stored counts do not hold.
     """
 
     conditions: tuple[str, ...]
@@ -37,7 +39,7 @@ class Cut:
     inside: bool
 
     def add_to(self, asked: Compiled, level: Level) -> None:
-        """Only rows of this level with something the scope lets through, as far as columns tell."""
+        """Restrict a search to rows with something that the scope lets through, as far as columns tell."""
         if not self.conditions:
             return
         if not self.inside or level is Level.INSTANCE:
@@ -52,7 +54,7 @@ class Cut:
 
 
 def cut_of(dialect: Dialect, scope: Scope) -> Cut:
-    """The scope's predicate, compiled."""
+    """Compile the scope's predicate."""
     found = compile_matches(dialect, scope.predicate, Level.INSTANCE)
     below = any(level_of(tag) is not Level.STUDY for match in scope.predicate for tag in first_tags(match))
     return Cut(tuple(found.conditions), tuple(found.values), tuple(found.left), below or bool(found.left))
@@ -69,7 +71,10 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """An instance that a scope lets through, and where it belongs."""
+    """An instance that a scope lets through, with the ids of its study and series.
+
+    `parts` is the digest of its study and series attributes.
+    """
 
     version: str
     study: int
@@ -81,7 +86,10 @@ class Visible:
 async def visible(
     db: Connection, cut: Cut, level: Level, ids: Sequence[int] | Sequence[str]
 ) -> list[Visible]:
-    """The instances under rows of a level (of instances: versions) that a scope lets through, as accepted."""
+    """Return the instances under these rows that a scope lets through, in the order of acceptance.
+
+    `ids` are row ids of studies or series; for instances they are version ids.
+    """
     column = {Level.STUDY: "i.study", Level.SERIES: "i.series", Level.INSTANCE: "i.version"}[level]
     found: list[Visible] = []
     for some in chunks(list[int | str](ids)):
@@ -104,7 +112,7 @@ async def visible(
 
 
 async def _load_told(db: Connection, versions: Sequence[str]) -> dict[str, rows.Attributes]:
-    """Instances with what their study and series show."""
+    """Return the attributes of instances together with those that their study and series show."""
     found = await db.fetch(
         "SELECT m.version, m.body, se.attributes AS series_attributes, st.attributes AS study_attributes "
         "FROM instance_metadata m JOIN version v ON v.id = m.version "

@@ -1,4 +1,7 @@
-"""Search (PS3.18 10.6): conditions by column, the rest by the exact matcher, ready answers where they do."""
+"""Search (PS3.18 10.6): SQL conditions where columns can answer, the exact matcher for the rest.
+
+Answers that are stored ready are used wherever they hold all attributes that are wanted.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ from gateway.model import Level
 MOST_REMAINING = 10_000
 MOST_CANDIDATES = 10_000
 _EVERYTHING = 1 << 62
-# Bytes of answers that are made at once, and instances whose metadata are held for it, as they are kept.
+# PIECE: bytes of answers that are made at once. LONG_AT_ONCE: instances held with
+# compressed metadata for that.
 PIECE = 8 << 20
 LONG_AT_ONCE = 50
 _PARTITION = "st.partition = ?"
@@ -32,13 +36,14 @@ _STUDIES = "st.study_date DESC, st.study_time DESC, st.uid"
 _SERIES = "se.number NULLS LAST, se.uid"
 _INSTANCES = "i.number NULLS LAST, i.uid"
 
-# Counted over a study's instances: under a scope that cuts inside, what is stored does not hold.
+# Attributes computed over a study's instances: the stored values are wrong under a scope that
+# hides some of them.
 _COUNTED = frozenset({0x00080061, 0x00080062, 0x00201206, 0x00201208, 0x00201209})
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """FROM and ORDER BY of a level, and the rows that a row belongs to."""
+    """FROM and ORDER BY for searches of one level, and the ids of the rows above."""
 
     tables: str
     columns: str
@@ -68,7 +73,10 @@ _ID = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "version"}
 
 
 async def search(db: Connection, scope: Scope, query: Query) -> Page:
-    """Raises BadParameter where a key has no column and more than 10,000 candidates would be looked into."""
+    """Return a page of rows that match.
+
+    Raises BadParameter where a key has no column and more than 10,000 candidates would have to be read.
+    """
     job = _Search(db, cut_of(db.dialect, scope), query, SearchResults.from_query(query))
     asked = job.compile(scope)
     if asked.left:
@@ -90,7 +98,7 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
 
 
 async def read_on(db: Connection, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
-    """Some more rows of a page that `search` began."""
+    """Return some more rows of a page that `search` began."""
     job = _Search(db, cut_of(db.dialect, scope), query, SearchResults.from_query(query))
     return await job.compose(rest)
 
@@ -134,14 +142,14 @@ class _Search:
         return compile_matches(self.db.dialect, by_column, query.level, asked)
 
     def lead(self, asked: Compiled, scope: Scope) -> None:
-        """Let the index of the most telling key lead, now that all conditions are known."""
+        """Make the database use the index of the most selective key, now that all conditions are known."""
         if self.query.within is None and asked.narrowed and not asked.pinned:
             asked.conditions[0] = _PARTITION.replace("st.partition", self.db.dialect.aside("st.partition"))
         for alias in sorted(asked.pinned - {"st"}):
-            asked.add(f"{alias}.partition = ?", scope.partition)  # their index begins with it
+            asked.add(f"{alias}.partition = ?", scope.partition)  # these indexes begin with the partition
 
     def _order(self, asked: Compiled) -> str:
-        """Where few rows are left, they are sorted, rather than all rows gone through in order."""
+        """Return ORDER BY; where few rows are left, they are sorted instead of reading all rows in order."""
         first = "st.study_date"
         order = self.plan.order
         return order.replace(first, self.db.dialect.aside(first), 1) if self._is_few(asked) else order
@@ -150,7 +158,7 @@ class _Search:
         return bool(asked.narrowed or asked.pinned or self.query.within is not None)
 
     def _pieces(self, asked: Compiled) -> list[tuple[str, tuple[object, ...]]]:
-        """What is behind the page before, in order; without one, everything."""
+        """Return conditions for the rows behind the page before, in order; without a cursor, for all rows."""
         after = self.query.after
         if after is None:
             return [("1 = 1", ())]
@@ -172,7 +180,7 @@ class _Search:
     # -- by columns -------------------------------------------------------------------------------------
 
     async def list_rows(self, asked: Compiled) -> tuple[Sequence[Row], int]:
-        """The rows of the page, and how many match from where it begins (up to what `remaining` needs)."""
+        """Return the rows of the page, and how many match behind the cursor, as far as `remaining` needs."""
         query, pieces = self.query, self._pieces(asked)
         found: list[Row] = []
         for piece, values in pieces:
@@ -191,7 +199,8 @@ class _Search:
         self, asked: Compiled, pieces: Sequence[tuple[str, tuple[object, ...]]], most: int
     ) -> int:
         counted = 0
-        # Behind a cursor the order leads to where the rows are; without one any rows will do.
+        # Behind a cursor, the order makes the database start at the right rows; without one,
+        # any rows will do.
         order = "" if self.query.after is None or self._is_few(asked) else f" ORDER BY {self._order(asked)}"
         for piece, values in pieces:
             sql = f"SELECT COUNT(*) AS matching FROM ({self._sql(asked, '1', piece)}{order} LIMIT ?) found"
@@ -203,7 +212,7 @@ class _Search:
         return counted
 
     async def total(self, asked: Compiled, matching: int) -> int:
-        """How many match in all; `matching` is from where the page begins."""
+        """Return how many rows match in all; `matching` is how many match behind the cursor."""
         if asked.left or self.cut.left:
             if self.query.after is None:
                 return matching
@@ -213,13 +222,13 @@ class _Search:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the answers that are stored ready will do."""
+        """Whether the stored answers hold all that is wanted."""
         return self.shape.are_ready and not self.cut.inside
 
     # -- by the exact matcher ---------------------------------------------------------------------------
 
     async def examine_candidates(self, asked: Compiled) -> tuple[Sequence[Row], int]:
-        """Likewise, after a look into each candidate."""
+        """Return the rows of the page and how many match behind the cursor, by a look at each candidate."""
         query, plan = self.query, self.plan
         most = MOST_CANDIDATES + 1 if asked.left else _EVERYTHING
         wanted = f"{plan.columns}, {columns(query.level)}"
@@ -249,7 +258,10 @@ class _Search:
         return fitting
 
     def _satisfying(self, some: Sequence[Row], related: _Related, left: Sequence[Match]) -> list[Row]:
-        """Each is read when it is its turn: a hundred long ones at once would fill the memory."""
+        """Return the rows that match exactly.
+
+        Each is read when it is its turn: a hundred long ones at once would fill the memory.
+        """
         found: list[Row] = []
         for row in some:
             self.db.deadline.check()
@@ -261,7 +273,7 @@ class _Search:
     # -- answers ----------------------------------------------------------------------------------------
 
     async def ready(self, found: Sequence[Row]) -> Page | None:
-        """The answers as they are stored; None where something of them is not yet made."""
+        """Return the stored answers of a page; None where one of them is not filled in yet."""
         answers = [bytes(row["answer"]) for row in found]
         if self.shape.wants_description:
             beside = [row["shown_description"] for row in found]
@@ -275,7 +287,7 @@ class _Search:
         return Page(answers, kinds=kinds)
 
     async def compose(self, found: Sequence[Place]) -> Page:
-        """The answers for as many as are PIECE bytes together, at least one, and who is left."""
+        """Return answers up to PIECE bytes together, at least one, and in `rest` the places that are left."""
         whole = self.shape.wants_metadata
         made, kinds = list[bytes](), list[str]()
         size, done = 0, 0
@@ -291,7 +303,7 @@ class _Search:
         return Page(made, rest=tuple(found[done:]), kinds=tuple(kinds))
 
     def _write_page(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
-        """Answers until they are `most` bytes, and how many were looked at."""
+        """Return answers up to `most` bytes, and how many places were read for them."""
         made, kinds = list[bytes](), list[str]()
         for number, place in enumerate(some, 1):
             self.db.deadline.check()
@@ -307,7 +319,7 @@ class _Search:
         return Page(made, kinds=kinds), len(some)
 
     async def _entities(self, found: Sequence[Place], *, whole: bool) -> _Related:
-        """What the rows belong to, each read once."""
+        """Read the studies, series and instances of these places, each once."""
         level, db = self.query.level, self.db
         studies = await entities.studies(db, self.cut, list({place.study for place in found}))
         series = await entities.series(
@@ -325,7 +337,7 @@ class _Related:
     level: Level
 
     def find_levels(self, place: Place) -> dict[Level, Entity] | None:
-        """From the study down to the row itself; None where something of it is gone meanwhile."""
+        """Return the entities from the study down to the row; None where one was deleted meanwhile."""
         study = self.studies.get(place.study)
         if study is None:
             return None
@@ -344,7 +356,7 @@ class _Related:
 
 
 def _describe(found: dict[Level, Entity]) -> rows.Attributes:
-    """All that is known: of study and series what they show, of the instance the rest."""
+    """Return all attributes of a row: the shown ones of study and series, the rest from the instance."""
     described: rows.Attributes = {}
     for level in (Level.INSTANCE, Level.SERIES, Level.STUDY):
         if level in found:

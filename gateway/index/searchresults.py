@@ -1,4 +1,4 @@
-"""What a search answers for one row (PS3.18 10.6.3.3): required attributes, those matched on, those asked for."""
+"""Attributes of one search result (PS3.18 10.6.3.3): required ones, matched ones and included ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.model import Level
 
 _REQUEST = int(rows.REQUEST, 16)
 _REQUEST_KEYS: tuple[Path, ...] = tuple((int(tag, 16),) for tag in rows.REQUEST_KEYS)
-_CHARACTER_SET = "00080005"  # the answer is UTF-8, whatever the data set was
+_CHARACTER_SET = "00080005"  # the answer is in UTF-8, whatever the character set of the data set is
 _ALWAYS = {
     Level.STUDY: frozenset(int(tag, 16) for tag in rows.STUDY_REQUIRED)
     | {0x0020000D, 0x00080056, 0x00080061, 0x00081190, 0x00201206, 0x00201208},
@@ -33,7 +33,10 @@ _READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTA
 
 
 def find_shown_levels(query: Query) -> tuple[Level, ...]:
-    """Relational searches also show the levels above (PS3.18 10.6.3.3.2, 10.6.3.3.3)."""
+    """Return the levels to show.
+
+    Relational searches also show the levels above (PS3.18 10.6.3.3.2, 10.6.3.3.3).
+    """
     if query.level is Level.STUDY:
         return (Level.STUDY,)
     above: list[Level] = [] if query.within is not None else [Level.STUDY]
@@ -44,7 +47,11 @@ def find_shown_levels(query: Query) -> tuple[Level, ...]:
 
 @dataclass(slots=True)
 class SearchResults:
-    """What a query wants beyond the required attributes; sequences whole or by paths into their items."""
+    """The attributes that a query returns beyond the required ones.
+
+    `plain` are attributes, `whole` those of them to return with all items, `parts` paths into the items of a
+    sequence, and `items` the matches on items.
+    """
 
     query: Query
     plain: list[int] = field(default_factory=list)
@@ -85,7 +92,7 @@ class SearchResults:
 
     @property
     def are_ready(self) -> bool:
-        """Whether what is stored ready has all that is wanted."""
+        """Whether the stored answers have all attributes that are wanted."""
         ready = _ALWAYS[self.query.level]
         return (
             len(find_shown_levels(self.query)) == 1
@@ -95,19 +102,19 @@ class SearchResults:
 
     @property
     def wants_description(self) -> bool:
-        """Of a study; it is stored ready beside the answer."""
+        """Whether Study Description is wanted; it is stored next to the answer of a study."""
         return self.query.level is Level.STUDY and not _BESIDE.isdisjoint(self.plain)
 
     @property
     def wants_metadata(self) -> bool:
-        """Whether an instance's answer needs more than what is kept ready."""
+        """Whether an instance's answer needs attributes that are only in its metadata."""
         wanted = {*self.plain, *self.parts}
         return self.query.include_all or any(
             level_of(tag) is Level.INSTANCE and tag not in _READY for tag in wanted
         )
 
     def compose(self, found: dict[Level, Entity]) -> rows.Attributes:
-        """`found` holds the levels from the study down to the one that is listed."""
+        """Return the attributes of one row; `found` holds the levels from the study down to it."""
         answer: rows.Attributes = {}
         for level in find_shown_levels(self.query):
             answer |= found[level].answer
@@ -123,7 +130,8 @@ class SearchResults:
 
     def _add(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
         if tag == _TRANSFER_SYNTAX:
-            # Of the file meta, which is no data set: what the stored answer says can be had as it is (PS3.10 7.1).
+            # It is an element of the file meta information, not of the data set (PS3.10 7.1): the stored
+            # answer has it.
             answer["00020010"] = found[Level.INSTANCE].answer[_AVAILABLE]
             return
         key, attribute = _attribute(found, tag)
@@ -134,13 +142,13 @@ class SearchResults:
             answer.setdefault(key, {"vr": vr})
 
     def _with_creator(self, answer: rows.Attributes, key: str, tag: int, found: dict[Level, Entity]) -> None:
-        """A private element comes with the element that says whose it is (PS3.18 8.3.4.3)."""
+        """Add the private creator element, which names the owner of a private element (PS3.18 8.3.4.3)."""
         if isinstance(tag, PrivateTag):
             *_, own = found.values()
             answer[creator_key(key)] = own.attributes[creator_key(key)]
 
     def _shape(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
-        """Of a matched sequence only the items that match, and of these what was asked for (PS3.4 C.2.2.2.6)."""
+        """Reduce a matched sequence to matching items, and these to wanted attributes (PS3.4 C.2.2.2.6)."""
         if RANK[level_of(tag)] > RANK[self.query.level]:
             return
         key, attribute = _attribute(found, tag)
@@ -158,7 +166,7 @@ class SearchResults:
 
 
 def _fitting(items: Sequence[rows.Attributes], matches: Sequence[InItem]) -> list[rows.Attributes]:
-    """The items that match, and in them likewise of the sequences that were matched on."""
+    """Return the items that match; nested sequences with matches of their own are reduced likewise."""
     fitting = [item for item in items if all(satisfies(item, match.keys) for match in matches)]
     inner: dict[int, list[InItem]] = {}
     for match in matches:
@@ -188,7 +196,10 @@ def _paths_of(match: InItem) -> Iterator[Path]:
 
 
 def _all_of(level: Level, entity: Entity) -> rows.Attributes:
-    """An instance's data set holds attributes of the levels above, too."""
+    """Return the attributes of this level.
+
+    An instance's data set holds attributes of the levels above, too.
+    """
     attributes = entity.attributes
     if level is not Level.INSTANCE:
         return attributes
@@ -196,19 +207,19 @@ def _all_of(level: Level, entity: Entity) -> rows.Attributes:
 
 
 def _without_part(answer: rows.Attributes) -> rows.Attributes:
-    """Of this sequence, answers show a part of each item."""
+    """Return the answer without Request Attributes Sequence: answers show a part of its items only."""
     return {tag: value for tag, value in answer.items() if tag != rows.REQUEST}
 
 
 def _attribute(found: dict[Level, Entity], tag: int) -> tuple[str, rows.Attribute | None]:
-    """Its key, and as its level shows it; else as the row itself has it."""
+    """Return the key of an attribute, and its value as its level shows it, else as the row itself has it."""
     *_, own = found.values()
     key = where(own.attributes, tag)
     return key, found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
 
 
 def _project(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
-    """The parts of an item that paths name; empty where the item has none."""
+    """Return the parts of an item that paths name; a missing attribute becomes an empty one."""
     made: rows.Attributes = {}
     for tag in dict.fromkeys(path[0] for path in paths):
         key, below = where(item, tag), [path[1:] for path in paths if path[0] == tag]

@@ -1,6 +1,6 @@
-"""The query AST as SQL: what columns can answer becomes a condition, the rest is left to the exact matcher.
+"""Queries as SQL: matches that columns can answer become conditions, the rest is left to the exact matcher.
 
-Patterns are looked for among the n-grams first, where the column has any, and then compared for good.
+Patterns are first looked up among the n-grams, where the column has them, and then compared with the text.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ COLUMNS: dict[int, str] = {
 }
 LISTS = frozenset({"st.modalities", "st.sop_classes"})
 NUMBERS = frozenset({"se.number", "i.number"})
-# Names are three columns, one a component group, and one of words for fuzzy matching.
+# Names are three columns, one for each component group, and one of words for fuzzy matching.
 NAMES: dict[str, tuple[str, str, str]] = {
     "st.patient_name": ("st.patient_name", "st.patient_ideographic", "st.patient_phonetic"),
     "st.referring_name": ("st.referring_name", "st.referring_ideographic", "st.referring_phonetic"),
 }
 WORDS = {"st.patient_name": "st.patient_words", "st.referring_name": "st.referring_words"}
-# Of declared keys, in `extra_value`.
+# Columns of declared keys, in `extra_value`.
 NAMES["x.name"] = ("x.text", "x.ideographic", "x.phonetic")
 WORDS["x.name"] = "x.words"
 _TEMPORAL = {
@@ -82,7 +82,7 @@ _TEMPORAL = {
 _GRAMS = {f"st.{column}": letter for column, letter in STUDY_GRAMS.items()} | {
     f"se.{column}": letter for column, letter in SERIES_GRAMS.items()
 }
-# Keys of which a value leaves few rows, by an index that begins with the partition.
+# Keys with values that select few rows, by an index that begins with the partition.
 _PINNING = frozenset(
     {
         *("st.uid", "st.patient_id", "st.accession_number", "st.study_id"),
@@ -104,9 +104,10 @@ _WHOLE = re.compile(r"-?[0-9]{1,20}")
 
 @dataclass(slots=True)
 class Compiled:
-    """`conditions` joined by AND, with `values` for their marks; `left` has to be matched exactly afterwards.
+    """A compiled query: `conditions` joined by AND, with `values` for their marks.
 
-    `ignored` are attributes of a lower level than what is searched (PS3.18 10.6.1.2.1).
+    `left` are matches to test exactly afterwards. `ignored` are attributes of a level below that of the
+    search (PS3.18 10.6.1.2.1).
     """
 
     conditions: list[str] = field(default_factory=list)
@@ -114,22 +115,22 @@ class Compiled:
     left: list[Match] = field(default_factory=list)
     ignored: list[int] = field(default_factory=list)
     narrowed: bool = False
-    """n-grams or the values of a declared key leave few rows, ..."""
+    """Whether n-grams, or the values of a declared key, select few rows."""
     pinned: set[str] = field(default_factory=set)
-    """... or an indexed key of these tables (st, se, i) does, by its value."""
+    """The tables (st, se, i) of which an indexed key selects few rows by its value."""
 
     def add(self, condition: str, *values: object) -> None:
         self.conditions.append(condition)
         self.values.extend(values)
 
     def any_of(self, choices: Sequence[Condition]) -> None:
-        """One of these conditions with their values."""
+        """Add the condition that one of these choices holds, with their values."""
         values = (value for _, values in choices for value in values)
         self.add(_either([condition for condition, _ in choices]) if choices else _NEVER, *values)
 
 
 def first_tags(match: Match) -> tuple[int, ...]:
-    """The attributes of the data set itself that a match looks at."""
+    """Return the attributes at the top level of the data set that a match uses."""
     if isinstance(match, DateTimeRange):
         return (match.date[0], match.time[0])
     return (match.path[0],)
@@ -138,7 +139,7 @@ def first_tags(match: Match) -> tuple[int, ...]:
 def compile_matches(
     dialect: Dialect, matches: Iterable[Match], level: Level, out: Compiled | None = None
 ) -> Compiled:
-    """What to ask the tables at this level, added to `out`."""
+    """Compile matches for a search at this level; add their conditions to `out`."""
     out = Compiled() if out is None else out
     compiler = Compiler(dialect)
     for match in matches:
@@ -152,12 +153,12 @@ def compile_matches(
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """One match at a time, in one dialect."""
+    """Compiler of one match at a time, in one dialect."""
 
     dialect: Dialect
 
     def compile_match(self, out: Compiled, match: Match) -> bool:
-        """Whether columns answer it; if so, the condition is in `out`."""
+        """Return whether columns can answer the match; if so, its condition is in `out`."""
         if isinstance(match, InItem):
             return self._request_item(out, match)
         if isinstance(match, DateTimeRange):
@@ -166,7 +167,7 @@ class Compiler:
         return column is not None and self.on(out, column, match)
 
     def on(self, out: Compiled, column: str, match: Match) -> bool:
-        """Likewise, of one column."""
+        """Return whether this column can answer the match; if so, its condition is in `out`."""
         if isinstance(match, Equals):
             return self._equals(out, column, match.value)
         if isinstance(match, Wildcard):
@@ -222,7 +223,7 @@ class Compiler:
         return True
 
     def _has(self, column: str, value: str) -> Condition:
-        """The value is one of a list."""
+        """Return the condition that the value is one of a list."""
         return self.dialect.like(column), (self.dialect.shape((_MANY, f"\\{_key(value)}\\", _MANY)),)
 
     # -- patterns ---------------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ class Compiler:
         return True
 
     def _compile_shapes(self, column: str, patterns: Sequence[str]) -> Condition:
-        """One of the patterns; what is empty has no shape."""
+        """Return the condition that the text has one of these patterns; an empty text matches none."""
         likes = " OR ".join([self.dialect.like(column)] * len(patterns))
         return f"(({likes}) AND {column} != '')", [self.dialect.shape(_wild(p)) for p in patterns]
 
@@ -257,7 +258,7 @@ class Compiler:
         return self._compile_shapes(column, searchkeys.name_patterns(pattern))
 
     def _narrow(self, out: Compiled, column: str, choices: Iterable[set[str]]) -> None:
-        """Only rows with the n-grams of one of the choices; for the good of speed alone."""
+        """Add a condition on the n-grams of one of the choices; it changes the speed only, not the result."""
         letter = _GRAMS.get(column)
         if letter is None:
             return
@@ -270,7 +271,11 @@ class Compiler:
     # -- names ------------------------------------------------------------------------------------------
 
     def _compile_name(self, out: Compiled, column: str, asked: str, fits: Fits) -> None:
-        """Any group, or, where groups are asked for, each of them in its place (see dicom/query/searchkeys.py)."""
+        """Match a name by its component groups (see dicom/query/searchkeys.py).
+
+        A query with one group matches any group of the name; one with several groups matches
+        each in its place.
+        """
         groups, parts = searchkeys.fold_groups(asked), NAMES[column]
         if len(groups) > 3 or not any(groups):
             out.add(_NEVER)
@@ -287,7 +292,7 @@ class Compiler:
                 out.any_of([fits(part, group)])
 
     def _word(self, out: Compiled, column: str, word: str) -> None:
-        """A prefix of a word, or the sound of one."""
+        """Match a prefix of a word, or the sound of a word."""
         prefixes, sounds = searchkeys.fuzzy_asked(word)
         self._narrow(
             *(out, column),
@@ -303,7 +308,7 @@ class Compiler:
     def _range(self, out: Compiled, column: str, match: Range) -> bool:
         if column not in _TEMPORAL or match.zone is not None:
             return False
-        out.add(f"{column} >= ?", match.low or "0")  # what is empty or cannot be read is below
+        out.add(f"{column} >= ?", match.low or "0")  # a value that is empty or cannot be read sorts below
         if match.high is not None:
             out.add(f"{column} <= ?", match.high)
         return True
@@ -312,7 +317,7 @@ class Compiler:
         date, time = _plain(match.date), _plain(match.time)
         if date is None or time is None:
             return False
-        if match.zone is not None:  # what is stored may be in another zone: at most a day away
+        if match.zone is not None:  # the stored time may be in another zone: at most a day away
             out.add(f"{date} >= ?", searchkeys.day_beside(match.low, -1) if match.low else "0")
             if match.high is not None:
                 out.add(f"{date} <= ?", searchkeys.day_beside(match.high, 1))
@@ -329,7 +334,7 @@ class Compiler:
     # -- sequences --------------------------------------------------------------------------------------
 
     def _request_item(self, out: Compiled, match: InItem) -> bool:
-        """All keys in the same item of Request Attributes Sequence."""
+        """Match all keys in the same item of Request Attributes Sequence."""
         if match.path != (REQUEST_ITEMS,):
             return False
         inner = Compiled(conditions=["r.series = se.id"])
@@ -347,7 +352,7 @@ class Compiler:
 
 
 def _either(conditions: Sequence[str]) -> str:
-    """Joined by OR in groups of groups: SQLite takes no expression that is 1,000 deep."""
+    """Join conditions by OR, in groups of groups: SQLite takes no expression that is 1,000 deep."""
     while len(conditions) > _GROUP:
         groups = range(0, len(conditions), _GROUP)
         conditions = [f"({' OR '.join(conditions[n : n + _GROUP])})" for n in groups]
@@ -355,12 +360,12 @@ def _either(conditions: Sequence[str]) -> str:
 
 
 def _few(grams: Sequence[str]) -> Sequence[str]:
-    """Some of them, all over the text, say as much as all do."""
+    """Return at most MOST_GRAMS n-grams, spread over the text: they select nearly as well as all do."""
     return grams[:: -(-len(grams) // MOST_GRAMS) or 1]
 
 
 def _is_telling(gram: str) -> bool:
-    """Single Latin letters and digits are in almost every text."""
+    """Return whether few texts have the n-gram: single Latin letters and digits are in almost every text."""
     text = gram.strip(searchkeys.BEGIN + searchkeys.END)
     return len(text) > 1 or not text.isascii()
 
@@ -371,7 +376,7 @@ def _plain(path: Path) -> str | None:
 
 
 def _key(value: str) -> str:
-    """A value as the columns have it."""
+    """Return a value in the form that columns have."""
     return value.replace("\0", "")[:MOST_CHARACTERS]
 
 

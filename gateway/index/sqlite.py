@@ -25,9 +25,9 @@ log = logging.getLogger("gateway.index")
 R = TypeVar("R")
 READERS = 3
 SEARCHERS = 3
-# Searches that wait for one of these.
+# Searches that wait for one of SEARCHERS.
 MOST_WAITING = 64
-# After so many steps of its virtual machine SQLite asks whether to go on: about a millisecond.
+# SQLite calls the progress handler after so many steps of its virtual machine: about a millisecond.
 STEPS = 20_000
 SEARCH_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -37,7 +37,7 @@ POLL_SECONDS = 0.1
 class SqliteIndex(SqliteFile):
     """One writing thread, a few reading ones; nothing blocks the event loop.
 
-    Searches have readers of their own, and so has health: however long they take, instances are found.
+    Searches have readers of their own, and so have health checks: retrieval does not wait for long searches.
     """
 
     def __init__(self, path: Path, search_seconds: float = SEARCH_SECONDS) -> None:
@@ -58,7 +58,7 @@ class SqliteIndex(SqliteFile):
 
     @classmethod
     async def open(cls, path: Path, *, search_seconds: float = SEARCH_SECONDS) -> SqliteIndex:
-        """The file is made if it is not there; `migrate` gives it tables."""
+        """Open the index; the file is made where it is missing, and `migrate` gives it tables."""
         try:
             await asyncio.to_thread(generations.tidy, path)
         except OSError as error:
@@ -69,7 +69,7 @@ class SqliteIndex(SqliteFile):
 
     @property
     def path(self) -> Path:
-        """What it was opened by."""
+        """The path with which it was opened."""
         return self._path
 
     @property
@@ -84,7 +84,7 @@ class SqliteIndex(SqliteFile):
 
     async def close(self) -> None:
         for deadline in list(self._deadlines):
-            deadline.cancel()  # nobody waits for what is read: only what is written comes to its end
+            deadline.cancel()  # no client waits for reads any more; writes come to their end
         for pool in (self._writer, self._readers, self._searchers, self._health, self._watcher):
             await asyncio.to_thread(pool.shutdown)
         for connection in self._connections:
@@ -103,7 +103,7 @@ class SqliteIndex(SqliteFile):
         return await self._query(lambda db: changelog.after(db, after, limit))
 
     async def tail(self) -> AsyncIterator[Sequence[Change]]:
-        """An empty sequence every 100 ms says that nothing happened."""
+        """Yield new changes; an empty sequence every 100 ms shows that nothing happened."""
         last = await self._query(changelog.last_revision)
         seen = (-1, -1)
         while True:
@@ -141,7 +141,7 @@ class SqliteIndex(SqliteFile):
         await self._within(Deadline(READ_SECONDS), self._health, look)
 
     async def _within(self, deadline: Deadline, pool: ThreadPoolExecutor, work: Work[R]) -> R:
-        """Run `work` on one snapshot, until it is done, the time is over, or nobody waits for it any more."""
+        """Run `work` on one snapshot, until it is done, the time is over, or the caller is cancelled."""
 
         def snapshot(db: sqlite3.Connection) -> R:
             deadline.check()
@@ -205,7 +205,7 @@ class SqliteIndex(SqliteFile):
         return await asyncio.get_running_loop().run_in_executor(pool, job)
 
     def _follow(self, number: int) -> None:
-        """Let go of the file that this thread read, for the one that took its place."""
+        """Close this thread's connection to the replaced file; the next one opens the new generation."""
         generations.settle(self._path, number)
         connection: sqlite3.Connection = self._local.connection
         self._local.connection = None
@@ -217,7 +217,7 @@ class SqliteIndex(SqliteFile):
                 self._moves += 1
 
     async def in_writer(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Run `work` where all is written, without a transaction."""
+        """Run `work` in the writing thread, without a transaction."""
         return await self._run(self._writer, work)
 
     def _connection(self) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""A file that is built beside the serving one and becomes its next generation."""
+"""A second SQLite file, built while the first one serves, that becomes the next generation."""
 
 from __future__ import annotations
 
@@ -105,30 +105,30 @@ class SqliteAside:
                 raise
         finally:
             aside.close()
-        # From here on every transaction finds the mark; whoever does sets the link, should we not come to it.
+        # From here on every transaction finds the mark, and sets the link should we not come to it.
         generations.settle(self._live.path, self._number)
         return count
 
     def _move(self, live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> int:
-        check_mark(live)  # this thread may not have followed the last time
+        check_mark(live)  # this thread may not have read the mark of an earlier swap
         if generations.number_of(self._live.path) != self._number - 1:
             raise Conflict("another index took the place of this one meanwhile: run reindex again")
         source, target = SqliteConnection(live), SqliteConnection(aside)
-        count = 0 if parted else _caught_up(source, target, aside)
+        count = 0 if parted else _catch_up(source, target, aside)
         aside.execute("BEGIN IMMEDIATE")
         _take_state(live, aside, parted)
         if not parted:
             waiting = run_now(changelog.find_unjournaled(source, 1 << 30))
             run_now(changelog.mark_unjournaled(target, [change.revision for change in waiting]))
         aside.execute("COMMIT")
-        # All of it in the file itself, on disk, before anybody is sent there.
+        # All of it is in the file itself, on disk, before anybody is sent there.
         aside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         live.execute(f"PRAGMA application_id = {self._number}")
         return count
 
 
-def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite3.Connection) -> int:
-    if not run_now(salvage.same_past(source, target)):
+def _catch_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite3.Connection) -> int:
+    if not run_now(salvage.has_same_past(source, target)):
         raise Conflict(catchup.PARTED)
     count = 0
     while changes := run_now(changelog.after(source, run_now(changelog.last_revision(target)), catchup.PAGE)):
@@ -141,14 +141,14 @@ def _caught_up(source: SqliteConnection, target: SqliteConnection, aside: sqlite
 
 
 def _take_state(live: sqlite3.Connection, aside: sqlite3.Connection, parted: bool) -> None:
-    """What the journal does not tell, names of changes too where both know the same; but not `archive`.
+    """Copy the tables that are not in the journal, except `archive`, which the builder of the index sets.
 
-    That one is set by whoever builds the index.
+    Names of operations are copied too, where both indexes hold the same changes.
     """
     found = live.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     told = {*TABLES, "archive", "schema_version"}
     if not parted:
-        told.remove("operation")  # whoever lost the answer of a change looks it up afterwards
+        told.remove("operation")  # a process that lost the answer of a change looks it up afterwards
     names = [str(row["name"]) for row in found]
     for table in names:
         if table in told or table.startswith("sqlite_") or "_gram" in table:

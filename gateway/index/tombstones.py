@@ -1,4 +1,4 @@
-"""What was deleted: listed, restored while its bytes are there, and reclaimed when nobody wants it back."""
+"""Deleted versions: listed, restored while their bytes are kept, and reclaimed after that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.index.connection import Connection, Row
 from gateway.index.unitofwork import UnitOfWork
 from gateway.model import PartitionId, ResourcePath, SeriesUID, Source, StudyUID, VersionId
 
-# Nothing took the place of a deleted version since: only then it can come back.
+# A deleted version can be restored only where no other version is current since.
 _DELETED = (
     "FROM version v JOIN instance i ON i.partition = v.partition AND i.uid = v.instance_uid "
     "AND i.version IS NULL WHERE v.state = 'deleted' AND v.partition = ?"
@@ -21,7 +21,10 @@ _DELETED = (
 async def list_deleted(
     db: Connection, scope: Scope, study: str | None, after: tuple[str, str], limit: int
 ) -> list[Deleted]:
-    """What can be restored, by series. Nothing where the scope cuts: what was deleted is judged as a whole."""
+    """Return deleted instances that can be restored, by series.
+
+    A narrowed scope gets none, since deleted versions are judged by partition only.
+    """
     if not scope.is_whole:
         return []
     more, values = (" AND v.study_uid = ?", [study]) if study is not None else ("", [])
@@ -44,11 +47,11 @@ async def list_deleted(
 async def restore(
     db: Connection, scope: Scope, path: ResourcePath, source: Source, reason: str, now: int
 ) -> list[Change]:
-    """Make current again what was deleted last under `path`. Raises NotFound, Gone, Conflict."""
+    """Make current again the versions deleted last under `path`. Raises NotFound, Gone, Conflict."""
     if not scope.is_whole:
         raise await retrieval.absent(db, scope, path)
     ledger = UnitOfWork(db)
-    await ledger.hold(scope.partition, [path.study], [])  # with the study held, what is found stays
+    await ledger.hold(scope.partition, [path.study], [])  # the locked study cannot change meanwhile
     found = await _restorable(db, scope.partition, path)
     await ledger.hold(scope.partition, [path.study], [stored.identity.instance for stored in found])
     # An instance may have been stored in another study meanwhile.
@@ -69,7 +72,7 @@ async def restore(
 
 
 async def _restorable(db: Connection, partition: PartitionId, path: ResourcePath) -> list[StoredInstance]:
-    """The version of each instance that was deleted last."""
+    """Return for each instance the version that was deleted last."""
     conditions, values = ["v.study_uid = ?"], [path.study]
     for column, uid in (("series_uid", path.series), ("instance_uid", path.instance)):
         if uid is not None:
@@ -95,7 +98,7 @@ async def _nothing_to_restore(db: Connection, scope: Scope, path: ResourcePath) 
 
 
 async def take_back(db: Connection, taken: Sequence[Change], reason: str, now: int) -> list[Change]:
-    """Undo these deletions or restorations, each where its instance is as it left it."""
+    """Undo deletions or restorations, for each instance that was not changed since."""
     if not taken:
         return []
     partition, dialect, ledger = taken[0].partition, db.dialect, UnitOfWork(db)
@@ -135,7 +138,10 @@ async def take_back(db: Connection, taken: Sequence[Change], reason: str, now: i
 
 
 async def reclaim(db: Connection, before: int, source: Source, limit: int, now: int) -> list[Change]:
-    """Forget what was deleted at or before `before`, and versions that it had replaced; whose bytes can go."""
+    """Reclaim versions deleted at or before `before` (microseconds), and versions that they had replaced.
+
+    Returns the changes; the objects that these name may be deleted once they are journaled.
+    """
     due = (
         "SELECT id, partition, study_uid, instance_uid FROM version WHERE state = 'deleted' AND retired <= ?"
     )
@@ -146,7 +152,7 @@ async def reclaim(db: Connection, before: int, source: Source, limit: int, now: 
         await ledger.hold(
             partition, {row["study_uid"] for row in mine}, {row["instance_uid"] for row in mine}
         )
-    # Once they are held: somebody may have restored or reclaimed them since.
+    # Read again once they are locked: another process may have restored or reclaimed them since.
     ids = dialect.listed([row["id"] for row in found])
     rows = await db.fetch(
         f"SELECT v.partition, v.revision, {retrieval.VERSION} FROM version v "
@@ -170,7 +176,7 @@ async def reclaim(db: Connection, before: int, source: Source, limit: int, now: 
 
 
 async def _find_replaced(db: Connection, rows: Sequence[Row]) -> list[Row]:
-    """Versions that a deleted one had replaced: whoever deletes it does not mean to keep those."""
+    """Return versions that a deleted one had replaced: deleting an instance deletes its old versions too."""
     last: dict[tuple[int, str], int] = {}
     for row in rows:
         place = row["partition"], row["instance_uid"]
@@ -204,10 +210,10 @@ def _change(
     )
 
 
-async def hollow(
+async def find_hollow(
     db: Connection, changes: Sequence[Change], versions: dict[VersionId, NewVersion]
 ) -> set[VersionId]:
-    """Versions among those to be restored whose bytes were given up later: in a replay they stay away."""
+    """Return the versions that a replay must not restore, since their bytes were reclaimed later."""
     wanted = {c.version_after for c in changes if c.kind == "restore" and c.version_after is not None}
     if not wanted:
         return set()

@@ -1,6 +1,7 @@
-"""One transaction's work, held in memory and written at once: versions in, versions out, rows kept true.
+"""The rows that one transaction changes, held in memory and written at once.
 
-Study and series rows are read (and in PostgreSQL locked) once and written once, however many instances come.
+Study and series rows are read (and in PostgreSQL locked) once and written once, however
+many instances there are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _VERSION_COLUMNS = (
 
 @dataclass(slots=True)
 class Current:
-    """The current version of a SOP Instance UID, wherever it is."""
+    """The current version of a SOP Instance UID, in whatever study it is."""
 
     version: VersionId
     study: str
@@ -42,7 +43,7 @@ class Current:
 
 @dataclass(slots=True)
 class _Instance:
-    """A row of `instance`: whether it is in the table, and what it is to become."""
+    """A row of `instance`: whether it is in the table, and the values that it will get."""
 
     exists: bool
     version: VersionId | None
@@ -52,7 +53,11 @@ class _Instance:
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """`hold` what may be touched, `reserve` rows for what comes, `store` and `retire`; `write` and `finish`."""
+    """The changes of one transaction.
+
+    First `hold` locks the rows that may change and `reserve` inserts studies and series; then `store`,
+    `retire`, `restore` and `reclaim` collect changes; `write` and `finish` write them.
+    """
 
     db: Connection
     _projection: Projection = field(init=False)
@@ -69,10 +74,10 @@ class UnitOfWork:
     def __post_init__(self) -> None:
         self._projection = Projection(self.db)
 
-    # -- before -----------------------------------------------------------------------------------------
+    # -- locking and reading ----------------------------------------------------------------------------
 
     async def hold(self, partition: PartitionId, studies: Iterable[str], instances: Iterable[str]) -> None:
-        """Read what is known; nobody else changes these studies and instances before we commit."""
+        """Read and lock these studies and instances: nobody else changes them before we commit."""
         dialect = self.db.dialect
         if self._values is None:
             keys = await declaredkeys.load_known(self.db)
@@ -87,7 +92,7 @@ class UnitOfWork:
         for row in found:
             version = None if row["version"] is None else VersionId(row["version"])
             self._instances[partition, row["uid"]] = _Instance(True, version)
-        # A statement of its own: what was committed while we waited for the locks is seen only by now.
+        # A second statement: it sees rows that were committed while we waited for the locks.
         await self._load_current([row["version"] for row in found if row["version"] is not None])
 
     async def _load_current(self, versions: Sequence[str]) -> None:
@@ -110,11 +115,11 @@ class UnitOfWork:
             )
 
     def current(self, partition: PartitionId, instance: str) -> Current | None:
-        """The current version, as far as held; also one that is only expected."""
+        """Return the current version of a held instance; also one that is only expected."""
         return self._current.get((partition, instance))
 
     def expect(self, new: NewVersion) -> None:
-        """What comes later in this batch is judged as if `new` were current already."""
+        """Make later instances of this batch be judged as if `new` were current already."""
         identity = new.identity
         self._current[new.source.partition, identity.instance] = Current(
             new.version,
@@ -133,13 +138,13 @@ class UnitOfWork:
         return current.metadata
 
     async def reserve(self, places: Iterable[tuple[PartitionId, str, str]]) -> None:
-        """Rows for these (partition, study, series), so that instances can belong to them."""
+        """Insert rows for these (partition, study, series), so that instances can belong to them."""
         await self._projection.reserve(places)
 
-    # -- in ---------------------------------------------------------------------------------------------
+    # -- new versions -----------------------------------------------------------------------------------
 
     def store(self, new: NewVersion, before: VersionId | None) -> None:
-        """Make `new` current; its revision is told to `finish`."""
+        """Make `new` current; `finish` gives it its revision."""
         partition, identity = new.source.partition, new.identity
         if before is not None:
             self.retire(partition, identity.study, identity.instance, before, "superseded")
@@ -164,7 +169,7 @@ class UnitOfWork:
         self._projection.merge(study, series, said)
 
     def store_nothing(self, change: Change) -> None:
-        """A version whose bytes were given up since: only its tombstone is wanted."""
+        """Add a version with bytes that were reclaimed since: only its tombstone is kept."""
         assert change.locator is not None
         assert change.version_after is not None
         study, series = self._projection.place(
@@ -203,7 +208,7 @@ class UnitOfWork:
             ),
         ]
 
-    # -- out --------------------------------------------------------------------------------------------
+    # -- old versions -----------------------------------------------------------------------------------
 
     def retire(
         self,
@@ -215,7 +220,7 @@ class UnitOfWork:
         reason: str = "",
         when: int = 0,
     ) -> None:
-        """Take a version's place from it; its study is made up anew from what is left."""
+        """Make a version no longer current; its study is computed again from the versions that are left."""
         row = self._instances.get((partition, instance))
         if row is not None and row.version == version:
             row.version = None
@@ -230,21 +235,21 @@ class UnitOfWork:
             self._states[version] = (state, reason, when)
 
     def restore(self, partition: PartitionId, study: str, instance: str, version: VersionId) -> None:
-        """Give a version its place back; nothing has that place, and the instance is held."""
+        """Make a deleted version current again; the instance is held, and has no current version."""
         row = self._instances[partition, instance]
         row.version, row.is_back = version, True
         self._set_state(version, "current")
         self._projection.spoil(partition, study)
 
     def reclaim(self, partition: PartitionId, instance: str, version: VersionId, reason: str) -> None:
-        """Leave only the tombstone of a version: what its bytes said is forgotten."""
+        """Delete all but the tombstone of a version: its layout, metadata and values."""
         self._set_state(version, "reclaimed", reason)
         self._emptied.append((partition, instance, version))
 
-    # -- after ------------------------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------------------
 
     async def write(self) -> None:
-        """All that needs no revision; it is most of the work."""
+        """Write all rows that need no revision; this is most of the work."""
         await self._write_instances()
         await self.db.many(
             "INSERT INTO instance_layout (version, layout, kind) VALUES (?, ?, ?)", self._layouts
@@ -255,7 +260,7 @@ class UnitOfWork:
         await self._projection.write()
 
     async def finish(self, revisions: Mapping[VersionId, int]) -> None:
-        """The versions, and what has to be made up anew from them."""
+        """Write the versions with their revisions, then compute studies and series again from them."""
         for version, columns in self._versions.items():
             columns[2] = revisions[version]
         marks = ",".join("?" * 21)
@@ -270,7 +275,7 @@ class UnitOfWork:
         await self._projection.finish()
 
     async def _forget(self) -> None:
-        """All that is known of reclaimed versions but that they were there."""
+        """Delete layout, metadata and values of reclaimed versions; only their tombstones are left."""
         versions = [(version,) for _, _, version in self._emptied]
         for table in ("instance_layout", "instance_metadata"):
             await self.db.many(f"DELETE FROM {table} WHERE version = ?", versions)
@@ -302,8 +307,8 @@ class UnitOfWork:
             elif row.exists and (row.version is None or row.is_back):
                 moved.append((row.version, partition, uid))
         names = ("version", "study", "series", "answer", "sop_class", "number", "acquisition_datetime")
-        # By UID, so that two batches that race for the same ones meet in the same order. No 'on conflict':
-        # whoever comes second has judged without knowing the first, and has to judge again.
+        # By UID, so that two batches that race for the same instances meet in the same order. No 'on
+        # conflict': the second one has judged without knowing the first, and has to judge again.
         await self.db.many(
             f"INSERT INTO instance (partition, uid, uid_hash, {', '.join(names)}) VALUES (?,?,?,?,?,?,?,?,?,?)",
             [values for _, values in sorted(new, key=itemgetter(0))],
@@ -323,7 +328,7 @@ def _nothing(study: Study, series: Series, change: Change) -> dict[str, object]:
 
 
 def _describe_version(change: Change, version: VersionId) -> NewVersion:
-    """A version as the journal tells of it, without what only its bytes could say."""
+    """Return a version with the fields of its journal line; those from its bytes are empty."""
     if change.locator is None:
         raise IndexFailure(f"revision {change.revision} of the journal names no object")
     return NewVersion(

@@ -1,1 +1,1 @@
-"""How the process serves: uvicorn with bounds, workers that end with their parent, and the way to stop."""
+"""The serving process: uvicorn with bounds, workers that end with their parent, and an orderly stop."""

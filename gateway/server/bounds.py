@@ -1,4 +1,4 @@
-"""How much one client may ask of the server itself, before any handler sees it."""
+"""Bounds that the server itself sets for each client, before any handler sees a request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gateway.settings import Settings, seconds
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Descriptors that are wanted besides connections: index, store, worker pipes, the listening socket.
+# Descriptors that are needed besides connections: index, store, worker pipes, the listening socket.
 RESERVED = 192
-# A request that is being answered may hold a file of the store or a temporary one beside its connection.
+# A request in progress may hold a file of the store or a temporary file besides its connection.
 EACH = 2
 MOST_CONNECTIONS = 8192
 WANTED_DESCRIPTORS = 65536
@@ -21,20 +21,21 @@ WANTED_DESCRIPTORS = 65536
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Times in seconds, sizes in bytes, rates in bytes a second. 0 connections: as many as descriptors allow.
+    """Limits on connections and requests: times in seconds, sizes in bytes, rates in bytes a second.
 
-    A link of 10 KB/s is ten times above `rate`; `stall` is how long it may give nothing at all, which is what nginx
-    grants as well (client_body_timeout, send_timeout).
+    0 connections means as many as descriptors allow. A link of 10 KB/s is ten times
+    above `rate`. `stall` is how long a client may send or read nothing at all, as long
+    as nginx allows (client_body_timeout, send_timeout).
     """
 
     fields: int = 128
     """Header fields of a request; Apache takes 100."""
     field: int = 16 << 10
-    """Name and value of one, room for a ticket of Kerberos or a token of many claims."""
+    """Name and value of one header field; room for a Kerberos ticket or a token with many claims."""
     head: int = 64 << 10
-    """All of them together."""
+    """All header fields together."""
     target: int = 63 << 10
-    """The parser of URLs takes no 64 KiB."""
+    """The request target; the parser of URLs takes no 64 KiB."""
     head_seconds: float = 30.0
     stall: float = 60.0
     rate: int = 1024
@@ -43,11 +44,11 @@ class Bounds:
     share: int = 0
     """Connections of one peer; 0 is half of all."""
     proxies: tuple[Network, ...] = ()
-    """Whose connections are those of many, so that they have no share."""
+    """Networks of proxies; their connections come from many clients, so that they have no share."""
 
     @staticmethod
     def from_settings(settings: Settings) -> Bounds:
-        """The part of the settings that the server needs."""
+        """Return the bounds that the settings give."""
         return Bounds(
             head_seconds=seconds("header_timeout", settings.header_timeout),
             stall=seconds("stall_timeout", settings.stall_timeout),
@@ -59,17 +60,17 @@ class Bounds:
         )
 
     def most(self) -> int:
-        """Connections that this process takes: never so many that the store finds no descriptor."""
+        """Return how many connections this process takes, so that the store still finds descriptors."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         room = max(16, (limit - RESERVED) // EACH) if limit != resource.RLIM_INFINITY else MOST_CONNECTIONS
         return min(self.connections or MOST_CONNECTIONS, room)
 
     def most_of_one(self, most: int) -> int:
-        """Of these, how many one peer may have."""
+        """Return how many of `most` connections one peer may have."""
         return min(self.share or max(8, most // 2), most)
 
     def is_proxy(self, address: str) -> bool:
-        """Whether it is one of `proxies`."""
+        """Return whether the address is in one of `proxies`."""
         try:
             found = ipaddress.ip_address(address)
         except ValueError:

@@ -1,4 +1,4 @@
-"""What uvicorn is told, for the process that starts the workers and, pickled, for the workers themselves."""
+"""The configuration of uvicorn, for the process that starts the workers and, pickled, for the workers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Config(BoundedConfig):
         )
 
     def load(self) -> None:
-        """In the process that serves, whose signals uvicorn has taken over by now.
+        """Prepare the process that serves; uvicorn has taken over its signals by now.
 
         A worker ends when the process that started it has ended.
         """

@@ -1,4 +1,4 @@
-"""All connections of one process: how many there may be, whose, and the clock that ends those that wait too long."""
+"""All connections of one process: their number, the share of each peer, and the clock that ends slow ones."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ MOST_LINGERING = 64
 
 
 class Connection(Protocol):
-    """What is known of one here."""
+    """The part of a protocol object that Connections uses."""
 
     peer: str
     served: bool
     """Whether it has had an answer."""
 
     def check(self, now: float, elapsed: float) -> None:
-        """End it if it waits longer than is granted."""
+        """End the connection if it has waited longer than allowed."""
 
     def give_way(self) -> None:
-        """Close it: it waits for its client, and others want its place."""
+        """Close the connection: it waits for its client, and others need its place."""
 
 
 class Connections:
-    """Takes connections in, up to a number for all and one for each peer.
+    """The set of open connections, with a limit for all and one for each peer.
 
-    Where there is no room, who has waited longest for its client gives way, those that never had an answer first: an
-    idle connection can be made again.
+    Where there is no room, the connection that has waited longest for its client is closed, those that never
+    had an answer first: a client can open an idle connection again.
     """
 
     def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop, *, every: float = 1.0) -> None:
@@ -49,7 +49,7 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self, connection: Connection) -> bool:
-        """Whether there is room for it; another may have to give way."""
+        """Add a connection; return whether there was room. Another one may be closed for it."""
         if self._bounds.is_proxy(connection.peer):
             connection.peer = ""
         peer = connection.peer
@@ -65,7 +65,7 @@ class Connections:
         return True
 
     def drop(self, connection: Connection) -> None:
-        """It is closed. Does nothing where it was not taken."""
+        """Remove a closed connection. Does nothing where it was never added."""
         self.works(connection)
         if connection in self._all:
             del self._all[connection]
@@ -74,18 +74,18 @@ class Connections:
                 del self._peers[connection.peer]
 
     def waits(self, connection: Connection) -> None:
-        """It waits for a request of its client from now on."""
+        """Note that the connection waits for a request of its client from now on."""
         (self._idle if connection.served else self._new)[connection] = None
 
     def works(self, connection: Connection) -> None:
-        """A request of it has come."""
+        """Note that a request has come on the connection."""
         (self._idle if connection.served else self._new).pop(connection, None)
 
     def _greediest(self) -> str:
         return max(self._peers, key=self._peers.__getitem__)
 
     def _give_way(self, peer: str, *, only: bool) -> bool:
-        """Whether one that waits was closed: of this peer, or where it has none of any, unless `only`."""
+        """Close a waiting connection of this peer, or unless `only`, of any; return whether there was one."""
         waiting = [self._new, self._idle]
         found = next((one for some in waiting for one in some if one.peer == peer), None)
         if found is None and not only:

@@ -1,4 +1,4 @@
-"""A worker whose parent was killed ends, so that it does not hold the port."""
+"""The end of a worker whose parent was killed, so that it does not hold the port."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ EVERY_SECONDS = 1.0
 
 
 def end_with(parent: int) -> None:
-    """Have this process told to stop (SIGTERM) when `parent` ends, also if it has ended already.
+    """Make this process get SIGTERM when `parent` ends, also if it has ended already.
 
-    Linux tells at once; elsewhere, and should the kernel forget (it does for set-user-id programs), a thread looks.
+    Linux sends the signal at once. Elsewhere a thread watches, and on Linux too, since the kernel forgets the
+    request for set-user-id programs.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -24,7 +25,8 @@ def end_with(parent: int) -> None:
 
 
 def _watch(parent: int) -> None:
-    # The first look is after the kernel was told, so that a parent that ended in between is noticed too.
+    # The first look is after the request to the kernel, so that a parent that ended in
+    # between is noticed too.
     while os.getppid() == parent:
         time.sleep(EVERY_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,9 +1,9 @@
-"""uvicorn's protocol with bounds: what comes in is counted while it comes, and who stalls is let go.
+"""uvicorn's protocol with bounds: incoming bytes are counted as they come, and stalled clients are cut off.
 
-Headers are counted in the callbacks of the parser, before anything is made of them: number, size of one, of all, of the
-request target, and the time until they are complete (408, 414, 431, RFC 6585 5). A body has to come, and an answer to
-be read, faster than a floor, once a grace is used up. Internals of uvicorn that this rests on are named in
-tests/server/test_internals.py.
+Headers are counted in the callbacks of the parser, before anything is made of them: their number, the size of
+each and of all, the request target, and the time until they are complete (408, 414, 431, RFC 6585 5). A
+client must send its body, and read its answer, faster than a minimum rate, once a grace is used up. Internals
+of uvicorn that this rests on are named in tests/server/test_internals.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LINGER_BYTES = 32 << 20
 
 
 class Reading(Enum):
-    """What of a request is awaited."""
+    """The part of a request that the server waits for."""
 
     NOTHING = 0
     HEAD = 1
@@ -37,7 +37,7 @@ class Reading(Enum):
 
 
 class TooMuch(Exception):
-    """Ends the parsing of a request that is beyond a bound."""
+    """Raised to end the parsing of a request that is beyond a bound."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -74,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._taken: int | None = None
         self._unread = self._bounds.stall
 
-    # -- coming and going -------------------------------------------------------------------------------
+    # -- connecting and closing -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -92,10 +92,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def give_way(self) -> None:
-        """Close: it waits for its client, and others want its place."""
+        """Close the connection: it waits for its client, and others need its place."""
         self.transport.abort()
 
-    # -- what comes in ----------------------------------------------------------------------------------
+    # -- incoming bytes ---------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._over:
@@ -110,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, "this is no HTTP/1.1 request")))
             return
-        # Of a field that has no end, and of trailers, the parser tells nothing until they are complete.
+        # The parser reports an endless field, and trailers, only once they are complete.
         self._raw = 0 if self._complete else self._raw + len(data)
         if self._raw > self._bounds.head + self._bounds.target:
             self._refuse(431, "the header fields are longer than is taken")
@@ -178,7 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_next()
 
     def on_response_complete(self) -> None:
-        # As uvicorn's, but for its timer for idle connections: `check` ends them.
+        # As uvicorn's, but without its timer for idle connections: `check` ends them.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -194,10 +194,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since = time.monotonic()
         self._all.waits(self)
 
-    # -- what has lasted too long -----------------------------------------------------------------------
+    # -- time limits ------------------------------------------------------------------------------------
 
     def check(self, now: float, elapsed: float) -> None:
-        """End what has waited for its client longer than is granted."""
+        """End the connection where it has waited for its client longer than allowed."""
         if self._is_unread(elapsed):
             self.transport.abort()
         elif self._over:
@@ -210,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._since = now  # a further request waits for the answer to the one before
 
     def _is_unread(self, elapsed: float) -> bool:
-        """Whether the client takes less of its answer than the floor wants."""
+        """Return whether the client reads its answer more slowly than the minimum rate."""
         ended = self.cycle is None or self.cycle.response_complete
         if not self.transport.get_write_buffer_size() or not (self.flow.write_paused or ended):
             self._taken, self._unread = None, self._bounds.stall
@@ -224,7 +224,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_body(self, elapsed: float) -> None:
         if self.flow.read_paused or self.cycle.waiting_for_100_continue:
-            return  # it is we who are waited for
+            return  # the client waits for us
         arrived, self._arrived = self._arrived, 0
         self._patience = min(self._bounds.stall, self._patience + arrived / self._bounds.rate) - elapsed
         if self._patience >= 0:
@@ -248,12 +248,16 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- refusing ---------------------------------------------------------------------------------------
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Answer, and read no more of it. Where an answer has begun, that breaks off instead."""
+        """Answer with a problem, and read no more of the request.
+
+        Where an answer to it has begun, the connection is aborted instead.
+        """
         self._over = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if self._reading is not Reading.BODY:
-                # What is being answered came before what is refused: it is answered, then the connection ends.
+                # The request in progress came before the refused one: it is answered,
+                # then the connection ends.
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True
@@ -265,7 +269,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger()
 
     def _linger(self) -> None:
-        """Close our side and read on for a moment: a reset would take the answer away before it is read."""
+        """Close our side and read on for a moment: a reset could destroy the answer before it is read."""
         if self._all.lingering >= MOST_LINGERING:
             self.transport.close()
             return
@@ -288,9 +292,10 @@ def _problem(status: int, detail: str) -> bytes:
 
 
 def count_acknowledged(transport: asyncio.WriteTransport) -> int:
-    """Bytes that the client has taken so far, or a number that grows as they do.
+    """Return how many bytes the client has taken so far, or a number that grows as they do.
 
-    The kernel knows (tcpi_bytes_acked); where it does not say, it is what is left in our own buffer, as a negative.
+    The kernel counts them (tcpi_bytes_acked). Where it does not, the result is minus the length
+    of our own buffer.
     """
     if hasattr(socket, "TCP_INFO"):
         found = transport.get_extra_info("socket")

@@ -1,4 +1,4 @@
-"""Serving until told to stop."""
+"""Serving until a signal stops it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gateway.settings import Settings
 
 
 def serve(app: str, settings: Settings, bound: socket.socket) -> int:
-    """Serve the application that the factory `app` makes on a socket that is bound; the exit code."""
+    """Serve the application that the factory `app` makes on a bound socket; return the exit code."""
     raise_descriptors()
     config = Config(app, settings)
-    # uvicorn shuts down on SIGTERM, then raises it again: being told to stop is not a failure.
+    # uvicorn shuts down on SIGTERM, then raises it again: a requested stop is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     if settings.workers == 1:
         server = uvicorn.Server(config)

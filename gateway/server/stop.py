@@ -1,4 +1,4 @@
-"""A process that is told to stop ends, whatever hangs in it."""
+"""The end of a process after SIGTERM or SIGINT, whatever hangs in it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from types import FrameType
 
 log = logging.getLogger("gateway.server")
 
-# What closing store and index may take, once requests had their time.
+# How long closing store and index may take, once requests had their time.
 CLOSING_SECONDS = 5.0
 
 
 def end_when_told(grace: float) -> None:
-    """Have this process end within `grace` seconds and CLOSING_SECONDS of SIGTERM or SIGINT.
+    """Make this process end within `grace` seconds and CLOSING_SECONDS of SIGTERM or SIGINT.
 
-    Called in the main thread, once there are handlers: they go on being called. What was acknowledged is durable, so
-    that nothing is lost by it.
+    Called in the main thread, once there are handlers: they are still called. Acknowledged instances are
+    durable, so that nothing is lost.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         _before(number, grace + CLOSING_SECONDS)
@@ -40,7 +40,10 @@ def _before(number: signal.Signals, wait: float) -> None:
 
 
 def _end_after(wait: float) -> None:
-    """A thread ends the process and says so; should something hold the interpreter, the kernel's alarm does."""
+    """End the process after `wait` seconds, in a thread that logs it.
+
+    Should something hold the interpreter, the kernel's alarm ends the process a second later.
+    """
     timer = threading.Timer(wait, _end)
     timer.daemon = True
     timer.start()

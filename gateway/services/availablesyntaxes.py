@@ -1,4 +1,4 @@
-"""Available Transfer Syntax UID (0008,3002): all that an instance can be had in without loss (PS3.18 Table 10.6.3-5)."""
+"""Available Transfer Syntax UID (0008,3002): all lossless ones of an instance (PS3.18 Table 10.6.3-5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _TAG = b'"00083002":{"vr":"UI","Value":['
 
 
 class Available:
-    """Told from what the index keeps of the pixels; `obstacle` says why an instance cannot be had in one."""
+    """Available Transfer Syntax UIDs, found from the kind of layout that the index keeps.
+
+    `obstacle` returns why an instance cannot be sent in a transfer syntax, empty where it can.
+    """
 
     def __init__(self, obstacle: Obstacle) -> None:
         self._obstacle = obstacle
@@ -37,7 +40,7 @@ class Available:
         self._written = lru_cache(maxsize=4096)(self._text)
 
     def _syntaxes(self, kind: str) -> tuple[str, ...]:
-        """As it is stored first, where that is ever sent."""
+        """Return the transfer syntaxes of a kind of layout, the stored one first where it is ever sent."""
         layout = layoutbytes.of_kind(kind)
         stored = layout.transfer_syntax
         instance = StoredInstance(VersionId(""), _ANY, stored, Locator("", "", 0, 0), b"", b"", 0)
@@ -46,12 +49,12 @@ class Available:
         return tuple(syntax for syntax in wanted if not self._obstacle(located, syntax))
 
     def _text(self, kind: str) -> tuple[bytes, bytes]:
-        """What a row says of it, and what it should."""
+        """Return the attribute as index rows have it, and with the whole list of transfer syntaxes."""
         stored = layoutbytes.of_kind(kind).transfer_syntax
         return _TAG + orjson.dumps(stored) + b"]", _TAG + orjson.dumps(list(self.syntaxes(kind)))[1:]
 
     def complete(self, rows: Sequence[bytes], kinds: Sequence[str]) -> Sequence[bytes]:
-        """Rows of instances with the whole list in the place of the stored one."""
+        """Return rows of instances with the whole list in place of the stored transfer syntax."""
         return [self._complete(row, kind) for row, kind in zip(rows, kinds, strict=True)] if kinds else rows
 
     def _complete(self, row: bytes, kind: str) -> bytes:
@@ -60,7 +63,7 @@ class Available:
         before, after = self._written(kind)
         if row.count(before) == 1:
             return row.replace(before, after)
-        # An item of a sequence says the same of another instance; a NUL is for who sends the row.
+        # An item of a sequence has the same bytes; a NUL stands where the sender puts the base URL.
         found = orjson.loads(row.replace(b"\0", _BASE))
         found["00083002"]["Value"] = list(self.syntaxes(kind))
         return orjson.dumps(found).replace(_BASE, b"\0")

@@ -1,4 +1,4 @@
-"""Work that is done again and again for as long as the process lives, whatever becomes of one round of it."""
+"""Work that is repeated for as long as the process lives, whether or not one round of it fails."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Step = Callable[[], Awaitable[object]]
 
 
 class Background:
-    """One task: `work`, then `rest`, for ever. What fails is told to `log`, and the next round is begun.
+    """One task: `work`, then `rest`, for ever. Failures are logged to `log`, and the next round begins.
 
-    `name` says in that line what has to wait, such as "query keys wait".
+    `name` is the beginning of the log message and says what has to wait, such as "query keys wait".
     """
 
     def __init__(self, log: logging.Logger, name: str) -> None:
@@ -23,11 +23,14 @@ class Background:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, work: Step, rest: Step) -> None:
-        """Begin with `work`. `rest` is to wait a while: nothing else keeps what fails from failing at once again."""
+        """Begin with `work`.
+
+        `rest` must wait a while: otherwise a failing `work` would fail at once again.
+        """
         self._task = asyncio.create_task(self._run(work, rest))
 
     async def close(self) -> None:
-        """End it where it is. Raises nothing of what the task did."""
+        """Cancel the task. Raises nothing of what the task raised."""
         task, self._task = self._task, None
         if task is None:
             return
@@ -49,7 +52,7 @@ class Background:
 
 
 def _describe(error: BaseException) -> str:
-    """The class of what was raised, and where."""
+    """Return the class of an exception, and where it was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

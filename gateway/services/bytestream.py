@@ -1,4 +1,4 @@
-"""A stream of bytes with what is known of it before it starts."""
+"""A stream of bytes with its media type and length, known before it starts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from gateway.store.base import ObjectStore
 
 T = TypeVar("T")
 
-# A span above this is streamed, however warm: copying it at once would hold up the event loop.
+# A span above this is streamed, even where the page cache has it: copying it at once would
+# block the event loop.
 NOW_AT_MOST = 4 << 20
-# Chunks are joined until they are as long.
+# Chunks are joined up to this length.
 JOINED = 64 << 10
-# An answer is made of so many native bytes, or fewer, before its status line: what fails is a status then.
+# At most so many native bytes of an answer are made before its status line: a failure in them is a status.
 MADE_FIRST_AT_MOST = 4 << 20
 
 
@@ -26,7 +27,7 @@ MADE_FIRST_AT_MOST = 4 << 20
 class Body:
     """`length` bytes (None: not known before the end) of `content_type`, to be iterated once and closed.
 
-    `transfer_syntax` is None where the notion does not apply.
+    `transfer_syntax` is None where the content has none.
     """
 
     content_type: str
@@ -36,7 +37,7 @@ class Body:
 
 
 class Begun(AsyncGenerator[T, None]):
-    """A generator whose first item was pulled; closing it closes what it came from, begun or not."""
+    """A generator whose first item was pulled; closing it closes its source, also before iteration."""
 
     def __init__(self, first: T, chunks: AsyncGenerator[T, None]) -> None:
         self._first: T | None = first
@@ -63,7 +64,7 @@ async def prime(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, No
 
 
 async def coalesce(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Small chunks joined: each costs a write."""
+    """Yield chunks with small ones joined, since each chunk costs a write."""
     held: list[bytes] = []
     size = 0
     async with aclosing(chunks):
@@ -72,7 +73,7 @@ async def coalesce(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
                 held.append(chunk)
                 size += len(chunk)
                 continue
-            # A large one goes as it is, uncopied.
+            # A large chunk goes as it is, uncopied.
             if held and len(chunk) >= JOINED:
                 yield b"".join(held)
                 yield chunk
@@ -99,12 +100,12 @@ async def all_made(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def only(data: bytes) -> AsyncGenerator[bytes, None]:
-    """One chunk."""
+    """Yield one chunk."""
     yield data
 
 
 async def join(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes, None]:
-    """One after another; each is closed, also those never begun."""
+    """Yield the chunks of all parts, one after another; each part is closed, also those never begun."""
     try:
         for part in parts:
             async for chunk in part:
@@ -117,7 +118,7 @@ async def join(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes
 async def read_span(
     store: ObjectStore, key: str, span: Span, *, now: bool = True
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes of a span: at once where the page cache has them and `now` allows it, else streamed."""
+    """Yield the bytes of a span: at once where the page cache has them and `now` allows it, else streamed."""
     found = store.read_now(key, span) if now and len(span) <= NOW_AT_MOST else None
     if found is not None:
         yield found
@@ -133,7 +134,7 @@ async def read_span(
 
 
 async def read_whole(store: ObjectStore, key: str, span: Span) -> bytes:
-    """The span in memory; for frames and headers, never for whole objects."""
+    """Return the span in memory; for frames and headers, never for whole objects."""
     async with aclosing(read_span(store, key, span)) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
@@ -147,7 +148,7 @@ class ChunkChange(Protocol):
 
 
 async def map_chunks(chunks: AsyncGenerator[bytes, None], change: ChunkChange) -> AsyncGenerator[bytes, None]:
-    """Each chunk through `change`, then what it still has."""
+    """Yield each chunk through `change`, then the bytes that `change` still holds."""
     async with aclosing(chunks):
         async for chunk in chunks:
             if out := change.feed(chunk):

@@ -1,7 +1,8 @@
-"""The one way of every change: index transaction, then journal object, then the answer to each waiter.
+"""The one path of every change: index transaction, then journal object, then the answer to each waiter.
 
-One task per process. Stores that arrive while a batch commits make up the next one; other changes come one at a
-time between them. After any failure whose outcome is unknown the index is asked what it holds, before the next.
+One task per process. Stores that arrive while a batch commits make up the next one; other changes come
+one at a time between them. After any failure with an unknown outcome, the index is asked what it holds
+before the next change.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _Asked: TypeAlias = _Store | _Other
 
 
 class Commits:
-    """Commits and journals; one for the whole process.
+    """Commits and journals changes; one for the whole process.
 
     `look_seconds` is how often it looks for changes that another process committed and did not journal.
     """
@@ -60,11 +61,11 @@ class Commits:
         self._waiting: deque[_Asked] = deque()
         self._arrived = asyncio.Event()
         self._journaled: list[int] = []
-        """Revisions whose journal object is durable, which the index is told of with the next batch."""
+        """Revisions whose journal object is durable; the next batch marks them in the index."""
         self._behind = False
-        """Whether the index may hold what the journal does not tell: that comes before anything else."""
+        """Whether the index may hold changes that the journal lacks: these are journaled first."""
         self._owed: list[Sequence[Change]] = []
-        """What was answered with a failure and is still to be taken back."""
+        """Changes that were answered with a failure and are still to be taken back."""
         self._seen: set[int] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -72,7 +73,7 @@ class Commits:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop taking; what is under way is finished first, what waits is answered Busy."""
+        """Stop taking changes; those under way are finished first, those waiting are answered Busy."""
         task, self._task = self._task, None
         if task is None:
             return
@@ -83,27 +84,28 @@ class Commits:
             if not asked.future.done():
                 asked.future.set_exception(_closing())
         self._waiting.clear()
-        with suppress(GatewayError):  # whoever starts next does it
+        with suppress(GatewayError):  # the next process that starts does it
             await self._ready()
             await self._mark()
 
-    # -- what callers ask -------------------------------------------------------------------------------
+    # -- calls ------------------------------------------------------------------------------------------
 
     async def admit(self, version: NewVersion) -> Verdict:
-        """The verdict on `version`, once it is durable in index and journal.
+        """Return the verdict on `version`, once it is durable in index and journal.
 
         Raises IndexUnavailable where nobody can tell whether it was stored, StoreError where it could not be
-        journaled: it may be there, and can be sent again.
+        journaled: it may be stored, and can be sent again.
         """
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._take(_Store(version, future))
         return await future
 
     async def change(self, work: Work, *, taken_back: bool = False) -> Sequence[Change]:
-        """What `work` committed, once it is journaled; it gets the name of its transaction.
+        """Return the changes that `work` committed, once they are journaled.
 
-        `taken_back` undoes a deletion or restoration that cannot be journaled, so that the failure is true.
-        Raises what `work` does, IndexUnavailable where nobody can tell whether it was done, StoreError.
+        `work` gets the name of its transaction. `taken_back` undoes a deletion or restoration that cannot be
+        journaled, so that the failure is true. Raises what `work` does, IndexUnavailable where nobody can
+        tell whether it was done, StoreError.
         """
         future: asyncio.Future[Sequence[Change]] = asyncio.get_running_loop().create_future()
         self._take(_Other(work, taken_back, future))
@@ -125,11 +127,11 @@ class Commits:
                 async with asyncio.timeout_at(due):
                     await self._arrived.wait()
             if self._waiting:
-                await _to_its_end(self._next())
+                await _run_to_end(self._next())
             if not self._waiting:
                 self._arrived.clear()
             if loop.time() >= due:
-                await _to_its_end(self.look_after())
+                await _run_to_end(self.look_after())
                 due = loop.time() + self._look_seconds
 
     def _next(self) -> Coroutine[Any, Any, None]:
@@ -166,15 +168,16 @@ class Commits:
         if not asked.future.done():
             asked.future.set_result(changes)
 
-    # -- one after another ------------------------------------------------------------------------------
+    # -- commits, one after another ---------------------------------------------------------------------
 
     async def _settle(self, versions: list[NewVersion]) -> Sequence[Verdict | Exception]:
         await self._ready()
         answers, is_plain = await self._admit(versions)
         changes = [v.change for v in answers if isinstance(v, Admitted | ReceivedAgain)]
-        # Seen at once by this worker's readers; other workers learn of it from the change log.
+        # Readers of this worker see it at once; other workers learn of it from the change log.
         self._freshness.forget(changes)
-        # Until its journal object is there a batch is not acknowledged; if that fails, it comes before the next.
+        # Until its journal object is there a batch is not acknowledged; if that fails, it
+        # comes before the next.
         if is_plain and all(v.is_journaled for v in answers if isinstance(v, ReceivedAgain)):
             await self._write(changes)
         else:
@@ -183,7 +186,7 @@ class Commits:
         return answers
 
     async def _admit(self, versions: list[NewVersion]) -> tuple[Sequence[Verdict | Exception], bool]:
-        """The answers, and whether they are of one transaction."""
+        """Return the answers, and whether they all come from one transaction."""
         self._behind = True
         try:
             verdicts = await self._index.admit(versions, journaled=self._journaled)
@@ -215,14 +218,17 @@ class Commits:
             if asked.taken_back:
                 self._owed.append(changes)
                 await self._take_back()
-                with suppress(GatewayError):  # what is taken back is told with what it takes back, if at all
+                with suppress(GatewayError):  # both changes are journaled together, if at all
                     await self._ready()
             raise
         self._behind = False
         return changes
 
     async def _take_back(self) -> None:
-        """Raises IndexUnavailable: then it is done before the next change."""
+        """Undo changes that could not be journaled.
+
+        Raises IndexUnavailable: then it is done before the next change.
+        """
         while self._owed:
             changes = self._owed[0]
             back = await self._lookup.perform(
@@ -232,10 +238,10 @@ class Commits:
             self._freshness.forget(back)
             log.warning("%d changes were taken back: the journal could not be written", len(back))
 
-    # -- index and journal alike ------------------------------------------------------------------------
+    # -- keeping the journal complete -------------------------------------------------------------------
 
     async def _ready(self) -> None:
-        """Nothing is changed while the journal may lack what the index holds. Raises IndexFailure, StoreError."""
+        """Journal all changes that the index holds, before the next one. Raises IndexFailure, StoreError."""
         if self._behind:
             await self._take_back()
             await self._catch_up()
@@ -245,7 +251,7 @@ class Commits:
         try:
             await self._journal.write(changes)
         except StoreUnavailable:
-            await self._journal.write(changes)  # it may be there: told twice in the same words, it is told
+            await self._journal.write(changes)  # it may be there: writing the same lines twice does no harm
         self._journaled += [change.revision for change in changes]
 
     async def _catch_up(self) -> None:
@@ -258,9 +264,10 @@ class Commits:
             self._journaled = []
 
     async def look_after(self) -> None:
-        """Journal what was committed before the last look and is not journaled yet: its process has died.
+        """Journal changes that another process committed and did not journal.
 
-        Where that one is only slow, no harm is done: the journal takes the same words twice.
+        They were there at the last look already: their process has died. Where it is only slow, no harm is
+        done: the journal takes the same lines twice.
         """
         try:
             await self._ready()
@@ -274,12 +281,12 @@ class Commits:
         except GatewayError as error:
             log.warning("the journal waits: %s", error.detail, extra={"reason": error.detail})
         except Exception as error:
-            # Were this the end of the task, whoever stores would wait for ever.
+            # Were this the end of the task, clients that store would wait for ever.
             log.error("the journal waits", exc_info=error)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run it whole, also when cancelled meanwhile: nothing is left half done."""
+async def _run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run the work to its end, also when cancelled meanwhile: nothing is left half done."""
     task = asyncio.create_task(work)
     try:
         await asyncio.shield(task)

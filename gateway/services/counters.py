@@ -1,4 +1,4 @@
-"""Plain named counters of one process, shown by whoever reports on it."""
+"""Plain named counters of one process, shown in its metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class Counters:
-    """Names are those of a metric without prefix, such as `transcode_frames_total`."""
+    """Counters by name; names are those of a metric without prefix, such as `transcode_frames_total`."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -18,5 +18,5 @@ class Counters:
         return self._counts[name]
 
     def all(self) -> dict[str, int]:
-        """Every counter that was ever added to, by name."""
+        """Return every counter that was ever added to, by name."""
         return dict(sorted(self._counts.items()))

@@ -1,4 +1,4 @@
-"""Caches that may be trusted: entries go when the change log says so, and not at all when its tail is old.
+"""Caches that may be trusted: the change log removes entries, and none is used while its tail is old.
 
 In the worker that made a change the entries go at once, in others within a second (design, Index).
 """
@@ -71,7 +71,7 @@ class StudyCache(Generic[V]):
 
 
 class Freshness:
-    """Follows the change log and empties the caches it was given."""
+    """Follower of the change log that removes stale entries from the caches it was given."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -87,12 +87,15 @@ class Freshness:
 
     @property
     def generation(self) -> int:
-        """Rises with every change seen; what was read under an older generation must not be cached."""
+        """A number that rises with every change seen.
+
+        A value that was read under an older generation must not be cached.
+        """
         return self._generation
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the tail of the log was heard of within the last second."""
+        """Whether the tail of the log delivered something within the last second."""
         return time.monotonic() - self._heard < MAX_AGE
 
     def start(self) -> None:
@@ -102,7 +105,7 @@ class Freshness:
         await self._background.close()
 
     def forget(self, changes: Iterable[Change]) -> None:
-        """Drop what these changes made stale."""
+        """Drop the cache entries that these changes made stale."""
         for study in {change.identity.study for change in changes}:
             self._generation += 1
             for cache in self._caches:
@@ -117,7 +120,7 @@ class Freshness:
         try:
             async for changes in self._index.tail():
                 if self._index.generation != self._index_generation:
-                    # What was damaged may be whole in a rebuilt index, and the other way round.
+                    # A damaged instance may be whole in a rebuilt index, and the other way round.
                     self._index_generation = self._index.generation
                     self._forget_all()
                 self.forget(changes)

@@ -1,10 +1,12 @@
-"""How many bytes wait for clients at once: what is in memory for a reader, however slow, is counted here.
+"""A bound on the bytes in memory that wait for clients, however slow these read.
 
-One for a process. A frame counts from before it is read until it is written out; who finds no room waits, holding
-nothing, and is told to come again where that takes too long. So memory does not grow with the number of readers.
+There is one for each process. A frame counts from before it is read until it is written out. A request that
+finds no room waits without holding any bytes, and gets 503 where that takes too long. So memory does not grow
+with the number of readers.
 
-No client stops the others: of those who wait, whose peer holds least is next; and while somebody waits, who takes its
-bytes too slowly, or is of a peer that holds more than its share, gives way, of the peer first that holds most.
+No client stops the others. Of the waiting requests, that of the peer with the fewest bytes is next. While a
+request waits, answers are cut short that are read too slowly, or whose peer holds more than its share; those
+of the peer with the most bytes come first.
 """
 
 from __future__ import annotations
@@ -19,25 +21,29 @@ from gateway.errors import Busy
 from gateway.services.readers import Reader, current
 
 IN_FLIGHT_AT_MOST = 256 << 20
-# What is this small has room of its own, so that a few large frames do not keep everybody else waiting.
+# Weights up to this have room of their own, so that a few large frames do not keep all others waiting.
 SMALL = 4 << 20
-# Below that nothing is counted: the buffers of a connection are as large.
+# Weights up to this are not counted: the buffers of a connection are as large.
 NOTHING = 256 << 10
-# Seconds until a request that has sent nothing yet is refused, and until an answer that has begun is cut short.
+# Seconds until a request that has sent nothing yet is refused, and until an answer that has
+# begun is cut short.
 PATIENCE = 15.0
 PATIENCE_WITHIN = 120.0
-# Seconds for which nobody has to give way. Less than PATIENCE, so that who waits gains by it.
+# Seconds for which no answer is cut short. Less than PATIENCE, so that a waiting request gains by it.
 GRACE = 5.0
-# Seconds within which what is held has to be gone, at the pace at which it is taken, once others wait.
+# Seconds within which the held bytes have to be sent, at the client's pace, once others wait.
 GONE_WITHIN = 60.0
-# What is written at once: a reader's pace is seen in such steps.
+# Bytes that are written at once: a reader's pace is seen in such steps.
 STEP = 1 << 20
-# Seconds between two looks at who may give way, while somebody waits.
+# Seconds between two looks for answers to cut short, while a request waits.
 _LOOK_AGAIN = 0.25
 
 
 class _Hold:
-    """So many bytes of a reader. Known to the lane, which must not keep a `Held` from being forgotten."""
+    """The bytes that one reader holds.
+
+    The lane refers to it, and not to the `Held`, which must be collected when nobody uses it.
+    """
 
     __slots__ = ("key", "peer", "reader", "sent", "since", "weight")
 
@@ -54,11 +60,14 @@ class _Hold:
         self.sent = self.reader.sent if self.reader else 0
 
     def may_end(self, now: float) -> bool:
-        """Whether it is the client that is waited for, and the grace is over."""
+        """Return whether we wait for the client, and the grace is over."""
         return self.reader is not None and self.reader.since is not None and now - self.since > GRACE
 
     def is_slow(self, now: float) -> bool:
-        """Whether its bytes would not be gone in time; by the step that is waited for, too: a socket takes the first."""
+        """Return whether the client reads too slowly for all bytes to be sent in time.
+
+        The present write counts, too: a socket takes the first step at once, whatever the client does.
+        """
         if self.reader is None or self.reader.since is None:
             return False
         least = self.weight / GONE_WITHIN
@@ -67,7 +76,7 @@ class _Hold:
 
 
 class Held:
-    """So many bytes, until they are released; once is enough."""
+    """Room for some bytes, until it is released; releasing it again does nothing."""
 
     __slots__ = ("_hold", "_lane")
 
@@ -76,20 +85,20 @@ class Held:
         self._hold = hold
 
     def release(self) -> None:
-        """Give them back. In the event loop's thread only."""
+        """Give the room back. In the event loop's thread only."""
         lane, self._lane = self._lane, None
         if lane is not None and self._hold is not None:
             lane.give(self._hold)
 
     def __del__(self) -> None:
-        # An answer that was never begun is never ended either: a generator runs its `finally` only once it has started.
-        # The collector comes in any thread, and between any two steps of the loop's.
+        # An answer that was never begun is never ended either: a generator runs its `finally` only once it
+        # has started. The collector runs in any thread, and between any two steps of the loop's.
         if self._lane is not None and self._hold is not None:
             self._lane.give_later(self._hold)
 
 
 class _Turn:
-    """One who waits."""
+    """A request that waits for room."""
 
     __slots__ = ("hold", "number", "ready")
 
@@ -100,7 +109,10 @@ class _Turn:
 
 
 class _Lane:
-    """Who wants more than all there is goes alone; the others in order, of each peer."""
+    """Room for `most` bytes and the requests that wait for it, in order, of each peer.
+
+    A request that wants more than `most` gets all of it, and goes alone.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = self.free = most
@@ -158,7 +170,7 @@ class _Lane:
             self._serve()
 
     def give_later(self, hold: _Hold) -> None:
-        """As `give`, from any thread and at any moment."""
+        """Give the room back as `give` does, from any thread and at any moment."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is over, and all that it held
                 self._loop.call_soon_threadsafe(self.give, hold)
@@ -174,10 +186,10 @@ class _Lane:
         hold.begin()
         self._holds[hold] = None
 
-    # -- whose turn it is -------------------------------------------------------------------------------
+    # -- the next request -------------------------------------------------------------------------------
 
     def _next(self) -> _Turn | None:
-        """The first of the peer that holds least."""
+        """Return the waiting request that is next: the first one of the peer that holds least."""
         heads = (turns[0] for turns in self._waiting.values())
         return min(heads, key=lambda turn: (self._peers[turn.hold.peer], turn.number), default=None)
 
@@ -200,7 +212,7 @@ class _Lane:
             if not turns:
                 del self._waiting[turn.hold.peer]
 
-    # -- who gives way ----------------------------------------------------------------------------------
+    # -- answers to cut short ---------------------------------------------------------------------------
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._looks is None and self._waiting:
@@ -214,7 +226,7 @@ class _Lane:
             self._look_later(loop)
 
     def _make_room(self, wanted: _Hold) -> None:
-        """Have as many give way as are needed for it, beside those who do already."""
+        """Cut short as many answers as are needed for this one, besides those that are ending already."""
         leaving = sum(hold.weight for hold in self._holds if hold.reader and hold.reader.gives_way)
         needed = wanted.weight - self.free - leaving
         if needed <= 0:
@@ -227,7 +239,11 @@ class _Lane:
                 return
 
     def _dispensable(self, wanted: _Hold) -> Iterator[_Hold]:
-        """Whose reader is slow, or has so much that its peer keeps no less than `wanted`'s would have then."""
+        """Yield holds to give up, from the peer with the most bytes on.
+
+        A hold is given up where its reader is slow, or where its peer would still hold at least as much as
+        the peer of `wanted` once that has its bytes.
+        """
         now = time.monotonic()
         left = self._peers.copy()
         least = left[wanted.peer] + wanted.weight
@@ -240,7 +256,7 @@ class _Lane:
 
 
 class InFlight:
-    """`key` names bytes that several hold at once: they count once."""
+    """The bound for one process. Bytes that several readers share have the same `key`: they count once."""
 
     def __init__(self, most: int = IN_FLIGHT_AT_MOST, patience: float = PATIENCE) -> None:
         self._large = _Lane(most)
@@ -255,9 +271,9 @@ class InFlight:
     async def take(
         self, weight: int, key: Hashable | None = None, *, within: bool = False, patience: float | None = None
     ) -> Held:
-        """Room for so many bytes; `within` an answer that has begun. Nobody who holds some may ask for more.
+        """Wait for room for so many bytes; `within` an answer that has begun.
 
-        Raises Busy where there was none in time.
+        A caller that holds some must not ask for more. Raises Busy where there was no room in time.
         """
         if weight <= NOTHING:
             return Held(None)
@@ -268,7 +284,7 @@ class InFlight:
         return Held(lane, hold)
 
     def attempt(self, weight: int, key: Hashable | None = None) -> Held | None:
-        """Room for so many bytes where there is some at once and nobody waits for it, else None."""
+        """Return room for so many bytes where it is free and no request waits for it, else None."""
         if weight <= NOTHING:
             return Held(None)
         lane = self._lane(weight)

@@ -1,4 +1,4 @@
-"""A commit whose answer was lost: the index is asked what it holds, and what it does not hold is tried once more."""
+"""Lookup of a commit whose answer was lost: the index is asked, and a failed commit is tried once more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Work: TypeAlias = Callable[[str], Awaitable[Sequence[Change]]]
 
 
 class Lookup:
-    """Asks for some seconds; after that nobody can tell, and IndexUnavailable says so."""
+    """Questions to the index, repeated for some seconds; then IndexUnavailable says that nobody can tell."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -28,7 +28,10 @@ class Lookup:
     async def stores(
         self, versions: Sequence[NewVersion], error: IndexUnavailable
     ) -> list[Verdict | Exception]:
-        """An answer for each: as it was committed, or judged anew; `error` where the index fails again."""
+        """Return an answer for each version.
+
+        It is the committed verdict or that of a second try; `error` where the index fails again.
+        """
         return await self._patient(lambda: self._stores(versions, error))
 
     async def _stores(
@@ -52,7 +55,10 @@ class Lookup:
         known.update({version: Admitted(change, _differing(change)) for version, change in found.items()})
 
     async def perform(self, work: Work) -> Sequence[Change]:
-        """What `work` committed, tried a second time where it did not. Raises what it does, IndexUnavailable."""
+        """Return the changes that `work` committed, tried a second time where it did not commit.
+
+        Raises what `work` does, IndexUnavailable.
+        """
         name = uuid.uuid4().hex
         try:
             return await work(name)
@@ -79,7 +85,7 @@ class Lookup:
             raise IndexUnavailable("the index does not answer; nobody can tell what it did") from error
 
     async def _ask(self, question: Callable[[], Awaitable[R]]) -> R:
-        """The answer, however often it has to be asked."""
+        """Return the answer to a question; it is asked again while the index does not answer."""
         pause = PAUSE_SECONDS
         while True:
             try:
@@ -90,6 +96,6 @@ class Lookup:
 
 
 def _differing(change: Change) -> tuple[str, ...]:
-    """The names that the reason of a change lists."""
+    """Return the names that the reason of a change lists."""
     _, _, names = change.reason.partition("differing: ")
     return tuple(names.split(", ")) if names else ()

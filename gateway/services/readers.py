@@ -1,4 +1,4 @@
-"""Whom an answer is for, and how it takes it: a context variable carries it through a request's task, and its jobs'."""
+"""The client of each request and its pace, in a context variable of the request's task and its jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from gateway.errors import Busy
 
 
 class Reader:
-    """The client of one request. `sent`: bytes it has taken; `since`: when it began to be waited for, else None."""
+    """The client of one request.
+
+    `sent` is how many bytes it has taken; `since` is when the present write began, None between writes.
+    """
 
     __slots__ = ("_task", "gives_way", "peer", "sent", "since")
 
@@ -23,7 +26,10 @@ class Reader:
         self._task: asyncio.Task[object] | None = None
 
     async def takes(self, sending: Awaitable[None], size: int) -> None:
-        """Wait until `size` bytes are taken. Raises Busy where the answer was given up meanwhile, for others."""
+        """Wait until `size` bytes are sent.
+
+        Raises Busy where this answer was cut short for others meanwhile.
+        """
         self._task = asyncio.current_task()
         self.since = time.monotonic()
         try:
@@ -37,7 +43,7 @@ class Reader:
         self.sent += size
 
     def give_up(self) -> None:
-        """Have `takes` raise Busy. Does nothing while there is work: then it is not the client that is slow."""
+        """Make `takes` raise Busy. Does nothing between writes: then it is not the client that is slow."""
         if self.since is not None and self._task is not None and not self.gives_way:
             self.gives_way = True
             self._task.cancel()
@@ -47,12 +53,12 @@ _current: ContextVar[Reader | None] = ContextVar("reader", default=None)
 
 
 def start() -> Reader:
-    """A reader for the request that the calling task answers; who it is may be said later."""
+    """Begin a reader for the request that the calling task answers; its `peer` may be set later."""
     reader = Reader()
     _current.set(reader)
     return reader
 
 
 def current() -> Reader | None:
-    """That of this request; None outside of one."""
+    """Return the reader of this request; None outside of one."""
     return _current.get()

@@ -1,4 +1,4 @@
-"""Whether store and index can be used now, and whether there is room for more."""
+"""Checks whether store and index can be used now, and whether there is room for more."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gateway.store.base import ObjectStore
 
 _NO_OBJECT = "readyz"
 _WHOLE = Scope()
-# For so long what was free is taken to be free still.
+# The free room is measured at most so often.
 LOOK_EVERY_SECONDS = 1.0
 
 
 class Readiness:
-    """Asks both for something that costs little.
+    """Checks of store and index that cost little.
 
-    `folders` are those that objects and index lie in, none where they lie elsewhere; `reserve` bytes are to be left free
-    in them, so that what must be written to delete and to recover still can be.
+    `folders` are the folders of objects and index, none where they are elsewhere. `reserve` bytes must stay
+    free in them, so that deletion and recovery can still write.
     """
 
     def __init__(
@@ -37,19 +37,22 @@ class Readiness:
         self._looked: float | None = None
 
     async def check(self, scope: Scope = _WHOLE) -> None:
-        """Raises StoreUnavailable (no such bucket, credentials refused, no answer), IndexFailure."""
+        """Check that store and index can be used.
+
+        Raises StoreUnavailable (no such bucket, credentials refused, no answer), IndexFailure.
+        """
         with suppress(ObjectMissing):
             await self._store.stat(_NO_OBJECT)
         await self._index.ping(scope)
 
     async def check_room(self, wanted: int = 0) -> None:
-        """Raises StoreFull where `wanted` bytes would not leave the reserve free; what lies in S3 always has room."""
+        """Raise StoreFull where `wanted` bytes would not leave the reserve free; S3 always has room."""
         if not self._folders:
             return
         now = time.monotonic()
         if self._looked is None or now - self._looked > LOOK_EVERY_SECONDS:
             self._free = await asyncio.to_thread(self._measure)
-            self._looked = now  # not before: who comes meanwhile looks too
+            self._looked = now  # not before: requests that come meanwhile measure too
         if self._free - wanted < self._reserve:
             raise StoreFull(f"{self._free >> 20} MiB are free, of which {self._reserve >> 20} MiB are kept")
 

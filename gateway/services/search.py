@@ -1,4 +1,4 @@
-"""Search: the index answers, in this scope (PS3.18 10.6)."""
+"""Search in the index, in a scope (PS3.18 10.6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class Search:
         self._available = None if obstacle is None else Available(obstacle)
 
     async def search(self, scope: Scope, query: Query) -> Page:
-        """Raises BadParameter where a key is not indexed and too many candidates would have to be looked into."""
+        """Return the first rows of a page.
+
+        Raises BadParameter where a key is not indexed and too many candidates would have to be read.
+        """
         with measure("index"):
             return self._complete(await self._index.search(scope, query))
 
@@ -30,7 +33,7 @@ class Search:
         return replace(page, rows=self._available.complete(page.rows, page.kinds))
 
     async def pages(self, scope: Scope, query: Query, page: Page) -> AsyncGenerator[Sequence[bytes], None]:
-        """The rows of a page, long ones read when it is their turn: no more are held than of two pieces."""
+        """Yield the rows of a page; long rows are read piece by piece: at most two pieces are in memory."""
         while True:
             if page.rows:
                 yield page.rows
@@ -40,9 +43,9 @@ class Search:
                 page = self._complete(await self._index.read_on(scope, query, page.rest))
 
     async def counts(self) -> Mapping[Level, int]:
-        """How many studies, series and instances the index holds, all partitions together."""
+        """Return how many studies, series and instances the index holds, all partitions together."""
         return await self._index.counts()
 
     async def vrs(self) -> Mapping[Path, str]:
-        """The VRs of declared query keys."""
+        """Return the VRs of declared query keys."""
         return {key.path: key.vr for key in await self._index.keys()}

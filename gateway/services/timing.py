@@ -1,4 +1,4 @@
-"""What a request spent where, for `Server-Timing`; a context variable carries it through a request's task."""
+"""Time that a request spent in each part, for `Server-Timing`, kept in a context variable of its task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Timing:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def header(self) -> str:
-        """The value of a `Server-Timing` field; durations in milliseconds."""
+        """Return the value of a `Server-Timing` field; durations in milliseconds."""
         return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in self.seconds.items())
 
 
@@ -28,20 +28,20 @@ _current: ContextVar[Timing | None] = ContextVar("timing", default=None)
 
 
 def start() -> Timing:
-    """A fresh timing for the request that the calling task answers."""
+    """Begin a timing for the request that the calling task answers."""
     timing = Timing()
     _current.set(timing)
     return timing
 
 
 def current() -> Timing:
-    """The timing of this request, or one that nobody reads."""
+    """Return the timing of this request, or one that nobody reads."""
     return _current.get() or Timing()
 
 
 @contextmanager
 def measure(name: str) -> Iterator[None]:
-    """Add the time the block takes to `name`."""
+    """Add the time that the block takes to `name`."""
     began = time.perf_counter()
     try:
         yield

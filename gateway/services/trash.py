@@ -1,4 +1,4 @@
-"""What was swept and is not given up yet: `trash/{day}/{key}`."""
+"""Swept objects that were not deleted yet: `trash/{day}/{key}`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from gateway.store.base import KEY, ObjectStore
 
 
 class Trash:
-    """Looks for objects there; the days that there are, are listed once."""
+    """Lookup of objects in the trash; its days are listed once."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._days: tuple[str, ...] | None = None
 
     async def find(self, key: str) -> str | None:
-        """Under which key an object lies in the trash, the last day first; None where it is not there."""
+        """Return the key of an object in the trash, the last day first; None where it is not there."""
         if not KEY.match(key):
-            return None  # what lies elsewhere is never swept
+            return None  # objects of other places are never swept
         for day in await self._all_days():
             where = trash_key(key, day)
             try:

@@ -16,32 +16,33 @@ KEY = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[a-z0-9._-]+(?:/[a-z0-9._-]+)*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object that is there: its key and its length in bytes."""
+    """A stored object: its key and its length in bytes."""
 
     key: str
     length: int
     modified: float
-    """Seconds since the epoch, as the store tells it."""
+    """Time of the last change, in seconds since the epoch, as the store gives it."""
 
 
 class ObjectStore(Protocol):
     """Immutable bytes under a key."""
 
     id: str
-    """Names this store in locators."""
+    """The name of this store in locators."""
 
     def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Stream the object, or exactly `span` of it.
 
-        Entering the context opens the object and has its first bytes at hand: ObjectMissing and
-        StoreUnavailable are raised there, before anything is yielded. A span past the end raises
-        ShortRead (on entering where the length is known), never ends early.
+        Entering the context opens the object and reads its first bytes: ObjectMissing and StoreUnavailable
+        are raised there, before anything is yielded. A span past the end raises ShortRead (on entering where
+        the length is known); it never ends early.
         """
 
     def read_now(self, key: str, span: Span) -> bytes | None:
-        """The span, if it can be had without blocking the event loop (page cache, memory), else None.
+        """Return the span where it can be read without blocking the event loop, else None.
 
-        Never raises for a missing object: the answer is None and `read` will say what is wrong.
+        That is from the page cache or from memory. Never raises for a missing object: the result is None, and
+        `read` will raise what is wrong.
         """
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
@@ -52,34 +53,34 @@ class ObjectStore(Protocol):
         """
 
     async def stat(self, key: str) -> Stored:
-        """Raises ObjectMissing."""
+        """Return key, length and time of an object. Raises ObjectMissing."""
 
     async def delete(self, key: str) -> None:
-        """Idempotent; durable when this returns."""
+        """Delete an object, if it exists; durable when this returns."""
 
     async def move(self, key: str, to: str) -> None:
-        """Give an object another key, with the same bytes, durable before the old one goes.
+        """Give an object another key, with the same bytes, durable before the old one is deleted.
 
-        Interrupted, it is there under both or one of them; called again, it goes on. Raises ObjectMissing where it is
-        under neither, ObjectExists where `to` is another object.
+        After an interruption the object exists under one key or both; a second call completes the move.
+        Raises ObjectMissing where it is under neither, ObjectExists where `to` is another object.
         """
 
     async def tidy(self, before: float) -> int:
-        """Give up unfinished writes begun before this time (seconds since the epoch); how many there were."""
+        """Delete unfinished writes begun before this time (seconds since the epoch); return how many."""
 
     def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
-        """Objects whose key starts with `prefix` and is above `after`, in bytewise order of keys.
+        """Yield objects whose key starts with `prefix` and is above `after`, in bytewise order of keys.
 
-        What is below `after` costs little or nothing; memory does not grow with what is listed.
+        Keys below `after` cost little or nothing; memory does not grow with the number of objects.
         """
 
     async def close(self) -> None:
-        """Let go of sockets, descriptors and threads."""
+        """Close sockets, descriptors and threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object that lies elsewhere: the key to read it by, its path there and its length in bytes."""
+    """An object outside our store: the key to read it by, its path there and its length in bytes."""
 
     key: str
     path: str
@@ -87,22 +88,23 @@ class Found:
 
 
 class Place(Protocol):
-    """Where objects lie that are not the gateway's: they are read, never written or deleted.
+    """A folder or bucket with objects that are not the gateway's: they are read, never written or deleted.
 
-    A key names the state of its object as well: reading and `stat` raise ObjectChanged once it is another.
+    A key also names the state of its object: `read` and `stat` raise ObjectChanged once
+    the object has changed.
     """
 
     def read(self, key: str, span: Span | None = None) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """As an ObjectStore does."""
+        """Stream the object, or exactly `span` of it, as an ObjectStore does."""
 
     def read_now(self, key: str, span: Span) -> bytes | None:
-        """As an ObjectStore does."""
+        """Return the span where it can be read without blocking, as an ObjectStore does."""
 
     async def stat(self, key: str) -> Stored:
-        """Raises ObjectMissing, ObjectChanged."""
+        """Return key, length and time of an object. Raises ObjectMissing, ObjectChanged."""
 
     def find(self) -> AsyncIterator[Found]:
-        """Every object there, by path."""
+        """Yield every object there, by path."""
 
     async def close(self) -> None:
-        """Let go of sockets, descriptors and threads."""
+        """Close sockets, descriptors and threads."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Disk:
-    """Each method is one call of the operating system."""
+    """Calls of the operating system, one for each method."""
 
     def create(self, path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)

@@ -1,4 +1,4 @@
-"""Reading files as objects: from the page cache on the event loop where that can be, else in a thread."""
+"""Reading of files as objects: from the page cache on the event loop where possible, else in a thread."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
 class Files(ABC):
-    """The reading half of a store whose objects are files; `_path` says which file a key names."""
+    """The reading half of a store whose objects are files; `_path` returns the file of a key."""
 
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
 
     @abstractmethod
     def _path(self, key: str) -> Path:
-        """Raises StoreError where the key is none."""
+        """Return the file of a key. Raises StoreError where it is no valid key."""
 
     def _check(self, key: str, found: os.stat_result) -> None:
-        """Raises StoreError where the file is not what the key stands for; a store's own files always are."""
+        """Raise StoreError where the file is not the object of the key; a store's own files always are."""
         del key, found
 
     def read_now(self, key: str, span: Span) -> bytes | None:
@@ -103,7 +103,7 @@ class Files(ABC):
         return descriptor, found.st_size
 
     async def _run(self, work: Callable[[], R]) -> R:
-        """In a thread; system errors become ours."""
+        """Run `work` in a thread; system errors become StoreError or its subclasses."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except FileNotFoundError as error:

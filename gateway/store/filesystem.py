@@ -26,7 +26,7 @@ STALE_SECONDS = 24 * 3600.0
 
 
 class FilesystemStore(Files):
-    """`root` is made if it is not there; unfinished writes lie in `root/.tmp`."""
+    """A store in the folder `root`, made where it is missing; unfinished writes are in `root/.tmp`."""
 
     def __init__(self, root: Path, id: str = "file", *, disk: Disk | None = None, threads: int = 16) -> None:
         super().__init__(threads)
@@ -40,7 +40,7 @@ class FilesystemStore(Files):
     # -- writing ----------------------------------------------------------------------------------------
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
-        """See the port. A body below 1 MiB costs one hop to a thread."""
+        """Write a new object (see the port). A body below 1 MiB costs one hop to a thread."""
         target = self._path(key)
         temporary = self._temporary / uuid.uuid4().hex
         writing = _Writing(self._disk, temporary)
@@ -56,7 +56,7 @@ class FilesystemStore(Files):
             last = held
             return await self._run(lambda: self._complete(key, target, writing, last))
         except BaseException:
-            # Also when cancelled, while a thread may still be writing or just have linked.
+            # Also when cancelled, while a thread may still be writing or may just have linked.
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, writing.revoke))
             raise
 
@@ -74,7 +74,7 @@ class FilesystemStore(Files):
         return Stored(key, writing.length, time.time())
 
     def _make_folders(self, folder: Path) -> list[Path]:
-        """Make what is missing of `folder`; the folders whose entries are new, deepest first."""
+        """Make the missing folders of `folder`; return the folders that got new entries, deepest first."""
         missing: list[Path] = []
         while not folder.exists():
             missing.append(folder)
@@ -82,7 +82,7 @@ class FilesystemStore(Files):
         for new in reversed(missing):
             with suppress(FileExistsError):
                 self._disk.make_folder(new)
-        # Somebody else may have made the folder a moment ago and not synced its entry yet.
+        # Another process may have made the folder a moment ago and not synced its entry yet.
         return [new.parent for new in missing] or [folder.parent]
 
     async def delete(self, key: str) -> None:
@@ -128,12 +128,15 @@ class FilesystemStore(Files):
                 yield stored
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[Stored]:
-        """In order of keys, a folder at a time; what is not above `after` is passed over by its name alone."""
+        """Yield objects in order of keys, a folder at a time.
+
+        Keys not above `after` are skipped by their names alone.
+        """
         for name in _entries(self._root / folder):
             key = f"{folder}/{name}" if folder else name
             if key.endswith("/"):
                 is_wanted = key.startswith(prefix) or prefix.startswith(key)
-                # A folder holds something above `after` where it is above it itself, or on the way to it.
+                # A folder holds keys above `after` where it is above it itself, or is on the path to it.
                 if is_wanted and key != ".tmp/" and (key > after or after.startswith(key)):
                     yield from self._walk(key[:-1], prefix, after)
             elif key.startswith(prefix) and key > after:
@@ -141,7 +144,7 @@ class FilesystemStore(Files):
                     stat = (self._root / key).stat()
                     yield Stored(key, stat.st_size, stat.st_mtime)
 
-    # -- inside -----------------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------------------
 
     def _path(self, key: str) -> Path:
         if not KEY.match(key):
@@ -159,7 +162,7 @@ class FilesystemStore(Files):
 
 
 def _entries(folder: Path) -> list[str]:
-    """Names in order of the keys below them: that of a folder ends in a slash."""
+    """Return names in the order of the keys below them: the name of a folder ends in a slash."""
     try:
         with os.scandir(folder) as found:
             return sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in found)
@@ -168,7 +171,7 @@ def _entries(folder: Path) -> list[str]:
 
 
 class _Writing:
-    """A file under its temporary name, then linked; used by one thread at a time, which the lock sees to."""
+    """A file that is written under its temporary name, then linked; a lock allows one thread at a time."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self.path = path
@@ -202,7 +205,7 @@ class _Writing:
             self._target = target
 
     def settle(self) -> None:
-        """The object is durable: the temporary name may go."""
+        """End the write once the object is durable: delete the temporary name."""
         with self._lock:
             self._check()
             self._over = True
@@ -210,7 +213,7 @@ class _Writing:
                 self._disk.unlink(self.path)
 
     def revoke(self) -> None:
-        """Nothing of this write may stay. Does nothing once it is settled or revoked."""
+        """Delete all that this write made. Does nothing once it is settled or revoked."""
         with self._lock:
             if self._over:
                 return

@@ -1,7 +1,8 @@
-"""Objects that lie elsewhere and are only read: a folder, or a bucket, that was indexed in place.
+"""Objects outside our store that are only read: a folder or a bucket that was indexed in place.
 
-Their keys name the place, a mark of the object's state, and the path there: `@file:///archive!2f8-17c…!a/b.dcm`.
-No key of the gateway's own store begins so; nothing of them is ever written or deleted.
+Their keys name the place, a mark of the object's state, and the path there:
+`@file:///archive!2f8-17c…!a/b.dcm`. No key of the gateway's own store begins so; such objects are never
+written or deleted.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ SIGN = "@"
 
 
 def key_of(url: str, mark: str, path: str) -> str:
-    """`url` names the place."""
+    """Return the key of an object in the place that `url` names."""
     return f"{SIGN}{quote(url, safe=':/')}!{mark}!{quote(path, safe='/')}"
 
 
 def parts_of(key: str) -> tuple[str, str, str]:
-    """URL of the place, mark, path. Raises StoreError."""
+    """Return the three parts of a key: URL of the place, mark, path. Raises StoreError."""
     pieces = key.removeprefix(SIGN).split("!")
     if not key.startswith(SIGN) or len(pieces) != 3:
         raise StoreError(f"'{key}' is no key of an object elsewhere")
@@ -34,7 +35,7 @@ def parts_of(key: str) -> tuple[str, str, str]:
 
 
 class Folder(Files):
-    """A folder; an object's mark is size and time of change, to the nanosecond."""
+    """A folder; the mark of an object is its size and its time of change, to the nanosecond."""
 
     def __init__(self, url: str, threads: int = 8) -> None:
         super().__init__(threads)
@@ -65,7 +66,7 @@ def _mark(found: os.stat_result) -> str:
 
 
 class WithPlaces:
-    """An object store that also reads keys of places. Writing, deleting and listing are the store's alone."""
+    """An object store that also reads keys of places. It writes, deletes and lists in its own store only."""
 
     def __init__(self, store: ObjectStore, opener: Callable[[str], Place]) -> None:
         self.id = store.id
@@ -74,7 +75,7 @@ class WithPlaces:
         self._places: dict[str, Place] = {}
 
     def place(self, url: str) -> Place:
-        """Opened once. Raises BadParameter."""
+        """Return the place with this URL, opened at the first call. Raises BadParameter."""
         if url not in self._places:
             self._places[url] = self._opener(url)
         return self._places[url]
@@ -101,12 +102,12 @@ class WithPlaces:
         return await self._find_place(key).stat(key)
 
     async def delete(self, key: str) -> None:
-        """What lies elsewhere is left alone."""
+        """Delete an object of our store; objects of other places are left alone."""
         if not key.startswith(SIGN):
             await self._store.delete(key)
 
     async def move(self, key: str, to: str) -> None:
-        """What lies elsewhere stays there."""
+        """Move an object of our store; objects of other places stay where they are."""
         if not key.startswith(SIGN):
             await self._store.move(key, to)
 

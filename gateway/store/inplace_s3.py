@@ -15,9 +15,9 @@ RECHECK_SECONDS = 1.0
 
 
 class Bucket(S3Store):
-    """A bucket, or what is below a prefix in it; an object's mark is its length and the time of its change.
+    """A bucket, or a prefix in it; the mark of an object is its length and the time of its change.
 
-    Whether an object is what it was is asked at most once a second for each.
+    Whether an object has changed is checked at most once a second for each.
     """
 
     def __init__(self, bucket: str, prefix: str, *, url: str, **options: Any) -> None:

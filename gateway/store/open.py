@@ -1,4 +1,4 @@
-"""The driver for a store URL."""
+"""The choice of the driver for a store URL."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ S = TypeVar("S")
 
 
 def open_store(url: str, *, endpoint: str | None = None) -> ObjectStore:
-    """`file:///folder` or `s3://bucket/prefix`, the latter with the standard AWS variables.
+    """Return the store for `file:///folder` or `s3://bucket/prefix`.
 
-    Raises BadParameter.
+    For S3 the standard AWS variables are read. Raises BadParameter.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path:
@@ -47,7 +47,10 @@ def _folder(path: Path) -> FilesystemStore:
 
 
 def open_place(url: str, *, endpoint: str | None = None) -> Place:
-    """Where objects lie that are not ours: `file:///folder` or `s3://bucket/prefix`. Raises BadParameter."""
+    """Return a place with objects that are not ours: `file:///folder` or `s3://bucket/prefix`.
+
+    Raises BadParameter.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file" and Path(unquote(parts.path)).is_dir():
         return Folder(url)

@@ -1,11 +1,11 @@
 """Objects in an S3 bucket, below a prefix.
 
-`obstore` moves the bytes. Whether the server honours `If-None-Match: *` is learnt from the first put: where it
-does not (rclone), a HEAD comes before each put, which is enough for keys that hold a fresh UUID. Multipart
-uploads have no condition that all servers know, so the HEAD comes before them everywhere. Where a ranged GET is
+`obstore` moves the bytes. The first put shows whether the server honours `If-None-Match: *`: where it does
+not (rclone), a HEAD comes before each put, which is enough for keys that hold a fresh UUID. Multipart uploads
+have no condition that all servers know, so the HEAD comes before them everywhere. Where a ranged GET is
 answered by 200 and Content-Range (rclone again), `minio` reads in a thread.
 
-Each put marks its object (x-amz-meta-put), so that a put whose answer was lost knows its own object again.
+Each put marks its object (x-amz-meta-put), so that a put whose answer was lost can recognise its own object.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ from gateway.store.s3_upload import PART, Upload, pieces
 R = TypeVar("R")
 READ = 1 << 20
 SECONDS = 30.0
-# What one request of S3 copies at most.
+# The largest object that one request of S3 copies, in bytes.
 MOST_COPIED = 5 << 30
 
 
 class S3Store:
-    """`endpoint` such as http://127.0.0.1:9000, None for AWS; `seconds` bounds each request."""
+    """A store in a bucket.
+
+    `endpoint` is a URL such as http://127.0.0.1:9000, None for AWS; `seconds` bounds each request.
+    """
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class S3Store:
         where: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
         where |= {"session_token": token} if token else {}
 
-        def opened(retries: int) -> Bucket:
+        def open_bucket(retries: int) -> Bucket:
             return Bucket(
                 bucket,
                 access_key_id=access,
@@ -70,7 +73,7 @@ class S3Store:
             )
 
         # A list is many requests in one call: only obstore itself can try one of them again.
-        self._bucket, self._listing = opened(0), opened(3)
+        self._bucket, self._listing = open_bucket(0), open_bucket(3)
         self._blocking = Blocking(
             bucket,
             endpoint=endpoint,
@@ -89,7 +92,7 @@ class S3Store:
     # -- writing ----------------------------------------------------------------------------------------
 
     async def put(self, key: str, body: AsyncIterator[bytes]) -> Stored:
-        """See the port. A body below 8 MiB is one request, once the server is known."""
+        """Write a new object (see the port). A body below 8 MiB is one request, once the server is known."""
         path = self._path(key)
         held = bytearray()
         async for chunk in body:
@@ -103,8 +106,8 @@ class S3Store:
         try:
             return await asyncio.shield(creating)
         except asyncio.CancelledError:
-            # The request is on its way: what it does has to be known before it can be undone.
-            await self._undone(self._remove_created(creating, path))
+            # The request is on its way: its outcome has to be known before it can be undone.
+            await self._undo(self._remove_created(creating, path))
             raise
 
     async def _put_single(self, key: str, path: str, data: bytes, mark: str) -> Stored:
@@ -119,7 +122,7 @@ class S3Store:
             return await self._create(key, path, data, mark)
 
     async def _put_learning(self, key: str, path: str, data: bytes, mark: str) -> Stored:
-        """Put twice what is absent: a server that keeps conditions refuses the second, equal one."""
+        """Put an absent object twice: a server that honours conditions refuses the second, equal put."""
         await self._must_be_absent(key, path)
         stored = await self._create(key, path, data, mark)
         try:
@@ -128,7 +131,7 @@ class S3Store:
         except ObjectExists:
             self._conditional = True
         except StoreError:
-            pass  # the object is there; the next put learns
+            pass  # the object was written; the next put tries again to learn
         return stored
 
     async def _create(self, key: str, path: str, data: bytes, mark: str) -> Stored:
@@ -152,7 +155,7 @@ class S3Store:
             await self.request(lambda: obstore.delete_async(self._bucket, path), path)
 
     async def _put_parts(self, key: str, path: str, first: bytearray, rest: AsyncIterator[bytes]) -> Stored:
-        """Streamed in parts; of an upload that is given up nothing stays."""
+        """Write the object in parts, as they come; an upload that fails is removed whole."""
         await self._must_be_absent(key, path)
         upload = Upload(self._blocking, self, key, path)
         try:
@@ -160,12 +163,15 @@ class S3Store:
                 await upload.send(data)
             await upload.complete()
         except BaseException:
-            await self._undone(upload.revoke())
+            await self._undo(upload.revoke())
             raise
         return Stored(key, upload.length, time.time())
 
     def _turn(self, key: str) -> asyncio.Lock:
-        """Puts of one key by this process come one after another where the server has no conditions."""
+        """Return the lock of a key.
+
+        Where the server has no conditions, this process makes its puts of one key one after another.
+        """
         lock = self._turns.get(key)
         if lock is None:
             lock = self._turns[key] = asyncio.Lock()
@@ -198,7 +204,7 @@ class S3Store:
     @asynccontextmanager
     async def read(self, key: str, span: Span | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         if span is None or len(span) == 0:
-            # Without a byte to ask for, only the length can say whether the object and the span are there.
+            # An empty span has no byte to read: only the length shows whether the object and the span exist.
             length = (await self.stat(key)).length
             start, stop = (0, length) if span is None else (span.start, span.stop)
             if stop > length:
@@ -221,7 +227,7 @@ class S3Store:
             at += len(data)
 
     async def _range(self, key: str, start: int, stop: int) -> bytes:
-        """Exactly these bytes. Raises ObjectMissing, ShortRead."""
+        """Return exactly these bytes. Raises ObjectMissing, ShortRead."""
         path = self._path(key)
         data: bytes | None = None
         if self._ranged:
@@ -244,14 +250,15 @@ class S3Store:
         try:
             found = await self.request(lambda: obstore.head_async(self._bucket, path), key)
         except ObjectMissing:
-            # A HEAD has no body to say that it is the bucket that is missing; nobody may take that for a loss.
+            # A HEAD has no body to say that the bucket itself is missing; that must not look
+            # like a lost object.
             with suppress(NotPartial):
                 await self.request(lambda: obstore.get_range_async(self._bucket, path, start=0, end=1), key)
             raise
         return Stored(key, found["size"], found["last_modified"].timestamp())
 
     async def move(self, key: str, to: str) -> None:
-        """Copied within the store, compared, then deleted."""
+        """Copy the object within the store, compare the lengths, then delete the old one."""
         source, target = self._path(key), self._path(to)
         try:
             found = await self.stat(key)
@@ -277,20 +284,24 @@ class S3Store:
             raise StoreUnavailable(f"the object store copied {there.length} of {found.length} bytes")
 
     async def _alike(self, source: str, target: str, to: str) -> bool:
-        """By length and entity tag, which of an object put in parts (with a dash) says nothing of its bytes."""
+        """Return whether two objects are equal, by length and entity tag.
+
+        The tag of an object put in parts (with a dash) says nothing about its bytes: then
+        the length decides alone.
+        """
         left = await self.request(lambda: obstore.head_async(self._bucket, source), source)
         right = await self.request(lambda: obstore.head_async(self._bucket, target), to)
         tags = left.get("e_tag") or "-", right.get("e_tag") or "-"
         return left["size"] == right["size"] and ("-" in "".join(tags) or tags[0] == tags[1])
 
     async def tidy(self, before: float) -> int:
-        """Uploads in parts that nobody completed or aborted are kept, unseen and paid for, for ever."""
-        with suppress(ObjectMissing):  # rclone, of a bucket that never had one
+        """Abort uploads in parts that were never completed: the server keeps and bills them for ever."""
+        with suppress(ObjectMissing):  # rclone answers so for a bucket that never had an upload
             return await self.request(lambda: self._blocking.abort_begun_before(self._prefix, before), "")
         return 0
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stored]:
-        # obstore's prefix ends at a slash; what is behind the last one is compared here.
+        # obstore's prefix ends at a slash; the rest behind the last one is compared here.
         folder = self._prefix + prefix.rpartition("/")[0]
         try:
             offset = self._prefix + after if after else None
@@ -310,7 +321,7 @@ class S3Store:
             await asyncio.wait(set(self._undoing))
         await self._blocking.close()
 
-    # -- inside -----------------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------------------
 
     def _path(self, key: str) -> str:
         if not KEY.match(key):
@@ -320,8 +331,8 @@ class S3Store:
     async def request(self, work: Callable[[], Awaitable[R]], key: str) -> R:
         return await retry(work, key, self._seconds)
 
-    async def _undone(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run to its end even when cancelled again; what it fails at does not hide why it was asked."""
+    async def _undo(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` to its end, even when cancelled again; its failure does not hide the first exception."""
 
         async def run() -> None:
             with suppress(StoreError):

@@ -1,4 +1,4 @@
-"""What S3 clients raise, as failures of ours; and the calls that `minio` makes, in threads with time-outs."""
+"""Failures of S3 clients as failures of ours; and the calls made by `minio`, in threads with time-outs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ R = TypeVar("R")
 TRIES = 4
 THREADS = 16
 RAISED = (BaseError, OSError, MinioException, urllib3.exceptions.HTTPError)
-# obstore's and minio's ServerError | minio's InvalidResponseError, which is how it sees text/xml (rclone).
+# obstore's and minio's ServerError | minio's InvalidResponseError, which it raises for text/xml (rclone).
 _STATUS = re.compile(r"(?:status code:?|Response code:) (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"}
@@ -38,20 +38,23 @@ _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Expi
 _PASSING = {408, 409, 425, 429}
 
 
-# How servers say that there are none, or that they keep no list of them.
+# Error codes of servers that have no uploads, or keep no list of them.
 NO_UPLOADS = {"NoSuchUpload", "NotImplemented", "MethodNotAllowed"}
 
 
 class NotPartial(Exception):
-    """A ranged GET was answered by 200: `obstore` does not take that, `minio` does."""
+    """Raised where a ranged GET was answered by 200: `obstore` does not take that, `minio` does."""
 
 
 class Passing(Exception):
-    """It may go better next time."""
+    """Stands for a failure that may not happen again at the next try."""
 
 
 def failure(error: Exception, key: str) -> Exception:
-    """The failure of ours that `error` means, or Passing, or NotPartial. Addresses stay in the cause."""
+    """Return the failure of ours that `error` means, or Passing, or NotPartial.
+
+    Addresses appear in the cause only.
+    """
     text = str(error)
     status, code = _read_error(error, text)
     if "NotPartial" in text:
@@ -74,7 +77,7 @@ def failure(error: Exception, key: str) -> Exception:
 
 
 def _read_error(error: Exception, text: str) -> tuple[int | None, str | None]:
-    """HTTP status and S3 error code, as far as the client tells them."""
+    """Return HTTP status and S3 error code, as far as the client gives them."""
     if isinstance(error, S3Error):
         return error.response.status, error.code
     status, code = _STATUS.search(text), _CODE.search(text)
@@ -82,7 +85,7 @@ def _read_error(error: Exception, text: str) -> tuple[int | None, str | None]:
 
 
 async def retry(work: Callable[[], Awaitable[R]], key: str, seconds: float) -> R:
-    """With some more tries where it may help, none of them begun after twice `seconds`."""
+    """Await `work`, with more tries where these may help; none begins after twice `seconds`."""
     loop = asyncio.get_running_loop()
     last = loop.time() + 2 * seconds
     for attempt in range(TRIES):
@@ -90,7 +93,7 @@ async def retry(work: Callable[[], Awaitable[R]], key: str, seconds: float) -> R
             return await work()
         except RAISED as error:
             meant = failure(error, key)
-            wait = random.uniform(0.5, 1.5) * 0.1 * 2**attempt  # spreads those who failed together
+            wait = random.uniform(0.5, 1.5) * 0.1 * 2**attempt  # spreads the clients that failed together
             if not isinstance(meant, Passing):
                 raise meant from error
             if attempt == TRIES - 1 or loop.time() + wait > last:
@@ -100,12 +103,12 @@ async def retry(work: Callable[[], Awaitable[R]], key: str, seconds: float) -> R
 
 
 def _last_id(page: ListMultipartUploadsResult) -> str | None:
-    """Where the next page goes on: this version of `minio` does not tell it under its name."""
+    """Return where the next page begins: this version of `minio` has no name for it."""
     return page.uploads[-1].upload_id if page.uploads else None
 
 
 class Blocking:
-    """The calls for which `minio` is taken, one thread each while they last."""
+    """The calls for which `minio` is used, each in a thread."""
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class Blocking:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
 
     async def range(self, path: str, start: int, stop: int) -> bytes:
-        """These bytes, or what there is of them."""
+        """Return these bytes, or as many of them as there are."""
         return await self._run(lambda: self._range(path, start, stop))
 
     def _range(self, path: str, start: int, stop: int) -> bytes:
@@ -153,7 +156,7 @@ class Blocking:
             answer.release_conn()
 
     async def begin(self, path: str, mark: str) -> str:
-        """A new upload in parts, of an object that carries `mark`; its id."""
+        """Begin an upload in parts, for an object with the mark `mark`; return its id."""
         headers: dict[str, str | list[str] | tuple[str]] = {"x-amz-meta-put": mark}
         return await self._run(lambda: self._client._create_multipart_upload(self._bucket, path, headers))
 
@@ -169,7 +172,7 @@ class Blocking:
         await self._run(lambda: self._client._abort_multipart_upload(self._bucket, path, upload))
 
     async def abort_begun_before(self, prefix: str, before: float) -> int:
-        """Abort uploads in parts below `prefix` that were begun before this time; how many."""
+        """Abort uploads in parts below `prefix` that were begun before this time; return how many."""
         return await self._run(lambda: self._abort_begun_before(prefix, before))
 
     def _abort_begun_before(self, prefix: str, before: float) -> int:

@@ -1,4 +1,4 @@
-"""One S3 upload in parts, of which nothing stays when it is given up."""
+"""One S3 upload in parts, of which no part stays when it is given up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PART = 8 << 20
 
 
 class Requests(Protocol):
-    """What an upload wants of its store."""
+    """The methods of the store that an upload calls."""
 
     async def request(self, work: Callable[[], Awaitable[R]], key: str) -> R: ...
     async def is_marked(self, key: str, path: str, mark: str) -> bool: ...
@@ -26,7 +26,7 @@ class Requests(Protocol):
 
 
 class Upload:
-    """Its requests are never let go of: `revoke` waits for the one under way."""
+    """One upload in parts. Its requests are never abandoned: `revoke` waits for the one under way."""
 
     def __init__(self, blocking: Blocking, store: Requests, key: str, path: str) -> None:
         self.length = 0
@@ -44,7 +44,7 @@ class Upload:
         await self._step(self._complete())
 
     async def revoke(self) -> None:
-        """Also an object that was completed, with or without an answer, goes again: by its mark it is ours."""
+        """Remove the upload, also the object of a completed one: its mark shows that it is ours."""
         if self._under_way is not None:
             await asyncio.gather(self._under_way, return_exceptions=True)
         upload = self._id
@@ -85,7 +85,7 @@ class Upload:
 
 
 async def pieces(held: bytearray, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Parts of 8 MiB, but for the last."""
+    """Yield parts of 8 MiB; the last one may be shorter."""
     while len(held) >= PART:
         yield bytes(held[:PART])
         del held[:PART]

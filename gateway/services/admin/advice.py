@@ -1,10 +1,10 @@
-"""What to do about the differences that `verify` finds."""
+"""Advice on the differences that `verify` finds."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-# In the order in which it is to be done: each kind of difference, and a sentence for all that are among them.
+# In the order in which to act: kinds of difference, and a sentence where one of these was found.
 _ADVICE: tuple[tuple[frozenset[str], str], ...] = (
     (
         frozenset({"archive foreign"}),
@@ -64,5 +64,5 @@ _ADVICE: tuple[tuple[frozenset[str], str], ...] = (
 
 
 def advice(kinds: Collection[str]) -> list[str]:
-    """Sentences for these kinds of difference, what comes first first."""
+    """Return sentences for these kinds of difference, in the order in which to act."""
     return [sentence for about, sentence in _ADVICE if about.intersection(kinds)]

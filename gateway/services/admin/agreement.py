@@ -1,4 +1,4 @@
-"""Whether index and journal tell of one archive up to the same change: only then may anything be given up."""
+"""Check that index and journal hold the same changes of one archive: only then may objects be given up."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from gateway.services.journal.journal import Journal
 
 
 class Disagree(Exception):
-    """Why they do not."""
+    """Raised with the reason where index and journal do not agree."""
 
 
 class Agreement:
-    """Asked before objects are moved or deleted."""
+    """The check that is made before objects are moved or deleted."""
 
     def __init__(self, index: Index, journal: Journal) -> None:
         self._index = index
         self._journal = journal
 
     async def check(self) -> int:
-        """The last revision up to which the journal tells all. Raises Disagree, and what index and journal raise."""
+        """Return the last revision up to which the journal holds all changes.
+
+        Raises Disagree, and what index and journal raise.
+        """
         if await self._index.is_rebuilding():
             raise Disagree("the index is being rebuilt")
         last = await self._index.last_revision()
         waiting = await self._index.find_unjournaled(1)
         settled = waiting[0].revision - 1 if waiting else last
         journaled: Change | None = None
-        # Read before the index is asked again: what is committed meanwhile only puts the index ahead, which does no harm.
+        # The journal is read before the index: changes committed meanwhile only put the index ahead, which
+        # does no harm.
         async for changes in self._journal.changes(max(0, settled - 1)):
             journaled = changes[0] if changes[0].revision == settled else journaled
             await self._holds(changes)

@@ -1,4 +1,4 @@
-"""Journal and index side by side, in order of revision: neither is ever held whole."""
+"""Comparison of journal and index in order of revision, without holding either of them whole."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gateway.services.journal.journal import Journal
 from gateway.services.journal.reading import serialize_told
 
 PAGE = 1000
-# So many versions that only the journal names are remembered; objects of more are taken for named.
+# How many versions that only the journal names are remembered; above that, any object may be a named one.
 MOST_LOST = 100_000
 
 
 @dataclass(slots=True)
 class _Run:
-    """Neighbouring revisions of which the same is to be said."""
+    """Neighbouring revisions with the same kind of difference."""
 
     kind: str
     first: Change
@@ -26,7 +26,7 @@ class _Run:
     count: int = 1
 
     def takes(self, kind: str, change: Change) -> bool:
-        """Whether `change` goes on with it."""
+        """Add `change` if it continues the run; return whether it does."""
         if kind != self.kind or change.revision != self.last.revision + 1:
             return False
         self.last = change
@@ -35,7 +35,7 @@ class _Run:
 
     @property
     def what(self) -> str:
-        """In words."""
+        """The run in words."""
         first, last = self.first.revision, self.last.revision
         who = f"{self.first.kind} {self.first.identity.instance}"
         if self.count == 1:
@@ -44,7 +44,7 @@ class _Run:
 
 
 class Compared:
-    """What one of them tells and the other does not, or otherwise."""
+    """The differences between the changes of index and journal."""
 
     def __init__(self, index: Index, journal: Journal) -> None:
         self._index = index
@@ -53,12 +53,12 @@ class Compared:
         self._more = False
 
     def is_lost(self, version: VersionId) -> bool:
-        """Whether the journal names a version that the index does not know, as far as was seen in `run`."""
+        """Return whether only the journal names this version, as far as `run` has seen."""
         return version in self._lost or self._more
 
     async def run(self) -> AsyncIterator[tuple[str, str]]:
-        """Kind and words of each difference; neighbours are told of together."""
-        # What is committed after this may be on its way to the journal.
+        """Yield kind and words of each difference; neighbouring revisions are put together."""
+        # Changes committed after this may not be journaled yet.
         last = await self._index.last_revision()
         waiting = {change.revision for change in await self._index.find_unjournaled()}
         run: _Run | None = None
@@ -78,7 +78,7 @@ class Compared:
                     yield "not in index", f"version {change.version_after} ({change.identity.instance})"
 
     async def _without_version(self, page: Sequence[Change]) -> list[Change]:
-        """Changes that are there, while the versions that they stored are not."""
+        """Return 'store' changes of the index whose versions it does not hold."""
         stored = {c.version_after: c for c in page if c.kind == "store" and c.version_after is not None}
         named = await self._index.find_named_versions(list(stored))
         lost = [change for version, change in stored.items() if version not in named]
@@ -87,7 +87,7 @@ class Compared:
         return lost
 
     async def _stands(self, run: _Run) -> bool:
-        """What was not journaled may be by now; what is so since a while, stays so."""
+        """Return whether the difference is still there: changes may have been journaled by now."""
         if run.kind not in ("not in journal", "unjournaled"):
             return True
         async with aclosing(
@@ -123,7 +123,7 @@ class Compared:
                         yield "journal differs", here
 
     async def _holds(self, change: Change) -> bool:
-        """Whether the index holds by now what the journal tells of."""
+        """Return whether the index holds by now a change of the journal."""
         found = await self._index.changes(change.revision - 1, 1)
         return bool(found) and serialize_told(found[0]) == serialize_told(change)
 
@@ -151,7 +151,7 @@ class _Rows:
         self._at = 0
 
     async def first(self) -> Change | None:
-        """The next row; None where there are no more."""
+        """Return the next row; None where there are no more."""
         while self._at >= len(self._page):
             page = await anext(self._pages, None)
             if page is None:
@@ -160,7 +160,7 @@ class _Rows:
         return self._page[self._at]
 
     def drop(self) -> None:
-        """Go on to the row after."""
+        """Go on to the next row."""
         self._at += 1
 
 

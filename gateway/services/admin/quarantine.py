@@ -1,6 +1,6 @@
 """Instances set aside by a rule: listed, released into their partition, or discarded.
 
-They are stored, journaled and indexed as any other, in a partition that no search and no retrieval is asked of.
+They are stored, journaled and indexed as any other, in a partition that no search or retrieval reads.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How many instances are in their partition now, and what became of the others."""
+    """The result of a release: how many instances are in their partition now, and the outcomes of others."""
 
     count: int
     failed: Sequence[Outcome]
 
 
 class Quarantine:
-    """What is set aside of a partition; `rule` says what becomes of it once released."""
+    """The quarantine of each partition; `rule` is applied to instances when they are released."""
 
     def __init__(self, store: ObjectStore, index: Index, ingest: Ingest, remove: Remove, rule: Rule) -> None:
         self._store = store
@@ -41,15 +41,15 @@ class Quarantine:
         self._rule = rule
 
     async def list_series(self, scope: Scope, limit: int, offset: int) -> Page:
-        """Series as DICOM JSON, in default order."""
+        """Return quarantined series as DICOM JSON, in default order."""
         if not scope.is_whole:
             return Page(())
         return await self._index.search(_aside(scope), Query(Level.SERIES, limit=limit, offset=offset))
 
     async def release(self, scope: Scope, path: ResourcePath, source: Source) -> Released:
-        """Store what is under `path` where it belongs; what fails there stays aside.
+        """Store the instances under `path` in their partition; those that fail stay in quarantine.
 
-        Raises NotFound, Gone where nothing is set aside.
+        Raises NotFound, Gone where none is in quarantine.
         """
         count, failed = 0, list[Outcome]()
         found = await self._index.instances(self._scope(scope, path), path)
@@ -65,7 +65,7 @@ class Quarantine:
         return Released(count, failed)
 
     async def discard(self, scope: Scope, path: ResourcePath, source: Source) -> None:
-        """Delete what is set aside under `path`. Raises NotFound, Gone."""
+        """Delete the quarantined instances under `path`. Raises NotFound, Gone."""
         await self._remove.remove(self._scope(scope, path), path, source, "discarded")
 
     def _scope(self, scope: Scope, path: ResourcePath) -> Scope:

@@ -1,6 +1,7 @@
 """Query keys by configuration and API: declared, journaled, filled in the background.
 
-Any number of processes may work on the same key: each step is a transaction that begins where the last one ended.
+Any number of processes may work on the same key: each step is a transaction that begins where
+the last one ended.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ log = logging.getLogger("gateway.keys")
 
 POLL_SECONDS = 5.0
 STEP = 200
-# A pause between steps, so that filling never takes more than its share of the index.
+# A pause between steps, so that filling leaves the index free for other work.
 REST_SECONDS = 0.01
 CONFIGURED = Source("settings")
 
 
 class QueryKeys:
-    """Declares and drops query keys; one task fills them."""
+    """Declaration and removal of query keys; one task fills them."""
 
     def __init__(self, index: Index, commits: Commits) -> None:
         self._index = index
@@ -36,12 +37,12 @@ class QueryKeys:
         self._wake = asyncio.Event()
 
     async def configure(self, texts: Sequence[str]) -> None:
-        """Declare what the settings name. Raises BadParameter, Conflict."""
+        """Declare the keys of the settings. Raises BadParameter, Conflict."""
         for definition in [parse_definition(text) for text in texts]:
             await self.declare(definition, CONFIGURED)
 
     async def declare(self, definition: Definition, source: Source) -> tuple[ExtraKey, bool]:
-        """The key, and whether it is new; durable in index and journal. Raises Conflict."""
+        """Return the key, and whether it is new; durable in index and journal. Raises Conflict."""
 
         async def work(name: str) -> Sequence[Change]:
             change = await self._index.declare_key(definition, source, name)
@@ -56,7 +57,7 @@ class QueryKeys:
         return found[0], is_new
 
     async def drop(self, id: int, source: Source) -> None:
-        """Raises NotFound."""
+        """Drop a key. Raises NotFound."""
 
         async def work(name: str) -> Sequence[Change]:
             return [await self._index.drop_key(id, source, name)]
@@ -65,18 +66,18 @@ class QueryKeys:
         self._wake.set()
 
     async def all(self) -> list[ExtraKey]:
-        """With their progress."""
+        """Return all keys with their progress."""
         return await self._index.keys()
 
     async def one(self, id: int) -> ExtraKey:
-        """Raises NotFound."""
+        """Return one key. Raises NotFound."""
         for key in await self._index.keys():
             if key.id == id:
                 return key
         raise NotFound(f"there is no query key {id}")
 
     async def failures(self, id: int, after: str, limit: int) -> list[KeyFailure]:
-        """Whose values could not be indexed. Raises NotFound."""
+        """Return the entities with values that could not be indexed. Raises NotFound."""
         await self.one(id)
         return await self._index.key_failures(id, after, limit)
 
@@ -86,11 +87,11 @@ class QueryKeys:
         self._background.start(self._work, self._rest)
 
     async def close(self) -> None:
-        """The step under way is finished or rolled back by the index; the next process goes on."""
+        """Stop filling; the index finishes or rolls back the step under way, and the next process goes on."""
         await self._background.close()
 
     async def fill(self) -> None:
-        """Until there is nothing left to do."""
+        """Fill and drop keys until there is nothing left to do."""
         is_more = True
         while is_more:
             is_more = await self._index.work_on_keys(STEP)

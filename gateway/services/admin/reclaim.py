@@ -1,7 +1,7 @@
-"""The bytes of what was deleted are given up once the undo window has passed.
+"""Deletion of the bytes of deleted versions once the undo window has passed.
 
-Index transaction, then journal object, then the objects: whatever a crash leaves of these is an orphan, swept
-later, and a reindex tells the same. What lies elsewhere is forgotten, and left where it is.
+Index transaction, then journal object, then the objects: objects that a crash leaves are orphans, swept
+later, and a reindex gives the same result. Objects outside our store are removed from the index only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SOURCE = Source("reclaim")
 
 @dataclass(slots=True)
 class Reclaimed:
-    """How much was given up; `left` objects could not be deleted, and are orphans now."""
+    """The result: how much was given up; `left` objects could not be deleted, and are orphans now."""
 
     versions: int = 0
     length: int = 0
@@ -39,7 +39,10 @@ class Reclaimed:
 
 
 class Reclaim:
-    """Any number of processes may reclaim at once: the index gives each version to one of them."""
+    """Reclaiming of deleted versions.
+
+    Any number of processes may reclaim at once: the index gives each version to one of them.
+    """
 
     def __init__(self, store: ObjectStore, index: Index, commits: Commits) -> None:
         self._store = store
@@ -48,7 +51,10 @@ class Reclaim:
         self._background = Background(log, "reclaiming waits")
 
     async def run(self, window: float) -> Reclaimed:
-        """All that was deleted `window` seconds ago or earlier. Raises IndexFailure, StoreError of the journal."""
+        """Reclaim all versions deleted `window` seconds ago or earlier.
+
+        Raises IndexFailure, StoreError of the journal.
+        """
         before = time.time_ns() // 1000 - round(window * 1e6)
         tally = Reclaimed()
 
@@ -67,11 +73,11 @@ class Reclaim:
             tally.length += sum(length or 0 for length in deleted)
 
     async def _delete(self, change: Change) -> int | None:
-        """How many bytes are free now; None where the store failed."""
+        """Delete the objects of one change; return the freed bytes, None where the store failed."""
         if change.locator is None or change.version_before is None:
             return 0
         try:
-            # What lies elsewhere the store leaves alone.
+            # The store leaves objects of other places alone.
             await self._store.delete(change.locator.key)
             await self._store.delete(make_inflated_key(change.version_before))
         except StoreError as error:
@@ -85,13 +91,16 @@ class Reclaim:
     # -- in the background ------------------------------------------------------------------------------
 
     def start(self, window: float | None) -> None:
-        """Once an hour from now on; never where `window` is None."""
+        """Begin to reclaim once an hour, or once a window where that is shorter.
+
+        Never where `window` is None.
+        """
         if window is not None:
             pause = min(EVERY_SECONDS, max(window, 1.0))
             self._background.start(lambda: self._work(window), lambda: asyncio.sleep(pause))
 
     async def close(self) -> None:
-        """What is under way ends where it is: the rest is done by whoever comes next."""
+        """Stop in the middle of the work: the next process does the rest."""
         await self._background.close()
 
     async def _work(self, window: float) -> None:

@@ -1,4 +1,4 @@
-"""Removal: a tombstone for each instance; the bytes stay, so that it can be undone, until they are reclaimed."""
+"""Removal: a tombstone for each instance; the bytes stay for an undo, until they are reclaimed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from gateway.services.commits import Commits
 
 
 class Remove:
-    """Deletes studies, series and instances, and brings them back."""
+    """Deletion of studies, series and instances, and their restoration."""
 
     def __init__(self, index: Index, commits: Commits) -> None:
         self._index = index
         self._commits = commits
 
     async def remove(self, scope: Scope, path: ResourcePath, source: Source, reason: str = "") -> Removal:
-        """Durable in index and journal when this returns. Raises NotFound, Gone.
+        """Delete the instances under `path`; durable in index and journal when this returns.
 
-        Where the journal cannot be written it is taken back, and StoreError is raised.
+        Raises NotFound, Gone.
+
+        Where the journal cannot be written the deletion is undone, and StoreError is raised.
         """
 
         async def work(name: str) -> Sequence[Change]:
@@ -30,7 +32,10 @@ class Remove:
     async def restore(
         self, scope: Scope, path: ResourcePath, source: Source, reason: str = ""
     ) -> Sequence[Change]:
-        """What was deleted last under `path` is there again, as durably. Raises NotFound, Gone, Conflict."""
+        """Restore the versions deleted last under `path`, durable when this returns.
+
+        Raises NotFound, Gone, Conflict, and StoreError as `remove` does.
+        """
 
         async def work(name: str) -> Sequence[Change]:
             return await self._index.restore(scope, path, source, reason, name)
@@ -40,5 +45,5 @@ class Remove:
     async def list_deleted(
         self, scope: Scope, study: str | None, after: tuple[str, str], limit: int
     ) -> list[Deleted]:
-        """What can be restored, by series."""
+        """Return deleted instances that can be restored, by series."""
         return await self._index.list_deleted(scope, study, after, limit)

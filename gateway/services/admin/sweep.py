@@ -1,4 +1,4 @@
-"""Objects that neither index nor journal names: found by one process, moved aside, and given up a while later.
+"""Sweep of orphans: objects that neither index nor journal names are moved to the trash, and deleted later.
 
 What was written and never committed, or reclaimed and could not be deleted, is an orphan. An index alone is never
 believed: it may be another's, or be behind. Objects go to `trash/` first; a brake stops where there are too many. What
@@ -46,18 +46,18 @@ LOOK_SECONDS = 600.0
 SHARDS = tuple(f"{n:02x}/" for n in range(256))
 PAGE = 1000
 MOST_HELD = 100_000
-"""Candidates that are looked up in the journal at once, so that memory does not grow with what there is."""
+"""Candidates that are looked up in the journal at once, so that memory does not grow with their number."""
 MOST = 1000
 FEWEST = 10
 
 
 class Stopped(Exception):
-    """The lease is lost: another process sweeps."""
+    """Raised where the lease is lost: another process sweeps."""
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep did, or would have done: keys as they were before."""
+    """The result of a sweep, or of a dry one: keys as they were before."""
 
     orphans: list[str] = field(default_factory=list)
     derived: list[str] = field(default_factory=list)
@@ -71,18 +71,18 @@ class Swept:
 
     @property
     def count(self) -> int:
-        """Objects that nobody names."""
+        """How many objects neither index nor journal names."""
         return len(self.orphans) + len(self.derived)
 
 
 @dataclass(slots=True)
 class _Candidates:
-    """Objects that the index does not name, and what they are to become where the journal does not either."""
+    """Objects that the index does not name, sorted by what the sweep does with those not in the journal."""
 
     orphans: dict[VersionId, list[str]] = field(default_factory=dict)
     """Keys by version."""
     derived: dict[VersionId, list[str]] = field(default_factory=dict)
-    """Keys by the version they were made of."""
+    """Keys by the version from which they were made."""
     trash: dict[VersionId, list[str]] = field(default_factory=dict)
     """Keys in the trash, past the undo window, by version."""
     count: int = 0
@@ -92,7 +92,10 @@ class _Candidates:
 
 
 class Sweeper:
-    """`undo_seconds` is how long the trash is kept; None for ever. `grace` is how old an orphan has to be."""
+    """Sweep of one store.
+
+    `undo_seconds` is how long the trash is kept; None means for ever. `grace` is the least age of an orphan.
+    """
 
     def __init__(
         self,
@@ -118,20 +121,20 @@ class Sweeper:
     # -- in the background ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Now and then from a while after the start; once a day among all processes."""
+        """Begin to look now and then whether a sweep is due; once a day among all processes."""
         self._background.start(self._work, lambda: asyncio.sleep(0))
 
     async def close(self) -> None:
-        """What is under way ends where it is; nothing is lost by that."""
+        """Stop in the middle of the work; nothing is lost by that."""
         await self._background.close()
 
     async def _work(self) -> None:
-        # Not all at once, and not while all is busy with starting.
+        # Not in all processes at once, and not while everything is busy with starting.
         await asyncio.sleep(random.uniform(0.5, 1.5) * LOOK_SECONDS)
         await self.look()
 
     async def look(self) -> Swept | None:
-        """Sweep if it is due and nobody else does; None where not."""
+        """Sweep if it is due and no other process does; return None where it is not."""
         try:
             if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS):
                 return None
@@ -140,10 +143,10 @@ class Sweeper:
             log.warning("sweeping waits: %s", error.detail, extra={"reason": error.detail})
             return None
 
-    # -- once -------------------------------------------------------------------------------------------
+    # -- one sweep --------------------------------------------------------------------------------------
 
     async def run(self, *, confirmed: bool, dry: bool = False) -> Swept:
-        """Sweep now. `confirmed` releases the brake; `dry` only tells what would be done.
+        """Sweep now. `confirmed` releases the brake; `dry` only reports what would be done.
 
         Raises IndexFailure, StoreError.
         """
@@ -194,13 +197,13 @@ class Sweeper:
             )
             return swept
         if not dry:
-            await self._agreement.check()  # it took a while to find them
+            await self._agreement.check()  # finding them took a while
             await self._give_up(swept)
         return swept
 
     async def _keep_older(self, swept: Swept) -> None:
         """Leave orphans that were written before the index began: index and journal are one source for these."""
-        since = await self._index.adopted_at()
+        since = await self._index.read_adoption_time()
         swept.kept = [key for key in swept.orphans if _is_older(key, since)]
         if not swept.kept:
             return
@@ -212,7 +215,7 @@ class Sweeper:
         )
 
     async def _set_aside(self) -> str:
-        """The key of a journal object that `reindex` moved to the trash, empty where there is none."""
+        """Return the key of a journal object that `reindex` moved to the trash, empty where there is none."""
         async for stored in self._store.list(TRASH_PREFIX):
             was = parse_trash_key(stored.key)
             if was is not None and was[1].startswith(JOURNAL_PREFIX):
@@ -220,14 +223,14 @@ class Sweeper:
         return ""
 
     async def _most(self) -> int:
-        """How many may go without being asked: 0.1 % of the instances, at most 1,000 and at least ten."""
+        """Return how many objects may go unconfirmed: 0.1 % of the instances, at least 10, at most 1,000."""
         instances = (await self._index.counts())[Level.INSTANCE]
         return min(MOST, max(FEWEST, instances // 1000))
 
-    # -- finding ----------------------------------------------------------------------------------------
+    # -- finding candidates -----------------------------------------------------------------------------
 
     async def _candidates(self) -> AsyncIterator[_Candidates]:
-        """What the index does not name, in portions."""
+        """Yield objects that the index does not name, in portions."""
         found = _Candidates()
         for prefix in (*SHARDS, *(DERIVED_PREFIX + shard for shard in SHARDS)):
             async for page in _pages(self._store.list(prefix)):
@@ -277,9 +280,10 @@ class Sweeper:
                 found.count += 1
 
     async def _judge(self, candidates: _Candidates, swept: Swept, settled: int) -> None:
-        """What the journal names up to revision `settled` is wanted, until it says that it was reclaimed.
+        """Decide which candidates are orphans, by the journal.
 
-        What it tells after that is younger than any candidate.
+        Versions in the journal up to revision `settled` are kept unless they were reclaimed. Changes after
+        that revision are younger than any candidate.
         """
         wanted = await self._find_wanted(candidates.versions(), settled)
         in_index = await self._index.find_named_versions(sorted(candidates.trash))
@@ -294,7 +298,7 @@ class Sweeper:
             (swept.brought_back if is_wanted else swept.given_up).extend(keys)
 
     async def _find_wanted(self, versions: Set[VersionId], settled: int) -> dict[VersionId, str]:
-        """The keys of those of these versions that the journal names; it is read once."""
+        """Return the keys of those of these versions that the journal names; it is read once."""
         wanted, reclaimed = dict[VersionId, str](), set[VersionId]()
         last = 0
         try:
@@ -310,10 +314,10 @@ class Sweeper:
         except JournalDamaged:
             if last < settled:
                 raise
-            # What is on its way to the journal looks like a gap.
+            # A change that is committed and not journaled yet looks like a gap.
         return {version: key for version, key in wanted.items() if version not in reclaimed}
 
-    # -- giving up --------------------------------------------------------------------------------------
+    # -- moving and deleting ----------------------------------------------------------------------------
 
     async def _give_up(self, swept: Swept) -> None:
         day = datetime.now(UTC).strftime("%Y%m%d")
@@ -337,7 +341,7 @@ class Sweeper:
             self._count("sweep_trash_total", "deleted from the trash: %s", key)
 
     async def _move(self, key: str, to: str) -> bool:
-        """Whether it was; one that cannot be stays where it is, and is no reason to leave the others."""
+        """Move an object; return whether it was moved. Where it cannot be, the others are still moved."""
         try:
             await self._store.move(key, to)
         except (ObjectExists, ObjectMissing) as error:
@@ -350,7 +354,7 @@ class Sweeper:
         log.info(what, key, extra={"object": key})
 
     async def _renew(self) -> None:
-        """Raises Stopped where the lease is another's."""
+        """Renew the lease. Raises Stopped where another process has it."""
         if time.monotonic() - self._renewed < LEASE_SECONDS / 4:
             return
         if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS):

@@ -1,4 +1,4 @@
-"""Compare journal, index and store, both ways, and name each difference. Memory is bounded by pages of each."""
+"""Comparison of journal, index and store, both ways. Memory is bounded by pages of each."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _HARMLESS = frozenset({"orphan", "stray", "in trash", "unjournaled", "journal do
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`kind` is one of
+    """A difference; `kind` is one of these:
 
-    'archive unnamed', 'archive foreign': which archive it is, is not told by all, or not in the same words;
-    'journal damaged': changes are lost to it; 'journal doubled': an object of it is, which others tell as well;
+    'archive unnamed', 'archive foreign': archive.json is missing, or names another archive than the others;
+    'journal damaged': changes are lost; 'journal doubled': an object is damaged, but others hold its changes;
     'not in index', 'not in journal', 'journal differs': of changes;
     'unjournaled': committed, and not journaled yet;
-    'object missing', 'object in trash', 'object changed' (it lies elsewhere), 'object length', 'object digest',
-    'object unreadable': of what the index names;
-    'damaged', 'mended': the index knows of the damage, and the object is damaged still, or whole again;
+    'object missing', 'object in trash', 'object changed' (outside our store), 'object length',
+    'object digest', 'object unreadable': of objects that the index names;
+    'damaged', 'mended': the index knows of the damage, and the object is still damaged, or whole again;
     'orphan', 'stray', 'in trash': objects that nothing names, are not ours, or were swept.
     """
 
@@ -43,12 +43,15 @@ class Difference:
 
     @property
     def is_damage(self) -> bool:
-        """Whether something is to be done. What was never acknowledged, or has been reclaimed, is no damage."""
+        """Whether something must be done. Versions never acknowledged, or reclaimed since, are no damage."""
         return self.kind not in _HARMLESS
 
 
 class Verify:
-    """Reads everything, changes nothing. Beside a running server it tells of nothing that is only on its way."""
+    """Check that reads everything and changes nothing.
+
+    While a server runs, changes still under way are not reported.
+    """
 
     def __init__(self, store: ObjectStore, index: Index) -> None:
         self._store = store
@@ -58,7 +61,10 @@ class Verify:
         self._compared = Compared(index, self._journal)
 
     async def differences(self, *, digests: bool = True) -> AsyncIterator[Difference]:
-        """`digests` reads every object whole; without it only presence and length are compared."""
+        """Yield all differences.
+
+        `digests` reads every object whole; without it only presence and length are compared.
+        """
         for part in (
             self._archive(),
             self._compare_journal(),
@@ -74,7 +80,7 @@ class Verify:
     async def _archive(self) -> AsyncGenerator[Difference, None]:
         index = await self._index.archive_id()
         journal = (await tail(self._store, await self._index.last_revision())).archive
-        self._journal.archive = journal  # which of two names is right, its objects do not tell
+        self._journal.archive = journal  # its objects do not tell which of two names is right
         try:
             store = await identity.read(self._store)
         except ForeignArchive as error:
@@ -95,7 +101,7 @@ class Verify:
         async for kind, what in self._compared.run():
             yield Difference(kind, what)
 
-    # -- what the index names -----------------------------------------------------------------------------
+    # -- objects that the index names ---------------------------------------------------------------------
 
     async def _objects(self, digests: bool) -> AsyncGenerator[Difference, None]:
         page: list[StoredInstance] = []
@@ -115,7 +121,7 @@ class Verify:
 
     async def _object(self, stored: StoredInstance, digests: bool) -> Difference | None:
         what = f"{stored.locator.key} ({stored.identity.instance})"
-        # What is known as damaged is read whatever was asked: its length alone does not tell that it is whole again.
+        # A damaged version is read in any case: the length alone does not show whether it is whole again.
         kind = await self._flaw(stored, digests or bool(stored.damage))
         if stored.damage:
             return Difference("damaged" if kind else "mended", f"{what}: {stored.damage}")
@@ -139,18 +145,18 @@ class Verify:
         except ShortRead:
             return "object length"
         except StoreUnavailable:
-            await self._alive()
+            await self._check_alive()
             return "object unreadable"
 
-    async def _alive(self) -> None:
-        """Raises StoreUnavailable where it is not one object that cannot be read."""
+    async def _check_alive(self) -> None:
+        """Raise StoreUnavailable where the store does not answer at all, and it is not just one object."""
         try:
             await self._store.stat("readyz")
         except ObjectMissing:
             return
 
     async def _is_gone(self, stored: StoredInstance) -> bool:
-        """Whether it was reclaimed since the page was read."""
+        """Return whether the version was reclaimed since the page was read."""
         named = await self._index.find_named_versions([stored.version])
         return named.get(stored.version, (stored, "reclaimed"))[1] == "reclaimed"
 
@@ -161,7 +167,7 @@ class Verify:
                 digest.update(chunk)
         return digest.digest()
 
-    # -- what is in the store -----------------------------------------------------------------------------
+    # -- objects in the store -----------------------------------------------------------------------------
 
     async def _compare_listing(self) -> AsyncGenerator[Difference, None]:
         page: list[Stored] = []

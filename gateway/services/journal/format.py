@@ -1,6 +1,7 @@
-"""The journal's bytes, format 2: a block is a header line and the lines of contiguous revisions that it vouches for.
+"""The bytes of the journal, format 2: a block is a header line and the lines of contiguous revisions.
 
-A log object is one block; a segment is blocks, word for word, one after another. Format 1 was the lines alone.
+A log object is one block; a segment is blocks, word for word, one after another. Format 1
+was the lines alone.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from gateway.model import Identity, InstanceUID, Locator, PartitionId, SeriesUID
 
 FORMAT = 2
 MOST_ROWS = 1000
-"""Of a block; a larger batch becomes several."""
+"""The most changes of a block; a larger batch becomes several blocks."""
 TAKEN_OVER = "format-1"
-"""Stands for the writer of blocks made of objects of format 1, which may have gaps between their revisions."""
+"""The writer named in blocks made from objects of format 1, which may have gaps between revisions."""
 _MOST_HEADER = 4096
 
 Flaw: TypeAlias = Literal["empty", "truncated", "altered", "foreign"]
@@ -29,7 +30,10 @@ Flaw: TypeAlias = Literal["empty", "truncated", "altered", "foreign"]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a block says of itself. `before` is SHA-256 of the writer's block before, empty for its first."""
+    """The header of a block.
+
+    `before` is SHA-256 of the block before by the same writer, empty for its first one.
+    """
 
     archive: str
     writer: str
@@ -38,10 +42,13 @@ class Header:
     first: int
     last: int
     length: int
-    """Of the lines, in bytes."""
+    """Length of the lines, in bytes."""
 
     def line(self, digest: str) -> bytes:
-        """As bytes; `digest` is SHA-256 of this line with an empty digest, and of the lines that follow."""
+        """Return the header as a line of JSON.
+
+        `digest` is SHA-256 of this line with an empty digest, followed by the lines of the block.
+        """
         said = {
             **{"format": FORMAT, "archive": self.archive, "writer": self.writer, "sequence": self.sequence},
             **{"before": self.before, "first": self.first, "last": self.last, "length": self.length},
@@ -52,7 +59,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block that is whole: `digest` is that of all its bytes."""
+    """A block that is whole: `digest` is SHA-256 of all its bytes."""
 
     header: Header
     changes: Sequence[Change]
@@ -65,14 +72,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A block that is not; `changes` are the lines that are whole where the rest was cut off."""
+    """A damaged block; where it was cut off, `changes` are the lines that are still whole."""
 
     flaw: Flaw
     changes: Sequence[Change] = ()
 
 
 def pack_block(archive: str, writer: str, sequence: int, before: str, changes: Sequence[Change]) -> bytes:
-    """A block of contiguous changes."""
+    """Return the bytes of a block of contiguous changes."""
     lines = b"".join(map(to_line, changes))
     header = Header(
         *(archive, writer, sequence, before, changes[0].revision, changes[-1].revision, len(lines))
@@ -85,7 +92,7 @@ def _digest(header: Header, lines: bytes) -> str:
 
 
 def header_of(line: bytes) -> tuple[Header, str] | None:
-    """The header and its digest, None where the line is none, or not in the words that we would use."""
+    """Return the header and its digest, None where the line is no header or not exactly as we write it."""
     try:
         said = orjson.loads(line)
         if not isinstance(said, dict) or said.pop("format") != FORMAT:
@@ -101,7 +108,7 @@ def header_of(line: bytes) -> tuple[Header, str] | None:
 
 
 def headers(body: bytes) -> Iterator[tuple[Header, int]]:
-    """Headers and where their blocks begin, as far as they can be followed; nothing is checked."""
+    """Yield headers and the offsets of their blocks, as far as they can be followed; nothing is checked."""
     at = 0
     while at < len(body):
         end = body.find(b"\n", at, at + _MOST_HEADER) + 1
@@ -113,7 +120,7 @@ def headers(body: bytes) -> Iterator[tuple[Header, int]]:
 
 
 def blocks(body: bytes) -> Iterator[Block | Broken]:
-    """What an object of format 2 holds; after a header that cannot be read nothing more."""
+    """Yield the blocks of an object of format 2; after an unreadable header there are no more."""
     if not body:
         yield Broken("empty")
     at = 0
@@ -148,7 +155,10 @@ def _block(found: tuple[Header, str], data: bytes, lines: bytes) -> Block | Brok
 
 
 def _whole_lines(lines: bytes, first: int) -> list[Change]:
-    """Of what was cut off; each has its place, so that nothing can have gone before it."""
+    """Return the whole lines of a block that was cut off.
+
+    Their revisions must be contiguous from `first`, so that no line before them can be missing.
+    """
     kept: list[Change] = []
     for line in lines.splitlines(keepends=True):
         try:
@@ -162,7 +172,7 @@ def _whole_lines(lines: bytes, first: int) -> list[Change]:
 
 
 def lines_of(body: bytes) -> Sequence[Change] | Broken:
-    """What an object of format 1 tells."""
+    """Return the changes of an object of format 1."""
     if not body:
         return Broken("empty")
     kept: list[Change] = []
@@ -181,7 +191,7 @@ def lines_of(body: bytes) -> Sequence[Change] | Broken:
 
 
 def to_line(change: Change) -> bytes:
-    """One change as a line of JSON."""
+    """Return a change as a line of JSON."""
     locator = change.locator
     identity = change.identity
     source = change.source
@@ -206,7 +216,7 @@ def to_line(change: Change) -> bytes:
 
 
 def from_line(line: bytes) -> Change:
-    """The change a line tells of. Raises StoreError when the line is not one of ours."""
+    """Return the change of a line. Raises StoreError when the line is not one of ours."""
     try:
         return _change(orjson.loads(line))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:

@@ -1,8 +1,8 @@
 """The journal: each committed batch of change rows as one small immutable object in the store.
 
-Objects first, then the index transaction, then the journal object, then the status line: what the journal
-does not name was never acknowledged. Objects of the journal can neither collide nor be overwritten: each is put
-under its first revision, only where nothing is.
+Objects first, then the index transaction, then the journal object, then the status line: a change that the
+journal does not hold was never acknowledged. Objects of the journal can neither collide nor be overwritten:
+each is put under its first revision, only where no object is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from gateway.errors import JournalForked, ObjectExists
 from gateway.index.base import Change, Index
 from gateway.services.journal.format import MOST_ROWS, Block, blocks, pack_block
 from gateway.services.journal.problems import Problem
-from gateway.services.journal.reading import Walk, serialize_told, whole
+from gateway.services.journal.reading import Walk, read_object, serialize_told
 from gateway.services.objectkeys import log_key, new_version
 from gateway.store.base import ObjectStore
 
 LOOK_SECONDS = 600.0
-"""Who has not written for so long looks first: log objects may have become segments (see services/journal/segments.py)."""
+"""A process that has not written for so long first reads the journal.
+
+Log objects may have become segments (see services/journal/segments.py).
+"""
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
@@ -30,7 +33,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _runs(changes: Sequence[Change]) -> Iterator[list[Change]]:
-    """Contiguous pieces of bounded length."""
+    """Yield contiguous runs of bounded length."""
     run: list[Change] = []
     for change in changes:
         if run and (change.revision != run[-1].revision + 1 or len(run) == MOST_ROWS):
@@ -42,7 +45,7 @@ def _runs(changes: Sequence[Change]) -> Iterator[list[Change]]:
 
 
 class Journal:
-    """Writes and reads journal objects. `archive` is the archive's id, once the start has compared."""
+    """Writer and reader of journal objects. `archive` is the archive's id, once the start has compared."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.archive = ""
@@ -59,44 +62,44 @@ class Journal:
     async def write(self, changes: Iterable[Change]) -> None:
         """Journal these changes, durable when this returns; those that are journaled already are left alone.
 
-        Raises JournalForked where the journal tells another change of one of these revisions, JournalDamaged
-        where the object that is in the way cannot be read, StoreError.
+        Raises JournalForked where the journal holds another change of one of these revisions, JournalDamaged
+        where an object with such a revision cannot be read, StoreError.
         """
         batch = sorted(changes, key=lambda change: change.revision)
         if not batch:
             return
         async with self._writing:
             if time.monotonic() - self._looked > LOOK_SECONDS:
-                batch = await self._untold(batch)
+                batch = await self._find_lacking(batch)
             for run in _runs(batch):
                 await self._put(run)
             self._looked = time.monotonic()
 
     async def catch_up(self, index: Index) -> int:
-        """Journal what was committed and not yet journaled (a crash came between); how many changes."""
+        """Journal changes that were committed and not journaled (a crash came between); return how many."""
         written = 0
         while changes := await index.find_unjournaled():
             async with self._writing:
-                for run in _runs(await self._untold(changes)):
+                for run in _runs(await self._find_lacking(changes)):
                     await self._put(run)
             await index.mark_journaled([change.revision for change in changes])
             written += len(changes)
         return written
 
     async def tell_again(self, changes: Sequence[Change]) -> int:
-        """Journal those of these changes that the journal does not tell; how many. Raises as `write` does."""
+        """Journal those of these changes that the journal lacks; return how many. Raises as `write` does."""
         async with self._writing:
-            lacking = await self._untold(list(changes)) if changes else []
+            lacking = await self._find_lacking(list(changes)) if changes else []
             for run in _runs(lacking):
                 await self._put(run)
         return len(lacking)
 
-    def has_looked(self) -> None:
-        """The journal was compared with the index just now."""
+    def note_comparison(self) -> None:
+        """Note that the journal was compared with the index just now."""
         self._looked = time.monotonic()
 
-    async def _untold(self, changes: list[Change]) -> list[Change]:
-        """Those that the journal does not tell yet. Raises JournalForked."""
+    async def _find_lacking(self, changes: list[Change]) -> list[Change]:
+        """Return the changes that the journal lacks. Raises JournalForked."""
         known: dict[int, Change] = {}
         last = changes[-1].revision
         walk = Walk(self._store, changes[0].revision - 1, self.archive, with_old=False)
@@ -117,7 +120,7 @@ class Journal:
             except ObjectExists:
                 run = _rest(run, await self._there(key))
             except BaseException:
-                # It may be there all the same: whatever is written next must not count on it.
+                # It may be there all the same: the next block must not refer to it.
                 self._draw_writer()
                 raise
             else:
@@ -126,7 +129,7 @@ class Journal:
                 return
 
     async def _there(self, key: str) -> dict[int, Change]:
-        (block, *_) = blocks(await whole(self._store, key))
+        (block, *_) = blocks(await read_object(self._store, key))
         if not isinstance(block, Block):
             raise Problem(block.flaw, key, 0, 0).error()
         return {change.revision: change for change in block.changes}
@@ -134,10 +137,10 @@ class Journal:
     # -- reading ----------------------------------------------------------------------------------------
 
     async def changes(self, after: int = 0, *, accept_gaps: bool = False) -> AsyncIterator[Sequence[Change]]:
-        """Every change above revision `after`, once, in order of revision, in pieces of bounded size.
+        """Yield every change above revision `after`, once, in order of revision, in pieces of bounded size.
 
-        Raises JournalDamaged at the first damage, naming it; with `accept_gaps` yields what there is. Journal
-        first what an index holds unjournaled (`catch_up`): what is on its way looks like a gap.
+        Raises JournalDamaged at the first damage, naming it; with `accept_gaps` yields what can be read. Call
+        `catch_up` before: committed changes that are not journaled yet look like a gap.
         """
         async for item in Walk(self._store, after, self.archive).run():
             if not isinstance(item, Problem):
@@ -146,18 +149,18 @@ class Journal:
                 raise item.error()
 
     async def problems(self, after: int = 0) -> AsyncIterator[Problem]:
-        """Every damage of what is told above revision `after`, in order of revision."""
+        """Yield every damage to revisions above `after`, in order of revision."""
         async for item in Walk(self._store, after, self.archive).run():
             if isinstance(item, Problem):
                 yield item
 
     async def all_changes(self) -> list[Change]:
-        """Every change once, by revision, all in memory."""
+        """Return every change once, by revision, all in memory."""
         return [change async for changes in self.changes() for change in changes]
 
 
 def _rest(changes: Sequence[Change], known: dict[int, Change]) -> list[Change]:
-    """What `known` does not hold. Raises JournalForked."""
+    """Return the changes that `known` lacks. Raises JournalForked."""
     for change in changes:
         other = known.get(change.revision)
         if other is not None and serialize_told(other) != serialize_told(change):

@@ -1,4 +1,4 @@
-"""The journal's objects in order of revision, wherever they lie: segments, log, and format 1."""
+"""The journal's objects in order of revision: segments, log objects, and objects of format 1."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object of the journal, as far as its name tells: `last` is 0 but for segments."""
+    """An object of the journal, as far as its name tells: `last` is 0 except for segments."""
 
     kind: Kind
     key: str
@@ -33,12 +33,12 @@ class Entry:
 
     @property
     def written(self) -> str:
-        """When an object of format 1 was written: its UUIDv7, which sorts by time."""
+        """The UUIDv7 of an object of format 1, which sorts by time of writing."""
         return self.key[-38:-6] if self.kind == "old" else ""
 
 
 def entry_of(stored: Stored) -> Entry:
-    """What the name of a journal object tells."""
+    """Return the entry of a journal object, from its name."""
     for kind, name in _NAMES:
         if found := name.fullmatch(stored.key):
             last = int(found[2]) if kind == "segment" else 0
@@ -47,20 +47,20 @@ def entry_of(stored: Stored) -> Entry:
 
 
 def first_of(key: str) -> int:
-    """The first revision of a log object, 0 where the key is of none."""
+    """Return the first revision of a log object, 0 for other keys."""
     found = _NAMES[0][1].fullmatch(key)
     return int(found[1]) if found else 0
 
 
 async def log(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
-    """The log objects that may tell of revisions above `after`."""
+    """Yield the log objects that may hold revisions above `after`."""
     start = log_key(after - MOST_ROWS) if after > MOST_ROWS else ""
     async for stored in store.list(LOG_PREFIX, start):
         yield entry_of(stored)
 
 
 async def segments(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
-    """The segments that tell of revisions above `after`."""
+    """Yield the segments that hold revisions above `after`."""
     async for stored in store.list(SEGMENT_PREFIX):
         entry = entry_of(stored)
         if entry.kind == "unknown" or entry.last > after:
@@ -68,7 +68,7 @@ async def segments(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
 
 
 async def old(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
-    """Objects of format 1 that begin above `after`."""
+    """Yield the objects of format 1 that begin above `after`."""
     async for stored in store.list(JOURNAL_PREFIX, old_key(after) + "." if after else ""):
         if stored.key >= "journal/:":
             return
@@ -76,7 +76,7 @@ async def old(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
 
 
 async def strays(store: ObjectStore) -> AsyncIterator[Entry]:
-    """What lies between the journal's folders and is none of it."""
+    """Yield objects between the journal's folders that are not part of it."""
     for start, stop in (
         ("journal/:", LOG_PREFIX),
         ("journal/log0", SEGMENT_PREFIX),
@@ -89,7 +89,7 @@ async def strays(store: ObjectStore) -> AsyncIterator[Entry]:
 
 
 async def merge(*streams: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
-    """All in order of first revision; of those that begin alike in the order of `streams`."""
+    """Yield all entries in order of first revision; equal ones in the order of `streams`."""
     heads = [(stream, await anext(stream, None)) for stream in streams]
     while any(entry is not None for _, entry in heads):
         at = min((entry.first, n) for n, (_, entry) in enumerate(heads) if entry is not None)[1]

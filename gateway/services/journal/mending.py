@@ -1,7 +1,7 @@
-"""What the journal has lost and the index holds is journaled again, so that it is not lost with the index.
+"""Repair of the journal: changes that it lost and the index holds are journaled again.
 
-Damaged log objects are moved to the trash, where they stay: they would be in the way of what is written anew, and of
-every start whose index is rebuilt without them.
+Otherwise they would be lost with the index. Damaged log objects are moved to the trash, where they stay:
+under their own keys they would block the repaired lines, and every start whose index is rebuilt without them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _SET_ASIDE = frozenset({"empty", "truncated", "altered", "foreign"})
 
 
 async def mend(store: ObjectStore, index: Index, journal: Journal, problems: Sequence[Problem]) -> int:
-    """Journal again what `index` holds of what these problems took, and of the journal's end; how many changes.
+    """Journal again the changes of `index` that these problems and the journal's end lost; return how many.
 
-    Segments are left as they are: what is whole in them is told by nothing else. Raises StoreError, IndexFailure.
+    Segments are left as they are: their undamaged lines are nowhere else. Raises StoreError, IndexFailure.
     """
     last = await index.last_revision()
     count = 0
@@ -39,7 +39,7 @@ async def mend(store: ObjectStore, index: Index, journal: Journal, problems: Seq
             try:
                 await store.move(problem.key, aside)
             except ObjectMissing:
-                continue  # somebody else was faster
+                continue  # another process was faster
             log.warning("%s was moved to %s", problem.key, aside)
         if first or problem.kind == "missing":
             count += await _tell(index, journal, first or problem.first, problem.last or last)

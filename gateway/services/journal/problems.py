@@ -1,4 +1,4 @@
-"""What can be wrong with the journal, and how it is said."""
+"""Kinds of damage to the journal, and the sentences that describe them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _SAID: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A damage of the journal: `key` is empty for 'missing'; `last` is 0 where nobody knows how far it goes.
+    """A damage to the journal.
 
-    `first` is above `last` where other objects tell of all that this one told of: then nothing is lost.
+    `key` is empty for 'missing'. `last` is 0 where nobody knows how far the damage goes. `first` is above
+    `last` where other objects hold all the changes of this one: then nothing is lost.
     """
 
     kind: Kind
@@ -35,7 +36,7 @@ class Problem:
 
     @property
     def is_loss(self) -> bool:
-        """Whether a reader cannot have every change."""
+        """Whether changes are lost."""
         return not (self.last and self.first > self.last)
 
     @property
@@ -51,9 +52,9 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """Names the object, what is wrong, and the revisions."""
+        """A sentence with the object, what is wrong, and the revisions."""
         return "journal: " + _SAID[self.kind].format(key=self.key, range=self.range)
 
     def error(self) -> JournalDamaged:
-        """The problem, to be raised."""
+        """Return the problem as an exception."""
         return JournalDamaged(self.sentence)

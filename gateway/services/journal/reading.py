@@ -24,22 +24,22 @@ AT_ONCE = 8
 HELD = 16 << 20
 """Bytes of objects that are read ahead."""
 LARGEST = 256 << 20
-"""No object of the journal is nearly as large."""
+"""The largest object that is read; no object of the journal is nearly as large."""
 WINDOW = 20_000
-"""So many revisions back it is seen whether what is told again is told in the same words."""
+"""How many revisions back a repeated line is compared with the first one."""
 
 
 class _Moved(Exception):
-    """An object that was listed is gone, or a gap showed: segments are being made, so look again."""
+    """Raised where a listed object is gone, or a gap showed: segments are being made, so list again."""
 
 
 def serialize_told(change: Change) -> bytes:
-    """The same for changes that tell the same, whatever their revisions."""
+    """Return a digest that is the same for equal changes, whatever their revisions."""
     return hashlib.blake2b(to_line(replace(change, revision=0)), digest_size=16).digest()
 
 
-async def whole(store: ObjectStore, key: str) -> bytes:
-    """The object. Raises ObjectMissing."""
+async def read_object(store: ObjectStore, key: str) -> bytes:
+    """Return the object's bytes. Raises ObjectMissing."""
     async with store.read(key) as chunks:
         return b"".join([chunk async for chunk in chunks])
 
@@ -47,7 +47,7 @@ async def whole(store: ObjectStore, key: str) -> bytes:
 async def load(
     store: ObjectStore, entries: AsyncIterator[Entry]
 ) -> AsyncGenerator[tuple[Entry, bytes | None], None]:
-    """Entries and their bytes, some read ahead; None where an object is gone meanwhile."""
+    """Yield entries and their bytes, with some objects read ahead; None where an object is gone meanwhile."""
     waiting: deque[tuple[Entry, asyncio.Task[bytes | None]]] = deque()
     held = 0
     try:
@@ -71,20 +71,24 @@ async def _read(store: ObjectStore, entry: Entry) -> bytes | None:
     if entry.kind == "unknown" or entry.length > LARGEST:
         return b""
     try:
-        return await whole(store, entry.key)
+        return await read_object(store, entry.key)
     except ObjectMissing:
         return None
 
 
 @dataclass(slots=True)
 class _Chains:
-    """Each writer's blocks name the one before: what was read, and what was named and not read yet."""
+    """The chain of each writer's blocks: each block holds the digest of the one before.
+
+    `read` are digests of blocks that were read, `named` are digests that a later block
+    gave for its predecessor.
+    """
 
     read: OrderedDict[tuple[str, int], str] = field(default_factory=OrderedDict)
     named: OrderedDict[tuple[str, int], tuple[str, Problem]] = field(default_factory=OrderedDict)
 
     def check(self, block: Block, key: str) -> Problem | None:
-        """A block that is not the one its successor knew, or names another than was read."""
+        """Return a problem where a block and its neighbour in the chain do not fit, else None."""
         header = block.header
         mine, before = (header.writer, header.sequence), (header.writer, header.sequence - 1)
         digest, problem = block.digest, Problem("chain", key, header.first, header.last)
@@ -120,7 +124,7 @@ class Walk:
         self._aside: list[Entry] = []
 
     async def run(self) -> AsyncGenerator[Item, None]:
-        """Changes in pieces, and problems, as they come."""
+        """Yield changes in pieces, and problems, in order of revision."""
         if self._with_old and self._after and await anext(listing.old(self._store), None) is not None:
             self._covered = 0  # doubled revisions of format 1 can only be told apart from the start
         while True:
@@ -157,7 +161,7 @@ class Walk:
         for item in self._settle(None):
             yield item
 
-    # -- an object --------------------------------------------------------------------------------------
+    # -- one object -------------------------------------------------------------------------------------
 
     def _new(self, entry: Entry, body: bytes | None) -> Iterator[Item]:
         if body is None:
@@ -205,19 +209,22 @@ class Walk:
         if isinstance(lines, Broken):
             yield from self._report_broken(entry, lines, with_gaps=True)
         elif self._differs(lines):
-            # An index was lost, and its successor began to count again: what it wrote comes after all else.
+            # An index was lost, and its successor began to count again: these changes come after all others.
             self._later = entry.written
             self._aside.append(entry)
         else:
             yield from self._take(lines, entry.key, with_gaps=True)
 
     async def _epochs(self) -> AsyncIterator[Item]:
-        """What was written after the index had been lost, in the order of writing, numbered on; done once."""
+        """Yield changes written after the index had been lost, in order of writing, with new revisions.
+
+        A second call yields nothing.
+        """
         self._aside.sort(key=lambda entry: entry.written)
         seen = set(self._window.values())
         for entry in self._aside:
             try:
-                lines = lines_of(await whole(self._store, entry.key))
+                lines = lines_of(await read_object(self._store, entry.key))
             except ObjectMissing as error:
                 raise _Moved from error
             changes = lines.changes if isinstance(lines, Broken) else lines
@@ -263,7 +270,10 @@ class Walk:
         yield fresh
 
     def _settle(self, last: int | None) -> Iterator[Problem]:
-        """What is damaged, now that it is known which revisions nothing else tells of; None: up to the end."""
+        """Yield pending problems, now that the revisions are known that no other object holds.
+
+        `last` is the last of these revisions; None means up to the end.
+        """
         begin = self._covered + 1
         for problem in self._pending:
             if last is None:

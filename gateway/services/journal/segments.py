@@ -1,8 +1,8 @@
-"""Compaction: quiet log objects become large segments, word for word, so that no listing grows with the archive.
+"""Compaction: quiet log objects become large segments, word for word, so that listings stay short.
 
-A segment is put, read back, and only then those of its blocks that it was seen to hold are taken from the log. A
-crash at any step leaves blocks that are told twice, in the same words; so do two processes that compact at once.
-What is damaged is left where it lies, and so is all that follows it.
+A segment is put and read back; only then those of its blocks that were found in it are deleted from the log.
+A crash at any step leaves blocks twice, with the same bytes; so do two processes that compact at once.
+Damaged objects are left where they are, and so are all that follow them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from gateway.services.journal import listing
 from gateway.services.journal.format import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, pack_block
 from gateway.services.journal.journal import Journal
 from gateway.services.journal.listing import Entry
-from gateway.services.journal.reading import load, whole
+from gateway.services.journal.reading import load, read_object
 from gateway.services.objectkeys import segment_key
 from gateway.store.base import ObjectStore
 
 log = logging.getLogger("gateway.journal")
 
 QUIET_SECONDS = 3600.0
-"""Younger log objects stay: whoever writes finds what others wrote (see LOOK_SECONDS in services/journal/journal.py)."""
+"""Younger log objects stay: a writer must find what others wrote.
+
+See LOOK_SECONDS in services/journal/journal.py.
+"""
 EVERY_SECONDS = 600.0
 LEASE = "segments"
 LEASE_SECONDS = 3600.0
@@ -65,10 +68,10 @@ class _Group:
 
 
 class Segments:
-    """Makes segments, in the background by who holds the lease; two at once do no harm."""
+    """Maker of segments, in the background in the process that holds the lease; two at once do no harm."""
 
     def __init__(self, store: ObjectStore, journal: Journal, index: Index | None = None) -> None:
-        """`index` has the lease, and is needed to `start`."""
+        """Take store and journal; `index` keeps the lease, and is needed only to `start`."""
         self._store = store
         self._journal = journal
         self._index = index
@@ -89,7 +92,7 @@ class Segments:
             log.info("journal: %d segments made", made)
 
     async def _run_leased(self) -> int:
-        """Compact where no other process does, or just did."""
+        """Compact where no other process does, or has just done so."""
         assert self._index is not None
         if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS / 2):
             return 0
@@ -100,7 +103,7 @@ class Segments:
                 await self._index.give_back_lease(LEASE, self._holder, is_done=True)
 
     async def compact(self, *, quiet: float = QUIET_SECONDS, least: int = LEAST_OBJECTS) -> int:
-        """Make what segments there are to be made of objects older than `quiet` seconds; how many."""
+        """Make all segments possible from objects older than `quiet` seconds; return how many."""
         before = time.time() - quiet
         made = await self._take_over(before)
         await self._finish()
@@ -113,7 +116,7 @@ class Segments:
     # -- the log ----------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        """Take from the log what a segment holds already: whoever made it was interrupted."""
+        """Delete from the log the blocks that a segment holds already: its maker was interrupted."""
         made = [entry async for entry in listing.segments(self._store) if entry.kind == "segment"]
         held: set[str] = set()
         at = -1
@@ -123,7 +126,7 @@ class Segments:
                 if where is None or body is None:
                     continue
                 if where != at:
-                    at, held = where, _digests(await whole(self._store, made[where].key))
+                    at, held = where, _digests(await read_object(self._store, made[where].key))
                 if hashlib.sha256(body).hexdigest() in held:
                     await self._store.delete(entry.key)
 
@@ -149,7 +152,7 @@ class Segments:
             yield group
 
     async def _quiet(self, before: float) -> AsyncIterator[Entry]:
-        """The log up to the first object that is not quiet; the last of all stays."""
+        """Yield the log up to the first object that is not quiet; the last object of all stays."""
         held: Entry | None = None
         async for entry in listing.log(self._store):
             if entry.kind != "log" or entry.modified >= before:
@@ -164,7 +167,7 @@ class Segments:
 
     async def _join(self, group: _Group) -> None:
         await self._put(group.key, b"".join(block.data for _, block in group.entries))
-        held = _digests(await whole(self._store, group.key))
+        held = _digests(await read_object(self._store, group.key))
         for entry, block in group.entries:
             if block.digest in held:
                 await self._store.delete(entry.key)
@@ -179,9 +182,10 @@ class Segments:
     # -- format 1 ---------------------------------------------------------------------------------------
 
     async def _take_over(self, before: float) -> int:
-        """Objects of format 1 as segments, where nothing of them is damaged or told twice in other words.
+        """Make segments from objects of format 1; return how many.
 
-        They go only once all that they tell is in segments, and was read back.
+        It is done only where none is damaged and no revision has two different lines. The objects are deleted
+        only once all their lines are in segments, and were read back.
         """
         if await anext(listing.old(self._store), None) is None or not await self._is_taken(before):
             return 0
@@ -191,10 +195,10 @@ class Segments:
                 body = b"".join(_pack_blocks(self._journal.archive, changes))
                 key = segment_key(changes[0].revision, changes[-1].revision)
                 await self._put(key, body)
-                if await whole(self._store, key) != body:
+                if await read_object(self._store, key) != body:
                     return 0
                 made += 1
-        if not made or self._is_odd:  # damaged since it was looked at
+        if not made or self._is_odd:  # damaged since the check
             return 0
         async for entry in listing.old(self._store):
             if entry.modified < before:
@@ -202,7 +206,10 @@ class Segments:
         return made
 
     async def _is_taken(self, before: float) -> bool:
-        """Whether all of it is quiet and whole; what was not, is not read again until an object of it changes."""
+        """Return whether all objects of format 1 are quiet and whole.
+
+        Damaged ones are not read again until one of the objects changes.
+        """
         digest = hashlib.sha256()
         async for entry in listing.old(self._store):
             if entry.modified >= before:
@@ -220,7 +227,7 @@ class Segments:
         return not self._is_odd
 
     async def _old_bodies(self) -> AsyncGenerator[list[Change], None]:
-        """The changes of each segment to be made."""
+        """Yield the changes of each segment to be made."""
         held: list[Change] = []
         async for changes in self._old_changes():
             held += changes
@@ -233,7 +240,10 @@ class Segments:
     _is_odd = False
 
     async def _old_changes(self) -> AsyncIterator[Sequence[Change]]:
-        """What is told of each revision, once, in order; `_is_odd` where that is not all there is to say."""
+        """Yield the changes of format 1, once for each revision, in order.
+
+        `_is_odd` is set where an object is damaged, or a revision has two different lines.
+        """
         covered, self._is_odd = 0, False
         recent: OrderedDict[int, Change] = OrderedDict()
         async with aclosing(load(self._store, listing.old(self._store))) as found:
@@ -255,7 +265,7 @@ class Segments:
 
 
 def _pack_blocks(archive: str, changes: Sequence[Change]) -> list[bytes]:
-    """Blocks of contiguous revisions; the same bytes whoever makes them."""
+    """Return blocks of contiguous revisions; every process makes the same bytes."""
     packs: list[bytes] = []
     start = 0
     for n in range(1, len(changes) + 1):

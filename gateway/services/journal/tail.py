@@ -1,4 +1,4 @@
-"""How far the journal goes, from a listing of its end and two of its objects."""
+"""The end of the journal, found by a listing and two of its objects."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from gateway.index.base import Change
 from gateway.services.journal import listing
 from gateway.services.journal.format import Block, blocks, headers, lines_of
 from gateway.services.journal.listing import Entry
-from gateway.services.journal.reading import whole
+from gateway.services.journal.reading import read_object
 from gateway.store.base import ObjectStore
 
 _SLACK = 20_000
-"""An object of format 1 may have been as large as a study that was deleted."""
+"""Overlap of the listing: an object of format 1 may have been as large as a study that was deleted."""
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """`last` revision that the journal tells of, the `archive` of that object (empty in format 1), and the
-    change that it tells of the revision asked for, or of the last where that is less; None where unreadable.
+    """The end of the journal.
+
+    `last` is its last revision, `archive` the archive of that object (empty in format 1). `change` is the
+    change at the revision asked for, or at `last` where that is less; None where it cannot be read.
     """
 
     last: int = 0
@@ -30,7 +32,7 @@ class Tail:
 
 
 async def tail(store: ObjectStore, at: int) -> Tail:
-    """Of the journal, beside an index whose last revision is `at`."""
+    """Return the end of the journal, with the change at revision `at`, the last one of the index."""
     for left in range(_TRIES, 0, -1):
         try:
             return await _tail(store, at)
@@ -64,7 +66,7 @@ async def _tail(store: ObjectStore, at: int) -> Tail:
 
 
 async def _ends(entries: AsyncIterator[Entry], at: int) -> tuple[Entry | None, Entry | None]:
-    """The last that begins at or below `at`, and the last of all."""
+    """Return the last entry that begins at or below `at`, and the last of all."""
     near = last = None
     async for entry in entries:
         if entry.kind in ("log", "old"):
@@ -73,8 +75,8 @@ async def _ends(entries: AsyncIterator[Entry], at: int) -> tuple[Entry | None, E
 
 
 async def _block_at(store: ObjectStore, entry: Entry, revision: int | None) -> Block | None:
-    """The block that tells of this revision, or the last, where it is whole."""
-    body = await whole(store, entry.key)
+    """Return the block with this revision, or the last block; None where it is damaged."""
+    body = await read_object(store, entry.key)
     found = [
         at for header, at in headers(body) if revision is None or header.first <= revision <= header.last
     ]
@@ -85,18 +87,18 @@ async def _block_at(store: ObjectStore, entry: Entry, revision: int | None) -> B
 
 
 async def _old_tail(store: ObjectStore, at: int) -> Tail:
-    """Of a journal that is still of format 1 altogether."""
+    """Return the end of a journal that is still wholly in format 1."""
     near, last = await _ends(listing.old(store, max(0, at - _SLACK)), at)
     if last is None:
         near, last = await _ends(listing.old(store), at)
     if last is None:
         return Tail()
-    lines = lines_of(await whole(store, last.key))
+    lines = lines_of(await read_object(store, last.key))
     told = list(lines) if isinstance(lines, list) else []
     revision = told[-1].revision if told else last.first
     wanted = min(at, revision)
     if near is not None and near is not last:
-        more = lines_of(await whole(store, near.key))
+        more = lines_of(await read_object(store, near.key))
         told += more if isinstance(more, list) else []
     return Tail(revision, "", _change(told, wanted))
 

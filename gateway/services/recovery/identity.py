@@ -1,4 +1,4 @@
-"""`archive.json` in the store: which archive its objects are of."""
+"""`archive.json` in the store: the id of the archive that its objects belong to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import orjson
 
 from gateway.errors import ForeignArchive, ObjectExists, ObjectMissing
-from gateway.services.journal.reading import whole
+from gateway.services.journal.reading import read_object
 from gateway.services.objectkeys import ARCHIVE_KEY
 from gateway.store.base import ObjectStore
 
@@ -17,9 +17,12 @@ FORMAT = 2
 
 
 async def read(store: ObjectStore) -> str:
-    """The id, empty where there is none yet. Raises ForeignArchive where the object is not one of ours."""
+    """Return the id, empty where there is none yet.
+
+    Raises ForeignArchive where the object is not one of ours.
+    """
     try:
-        body = await whole(store, ARCHIVE_KEY)
+        body = await read_object(store, ARCHIVE_KEY)
     except ObjectMissing:
         return ""
     try:
@@ -36,7 +39,7 @@ async def read(store: ObjectStore) -> str:
 
 
 async def name(store: ObjectStore, id: str = "") -> str:
-    """Give the store its `archive.json`, with this id or a new one; the id that is there then."""
+    """Write `archive.json`, with this id or a new one; return the id that it holds then."""
     id = id or uuid.uuid4().hex
     body = orjson.dumps(
         {"id": id, "format": FORMAT, "created": datetime.now(UTC).isoformat(timespec="seconds")},

@@ -1,7 +1,7 @@
-"""Rebuild the index from the journal and the objects, beside the one that serves; every answer comes back.
+"""Rebuild of the index from the journal and the objects, as a second index while the first one serves.
 
-Nothing is taken from the serving index before the new one is whole. What the journal has lost and the serving
-index still knows is taken from there; what neither knows is named.
+Nothing is taken from the serving index before the new one is whole. Changes that the journal lost and the
+serving index still holds are taken from there; changes that neither holds are reported.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from gateway.store.base import ObjectStore
 
 WHOLE, HEADERS = "whole", "headers"
 PAGE = 200
-# So many studies are named for each damage of the journal.
+# At most so many studies are named for each damage of the journal.
 NAMED = 20
 
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was done: `begun` is the revision that an interrupted run had come to, `caught_up` what was committed
-    meanwhile, `left_out` whether the serving index had gone another way, `journaled` what the journal had lost.
+    """The result of a rebuild.
+
+    `begun` is the revision that an interrupted run had reached, `caught_up` how many changes were committed
+    meanwhile, `filled` how many the serving index gave in place of the journal. `left_out` says whether the
+    serving index held other changes than the journal, `journaled` is how many changes were journaled again.
     """
 
     begun: int = 0
@@ -51,13 +54,15 @@ class Rebuilt:
 
 
 class Reindex:
-    """Builds beside the serving index, then changes places. Interrupted, it goes on where it was."""
+    """Rebuild of an index as a second one, which then takes its place. An interrupted run is continued."""
 
     def __init__(
         self, store: ObjectStore, index: Index, *, headers: bool = False, accept_gaps: bool = False
     ) -> None:
-        """`headers`: digests are not checked, as only what is before the pixels is read; `accept_gaps`: what
-        damage of the journal took is given up.
+        """Take store and serving index.
+
+        With `headers` objects are read up to the pixels only, and their digests are not checked.
+        `accept_gaps` gives up changes that damage of the journal took.
         """
         self._store = store
         self._index = index
@@ -69,14 +74,16 @@ class Reindex:
         self._done = Rebuilt()
 
     async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Rebuilt:
-        """Raises JournalDamaged unless `accept_gaps`, Conflict where another process rebuilds, ForeignArchive,
-        StoreUnavailable, IndexFailure; the serving index is as it was then.
+        """Rebuild the index; `progress` gets the revisions done and their total.
+
+        Raises JournalDamaged unless `accept_gaps`, Conflict where another process rebuilds, ForeignArchive,
+        StoreUnavailable, IndexFailure; the serving index is unchanged then.
         """
         began = time.monotonic()
         id = await self._archive()
         aside = await self._index.aside()
         try:
-            # What is committed and on its way to the journal looks like a gap, if the journal is read before it.
+            # Changes committed and not journaled yet would look like a gap, if the journal were read first.
             total = await self._index.last_revision()
             await self._check_journal()
             await self._begin(aside, id)
@@ -94,17 +101,17 @@ class Reindex:
         return self._done
 
     async def list_damaged(self) -> AsyncIterator[StoredInstance]:
-        """What the index knows to be damaged, by version."""
+        """Yield the versions that the index knows to be damaged, by version id."""
         after = ""
         while page := await self._index.list_damaged(after, PAGE):
             for stored in page:
                 yield stored
             after = page[-1].version
 
-    # -- before -----------------------------------------------------------------------------------------
+    # -- checks before ----------------------------------------------------------------------------------
 
     async def _archive(self) -> str:
-        """The archive's id, empty where none was given yet. Raises ForeignArchive."""
+        """Return the archive's id, empty where none was given yet. Raises ForeignArchive."""
         store, index = await identity.read(self._store), await self._index.archive_id()
         last = await self._index.last_revision()
         compare_ids(store, (await tail(self._store, last)).archive, index if last else "")
@@ -112,7 +119,7 @@ class Reindex:
         return store or index
 
     async def _check_journal(self) -> None:
-        """Raises JournalDamaged, which lists all that is wrong."""
+        """Raise JournalDamaged with all that is wrong, unless gaps are accepted."""
         self._trusted = await self._agrees()
         found = [problem async for problem in self._journal.problems() if problem.is_loss]
         self._losses = found
@@ -124,21 +131,21 @@ class Reindex:
             )
 
     async def _agrees(self) -> bool:
-        """Whether index and journal tell the same change of the last revision that both know."""
+        """Return whether index and journal hold the same change at the last revision that both know."""
         at = await self._index.last_revision()
         there = (await tail(self._store, at)).change
         mine = await self._index.changes(there.revision - 1, 1) if there is not None else []
         return there is not None and bool(mine) and serialize_told(mine[0]) == serialize_told(there)
 
     async def _is_known(self, problem: Problem) -> bool:
-        """Whether the serving index holds every change that the journal lost there."""
+        """Return whether the serving index holds every change that the journal lost there."""
         if not self._trusted or not problem.first or not problem.last:
             return False
         async with aclosing(self._from_index(problem.first, problem.last)) as pages:
             return sum([len(page) async for page in pages]) == problem.last + 1 - problem.first
 
     async def _studies(self, problem: Problem) -> str:
-        """Which studies are affected, as far as the serving index knows."""
+        """Return the affected studies in words, as far as the serving index knows them."""
         if not problem.first:
             return ""
         changes = await self._index.changes(problem.first - 1, 1000)
@@ -148,7 +155,7 @@ class Reindex:
         return f"; of the studies {', '.join(studies[:NAMED])}{more}" if studies else ""
 
     async def _begin(self, aside: Aside, id: str) -> None:
-        """Go on where an interrupted run came to, if that is still what the journal tells, else begin anew."""
+        """Continue an interrupted run, if the journal still has its last change; else begin a new one."""
         if await aside.mode() in (WHOLE, self._mode) and await aside.index.archive_id() == id:
             last = await aside.index.last_revision()
             mine = await aside.index.changes(last - 1, 1) if last else []
@@ -179,7 +186,7 @@ class Reindex:
         self._done.objects, self._done.length, self._done.restored = read.objects, read.length, read.restored
 
     async def _changes(self, after: int) -> AsyncGenerator[Sequence[Change], None]:
-        """What the journal tells, with what it has lost and the serving index holds."""
+        """Yield the changes of the journal, with those that it lost and the serving index holds."""
         last = after
         async for page in self._journal.changes(after, accept_gaps=True):
             for run in _runs(page):
@@ -200,7 +207,7 @@ class Reindex:
 
 
 def _runs(page: Sequence[Change]) -> list[Sequence[Change]]:
-    """Contiguous pieces."""
+    """Return contiguous pieces."""
     cuts = [n for n in range(1, len(page)) if page[n].revision != page[n - 1].revision + 1]
     return [
         page[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(page)], strict=True) if stop > start

@@ -1,4 +1,4 @@
-"""Journal lines and the objects that they name, brought into an index."""
+"""Replay of journal lines, and of the objects that they name, into an index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Read = tuple[Sequence[Change], dict[VersionId, NewVersion]]
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A version whose object cannot be had whole, and why. It is in the index, and says so."""
+    """A version whose object cannot be read whole, and why. The index holds it, with the reason."""
 
     change: Change
     detail: str
@@ -27,9 +27,9 @@ class Damage:
 
 @dataclass(slots=True)
 class Replayed:
-    """What was read so far: changes, objects and their bytes; `damages` of the last batch.
+    """The tally of a replay so far: changes, objects and their bytes; `damages` of the last batch.
 
-    What is missing may be named by a 'reclaim' that comes later: then it was given up, and is no damage.
+    A missing object may be named by a later 'reclaim': then it was given up, and is no damage.
     """
 
     changes: int = 0
@@ -46,7 +46,7 @@ async def replay(
     changes: AsyncIterator[Sequence[Change]],
     reread: Reread | None = None,
 ) -> AsyncIterator[Replayed]:
-    """Bring `changes` into `index`, batch by batch; the tally after each.
+    """Replay `changes` into `index`, batch by batch; yield the tally after each.
 
     While a batch is written the objects of the next one are read. Raises what the journal raises,
     StoreUnavailable, IndexFailure.
@@ -87,7 +87,7 @@ async def _read(reread: Reread, batches: AsyncIterator[Sequence[Change]]) -> Asy
 
 
 async def _batches(changes: AsyncIterator[Sequence[Change]]) -> AsyncIterator[Sequence[Change]]:
-    """Of one size, however small the journal's objects are: each is a transaction."""
+    """Yield batches of one size, however small the journal's objects are: each is a transaction."""
     held: list[Change] = []
     async for page in changes:
         held += page

@@ -1,6 +1,6 @@
-"""Objects that the journal names, read again: whole, with their digests, or no more than their headers.
+"""Objects named by the journal, read again: whole, with their digests, or their headers only.
 
-An object that is missing or not what was stored is no reason to stop: its version is there, and says what is wrong.
+A missing or altered object does not stop the work: its version is indexed as damaged, with the reason.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from gateway.services.trash import Trash
 from gateway.store.base import ObjectStore
 
 AT_ONCE = 16
-# A header is seldom longer; what follows is read in growing pieces.
+# A header is seldom longer; the bytes after it are read in growing pieces.
 FIRST_READ, MOST_READ, AFTER_GAP = 64 << 10, 1 << 20, 8 << 10
-# Less than this is read rather than jumped over: a request costs more.
+# Shorter gaps are read rather than jumped over: a request costs more.
 GAP = 256 << 10
 _ALIVE = "readyz"
 
@@ -42,7 +42,7 @@ Known = Callable[[Sequence[Change]], Awaitable[dict[VersionId, NewVersion]]]
 
 @dataclass(slots=True)
 class Reading:
-    """What was read so far: objects, bytes of them that came over, and objects brought back from the trash."""
+    """The tally so far: objects, bytes of them that were read, and objects brought back from the trash."""
 
     objects: int = 0
     length: int = 0
@@ -50,11 +50,11 @@ class Reading:
 
 
 class _Damaged(Exception):
-    """The object is not what was stored, and why."""
+    """Raised with the reason where the object is not what was stored."""
 
 
 class Reread:
-    """Reads several objects at once; memory is bounded by their headers."""
+    """Reader of several objects at once; memory is bounded by their headers."""
 
     def __init__(
         self,
@@ -64,8 +64,10 @@ class Reread:
         headers: bool = False,
         doubted: AbstractSet[VersionId] = frozenset(),
     ) -> None:
-        """`known` tells what another index still knows of versions, for those whose object is damaged; objects of
-        `doubted` are read whole whatever `headers` says: a header does not tell whether the rest was mended.
+        """Take the store, and `known`, which returns what another index still holds of damaged versions.
+
+        With `headers` objects are read up to the pixels only, except those of `doubted`: a header does not
+        show whether the rest was repaired.
         """
         self._doubted = doubted
         self._store = store
@@ -76,7 +78,10 @@ class Reread:
         self.tally = Reading()
 
     async def versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
-        """What the objects of these 'store' changes say. Raises StoreUnavailable where the store does not answer."""
+        """Read the versions of these 'store' changes from their objects.
+
+        Raises StoreUnavailable where the store does not answer.
+        """
         stored = [c for c in changes if c.kind == "store" and c.locator is not None]
         made = await all_made([self._one(change) for change in stored])
         return {version.version: version for version in made}
@@ -94,7 +99,7 @@ class Reread:
                 return await self._make_damaged(change, str(damage))
 
     async def _bring_back(self, change: Change) -> bool:
-        """Whether the object was swept, and lies where it belongs again."""
+        """Move a swept object back from the trash to its key; return whether it was there and whole."""
         assert change.locator is not None
         try:
             found = await self._trash.find(change.locator.key)
@@ -114,10 +119,10 @@ class Reread:
             return replace(found, damage=reason)
         return as_damaged(change, reason)
 
-    # -- bytes ------------------------------------------------------------------------------------------
+    # -- reading objects --------------------------------------------------------------------------------
 
     async def _read(self, change: Change) -> ReadInstance:
-        """Raises _Damaged, StoreUnavailable."""
+        """Read the object of a change. Raises _Damaged, StoreUnavailable."""
         assert change.locator is not None
         key = change.locator.key
         try:
@@ -132,11 +137,11 @@ class Reread:
         except DicomError as error:
             raise _Damaged(f"object {key} cannot be read: {error.detail}") from error
         except StoreUnavailable as error:
-            await self._alive()
+            await self._check_alive()
             raise _Damaged(f"object {key} cannot be read: {error.detail}") from error
 
-    async def _alive(self) -> None:
-        """Raises StoreUnavailable where it is not one object that cannot be read, but all of them."""
+    async def _check_alive(self) -> None:
+        """Raise StoreUnavailable where no object can be read at all, and not just one of them."""
         try:
             await self._store.stat(_ALIVE)
         except ObjectMissing:
@@ -162,7 +167,10 @@ class Reread:
         return reader.finish()
 
     async def _header(self, change: Change) -> ReadInstance:
-        """The digests are believed; what can be told without them is."""
+        """Read the header only.
+
+        Length, identity and transfer syntax are checked; the digests are taken as recorded.
+        """
         assert change.locator is not None
         assert change.version_after is not None
         key, offset, length = change.locator.key, change.locator.offset, change.locator.length
@@ -219,7 +227,7 @@ def _version(change: Change, read: ReadInstance) -> NewVersion:
 
 
 def as_damaged(change: Change, reason: str) -> NewVersion:
-    """A version of which no more is known than what the journal says. Searches tell that it is not to be had."""
+    """Return a version made from its journal line alone. Searches show it as UNAVAILABLE."""
     assert change.locator is not None
     assert change.version_after is not None
     return NewVersion(

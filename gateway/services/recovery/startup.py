@@ -1,7 +1,8 @@
-"""Before an archive is used: objects, journal and index are of one archive, and know the same changes.
+"""Checks before an archive is used: objects, journal and index belong together, and hold the same changes.
 
-The journal is listed first and the index read after it: whatever the journal tells of was committed before. An
-index that is behind is replayed where that is allowed, one that is ahead is journaled, all else is refused.
+The journal is listed first and the index read after it: every change in the journal was committed
+before. An index that lacks changes is replayed where that is allowed, one that has more is journaled;
+all else is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _quiet(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What store, journal and index say of themselves."""
+    """The ids and last revisions that store, journal and index hold."""
 
     store_id: str
     index_id: str
@@ -41,12 +42,12 @@ class _Seen:
 
     @property
     def id(self) -> str:
-        """Of the archive, empty where nobody says."""
+        """The id of the archive, empty where none of them has one."""
         return self.store_id or self.journal.archive or (self.index_id if self.last else "")
 
 
 class Startup:
-    """Compares, then brings index and journal to the same revision."""
+    """Comparison of store, journal and index, which then brings the last two to the same revision."""
 
     def __init__(self, store: ObjectStore, index: Index, journal: Journal) -> None:
         self._store = store
@@ -54,7 +55,11 @@ class Startup:
         self._journal = journal
 
     async def run(self, *, may_replay: bool, progress: Progress = _quiet) -> None:
-        """Raises ForeignArchive, IndexBehind unless `may_replay`, JournalDamaged where it has to be replayed."""
+        """Compare, then replay or journal the missing changes.
+
+        Raises ForeignArchive, IndexBehind unless `may_replay`, JournalDamaged where the journal
+        has to be replayed.
+        """
         seen = await self.check()
         if seen.journal.last > seen.last and not may_replay:
             raise IndexBehind(
@@ -68,10 +73,13 @@ class Startup:
         else:
             await self._journal.catch_up(self._index)
             await self._journal_rest(seen.journal.last)
-        self._journal.has_looked()
+        self._journal.note_comparison()
 
     async def check(self) -> _Seen:
-        """Refuse what does not belong together; nothing is changed. Raises ForeignArchive."""
+        """Refuse store, journal and index that do not belong together; nothing is changed.
+
+        Raises ForeignArchive.
+        """
         store_id = await identity.read(self._store)
         at = await self._index.last_revision()
         journal = await tail(self._store, at)
@@ -82,7 +90,7 @@ class Startup:
         return seen
 
     async def _compare_change(self, seen: _Seen) -> None:
-        """At the last revision that both know, both tell the same."""
+        """Raise ForeignArchive where index and journal differ at the last revision that both know."""
         there = seen.journal.change
         if there is None:
             if at := min(seen.last, seen.journal.last):
@@ -109,7 +117,7 @@ class Startup:
         return bool(first) and first == await self._index.changes(0, 1)
 
     async def _settle(self, seen: _Seen) -> None:
-        """Store and index bear the archive's id from now on."""
+        """Write the archive's id into store and index."""
         id = seen.id
         if not seen.store_id:
             id = await identity.name(self._store, id)
@@ -132,7 +140,7 @@ class Startup:
             pass
 
     async def _journal_rest(self, last: int) -> None:
-        """What is marked as journaled, and is not: the journal's end was lost."""
+        """Journal changes that are marked as journaled and are not: the journal's end was lost."""
         async with aclosing(_pages(self._index, last)) as pages:
             async for changes in pages:
                 log.warning(
@@ -149,7 +157,7 @@ async def _pages(index: Index, after: int) -> AsyncGenerator[Sequence[Change], N
 
 
 def compare_ids(store: str, journal: str, index: str) -> None:
-    """`index` is empty where it holds no change. Raises ForeignArchive."""
+    """Raise ForeignArchive where the ids differ. `index` is empty where it holds no change."""
     if store and journal and store != journal:
         raise ForeignArchive(
             f"the store's archive.json names archive {store}, its journal archive {journal}: "

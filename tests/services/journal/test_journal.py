@@ -59,7 +59,7 @@ def opened(store: Memory, archive: str = ARCHIVE, *, is_idle: bool = False) -> J
     journal = Journal(store)
     journal.archive = archive
     if not is_idle:
-        journal.has_looked()
+        journal.note_comparison()
     return journal
 
 

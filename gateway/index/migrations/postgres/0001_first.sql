@@ -1,6 +1,6 @@
--- Projection: everything but `partition` and `change` is made anew from journal and objects by `reindex`.
--- No foreign keys on what ingest writes: the batch holds the study's row, which is what they would check.
--- `grams` are n-grams of the text keys (dicom/keys.py).
+-- Projection: `reindex` makes everything but `partition` and `change` again from journal and objects.
+-- No foreign keys on tables that ingest writes: the batch locks the study's row, which they would check.
+-- `grams` are n-grams of the text keys (dicom/query/searchkeys.py).
 -- State: `change`, kept by the journal. Text compares bytewise ("C"). Times are microseconds since the epoch.
 
 CREATE TABLE partition (id INTEGER PRIMARY KEY, name TEXT COLLATE "C" NOT NULL UNIQUE);
@@ -67,7 +67,7 @@ CREATE INDEX instance_by_series ON instance (series);
 CREATE INDEX instance_by_study ON instance (study);
 CREATE INDEX instance_by_hash ON instance (uid_hash);
 
--- `parts` tells by a hash which versions say the same of their study and series; `patch` is a header patch.
+-- `parts` is a hash of the attributes of study and series, equal where these are; `patch` is a header patch.
 -- A version in state 'deleted' or 'reclaimed' is the tombstone.
 CREATE TABLE version (
   id TEXT COLLATE "C" PRIMARY KEY, partition INTEGER NOT NULL, revision BIGINT NOT NULL,
@@ -95,8 +95,8 @@ CREATE TABLE conflict (
   differing TEXT COLLATE "C" NOT NULL,
   instance TEXT COLLATE "C" NOT NULL, version TEXT COLLATE "C" NOT NULL, PRIMARY KEY (study, tag, version));
 
--- Append-only but for the mark that the journal has the row. Whoever takes revisions holds a lock until it has
--- committed: they are committed in order, and no gap is ever filled later.
+-- Append-only, except for the mark that the journal has the row. A transaction that takes revisions holds a
+-- lock until it has committed: revisions are committed in order, and no gap is ever filled later.
 CREATE SEQUENCE change_revision;
 CREATE TABLE change (
   revision BIGINT PRIMARY KEY, time BIGINT NOT NULL, kind TEXT COLLATE "C" NOT NULL,

@@ -1,5 +1,5 @@
 -- State, kept by the journal: `extra_key`. Projection: `extra_value` and `extra_failure`, filled in the background.
--- `id` is the revision of the change that declared it; `place` is how far filling has come.
+-- `id` is the revision of the change that declared the key; `place` is how far filling has come.
 CREATE TABLE extra_key (
   id BIGINT PRIMARY KEY, definition TEXT COLLATE "C" NOT NULL, level TEXT COLLATE "C" NOT NULL,
   state TEXT COLLATE "C" NOT NULL CHECK (state IN ('filling', 'ready', 'dropping')),

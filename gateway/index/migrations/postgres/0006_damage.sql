@@ -1,5 +1,5 @@
--- Why the object of a version cannot be had whole, found when the index was rebuilt; empty where nothing is wrong.
+-- Why the object of a version cannot be read whole, found when the index was rebuilt; empty where it can.
 ALTER TABLE version ADD COLUMN damage TEXT COLLATE "C" NOT NULL DEFAULT '';
 CREATE INDEX version_damaged ON version (id) WHERE damage != '';
--- How what is built beside another index is built; empty in one that serves.
+-- How an index is built as a second one; empty in one that serves.
 CREATE TABLE rebuild (mode TEXT NOT NULL);

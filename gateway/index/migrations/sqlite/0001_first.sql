@@ -1,4 +1,4 @@
--- Projection: everything but `partition` and `change` is made anew from journal and objects by `reindex`.
+-- Projection: `reindex` makes everything but `partition` and `change` again from journal and objects.
 -- State: `change`, kept by the journal. Text compares bytewise (BINARY). Times are microseconds since the epoch.
 
 CREATE TABLE partition (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -59,7 +59,7 @@ CREATE INDEX instance_by_series ON instance (series);
 CREATE INDEX instance_by_study ON instance (study);
 CREATE INDEX instance_by_hash ON instance (uid_hash);
 
--- `parts` tells by a hash which versions say the same of their study and series; `patch` is a header patch.
+-- `parts` is a hash of the attributes of study and series, equal where these are; `patch` is a header patch.
 -- A version in state 'deleted' or 'reclaimed' is the tombstone.
 CREATE TABLE version (
   id TEXT PRIMARY KEY, partition INTEGER NOT NULL, revision INTEGER NOT NULL,
@@ -84,11 +84,11 @@ CREATE TABLE conflict (
   study INTEGER NOT NULL REFERENCES study, tag TEXT NOT NULL, shown TEXT NOT NULL, differing TEXT NOT NULL,
   instance TEXT NOT NULL, version TEXT NOT NULL, PRIMARY KEY (study, tag, version)) WITHOUT ROWID;
 
--- n-grams of the text keys (dicom/keys.py), as hex so that any character is part of a token.
+-- n-grams of the text keys (dicom/query/searchkeys.py), as hex so that any character is part of a token.
 CREATE VIRTUAL TABLE study_gram USING fts5 (grams, content = '', detail = none, tokenize = 'ascii');
 CREATE VIRTUAL TABLE series_gram USING fts5 (grams, content = '', detail = none, tokenize = 'ascii');
 
--- Append-only but for the mark that the journal has the row.
+-- Append-only, except for the mark that the journal has the row.
 CREATE TABLE change (
   revision INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL,
   partition INTEGER NOT NULL, study TEXT NOT NULL, series TEXT NOT NULL, instance TEXT NOT NULL,

@@ -1,2 +1,2 @@
--- Whether the file meta of the object is to be written anew on the way out: its length is then another.
+-- Whether the file meta information is rewritten when the object is sent: its length then differs.
 ALTER TABLE version ADD COLUMN odd_meta INTEGER NOT NULL DEFAULT 0;

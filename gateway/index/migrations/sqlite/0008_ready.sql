@@ -1,5 +1,6 @@
--- What viewers ask for beside what every search shows: Study Description as an answer shows it, and what tells in which
--- transfer syntaxes an instance can be had. NULL is not yet made: `index/filling.py` does, and reads do without until then.
+-- Values that viewers ask for in addition to those of every search: Study Description as an answer shows it, and
+-- the kind of layout, which gives the transfer syntaxes of an instance. NULL is not filled in yet: `index/filling.py`
+-- does that, and until then reads compute it.
 ALTER TABLE study ADD COLUMN shown_description BLOB;
 CREATE INDEX study_unfilled ON study (id) WHERE shown_description IS NULL;
 ALTER TABLE instance_layout ADD COLUMN kind TEXT;
