@@ -13,7 +13,7 @@ TESTS = ROOT / "tests"
 def test_imports_tell_who_relies_on_the_corpus() -> None:
     assert relies(TESTS / "wire" / "test_corpus.py")
     assert relies(TESTS / "render" / "test_golden.py"), "by tests/render/picture.py"
-    assert relies(TESTS / "render" / "test_segmentation.py")
+    assert relies(TESTS / "render" / "objects" / "test_segmentation.py")
     assert not relies(TESTS / "test_imports.py")
     assert not relies(TESTS / "store" / "test_contract.py")
 

@@ -318,6 +318,12 @@ class Index(Protocol):
     async def adopt(self, id: str) -> None:
         """Be the index of this archive from now on; durable when this returns."""
 
+    async def adopted_at(self) -> float:
+        """Return since when (seconds since the epoch) this is the index of its archive; 0 where not known.
+
+        What was stored before, it knows only from the journal.
+        """
+
     async def last_revision(self) -> int:
         """Of the last committed change, 0 where there is none. Revisions are contiguous from format 2 on."""
 

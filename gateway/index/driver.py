@@ -127,7 +127,10 @@ class SqlIndex(ABC):
         return await self._glance(identity.read)
 
     async def adopt(self, id: str) -> None:
-        await self._commit(lambda db: identity.write(db, id))
+        await self._commit(lambda db: identity.write(db, id, _now()))
+
+    async def adopted_at(self) -> float:
+        return await self._glance(identity.read_since) / 1e6
 
     async def last_revision(self) -> int:
         return await self._glance(changelog.last_revision)

@@ -11,7 +11,15 @@ async def read(db: Connection) -> str:
     return "" if row is None else str(row["id"])
 
 
-async def write(db: Connection, id: str) -> None:
-    """There is one row at most."""
+async def read_since(db: Connection) -> int:
+    """Return since when this is its index, in microseconds; 0 where that is not known."""
+    row = await db.first("SELECT since FROM archive")
+    return 0 if row is None else int(row["since"])
+
+
+async def write(db: Connection, id: str, now: int) -> None:
+    """Note the archive, and `now` (microseconds) unless it was noted already. There is one row at most."""
+    if await read(db) == id:
+        return
     await db.execute("DELETE FROM archive")
-    await db.execute("INSERT INTO archive (one, id) VALUES (1, ?)", id)
+    await db.execute("INSERT INTO archive (one, id, since) VALUES (1, ?, ?)", id, now)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
+from gateway.render.codecs.pixelcells import read_cells
 from gateway.render.objects import dose, segmentation
 from gateway.render.objects.layercolours import lay_ink
 from gateway.render.rendering import Array, Image, Rendering
@@ -16,7 +18,7 @@ from gateway.render.stages.color import rgb, supplement
 from gateway.render.stages.geometry import pixel_aspect, place
 from gateway.render.stages.grey import grey
 from gateway.render.stages.palette import palette, spread
-from gateway.render.stages.storedvalues import Shape, shape_of, words
+from gateway.render.stages.storedvalues import read_image_pixel
 
 
 def render_frame(
@@ -36,51 +38,51 @@ def render_frame(
 def _render(
     native: bytes, attributes: Attributes, frame: int, how: Rendering, profile: bytes | None
 ) -> Image:
-    shape = shape_of(attributes)
-    cells = words(native, shape)
-    picture = _pixels(cells, attributes, shape, frame, how)
+    image = read_image_pixel(attributes)
+    cells = read_cells(native, image)
+    picture = _pixels(cells, attributes, image, frame, how)
     if how.presentation is not None and how.presentation.blend is not None:
         picture = how.presentation.blend(picture)
-    picture = _cover(picture, cells, attributes, shape, frame, how)
+    picture = _cover(picture, cells, attributes, image, frame, how)
     picture, placement = place(picture, pixel_aspect(attributes), how)
     if how.presentation is not None and how.presentation.draw is not None:
         picture = how.presentation.draw(picture, placement)
-    image = icc.finish(picture, attributes, frame, how, profile)
+    made = icc.finish(picture, attributes, frame, how, profile)
     if not how.annotation:
-        return image
-    return replace(image, pixels=annotate(image.pixels, attributes, frame, how.annotation))
+        return made
+    return replace(made, pixels=annotate(made.pixels, attributes, frame, how.annotation))
 
 
-def _pixels(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Array:
+def _pixels(cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering) -> Array:
     state = how.presentation
-    if shape.samples == 3 or shape.photometric == "PALETTE COLOR":
-        return rgb(cells, attributes, shape)
+    if image.samples == 3 or image.photometric == "PALETTE COLOR":
+        return rgb(cells, attributes, image)
     if state is None and how.window is None:
         # A window that is asked, or a state, shows the values themselves.
-        below = how.beneath(shape.rows, shape.columns) if how.beneath is not None else None
-        made = segmentation.colour_segments(cells, attributes, shape, frame, below)
-        made = dose.colour_dose(cells, attributes, shape, below) if made is None else made
+        below = how.beneath(image.rows, image.columns) if how.beneath is not None else None
+        made = segmentation.colour_segments(cells, attributes, image, frame, below)
+        made = dose.colour_dose(cells, attributes, image, below) if made is None else made
         if made is not None:
             return made
     if state is not None and state.palette is not None:
         # A Pseudo-Color state: the palette takes what the grayscale pipeline gives (PS3.4 N.2.2).
-        return spread(grey(cells, attributes, shape, frame, how, 16), palette(state.palette, False))
-    bits = 16 if how.bits == 16 and shape.stored > 8 else 8
-    picture = grey(cells, attributes, shape, frame, how, bits)
-    return supplement(picture, cells, attributes, shape, frame)
+        return spread(grey(cells, attributes, image, frame, how, 16), palette(state.palette, False))
+    bits = 16 if how.bits == 16 and image.bits_stored > 8 else 8
+    picture = grey(cells, attributes, image, frame, how, bits)
+    return supplement(picture, cells, attributes, image, frame)
 
 
 def _cover(
-    picture: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering
+    picture: Array, cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering
 ) -> Array:
     """With overlays, and shutters over them."""
     state = how.presentation
     planes = attributes if state is None else state.overlays
     shutters = attributes if state is None else state.shutter
     bitmap = shutter.bitmap_group(shutters)
-    masks = dict(overlay.planes(planes, shape, cells, frame))
+    masks = dict(overlay.planes(planes, image, cells, frame))
     hiding = masks.pop(bitmap, None) if bitmap else None
-    hidden = shutter.find_covered(shutters, shape.rows, shape.columns, pixel_aspect(attributes), hiding)
+    hidden = shutter.find_covered(shutters, image.rows, image.columns, pixel_aspect(attributes), hiding)
     if (masks or hidden is not None) and not picture.flags.writeable:
         picture = picture.copy()
     for group, mask in masks.items():

@@ -141,7 +141,13 @@ def test_ctrl_c_ends_the_demo_in_order(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     command = [sys.executable, str(DEMO), "--data", str(tmp_path), "--port", str(port)]
     demo = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # As in a terminal: a shell without job control starts what runs in its background deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert demo.stdout is not None
     said = ""

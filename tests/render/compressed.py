@@ -104,16 +104,16 @@ def layout(**changes: Any) -> PixelLayout:
 
 def values(frame: DecodedFrame, shape: PixelLayout) -> np.ndarray[Any, Any]:
     """Rows, columns and, where there are several, samples, read as the frame's own attributes say."""
-    if frame.bits_allocated == 1:
+    if frame.image.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(frame.data, "u1"), bitorder="little")
         return bits[: shape.rows * shape.columns].reshape(shape.rows, shape.columns)
-    kind = "i" if frame.pixel_representation else "u"
-    array = np.frombuffer(frame.data, f"<{kind}{frame.bits_allocated // 8}")
-    if frame.samples == 1:
+    kind = "i" if frame.image.pixel_representation else "u"
+    array = np.frombuffer(frame.data, f"<{kind}{frame.image.bits_allocated // 8}")
+    if frame.image.samples == 1:
         return array.reshape(shape.rows, shape.columns)
-    if frame.planar:
-        return array.reshape(frame.samples, shape.rows, shape.columns).transpose(1, 2, 0)
-    return array.reshape(shape.rows, shape.columns, frame.samples)
+    if frame.image.planar:
+        return array.reshape(frame.image.samples, shape.rows, shape.columns).transpose(1, 2, 0)
+    return array.reshape(shape.rows, shape.columns, frame.image.samples)
 
 
 def oracles(found: Image, index: int, *, raw: bool) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

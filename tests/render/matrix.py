@@ -14,8 +14,8 @@ from gateway.dicom.encoding.layout import PixelLayout
 from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import encode, transcodetargets
 from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decode_frame
-from gateway.render.codecs.nativebytes import ybr_to_rgb
-from gateway.render.codecs.pixelcells import cells
+from gateway.render.codecs.pixelcells import read_signed_cells
+from gateway.render.codecs.ybr import ybr_to_rgb
 from tests.render.compressed import layout
 
 SYNTAXES = (
@@ -130,7 +130,7 @@ def stored(kind: str, syntax: str) -> tuple[bytes, PixelLayout] | None:
 
 def holds_more(pixels: PixelLayout, data: bytes, syntax: str) -> bool:
     """Whether the cells have bits above the High Bit, which no lossy syntax takes."""
-    array = cells(data, pixels).astype("i8")
+    array = read_signed_cells(data, pixels).astype("i8")
     if pixels.bits_allocated == 1 or not transcodetargets.is_lossy(syntax):
         return False
     low, top = (
@@ -144,10 +144,12 @@ def holds_more(pixels: PixelLayout, data: bytes, syntax: str) -> bool:
 def seen(frame: bytes, pixels: PixelLayout, syntax: str) -> np.ndarray[Any, Any]:
     """The values that a reader of this representation gets, colour as RGB where it is not kept."""
     if syntax == EXPLICIT_VR_LE:
-        return cells(frame, pixels).astype("i8")
+        return read_signed_cells(frame, pixels).astype("i8")
     decoded = decode_frame(frame, pixels, syntax)
-    native = replace(pixels, photometric=decoded.photometric, planar=decoded.planar, encapsulated=False)
-    return cells(decoded.data, native).astype("i8")
+    native = replace(
+        pixels, photometric=decoded.image.photometric, planar=decoded.image.planar, encapsulated=False
+    )
+    return read_signed_cells(decoded.data, native).astype("i8")
 
 
 def converted(kind: str, source: str, target: str) -> tuple[bytes, PixelLayout] | None:

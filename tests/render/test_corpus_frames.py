@@ -73,10 +73,10 @@ def test_what_the_header_will_say_is_known_before_decoding(found: Image) -> None
         return
     changes = describe_after(found.layout, found.transfer_syntax)
     frame = found.decoded()
-    assert changes.get("00280004", found.layout.photometric) == frame.photometric
-    assert changes.get("00280006", found.layout.planar) == frame.planar
+    assert changes.get("00280004", found.layout.photometric) == frame.image.photometric
+    assert changes.get("00280006", found.layout.planar) == frame.image.planar
     if found.layout.samples == 3 and found.transfer_syntax in TO_RGB | JPEG_XL:
-        assert (frame.photometric, frame.planar) == ("RGB", 0)
+        assert (frame.image.photometric, frame.image.planar) == ("RGB", 0)
 
 
 @pytest.mark.parametrize("found", images(), ids=lambda found: found.name)
@@ -88,11 +88,11 @@ def test_frames_are_described_as_pydicom_describes_them(found: Image) -> None:
         return
     frame = found.decoded()
     ours = {
-        "samples_per_pixel": frame.samples,
-        "bits_allocated": frame.bits_allocated,
-        "bits_stored": frame.bits_stored,
-        "pixel_representation": frame.pixel_representation,
-        "photometric_interpretation": frame.photometric,
+        "samples_per_pixel": frame.image.samples,
+        "bits_allocated": frame.image.bits_allocated,
+        "bits_stored": frame.image.bits_stored,
+        "pixel_representation": frame.image.pixel_representation,
+        "photometric_interpretation": frame.image.photometric,
     }
     said = list(descriptions(found))
     assert said

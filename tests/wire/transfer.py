@@ -13,7 +13,7 @@ import pydicom
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.render.codecs import transcodetargets
 from gateway.render.codecs.decode import decode_frame
-from gateway.render.codecs.pixelcells import cells
+from gateway.render.codecs.pixelcells import read_signed_cells
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import generate_uid
@@ -183,8 +183,8 @@ def decoded(archive: Archive, name: str, part: Part) -> bytes:
     pixels = layout_of(archive.datasets[name])
     after = transcodetargets.describe(as_native(pixels), ELE, str(part.syntax))
     frame = decode_frame(part.body, after, str(part.syntax))
-    if frame.planar:
-        return cells(frame.data, as_native(pixels)).tobytes()
+    if frame.image.planar:
+        return read_signed_cells(frame.data, as_native(pixels)).tobytes()
     return frame.data
 
 
@@ -200,4 +200,4 @@ def values(archive: Archive, name: str) -> bytes:
     data = ds.PixelData[:size]
     if ds.file_meta.TransferSyntaxUID == BE:
         data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
-    return cells(data, pixels).tobytes()
+    return read_signed_cells(data, pixels).tobytes()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.model import FrameNumber, Span
 
 VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
@@ -21,6 +22,8 @@ GAP = 64
 IN_A_WINDOW = 4096
 # Frames that are worked on at once where they are short.
 IN_A_RUN = 512
+
+_IMAGE = tuple(field.name for field in fields(ImagePixel))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,80 +43,54 @@ class PixelElement:
     table_lengths: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class PixelAttributes:
-    """What the data set says of its pixels; 0 or '' where absent. `frames` is Number of Frames, 1 if absent."""
-
-    rows: int
-    columns: int
-    samples: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    pixel_representation: int
-    photometric: str
-    planar: int
-    frames: int
-
-
 def is_video(transfer_syntax: str) -> bool:
     """MPEG-2, H.264 and H.265: one stream, no frames of its own."""
     return transfer_syntax.removesuffix(".1") in VIDEO or transfer_syntax in VIDEO
 
 
-def pixel_layout(element: PixelElement, attributes: PixelAttributes, transfer_syntax: str) -> PixelLayout:
-    """The frame table. Never allocates by what the attributes claim, only by what is there."""
+def pixel_layout(
+    element: PixelElement, image: ImagePixel, declared_frames: int, transfer_syntax: str
+) -> PixelLayout:
+    """Lay out the frames of `element`, which `image` describes; `declared_frames` is 1 where none are declared.
+
+    Never allocates by what the attributes claim, only by what is there.
+    """
     scanner = element.scanner
-    bits = _frame_bits(attributes)
     if scanner is None:
-        frames = min(attributes.frames, element.length * 8 // bits) if bits else 0
+        bits = image.count_bits()
+        frames = min(declared_frames, element.length * 8 // bits) if bits else 0
         problem = "" if bits else "Rows, Columns, Samples per Pixel or Bits Allocated is absent or zero"
-        return _layout(element, attributes, bits, frames, problem, array("L"))
-    first, problem = _first_fragments(element, scanner, attributes.frames, transfer_syntax)
-    used = first.pop() if len(first) > attributes.frames else len(scanner.starts)
-    return _layout(element, attributes, bits, len(first), problem, first, used)
+        return _lay_out(element, image, declared_frames, frames, problem, array("L"))
+    first, problem = _first_fragments(element, scanner, declared_frames, transfer_syntax)
+    used = first.pop() if len(first) > declared_frames else len(scanner.starts)
+    return _lay_out(element, image, declared_frames, len(first), problem, first, used)
 
 
-def _layout(
+def _lay_out(
     element: PixelElement,
-    a: PixelAttributes,
-    bits: int,
+    image: ImagePixel,
+    declared_frames: int,
     frames: int,
     problem: str,
     first: array[int],
     used: int = 0,
 ) -> PixelLayout:
-    """`used` fragments are those of frames; what comes after them no frame has."""
+    """Return the layout of `frames` frames, to which `used` fragments belong; what comes after no frame has."""
     scanner = element.scanner
     return PixelLayout(
-        tag=element.tag,
+        **{name: getattr(image, name) for name in _IMAGE},
         vr=element.vr,
         offset=element.offset,
         length=element.length,
         encapsulated=scanner is not None,
         frames=frames,
-        declared_frames=a.frames,
-        rows=a.rows,
-        columns=a.columns,
-        samples=a.samples,
-        bits_allocated=a.bits_allocated,
-        bits_stored=a.bits_stored,
-        high_bit=a.high_bit,
-        pixel_representation=a.pixel_representation,
-        photometric=a.photometric,
-        planar=a.planar,
-        frame_bits=bits,
+        declared_frames=declared_frames,
+        frame_bits=image.count_bits(),
         starts=scanner.starts[:used] if scanner else array("Q"),
         lengths=scanner.lengths[:used] if scanner else array("Q"),
         first=first,
         problem=problem,
     )
-
-
-def _frame_bits(a: PixelAttributes) -> int:
-    """Bits of one native frame; YBR_FULL_422 and YBR_PARTIAL_422 have two samples a pixel (PS3.3 C.7.6.3.1.2)."""
-    samples = 2 if a.photometric in {"YBR_FULL_422", "YBR_PARTIAL_422"} and a.samples == 3 else a.samples
-    return a.rows * a.columns * samples * a.bits_allocated
 
 
 def _first_fragments(

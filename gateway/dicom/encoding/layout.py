@@ -9,6 +9,8 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
+from gateway.dicom.encoding.pixels import ImagePixel
+
 
 @dataclass(frozen=True, slots=True)
 class BulkValue:
@@ -23,9 +25,9 @@ class BulkValue:
     content_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PixelLayout:
-    """The top-level Pixel Data, Float or Double Float Pixel Data element and the attributes that describe it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelLayout(ImagePixel):
+    """The Image Pixel Module of an instance, and where in its bytes the frames are that it describes.
 
     `frames` is the number of frames that can be had from the bytes that are there; `declared_frames` is
     Number of Frames as written (1 where absent). Native: frame n (from 0) is `frame_bits` bits from bit
@@ -35,22 +37,12 @@ class PixelLayout:
     be told apart, and then `frames` is 0.
     """
 
-    tag: int
     vr: str
     offset: int
     length: int
     encapsulated: bool
     frames: int
     declared_frames: int
-    rows: int
-    columns: int
-    samples: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    pixel_representation: int
-    photometric: str
-    planar: int
     frame_bits: int = 0
     starts: array[int] = field(default_factory=lambda: array("Q"))
     lengths: array[int] = field(default_factory=lambda: array("Q"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import zlib
 from array import array
-from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -14,7 +13,10 @@ from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
 
 _VERSION = 1
 _ARRAYS = (("starts", "Q"), ("lengths", "Q"), ("first", "L"))
-_PLAIN = tuple(f.name for f in fields(PixelLayout) if f.name not in {"starts", "lengths", "first"})
+# In the order in which they are written: stored layouts and kinds have it.
+_PLACE = ("tag", "vr", "offset", "length", "encapsulated", "frames", "declared_frames")
+_SAMPLES = ("rows", "columns", "samples", "bits_allocated", "bits_stored", "high_bit", "pixel_representation")
+_PLAIN = (*_PLACE, *_SAMPLES, "photometric", "planar", "frame_bits", "problem")
 
 # Of these a kind is made: where the pixels are, and how long, says nothing of what they can become.
 _TELLING = tuple(name for name in _PLAIN if name not in {"vr", "offset", "length", "frame_bits"})

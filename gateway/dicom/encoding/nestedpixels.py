@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from gateway.dicom.encoding.elements import UNDEFINED
 from gateway.dicom.encoding.fragments import FragmentScanner
-from gateway.dicom.encoding.frames import PixelAttributes, PixelElement, frame_spans, pixel_layout
+from gateway.dicom.encoding.frames import PixelElement, frame_spans, pixel_layout
 from gateway.dicom.encoding.headeredit import replacing
 from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import read_image_pixel
 from gateway.dicom.encoding.pushparser import CLOSE_ITEM, CLOSE_SEQUENCE, OPEN_ITEM
 from gateway.dicom.encoding.rewrite import header, top_elements
 from gateway.errors import CodecError, DicomError
@@ -18,16 +19,6 @@ from gateway.model import FrameNumber
 
 PIXELS = 0x7FE00010
 _DEEPEST = 64
-_NUMBERS = {
-    "rows": 0x00280010,
-    "columns": 0x00280011,
-    "samples": 0x00280002,
-    "bits_allocated": 0x00280100,
-    "bits_stored": 0x00280101,
-    "high_bit": 0x00280102,
-    "pixel_representation": 0x00280103,
-    "planar": 0x00280006,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +87,7 @@ class _Walk:
         scanner.feed(element[12:])
         scanner.close()
         place = PixelElement(PIXELS, element[4:6].decode(), 12, len(element) - 12, scanner)
-        layout = pixel_layout(place, _attributes(data), self._transfer_syntax)
+        layout = _lay_out(data, place, self._transfer_syntax)
         if layout.problem:
             raise CodecError(layout.problem)
         codestreams = [
@@ -136,12 +127,12 @@ def _item_end(data: bytes, at: int) -> int:
     raise DicomError("an item does not end")
 
 
-def _attributes(data: bytes) -> PixelAttributes:
+def _lay_out(data: bytes, place: PixelElement, transfer_syntax: str) -> PixelLayout:
+    """Lay out the frames of an item by what its data set says."""
     found = {tag: data[start + 8 : stop] for tag, start, stop in top_elements(data) if tag >> 16 == 0x28}
-    numbers = {name: int.from_bytes(found.get(tag, b"")[:2], "little") for name, tag in _NUMBERS.items()}
     frames = found.get(0x00280008, b"").strip(b" \0")
-    photometric = found.get(0x00280004, b"").strip(b" \0").decode("latin-1")
-    return PixelAttributes(**numbers, photometric=photometric, frames=int(frames) if frames.isdigit() else 1)
+    image = read_image_pixel(found, "little", place.tag)
+    return pixel_layout(place, image, int(frames) if frames.isdigit() else 1, transfer_syntax)
 
 
 def _edit(data: bytes, edits: Mapping[int, Callable[[bytes], bytes]]) -> bytes:

@@ -6,15 +6,15 @@ import re
 from array import array
 from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Literal
 
 from gateway.dicom.encoding import elements
 from gateway.dicom.encoding.codestreams import recognise
 from gateway.dicom.encoding.filemeta import PREAMBLE, file_meta
 from gateway.dicom.encoding.fragments import FragmentScanner
-from gateway.dicom.encoding.frames import PixelAttributes, PixelElement, is_video, pixel_layout
+from gateway.dicom.encoding.frames import PixelElement, is_video, pixel_layout
 from gateway.dicom.encoding.inflate import Inflater
 from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.dicom.encoding.pixels import ImagePixel, read_image_pixel
 from gateway.dicom.encoding.tokens import (
     EXPLICIT_BE,
     EXPLICIT_LE,
@@ -420,7 +420,9 @@ class Part10Reader:
         )
         if pixels.scanner is not None:
             self._recognise(pixels.scanner, tokens.big_endian)
-        layout = pixel_layout(element, self._attributes(tokens), self._transfer_syntax)
+        image = self._image_pixel(tokens, pixels.tag)
+        frames = self._frames(collected.get(0x00280008, b""))
+        layout = pixel_layout(element, image, frames, self._transfer_syntax)
         if moved:
             starts = array("Q", [start + moved for start in layout.starts])
             layout = replace(layout, offset=layout.offset + moved, starts=starts)
@@ -458,30 +460,13 @@ class Part10Reader:
         declared = self._transfer_syntax
         return declared.startswith(_STANDARD) and declared not in _NATIVE | _BY_REFERENCE
 
-    def _attributes(self, tokens: Tokenizer) -> PixelAttributes:
-        collected = tokens.collected
-        order: Literal["big", "little"] = "big" if tokens.big_endian else "little"
-
-        def number(tag: int) -> int:
-            return int.from_bytes(collected.get(tag, b"")[:2], order)
-
-        photometric = collected.get(0x00280004, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
-        samples = number(0x00280002)
-        if 0x00280002 not in collected and photometric.startswith("MONOCHROME"):
-            samples = 1
-            self._note_finding("00280002", f"Samples per Pixel is missing, taken as 1 for {photometric}")
-        return PixelAttributes(
-            rows=number(0x00280010),
-            columns=number(0x00280011),
-            samples=samples,
-            bits_allocated=number(0x00280100),
-            bits_stored=number(0x00280101),
-            high_bit=number(0x00280102),
-            pixel_representation=number(0x00280103),
-            photometric=photometric,
-            planar=number(0x00280006),
-            frames=self._frames(collected.get(0x00280008, b"")),
-        )
+    def _image_pixel(self, tokens: Tokenizer, tag: int) -> ImagePixel:
+        """Read how the pixels in `tag` are described, with Samples per Pixel where only one number can be meant."""
+        image = read_image_pixel(tokens.collected, "big" if tokens.big_endian else "little", tag)
+        if 0x00280002 in tokens.collected or not image.photometric.startswith("MONOCHROME"):
+            return image
+        self._note_finding("00280002", f"Samples per Pixel is missing, taken as 1 for {image.photometric}")
+        return replace(image, samples=1)
 
     def _frames(self, raw: bytes) -> int:
         text = raw.split(b"\\")[0].strip(b" \0")

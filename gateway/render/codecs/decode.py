@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import imagecodecs
 
 from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import HALVED, AnyImagePixel, ImagePixel, describe_by_pixel, find_changes
 from gateway.errors import CodecError
 from gateway.render.codecs import codestreamheaders, jpeg, rle
 from gateway.render.codecs.codestreamheaders import Header
 from gateway.render.codecs.nativebytes import Array, native_bytes
-from gateway.render.codecs.pixelcells import cells
+from gateway.render.codecs.pixelcells import read_cells
 
 RLE = "1.2.840.10008.1.2.5"
 DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
@@ -34,23 +35,16 @@ _IN_WORDS = JPEG_2000 | HTJ2K | JPEG_XL
 # OpenJPEG refuses deeper ones of high throughput, OpenJPH does not.
 OPENJPEG_HT_BITS = 16
 
-_HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
-_SUBSAMPLED = _HALVED | {"YBR_PARTIAL_420"}
+_SUBSAMPLED = HALVED | {"YBR_PARTIAL_420"}
 _FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """Native little endian bytes of one frame and the attributes that describe them (PS3.3 C.7.6.3)."""
+    """Native little endian bytes of one frame, and the description that holds for them."""
 
     data: bytes
-    photometric: str
-    samples: int
-    planar: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    pixel_representation: int
+    image: ImagePixel
 
 
 def decodable(transfer_syntax: str) -> bool:
@@ -59,87 +53,69 @@ def decodable(transfer_syntax: str) -> bool:
 
 
 def native_frame_length(pixels: PixelLayout) -> int:
-    """Bytes of one frame, once decoded if it is compressed, single bits packed (PS3.5 8.1.1).
+    """Return the bytes of one frame, once decoded if it is compressed, single bits packed (PS3.5 8.1.1).
 
-    Native frames of halved chrominance have two samples a pixel (PS3.3 C.7.6.3.1.2); decoded ones have all three.
+    Decoded frames have all three samples of a pixel, whatever was halved in the codestream.
     """
-    halved = pixels.photometric in _HALVED and pixels.samples == 3 and not pixels.encapsulated
-    samples = 2 if halved else pixels.samples
-    return (pixels.rows * pixels.columns * samples * pixels.bits_allocated + 7) // 8
+    return pixels.count_bytes(full=pixels.encapsulated)
 
 
 def native_length(pixels: PixelLayout) -> int:
-    """Bytes of all frames once decoded, without padding between them."""
+    """Return the bytes of all frames once decoded, without padding between them."""
     if pixels.bits_allocated == 1:
         return (pixels.rows * pixels.columns * pixels.samples * pixels.frames + 7) // 8
     return native_frame_length(pixels) * pixels.frames
 
 
-def describe_after(pixels: PixelLayout, transfer_syntax: str) -> dict[str, str | int]:
-    """What changes in the header when every frame is decoded: tag to its new value, nothing where all stays.
+def describe_after(pixels: ImagePixel, transfer_syntax: str) -> dict[str, str | int]:
+    """Return what changes in the header when every frame is decoded: tag to its new value.
 
     Known without decoding, so that the header can be written first.
     """
-    changes: dict[str, str | int] = {}
-    photometric, planar = _describe(pixels, transfer_syntax)
-    if photometric != pixels.photometric:
-        changes["00280004"] = photometric
-    if planar != pixels.planar:
-        changes["00280006"] = planar
-    return changes
+    return find_changes(pixels, describe_decoded(pixels, transfer_syntax))
 
 
-def decode_frame(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> DecodedFrame:
-    """The bytes Explicit VR Little Endian would hold. Raises CodecError, never anything else."""
+def decode_frame(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> DecodedFrame:
+    """Return the bytes that Explicit VR Little Endian would hold. Raises CodecError, never anything else."""
     _check_described(pixels, transfer_syntax)
     try:
         if transfer_syntax == RLE:
             data = _rle(codestream, pixels)
         elif transfer_syntax == DEFLATED_FRAME:
-            data = _full(_inflate(codestream, pixels), pixels)
+            data = _double(_inflate(codestream, pixels), pixels)
         else:
-            data = _prepare_codestream(codestream, pixels, transfer_syntax)
+            data = _decode(codestream, pixels, transfer_syntax)
     except _FAILURES as error:
         reason = f"{type(error).__name__}: {error}"
         raise CodecError(f"the codestream in {transfer_syntax} cannot be decoded: {reason}") from error
-    photometric, planar = _describe(pixels, transfer_syntax)
-    return DecodedFrame(
-        data=data,
-        photometric=photometric,
-        samples=pixels.samples,
-        planar=planar,
-        bits_allocated=pixels.bits_allocated,
-        bits_stored=pixels.bits_stored,
-        high_bit=pixels.high_bit,
-        pixel_representation=pixels.pixel_representation,
-    )
+    return DecodedFrame(data, describe_decoded(pixels, transfer_syntax))
 
 
-def _describe(pixels: PixelLayout, transfer_syntax: str) -> tuple[str, int]:
-    """Photometric Interpretation and Planar Configuration of the decoded frame.
+def describe_decoded(pixels: AnyImagePixel, transfer_syntax: str) -> AnyImagePixel:
+    """Return the description of a frame once it is decoded.
 
-    RLE and Deflated Image Frame keep both, but that halved chrominance is doubled. The others come
-    colour-by-pixel. Discrete cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what
-    keeps YBR has no subsampling any more.
+    RLE and Deflated Image Frame keep it, but that halved chrominance is doubled. The others come by pixel. Discrete
+    cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what keeps YBR has no subsampling
+    any more.
     """
-    photometric = pixels.photometric
     if pixels.samples != 3:
-        return photometric, pixels.planar
-    if transfer_syntax in {RLE, DEFLATED_FRAME}:
-        halved = photometric in _HALVED
-        return (
-            ("YBR_FULL", 0 if transfer_syntax == DEFLATED_FRAME else pixels.planar)
-            if halved
-            else (photometric, pixels.planar)
-        )
-    transformed = photometric in {"YBR_RCT", "YBR_ICT"}
-    if transfer_syntax in jpeg.TO_RGB | JPEG_XL or transformed:
-        return "RGB", 0
-    return ("YBR_FULL" if photometric in _SUBSAMPLED else photometric), 0
+        return pixels
+    if transfer_syntax == RLE:
+        return replace(pixels, photometric="YBR_FULL") if pixels.is_halved else pixels
+    if transfer_syntax == DEFLATED_FRAME:
+        return describe_by_pixel(pixels) if pixels.is_halved else pixels
+    return replace(pixels, photometric=_name_decoded(pixels.photometric, transfer_syntax), planar=0)
 
 
-def _check_described(pixels: PixelLayout, transfer_syntax: str) -> None:
-    """Refuse what cannot be a frame before its size is believed."""
+def _name_decoded(photometric: str, transfer_syntax: str) -> str:
+    """Return the Photometric Interpretation that three samples have after a codec with colour of its own."""
+    if transfer_syntax in jpeg.TO_RGB | JPEG_XL or photometric in {"YBR_RCT", "YBR_ICT"}:
+        return "RGB"
+    return "YBR_FULL" if photometric in _SUBSAMPLED else photometric
+
+
+def _check_described(pixels: ImagePixel, transfer_syntax: str) -> None:
+    """Raise CodecError for what cannot be a frame before its size is believed."""
     if not decodable(transfer_syntax):
         raise CodecError(f"frames in transfer syntax {transfer_syntax} cannot be decoded here")
     if not (pixels.rows and pixels.columns and pixels.samples):
@@ -148,7 +124,7 @@ def _check_described(pixels: PixelLayout, transfer_syntax: str) -> None:
         )
     if pixels.bits_allocated not in {1, 8, 16, 32, 64}:
         raise CodecError(f"Bits Allocated is {pixels.bits_allocated}, wanted 1, 8, 16, 32 or 64")
-    length = native_frame_length(pixels)
+    length = pixels.count_bytes(full=True)
     if length > FRAME_AT_MOST:
         raise CodecError(f"a frame of {length} bytes is beyond the limit of {FRAME_AT_MOST}")
     words = 4 * pixels.rows * pixels.columns * pixels.samples if transfer_syntax in _IN_WORDS else 0
@@ -156,18 +132,17 @@ def _check_described(pixels: PixelLayout, transfer_syntax: str) -> None:
         raise CodecError(f"to decode the frame takes {2 * length + words} bytes, beyond {WORKING_AT_MOST}")
 
 
-def _rle(codestream: bytes, pixels: PixelLayout) -> bytes:
-    """Segments are planes always; Planar Configuration says how they come out (PS3.5 8.2.2, A.4.2)."""
+def _rle(codestream: bytes, pixels: ImagePixel) -> bytes:
+    """Decode RLE: segments are planes always; Planar Configuration says how they come out (PS3.5 8.2.2, A.4.2)."""
     width = max(pixels.bits_allocated // 8, 1)
     plane = (pixels.rows * pixels.columns * pixels.bits_allocated + 7) // 8
     data = rle.decode(codestream, pixels.samples, width, plane)
     return data if pixels.samples == 1 or pixels.planar == 1 else rle.by_pixel(data, pixels.samples, width)
 
 
-def _inflate(codestream: bytes, pixels: PixelLayout) -> bytes:
-    """Deflated Image Frame Compression (PS3.5 A.4.13): a native frame in RFC 1951 bytes."""
-    samples = 2 if pixels.samples == 3 and pixels.photometric in _HALVED else pixels.samples
-    wanted = (pixels.rows * pixels.columns * samples * pixels.bits_allocated + 7) // 8
+def _inflate(codestream: bytes, pixels: ImagePixel) -> bytes:
+    """Inflate a native frame in RFC 1951 bytes, Deflated Image Frame Compression (PS3.5 A.4.13)."""
+    wanted = pixels.count_bytes()
     stream = zlib.decompressobj(-15)
     try:
         data = stream.decompress(codestream, wanted + 2)
@@ -179,14 +154,13 @@ def _inflate(codestream: bytes, pixels: PixelLayout) -> bytes:
     return data[:wanted]
 
 
-def _full(data: bytes, pixels: PixelLayout) -> bytes:
-    """A sample of each colour for each pixel, where two pixels share their chrominance."""
-    if pixels.samples != 3 or pixels.photometric not in _HALVED:
-        return data
-    return cells(data, replace(pixels, encapsulated=False)).tobytes()
+def _double(data: bytes, pixels: ImagePixel) -> bytes:
+    """Give each pixel its samples where two share their chrominance."""
+    return read_cells(data, pixels).tobytes() if pixels.is_halved else data
 
 
-def _prepare_codestream(codestream: bytes, pixels: PixelLayout, transfer_syntax: str) -> bytes:
+def _decode(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> bytes:
+    """Decode a codestream whose header agrees with the description. Raises CodecError and what codecs raise."""
     if transfer_syntax in JPEG:
         header = _fitting(codestreamheaders.jpeg(codestream), pixels)
         array = jpeg.decode(codestream, header, pixels, transfer_syntax)
@@ -206,8 +180,11 @@ def _prepare_codestream(codestream: bytes, pixels: PixelLayout, transfer_syntax:
     return native_bytes(_shape(array, pixels), pixels, header)
 
 
-def _fitting(header: Header, pixels: PixelLayout) -> Header:
-    """The header, where it agrees with the data set; two opinions on the size would end in torn images."""
+def _fitting(header: Header, pixels: ImagePixel) -> Header:
+    """Return the header where it agrees with the data set: two opinions on the size would end in torn images.
+
+    Raises CodecError where it does not.
+    """
     seen, wanted = (header.rows, header.columns), (pixels.rows, pixels.columns)
     if seen != wanted:
         raise CodecError(
@@ -224,8 +201,8 @@ def _fitting(header: Header, pixels: PixelLayout) -> Header:
     return header
 
 
-def _shape(array: Array, pixels: PixelLayout) -> Array:
-    """Rows, columns, samples; a codec that keeps planes apart gives samples first."""
+def _shape(array: Array, pixels: ImagePixel) -> Array:
+    """Return rows, columns, samples; a codec that keeps planes apart gives samples first."""
     wanted = (pixels.rows, pixels.columns, pixels.samples)
     if array.ndim == 2:
         array = array[..., None]

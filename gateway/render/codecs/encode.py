@@ -7,19 +7,20 @@ is below, or all of them where an overlay lies above. So what is decoded is the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import imagecodecs
 import numpy as np
 from isal import isal_zlib
 
 from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import describe_by_pixel
 from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders, jpeg2000, rle, transcodetargets
-from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, DecodedFrame, decode_frame
-from gateway.render.codecs.nativebytes import ybr_to_rgb
-from gateway.render.codecs.pixelcells import CellPlane, cells, count_needed_bits, pixel_hash
+from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decode_frame
+from gateway.render.codecs.encodejob import EncodeJob
+from gateway.render.codecs.pixelcells import count_needed_bits, hash_pixels, read_cells, read_signed_cells
+from gateway.render.codecs.ybr import ybr_to_rgb
 
 # Of codecs, and of what is asked of them.
 VERSION = f"{imagecodecs.__version__}-1"
@@ -34,7 +35,7 @@ _FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, No
 
 
 def encode_frame(data: bytes, pixels: PixelLayout, target: str) -> bytes:
-    """The codestream of a native frame that `pixels` describes. Raises CodecError, never anything else."""
+    """Return the codestream of a native frame that `pixels` describes. Raises CodecError, never anything else."""
     if reason := transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, target):
         raise CodecError(f"the frame cannot be encoded to {target}: {reason}")
     try:
@@ -46,7 +47,7 @@ def encode_frame(data: bytes, pixels: PixelLayout, target: str) -> bytes:
 
 
 def recompress(codestream: bytes) -> bytes:
-    """JPEG Baseline as JPEG XL from which the same bytes can be had again (PS3.5 A.4.12). Raises CodecError."""
+    """Return JPEG Baseline as JPEG XL from which the same bytes can be had again (PS3.5 A.4.12). Raises CodecError."""
     try:
         made = bytes(imagecodecs.jpegxl_encode_jpeg(codestream, numthreads=1))
     except _FAILURES as error:
@@ -55,7 +56,7 @@ def recompress(codestream: bytes) -> bytes:
 
 
 def reconstruct(codestream: bytes) -> bytes:
-    """The JPEG that was recompressed as JPEG XL, byte for byte. Raises CodecError where none was."""
+    """Return the JPEG that was recompressed as JPEG XL, byte for byte. Raises CodecError where none was."""
     try:
         return bytes(imagecodecs.jpegxl_decode_jpeg(codestream, numthreads=1))
     except _FAILURES as error:
@@ -63,23 +64,19 @@ def reconstruct(codestream: bytes) -> bytes:
 
 
 def proves(codestream: bytes, frame: bytes, pixels: PixelLayout, target: str) -> bool:
-    """Whether a lossless codestream decodes to the native `frame` that it was made of; never raises."""
+    """Return whether a lossless codestream decodes to the native `frame` that it was made of; never raises."""
     after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
     try:
         back = decode_frame(codestream, after, target)
-        return pixel_hash(back.data, _native(back, after)) == pixel_hash(frame, pixels)
+        return hash_pixels(back.data, back.image) == hash_pixels(frame, pixels)
     except CodecError:
         return False
-
-
-def _native(back: DecodedFrame, after: PixelLayout) -> PixelLayout:
-    return replace(after, photometric=back.photometric, planar=back.planar, encapsulated=False)
 
 
 def _encode(data: bytes, pixels: PixelLayout, target: str) -> bytes:
     if target == RLE:
         return _rle(data, pixels)
-    array = np.ascontiguousarray(cells(data, pixels))
+    array = np.ascontiguousarray(read_signed_cells(data, pixels))
     bits = count_needed_bits(array, pixels)
     if bits > transcodetargets.most_bits(target):
         raise CodecError(f"{bits} bits a sample are more than {transcodetargets.most_bits(target)}")
@@ -87,7 +84,7 @@ def _encode(data: bytes, pixels: PixelLayout, target: str) -> bytes:
         raise CodecError("there is more in the cells than the samples, and it would be lost")
     if bits <= 8 < 8 * array.dtype.itemsize:
         array = array.astype(f"{array.dtype.kind}1")
-    return _ENCODERS[target](CellPlane(array, transcodetargets.full(pixels), bits, target))
+    return _ENCODERS[target](EncodeJob(array, describe_by_pixel(pixels), bits, target))
 
 
 # -- RLE, deflate ------------------------------------------------------------------------------------------
@@ -98,7 +95,7 @@ def _rle(data: bytes, pixels: PixelLayout) -> bytes:
         # Packed rows where they end with a byte, else the frame as one.
         shape = (pixels.rows, pixels.columns // 8) if pixels.columns % 8 == 0 else (1, -1)
         return rle.encode(np.frombuffer(data, "u1").reshape(*shape, 1))
-    return rle.encode(cells(data, pixels).reshape(pixels.rows, pixels.columns, pixels.samples))
+    return rle.encode(read_cells(data, pixels).reshape(pixels.rows, pixels.columns, pixels.samples))
 
 
 def _even_deflated(data: bytes) -> bytes:
@@ -112,75 +109,75 @@ def _even_deflated(data: bytes) -> bytes:
 # -- JPEG, JPEG-LS, JPEG XL --------------------------------------------------------------------------------
 
 
-def _space(plane: CellPlane) -> str | None:
+def _space(job: EncodeJob) -> str | None:
     """The colour that a JPEG codestream says it has."""
-    if plane.pixels.samples == 1:
+    if job.image.samples == 1:
         return None
-    return "RGB" if plane.pixels.photometric == "RGB" else "YCBCR"
+    return "RGB" if job.image.photometric == "RGB" else "YCBCR"
 
 
-def _jpeg_lossless(plane: CellPlane) -> bytes:
+def _jpeg_lossless(job: EncodeJob) -> bytes:
     """Process 14, predictor 1: the first selection value, so right for both its syntaxes.
 
     Samples are coded as they are, whatever colour they make: said to be RGB, nobody transforms them. (Said to be
     YCbCr, libjpeg-turbo codes them wrongly.)
     """
-    space = "RGB" if plane.pixels.samples == 3 else None
+    space = "RGB" if job.image.samples == 3 else None
     made: bytes | bytearray = imagecodecs.jpeg8_encode(
-        plane.as_unsigned,
+        job.unsigned,
         lossless=True,
         predictor=1,
-        bitspersample=max(plane.bits, 2),
+        bitspersample=max(job.bits, 2),
         colorspace=space,
         outcolorspace=space,
     )
     return bytes(made)
 
 
-def _jpeg(plane: CellPlane) -> bytes:
+def _jpeg(job: EncodeJob) -> bytes:
     """Baseline for 8 bits, process 4 for 12; colour with chrominance halved across (PS3.5 8.2.1)."""
-    colour = plane.pixels.samples == 3
+    colour = job.image.samples == 3
     made: bytes | bytearray = imagecodecs.jpeg8_encode(
-        plane.array,
+        job.cells,
         JPEG_QUALITY,
-        bitspersample=plane.pixels.bits_stored,
-        colorspace=_space(plane),
+        bitspersample=job.image.bits_stored,
+        colorspace=_space(job),
         outcolorspace="YCBCR" if colour else None,
         subsampling="422" if colour else None,
     )
     return bytes(made)
 
 
-def _jpegls(plane: CellPlane) -> bytes:
+def _jpegls(job: EncodeJob) -> bytes:
     """Whole cells: this encoder codes 8 or 16 bits, so a sign goes to the top of them.
 
     What may be off by NEAR keeps that far from the ends of its range, beyond which it would have another sign,
     or bits above the High Bit.
     """
-    array, near = plane.array, NEAR if plane.target == transcodetargets.JLS_NEAR else 0
+    array, near = job.cells, NEAR if job.target == transcodetargets.JLS_NEAR else 0
     signed = array.dtype.kind == "i"
-    if near and (signed or plane.bits < 8 * array.dtype.itemsize):
-        low, high = (-(1 << plane.bits - 1), 1 << plane.bits - 1) if signed else (-near, 1 << plane.bits)
+    if near and (signed or job.bits < 8 * array.dtype.itemsize):
+        low, high = (-(1 << job.bits - 1), 1 << job.bits - 1) if signed else (-near, 1 << job.bits)
         array = np.clip(array, low + near, high - 1 - near)
     made: bytes | bytearray = imagecodecs.jpegls_encode(array.view(f"u{array.dtype.itemsize}"), near)
     return bytes(made)
 
 
-def _jpegxl(plane: CellPlane) -> bytes:
-    lossy = plane.target == transcodetargets.JXL_ANY
-    array = plane.as_unsigned
-    if lossy and plane.pixels.samples == 3 and plane.pixels.photometric != "RGB":
+def _jpegxl(job: EncodeJob) -> bytes:
+    lossy = job.target == transcodetargets.JXL_ANY
+    array = job.unsigned
+    if lossy and job.image.samples == 3 and job.image.photometric != "RGB":
         array = ybr_to_rgb(array)
     kept = {"distance": JXL_DISTANCE} if lossy else {"lossless": True}
     made = bytes(
         imagecodecs.jpegxl_encode(
-            array, effort=JXL_EFFORT, usecontainer=False, bitspersample=plane.bits, numthreads=1, **kept
+            array, effort=JXL_EFFORT, usecontainer=False, bitspersample=job.bits, numthreads=1, **kept
         )
     )
     return codestreamheaders.bare_jpegxl(made)
 
 
-_ENCODERS: dict[str, Callable[[CellPlane], bytes]] = {
+_ENCODERS: dict[str, Callable[[EncodeJob], bytes]] = {
     transcodetargets.BASELINE: _jpeg,
     transcodetargets.EXTENDED: _jpeg,
     transcodetargets.JPEG_LOSSLESS: _jpeg_lossless,

@@ -13,6 +13,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image as Pillow
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders
@@ -43,34 +44,36 @@ _FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """How pixels are to be described (PS3.3 C.7.6.3); `lossy` has (0028,2114) where something was lost."""
+    """What a picture is in DICOM; `lossy` has (0028,2114) where something was lost."""
 
     transfer_syntax: str
-    rows: int
-    columns: int
-    samples: int
-    bits: int
-    photometric: str
-    signed: bool = False
+    image: ImagePixel
     lossy: str = ""
 
-    def attributes(self) -> dict[str, Any]:
-        """The Image Pixel Description macro as DICOM JSON members, Planar Configuration where it applies."""
-        allocated = 8 if self.bits <= 8 else 16 if self.bits <= 16 else 32
-        numbers = {
-            "00280002": self.samples,
-            "00280010": self.rows,
-            "00280011": self.columns,
-            "00280100": allocated,
-            "00280101": self.bits,
-            "00280102": self.bits - 1,
-            "00280103": int(self.signed),
-            **({"00280006": 0} if self.samples > 1 else {}),
-        }
-        return {
-            "00280004": {"vr": "CS", "Value": [self.photometric]},
-            **{tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
-        }
+
+def _describe(
+    rows: int, columns: int, samples: int, bits: int, photometric: str, *, signed: bool = False
+) -> ImagePixel:
+    """Describe samples of `bits` from the lowest bit on, by pixel, in as many whole bytes as are usual."""
+    return ImagePixel(
+        rows=rows,
+        columns=columns,
+        samples=samples,
+        bits_allocated=8 if bits <= 8 else 16 if bits <= 16 else 32,
+        bits_stored=bits,
+        high_bit=bits - 1,
+        pixel_representation=int(signed),
+        photometric=photometric,
+        planar=0,
+    )
+
+
+def _describe_coded(
+    header: codestreamheaders.Header, photometric: str, *, signed: bool = False
+) -> ImagePixel:
+    """Describe what a codestream's header tells of."""
+    size = (header.rows, header.columns, header.components, header.precision)
+    return _describe(*size, photometric, signed=signed)
 
 
 def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
@@ -105,9 +108,7 @@ def _jpeg(data: bytes) -> Described:
         photometric = "RGB"
     else:
         photometric = "YBR_FULL_422" if _is_subsampled(data) else "YBR_FULL"
-    return Described(
-        syntax, header.rows, header.columns, header.components, header.precision, photometric, lossy=lossy
-    )
+    return Described(syntax, _describe_coded(header, photometric), lossy)
 
 
 def _check_samples(count: int) -> None:
@@ -150,11 +151,7 @@ def _jpeg2000(data: bytes) -> Described:
     photometric = "MONOCHROME2"
     if header.components == 3:
         photometric = ("YBR_RCT" if reversible else "YBR_ICT") if transformed else "RGB"
-    return Described(
-        *(syntax, header.rows, header.columns, header.components, header.precision, photometric),
-        signed=header.signed,
-        lossy=lossy,
-    )
+    return Described(syntax, _describe_coded(header, photometric, signed=header.signed), lossy)
 
 
 def _coding(data: bytes) -> tuple[bool, bool, bool]:
@@ -187,11 +184,8 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     syntax = _PREFIX + ("111" if again else "112")
     photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
     stream = data if again else codestreamheaders.bare_jpegxl(data)
-    found = Described(
-        *(syntax, header.rows, header.columns, samples, header.precision, photometric),
-        lossy="ISO_10918_1" if again else "ISO_18181_1",
-    )
-    return stream, found
+    lossy = "ISO_10918_1" if again else "ISO_18181_1"
+    return stream, Described(syntax, _describe_coded(header, photometric), lossy)
 
 
 def count_decoded_bytes(data: bytes, media: str) -> int:
@@ -247,11 +241,11 @@ def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
     except _FAILURES as error:
         raise CodecError(f"the {media} cannot be decoded: {error}") from error
     samples = 1 if picture.ndim == 2 else picture.shape[2]
-    found = Described(
-        *(EXPLICIT_VR_LE, picture.shape[0], picture.shape[1], samples, picture.dtype.itemsize * 8),
-        photometric="MONOCHROME2" if samples == 1 else "RGB",
+    rows, columns, bits = picture.shape[0], picture.shape[1], picture.dtype.itemsize * 8
+    image = _describe(rows, columns, samples, bits, "MONOCHROME2" if samples == 1 else "RGB")
+    return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], Described(
+        EXPLICIT_VR_LE, image
     )
-    return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], found
 
 
 def _png(data: bytes) -> Any:
@@ -274,4 +268,4 @@ def _gif(data: bytes) -> tuple[list[bytes], Described]:
         rows, columns = picture.height, picture.width
     if any(len(frame) != rows * columns * 3 for frame in frames):
         raise CodecError("the pictures of the GIF are of different sizes")
-    return frames, Described(EXPLICIT_VR_LE, rows, columns, 3, 8, photometric="RGB")
+    return frames, Described(EXPLICIT_VR_LE, _describe(rows, columns, 3, 8, "RGB"))

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from gateway.dicom.encoding.pixels import ImagePixel, write_members
 from gateway.errors import CodecError
 
 _PREFIX = "1.2.840.10008.1.2.4."
@@ -42,33 +43,17 @@ class VideoFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """`rate` is in frames a second, None where the stream does not say it."""
+    """What a video is in DICOM; `rate` is in frames a second, None where the stream does not say it."""
 
     transfer_syntax: str
-    rows: int
-    columns: int
-    bits: int
+    image: ImagePixel
     frames: int
     rate: Fraction | None
     method: str
 
-    def attributes(self) -> dict[str, Any]:
-        """The Image Pixel Description macro and Number of Frames as DICOM JSON members."""
-        numbers = {
-            "00280002": 3,
-            "00280006": 0,
-            "00280010": self.rows,
-            "00280011": self.columns,
-            "00280100": 8 if self.bits == 8 else 16,
-            "00280101": self.bits,
-            "00280102": self.bits - 1,
-            "00280103": 0,
-        }
-        return {
-            "00280004": {"vr": "CS", "Value": ["YBR_PARTIAL_420"]},
-            "00280008": {"vr": "IS", "Value": [self.frames]},
-            **{tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
-        }
+    def members(self) -> dict[str, Any]:
+        """Return the Image Pixel Description macro and Number of Frames as DICOM JSON members."""
+        return write_members(self.image) | {"00280008": {"vr": "IS", "Value": [self.frames]}}
 
     def timing(self) -> dict[str, Any]:
         """Frame Time, which Frame Increment Pointer points to."""
@@ -114,7 +99,22 @@ def describe(source: VideoFile) -> Video:
             frames = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     except (av.FFmpegError, ValueError, EOFError) as error:
         raise CodecError(f"the video cannot be read: {error}") from error
-    return Video(syntax, rows, columns, bits, frames, rate, _METHODS[codec.name])
+    return Video(syntax, _describe(rows, columns, bits), frames, rate, _METHODS[codec.name])
+
+
+def _describe(rows: int, columns: int, bits: int) -> ImagePixel:
+    """Describe pictures of 4:2:0, as all video in DICOM has them (PS3.5 8.2.5 to 8.2.11)."""
+    return ImagePixel(
+        rows=rows,
+        columns=columns,
+        samples=3,
+        bits_allocated=8 if bits == 8 else 16,
+        bits_stored=bits,
+        high_bit=bits - 1,
+        pixel_representation=0,
+        photometric="YBR_PARTIAL_420",
+        planar=0,
+    )
 
 
 def _syntax(codec: Any) -> tuple[str, int]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import imagecodecs
 
-from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.codecs.codestreamheaders import Header
-from gateway.render.codecs.nativebytes import Array, ybr_to_rgb
+from gateway.render.codecs.nativebytes import Array
+from gateway.render.codecs.ybr import ybr_to_rgb
 
 # Processes whose colour comes out as RGB; the lossless ones keep the space they declare (PS3.5 8.2.1).
 TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
 
 
-def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: str) -> Array:
-    """Colour as the described Photometric Interpretation has it. Raises what the codec raises."""
+def decode(stream: bytes, header: Header, pixels: ImagePixel, transfer_syntax: str) -> Array:
+    """Decode to colour as the described Photometric Interpretation has it. Raises what the codec raises."""
     stream = trim_after_end(stream)
     if header.components == 1:
         return imagecodecs.jpeg8_decode(stream)
@@ -31,7 +32,7 @@ def decode(stream: bytes, header: Header, pixels: PixelLayout, transfer_syntax: 
 
 
 def trim_after_end(stream: bytes) -> bytes:
-    """The codestream up to its End of Image marker, padding left out. Raises CodecError where it is cut short.
+    """Return the codestream up to its End of Image marker, padding left out. Raises CodecError where it is cut short.
 
     Of a stream without the marker the JPEG codec makes up the rest, and the JPEG-LS codec spins for seconds
     reading zeros past the end. Neither format lets these two bytes stand within a scan.
@@ -42,8 +43,8 @@ def trim_after_end(stream: bytes) -> bytes:
     return stream[: at + 2]
 
 
-def is_coded_rgb(header: Header, pixels: PixelLayout) -> bool:
-    """Whether the three components are RGB: the codestream knows better than the data set, if it says."""
+def is_coded_rgb(header: Header, pixels: ImagePixel) -> bool:
+    """Return whether the three components are RGB: the codestream knows better than the data set, if it says."""
     if header.coded_rgb is not None and not header.lossless:
         return header.coded_rgb
     return pixels.photometric == "RGB"

@@ -4,72 +4,75 @@ from __future__ import annotations
 
 import imagecodecs
 
-from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.codecs import transcodetargets
-from gateway.render.codecs.pixelcells import CellPlane
+from gateway.render.codecs.encodejob import EncodeJob
 
 # How much the lossy ones lose, hardly to be seen: decibels, and a part of the range.
 PSNR = 55
 HT_STEP = 1 / 200
 
 
-def jpeg2000(plane: CellPlane) -> bytes:
-    lossy = plane.target == transcodetargets.J2K_ANY
+def jpeg2000(job: EncodeJob) -> bytes:
+    """Encode to JPEG 2000. Raises what the codec raises."""
+    lossy = job.target == transcodetargets.J2K_ANY
     made: bytes | bytearray = imagecodecs.jpeg2k_encode(
-        plane.array,
+        job.cells,
         PSNR if lossy else None,
         codecformat="j2k",
         reversible=not lossy,
-        bitspersample=plane.bits,
-        mct=transcodetargets.is_transformed(plane.pixels, plane.target),
+        bitspersample=job.bits,
+        mct=transcodetargets.is_transformed(job.image, job.target),
         numthreads=1,
     )
     return bytes(made)
 
 
-def htj2k(plane: CellPlane) -> bytes:
-    """Progression by resolution, tile-part lengths and a smallest resolution within 64, as .202 wants it.
+def htj2k(job: EncodeJob) -> bytes:
+    """Encode to HTJ2K. Raises CodecError, and what the codec raises.
+
+    Progression is by resolution, with tile-part lengths and a smallest resolution within 64, as .202 wants it.
 
     The encoder knows no precision but that of whole bytes. So it is given values around zero, for which the
     codestream has no level shift, and the header is told afterwards what they are.
     """
-    lossy = plane.target == transcodetargets.HT_ANY
-    array, whole = plane.array, 8 * plane.array.dtype.itemsize
+    lossy = job.target == transcodetargets.HT_ANY
+    array, whole = job.cells, 8 * job.cells.dtype.itemsize
     signed = array.dtype.kind == "i"
     # A quantisation step in the header can be told to be finer by 2 to the 6th, not more.
-    narrowed = plane.bits < whole or whole == 32
-    spare = whole - plane.bits
+    narrowed = job.bits < whole or whole == 32
+    spare = whole - job.bits
     if lossy and spare > 6:
-        raise CodecError(f"{plane.bits} of {whole} bits are too few to be compressed with loss")
+        raise CodecError(f"{job.bits} of {whole} bits are too few to be compressed with loss")
     if narrowed and not signed:
-        array = (array.astype("i8") - (1 << plane.bits - 1)).astype(f"i{array.dtype.itemsize}")
-    colour = plane.pixels.samples == 3
+        array = (array.astype("i8") - (1 << job.bits - 1)).astype(f"i{array.dtype.itemsize}")
+    colour = job.image.samples == 3
     made = bytearray(
         imagecodecs.htj2k_encode(
             array,
             HT_STEP / (1 << spare) if lossy else None,
             reversible=not lossy,
-            rgb=transcodetargets.is_transformed(plane.pixels, plane.target) if colour else None,
-            resolutions=_decompositions(plane.pixels),
+            rgb=transcodetargets.is_transformed(job.image, job.target) if colour else None,
+            resolutions=_decompositions(job.image),
             tlm=True,
         )
     )
     if narrowed:
-        _tell_depth(made, plane.bits, plane.pixels.samples, signed=signed)
+        _tell_depth(made, job.bits, job.image.samples, signed=signed)
         if lossy:
             _tell_steps(made, spare)
     return bytes(made)
 
 
 def _tell_depth(stream: bytearray, bits: int, components: int, *, signed: bool) -> None:
-    """Ssiz of each component (ISO 15444-1 A.5.1)."""
+    """Write Ssiz of each component (ISO 15444-1 A.5.1)."""
     for component in range(components):
         stream[42 + 3 * component] = bits - 1 | (0x80 if signed else 0)
 
 
 def _tell_steps(stream: bytearray, spare: int) -> None:
-    """Quantisation steps count from the depth (ISO 15444-1 E.1.1): the same ones for `spare` bits less.
+    """Write quantisation steps, which count from the depth (ISO 15444-1 E.1.1): the same ones for `spare` bits less.
 
     The exponents fall, and the guard bits rise by as much, so that the bit-planes stay as many.
     """
@@ -90,9 +93,9 @@ def _tell_steps(stream: bytearray, spare: int) -> None:
         stream[step : step + 2] = value.to_bytes(2, "big")
 
 
-def _decompositions(pixels: PixelLayout) -> int:
-    """Halvings until a side is at most 64, five at least (PS3.5 10.18)."""
-    side, count = min(pixels.rows, pixels.columns), 0
+def _decompositions(image: ImagePixel) -> int:
+    """Count halvings until a side is at most 64, five at least (PS3.5 10.18)."""
+    side, count = min(image.rows, image.columns), 0
     while side > 64:
         side, count = (side + 1) // 2, count + 1
     return max(count, 5)

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.codecs.codestreamheaders import Header
 
 Array = NDArray[Any]
 
 
-def native_bytes(array: Array, pixels: PixelLayout, header: Header) -> bytes:
-    """Little endian, colour-by-pixel, a value in each `bits_allocated`, single bits packed (PS3.5 8.1.1)."""
+def native_bytes(array: Array, pixels: ImagePixel, header: Header) -> bytes:
+    """Return little endian bytes, colour-by-pixel, a value in each `bits_allocated`, single bits packed (PS3.5 8.1.1)."""
     if pixels.bits_allocated == 1:
         if header.precision > 1 and array.max(initial=0) > 1:
             raise CodecError(f"the codestream has {header.precision} bits a sample, Bits Allocated is 1")
@@ -26,12 +26,12 @@ def native_bytes(array: Array, pixels: PixelLayout, header: Header) -> bytes:
     return array.astype(f"<{kind}{width}", copy=False).tobytes()
 
 
-def _apply_representation(array: Array, pixels: PixelLayout, header: Header) -> Array:
-    """Values as Pixel Representation says where the codestream says otherwise or cannot say.
+def _apply_representation(array: Array, pixels: ImagePixel, header: Header) -> Array:
+    """Return values as Pixel Representation says where the codestream says otherwise or cannot say.
 
     An unsigned codestream of a signed image holds two's complement in `precision` bits, to be extended.
     """
-    signed = pixels.pixel_representation == 1
+    signed = pixels.is_signed
     if array.dtype.kind not in "iu":
         raise CodecError(f"the codestream decodes to {array.dtype.name}, wanted whole numbers")
     if signed == (array.dtype.kind == "i"):
@@ -43,11 +43,3 @@ def _apply_representation(array: Array, pixels: PixelLayout, header: Header) -> 
         return extended << spare >> spare if spare > 0 else extended
     masked: Array = array.view(f"u{array.dtype.itemsize}") & ((1 << header.precision) - 1)
     return masked
-
-
-def ybr_to_rgb(array: Array) -> Array:
-    """YBR_FULL of 8 bits to RGB (PS3.3 C.7.6.3.1.2)."""
-    y, cb, cr = (array[..., i].astype("f4") for i in range(3))
-    cb, cr = cb - 128, cr - 128
-    planes = (y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)
-    return np.stack([np.clip(np.rint(p), 0, 255).astype("u1") for p in planes], axis=-1)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.dicom.encoding.layout import PixelLayout
+from gateway.dicom.encoding.pixels import PIXEL_DATA, ImagePixel, describe_by_pixel, find_changes
 from gateway.model import EXPLICIT_VR_LE
-from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decodable, describe_after
+from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decodable, describe_decoded
 
 _PREFIX = "1.2.840.10008.1.2.4."
 BASELINE, EXTENDED = _PREFIX + "50", _PREFIX + "51"
@@ -39,38 +40,24 @@ LOST = frozenset(_PREFIX + n for n in ("50", "51", "53", "55"))
 # A codestream of the first is one of the second as it stands: the second asks less of it (PS3.5 A.4.1, A.4.8).
 SAME_CODESTREAM = frozenset({(JPEG_SV1, JPEG_LOSSLESS), (HT_RPCL, HT)})
 
-PIXEL_DATA = 0x7FE00010
 _REACHABLE: dict[tuple[object, ...], tuple[str, ...]] = {}
 _REMEMBERED = 1000
-_HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 _J2K_FAMILY = frozenset({J2K, J2K_ANY, HT, HT_RPCL, HT_ANY})
 _MOST_BITS = {J2K: 26, HT: 32, HT_RPCL: 32}
 
 
 def is_lossy(target: str) -> bool:
-    """Whether encoding to this transfer syntax loses what the pixels were."""
+    """Return whether encoding to this transfer syntax loses what the pixels were."""
     return target in METHODS
 
 
 def native(pixels: PixelLayout, source: str) -> PixelLayout:
-    """As the decoded frames of an encapsulated source are described; a native source is described already."""
-    if not pixels.encapsulated:
-        return pixels
-    changes = describe_after(pixels, source)
-    photometric, planar = changes.get("00280004", pixels.photometric), changes.get("00280006", pixels.planar)
-    return replace(pixels, photometric=str(photometric), planar=int(planar))
-
-
-def full(pixels: PixelLayout) -> PixelLayout:
-    """With a sample of each colour for each pixel, by pixel: what encoders are fed."""
-    if pixels.samples == 1:
-        return pixels
-    photometric = "YBR_FULL" if pixels.photometric in _HALVED else pixels.photometric
-    return replace(pixels, photometric=photometric, planar=0)
+    """Describe the frames once they are native; those of a native source are described already."""
+    return describe_decoded(pixels, source) if pixels.encapsulated else pixels
 
 
 def describe(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
-    """As frames are described once encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
+    """Describe frames once they are encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
     if (
         (source, target) in SAME_CODESTREAM
         or target == JXL_JPEG
@@ -81,14 +68,14 @@ def describe(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
     if target == DEFLATED_FRAME:
         return before
     if target == RLE:
-        return full(before) if before.photometric in _HALVED else before
-    after = full(before)
+        return describe_by_pixel(before) if before.is_halved else before
+    after = describe_by_pixel(before)
     if after.samples == 1:
         return after
     return replace(after, photometric=_photometric(after, target))
 
 
-def _photometric(after: PixelLayout, target: str) -> str:
+def _photometric(after: ImagePixel, target: str) -> str:
     if target in {BASELINE, EXTENDED}:
         return "YBR_FULL_422"
     if target == JXL_ANY:
@@ -98,24 +85,19 @@ def _photometric(after: PixelLayout, target: str) -> str:
     return after.photometric
 
 
-def is_transformed(after: PixelLayout, target: str) -> bool:
-    """Whether JPEG 2000 turns RGB into luminance and colour differences on the way."""
+def is_transformed(after: ImagePixel, target: str) -> bool:
+    """Return whether JPEG 2000 turns RGB into luminance and colour differences on the way."""
     return target in _J2K_FAMILY and after.photometric == "RGB" and after.pixel_representation == 0
 
 
 def header_changes(pixels: PixelLayout, source: str, target: str) -> dict[str, str | int]:
-    """Tag to new value of what describes the pixels otherwise than before."""
+    """Return tag to new value of what describes the pixels otherwise than before."""
     after = native(pixels, source) if target == EXPLICIT_VR_LE else describe(pixels, source, target)
-    changes: dict[str, str | int] = {}
-    if after.photometric != pixels.photometric:
-        changes["00280004"] = after.photometric
-    if after.planar != pixels.planar:
-        changes["00280006"] = after.planar
-    return changes
+    return find_changes(pixels, after)
 
 
 def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
-    """Why frames stored in `source` cannot be sent in `target`; empty where nothing is known against it."""
+    """Return why frames stored in `source` cannot be sent in `target`; empty where nothing is known against it."""
     if pixels.problem:
         return pixels.problem
     if target == EXPLICIT_VR_LE or (target == source and pixels.encapsulated):
@@ -134,7 +116,7 @@ def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
 
 
 def reachable(pixels: PixelLayout, source: str) -> tuple[str, ...]:
-    """All targets that nothing is known against, but the source itself; remembered by what they depend on."""
+    """Return all targets that nothing is known against, but the source itself; remembered by what they depend on."""
     bits = (pixels.bits_allocated, pixels.bits_stored, pixels.high_bit, pixels.pixel_representation)
     rest = (pixels.samples, pixels.photometric, pixels.planar, pixels.problem, pixels.encapsulated)
     key = (source, pixels.tag, bool(pixels.rows), bool(pixels.columns), *bits, *rest)
@@ -150,8 +132,8 @@ def _undecodable(source: str) -> str:
     return f"what is stored in transfer syntax {source} cannot be decoded here"
 
 
-def _unfit(before: PixelLayout, target: str) -> str:
-    """What the samples have that the codec, or PS3.5 8.2 for it, does not."""
+def _unfit(before: ImagePixel, target: str) -> str:
+    """Return what the samples have that the codec, or PS3.5 8.2 for it, does not."""
     if before.tag != PIXEL_DATA:
         return "pixels in floating point cannot be compressed"
     if before.samples not in {1, 3}:
@@ -168,7 +150,7 @@ def _unfit(before: PixelLayout, target: str) -> str:
     return _unfit_lossless(before, target)
 
 
-def _unfit_lossless(before: PixelLayout, target: str) -> str:
+def _unfit_lossless(before: ImagePixel, target: str) -> str:
     bits = before.bits_allocated
     if target in _MOST_BITS:
         needed = before.high_bit + 1 if bits > most_bits(target) else bits
@@ -182,7 +164,7 @@ def _unfit_lossless(before: PixelLayout, target: str) -> str:
     return ""
 
 
-def _unfit_for_loss(before: PixelLayout, target: str) -> str:
+def _unfit_for_loss(before: ImagePixel, target: str) -> str:
     bits, stored = before.bits_allocated, before.bits_stored
     if before.photometric == "PALETTE COLOR":
         return "indices into a palette cannot be compressed with loss"
@@ -203,5 +185,5 @@ def _unfit_for_loss(before: PixelLayout, target: str) -> str:
 
 
 def most_bits(target: str) -> int:
-    """The bits a sample may need."""
+    """Return how many bits a sample may need."""
     return _MOST_BITS.get(target, 16)

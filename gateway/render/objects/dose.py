@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
+from gateway.render.codecs.pixelcells import read_cells
 from gateway.render.objects.imageplane import ImagePlane, plane_of
 from gateway.render.rendering import Array
-from gateway.render.stages.storedvalues import Shape, read_stored_values, shape_of, words
+from gateway.render.stages.storedvalues import read_image_pixel, read_stored_values
 
 CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.2"})
 _SCALING, _OFFSETS = "3004000E", "3004000C"
@@ -28,22 +30,22 @@ def is_dose(attributes: Attributes) -> bool:
     return attributes.text("00080016").strip() in CLASSES
 
 
-def doses(cells: Array, attributes: Attributes, shape: Shape) -> Array:
+def doses(cells: Array, attributes: Attributes, image: ImagePixel) -> Array:
     """Each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
-    scaled: Array = read_stored_values(cells, shape).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
+    scaled: Array = read_stored_values(cells, image).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
     return scaled
 
 
 def largest(native: bytes, attributes: Attributes) -> int:
     """The largest stored value of a frame. Raises CodecError where bytes are missing."""
-    shape = shape_of(attributes)
-    return int(read_stored_values(words(native, shape), shape).max(initial=0))
+    image = read_image_pixel(attributes)
+    return int(read_stored_values(read_cells(native, image), image).max(initial=0))
 
 
-def highest(cells: Array, attributes: Attributes, shape: Shape) -> float:
+def highest(cells: Array, attributes: Attributes, image: ImagePixel) -> float:
     """What the scale ends at: the largest of the grid where the attributes tell it, else of the frame."""
     told = attributes.number(LARGEST)
-    most = float(read_stored_values(cells, shape).max(initial=0)) if told is None else told
+    most = float(read_stored_values(cells, image).max(initial=0)) if told is None else told
     return most * (attributes.number(_SCALING) or 1.0)
 
 
@@ -56,12 +58,12 @@ def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array
 
 
 def colour_dose(
-    cells: Array, attributes: Attributes, shape: Shape, beneath: Array | None = None
+    cells: Array, attributes: Attributes, image: ImagePixel, beneath: Array | None = None
 ) -> Array | None:
     """A frame as a wash over `beneath`, RGB of the same size, or else over black; None where it is no dose."""
-    if not is_dose(attributes) or shape.samples != 1:
+    if not is_dose(attributes) or image.samples != 1:
         return None
-    colour, shown = wash(doses(cells, attributes, shape), highest(cells, attributes, shape))
+    colour, shown = wash(doses(cells, attributes, image), highest(cells, attributes, image))
     if beneath is None:
         colour[~shown] = 0
         return colour

@@ -7,10 +7,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 from gateway.render.stages.cielab import srgb
-from gateway.render.stages.storedvalues import Shape, read_stored_values
+from gateway.render.stages.storedvalues import read_stored_values
 
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -57,15 +58,15 @@ def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
 
 
 def colour_segments(
-    cells: Array, attributes: Attributes, shape: Shape, frame: int, beneath: Array | None = None
+    cells: Array, attributes: Attributes, image: ImagePixel, frame: int, beneath: Array | None = None
 ) -> Array | None:
     """A frame in colour over `beneath`, RGB of the same size, or else over black.
 
     None where no segment of it has a colour, or it is no segmentation.
     """
-    if not is_segmentation(attributes) or shape.samples != 1:
+    if not is_segmentation(attributes) or image.samples != 1:
         return None
-    found = _shares(cells, attributes, shape, frame)
+    found = _shares(cells, attributes, image, frame)
     if found is None:
         return None
     share, colour = found
@@ -77,9 +78,11 @@ def colour_segments(
     return mixed
 
 
-def _shares(cells: Array, attributes: Attributes, shape: Shape, frame: int) -> tuple[Array, Array] | None:
+def _shares(
+    cells: Array, attributes: Attributes, image: ImagePixel, frame: int
+) -> tuple[Array, Array] | None:
     """How much of each pixel belongs to a segment, 0 to 1, and its colour, of each pixel or of all."""
-    values, known = read_stored_values(cells, shape), colours(attributes)
+    values, known = read_stored_values(cells, image), colours(attributes)
     kind = attributes.text(_TYPE).strip()
     if kind == "LABELMAP" and known:
         return _label(values, known)

@@ -4,60 +4,52 @@ from __future__ import annotations
 
 import numpy as np
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
+from gateway.render.codecs.ybr import FULL_RANGE, STUDIO_RANGE, ybr_to_rgb
 from gateway.render.rendering import Array
 from gateway.render.stages.palette import colour_indices, has_palette, palette
-from gateway.render.stages.storedvalues import Shape, read_stored_values
+from gateway.render.stages.storedvalues import read_stored_values
 
-_FULL_RANGE = frozenset({"YBR_FULL", "YBR_FULL_422"})
-_STUDIO_RANGE = frozenset({"YBR_PARTIAL_422", "YBR_PARTIAL_420"})
+_FULL = frozenset({"YBR_FULL", "YBR_FULL_422"})
+_PARTIAL = frozenset({"YBR_PARTIAL_422", "YBR_PARTIAL_420"})
 # As the codec leaves them, they are RGB.
 _DECODED = frozenset({"YBR_ICT", "YBR_RCT", "XYB"})
 _SUPPLEMENTAL = "COLOR"
 
 
-def rgb(cells: Array, attributes: Attributes, shape: Shape) -> Array:
+def rgb(cells: Array, attributes: Attributes, image: ImagePixel) -> Array:
     """Rows x columns x RGB. Raises CodecError for a Photometric Interpretation that is not known."""
-    values = read_stored_values(cells, shape)
-    if shape.samples == 1:
-        return colour_indices(values, palette(attributes, shape.signed))
-    eight = _eight_bits(values, shape)
-    if shape.photometric in _FULL_RANGE:
-        return _from_ybr(eight, luma=1.0, chroma=1.0, black=0)
-    if shape.photometric in _STUDIO_RANGE:
-        return _from_ybr(eight, luma=255 / 219, chroma=255 / 224, black=16)
-    if shape.photometric == "RGB" or shape.photometric in _DECODED or "MONO" in shape.photometric:
+    values = read_stored_values(cells, image)
+    if image.samples == 1:
+        return colour_indices(values, palette(attributes, image.is_signed))
+    eight = _eight_bits(values, image)
+    if image.photometric in _FULL:
+        return ybr_to_rgb(eight, FULL_RANGE)
+    if image.photometric in _PARTIAL:
+        return ybr_to_rgb(eight, STUDIO_RANGE)
+    if image.photometric == "RGB" or image.photometric in _DECODED or "MONO" in image.photometric:
         return eight
-    raise CodecError(f"{shape.photometric} is no colour that is rendered here", tag="00280004")
+    raise CodecError(f"{image.photometric} is no colour that is rendered here", tag="00280004")
 
 
-def _eight_bits(values: Array, shape: Shape) -> Array:
-    if shape.stored == 8:
+def _eight_bits(values: Array, image: ImagePixel) -> Array:
+    if image.bits_stored == 8:
         return values.astype(np.uint8, copy=False)
-    if shape.stored > 8:
-        high: Array = values >> np.array(shape.stored - 8, values.dtype)
+    if image.bits_stored > 8:
+        high: Array = values >> np.array(image.bits_stored - 8, values.dtype)
         return high.astype(np.uint8)
-    wide: Array = values.astype(np.uint16) * 255 // ((1 << shape.stored) - 1)
+    wide: Array = values.astype(np.uint16) * 255 // ((1 << image.bits_stored) - 1)
     return wide.astype(np.uint8)
 
 
-def _from_ybr(ybr: Array, luma: float, chroma: float, black: int) -> Array:
-    y = (ybr[..., 0].astype(np.float32) - black) * np.float32(luma)
-    cb = (ybr[..., 1].astype(np.float32) - 128) * np.float32(chroma)
-    cr = (ybr[..., 2].astype(np.float32) - 128) * np.float32(chroma)
-    out = np.empty(ybr.shape, np.uint8)
-    for n, plane in enumerate((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)):
-        out[..., n] = np.clip(plane + 0.5, 0, 255)
-    return out
-
-
-def supplement(grey: Array, cells: Array, attributes: Attributes, shape: Shape, frame: int) -> Array:
+def supplement(grey: Array, cells: Array, attributes: Attributes, image: ImagePixel, frame: int) -> Array:
     """Grey with the stored values that a Supplemental Palette colours (PS3.3 C.8.16.2.1.1.1, C.7.6.19)."""
-    if shape.floating or not has_palette(attributes) or not _has_colour(attributes, frame):
+    if image.is_floating or not has_palette(attributes) or not _has_colour(attributes, frame):
         return grey
-    colours = palette(attributes, shape.signed)
-    values = read_stored_values(cells, shape)
+    colours = palette(attributes, image.is_signed)
+    values = read_stored_values(cells, image)
     among = values >= colours[0].first
     if not among.any():
         return grey

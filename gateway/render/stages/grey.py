@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array, Rendering
 from gateway.render.stages import modality as modality_of
 from gateway.render.stages import voi as voi_of
 from gateway.render.stages.lut import Lut, lut_of
 from gateway.render.stages.modality import Modality
-from gateway.render.stages.storedvalues import Shape, read_stored_values
+from gateway.render.stages.storedvalues import read_stored_values
 from gateway.render.stages.voi import ValueSpan, Voi
 
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
@@ -66,15 +67,15 @@ class Chain:
 
 
 def grey(
-    cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering, bits: int = 8
+    cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering, bits: int = 8
 ) -> Array:
     """One frame of MONOCHROME1 or MONOCHROME2 in 8 or 16 bits."""
-    made = chain(cells, attributes, shape, frame, how)
-    if shape.allocated > 16 or cells.size < 1 << shape.allocated:
-        return made.apply(read_stored_values(cells, shape), bits)
+    made = chain(cells, attributes, image, frame, how)
+    if image.bits_allocated > 16 or cells.size < 1 << image.bits_allocated:
+        return made.apply(read_stored_values(cells, image), bits)
     # What lies in unused bits is ignored by the table, too: no pixel has to be masked.
-    every = np.arange(1 << max(shape.allocated, 8), dtype=cells.dtype)
-    return look_up(lambda: made.apply(read_stored_values(every, shape), bits), cells)
+    every = np.arange(1 << max(image.bits_allocated, 8), dtype=cells.dtype)
+    return look_up(lambda: made.apply(read_stored_values(every, image), bits), cells)
 
 
 def look_up(table: Callable[[], Array], cells: Array) -> Array:
@@ -87,61 +88,61 @@ def look_up(table: Callable[[], Array], cells: Array) -> Array:
     return found
 
 
-def chain(cells: Array, attributes: Attributes, shape: Shape, frame: int, how: Rendering) -> Chain:
+def chain(cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering) -> Chain:
     """The transformations that hold: asked, of the presentation, of the frame, of the object."""
     state = how.presentation
     if state is not None:
-        modality = modality_of.module(state.modality, shape.signed)
+        modality = modality_of.module(state.modality, image.is_signed)
     else:
-        modality = modality_of.modality(attributes, frame, shape.signed)
-    low, high = _possible(shape)
+        modality = modality_of.modality(attributes, frame, image.is_signed)
+    low, high = _possible(image)
     signed = modality.range(low, high)[0] < 0
-    padding = _padding(attributes, shape)
+    padding = _padding(attributes, image)
     found: Voi | None = how.window
     if found is None:
         found = (
             voi_of.module(state.voi, signed) if state is not None else voi_of.voi(attributes, frame, signed)
         )
     if found is None:
-        found = _everything(cells, attributes, shape, modality, padding, state is not None)
+        found = _everything(cells, attributes, image, modality, padding, state is not None)
     says = state.lut if state is not None else attributes
     inverse = says.text(_SHAPE).strip() == "INVERSE"
     if state is None:
         # Either of the two says that the lowest value is white (PS3.3 C.8.11.3.1); a state has only its own.
-        inverse = inverse or shape.photometric == "MONOCHROME1"
+        inverse = inverse or image.photometric == "MONOCHROME1"
     item = says.item(_PRESENTATION_LUT)
     lut = lut_of(item, False) if item is not None else None
     return Chain(modality, found, lut, inverse and lut is None, padding)
 
 
-def _possible(shape: Shape) -> tuple[float, float]:
-    if shape.floating:
+def _possible(image: ImagePixel) -> tuple[float, float]:
+    if image.is_floating:
         return -np.inf, np.inf
-    if shape.signed:
-        return -float(1 << shape.stored - 1), float((1 << shape.stored - 1) - 1)
-    return 0.0, float((1 << shape.stored) - 1)
+    if image.is_signed:
+        return -float(1 << image.bits_stored - 1), float((1 << image.bits_stored - 1) - 1)
+    return 0.0, float((1 << image.bits_stored) - 1)
 
 
-def _padding(attributes: Attributes, shape: Shape) -> Padding | None:
+def _padding(attributes: Attributes, image: ImagePixel) -> Padding | None:
     """Float and double have tags of their own; a limit makes it a range, in either order."""
     tags = (_PADDING, _PADDING_LIMIT)
-    if shape.floating:
-        tags = ("00280122", "00280124") if shape.allocated == 32 else ("00280123", "00280125")
+    if image.is_floating:
+        tags = ("00280122", "00280124") if image.bits_allocated == 32 else ("00280123", "00280125")
     value, limit = attributes.number(tags[0]), attributes.number(tags[1])
     if value is None:
         return None
-    ends = [_as_stored(value, shape), _as_stored(value if limit is None else limit, shape)]
+    ends = [_as_stored(value, image), _as_stored(value if limit is None else limit, image)]
     return Padding(min(ends), max(ends))
 
 
-def _as_stored(value: float, shape: Shape) -> float:
+def _as_stored(value: float, image: ImagePixel) -> float:
     """A padding value of the other sign's VR, as the same bits read in the pixels' sign."""
-    if shape.floating:
+    if image.is_floating:
         return value
-    low, high = _possible(shape)
-    if shape.signed and value > high:
-        return value - (1 << shape.stored if value < 1 << shape.stored else 1 << 16)
-    if not shape.signed and value < low:
+    low, high = _possible(image)
+    if image.is_signed and value > high:
+        return value - (1 << image.bits_stored if value < 1 << image.bits_stored else 1 << 16)
+    if not image.is_signed and value < low:
         return value + (1 << 16)
     return value
 
@@ -149,20 +150,20 @@ def _as_stored(value: float, shape: Shape) -> float:
 def _everything(
     cells: Array,
     attributes: Attributes,
-    shape: Shape,
+    image: ImagePixel,
     modality: Modality,
     padding: Padding | None,
     state: bool,
 ) -> ValueSpan:
     """Without a VOI: all possible values where they are meant so, else all that the frame has."""
-    low, high = _possible(shape)
-    whole = shape.stored <= 8 and not shape.signed and modality.identity
-    if not shape.floating and (whole or state or attributes.text("00080016") in _P_VALUES):
+    low, high = _possible(image)
+    whole = image.bits_stored <= 8 and not image.is_signed and modality.identity
+    if not image.is_floating and (whole or state or attributes.text("00080016") in _P_VALUES):
         return ValueSpan(*modality.range(low, high))
-    values = read_stored_values(cells, shape)
+    values = read_stored_values(cells, image)
     if padding is not None:
         values = values[~padding.among(values)]
-    if shape.floating:
+    if image.is_floating:
         values = values[np.isfinite(values)]
     if not values.size:
         return ValueSpan(0.0, 1.0)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
-from gateway.render.stages.storedvalues import Shape
 
 _ROWS, _COLUMNS, _FRAMES, _ORIGIN, _FIRST_FRAME = "0010", "0011", "0015", "0050", "0051"
 _BIT_POSITION, _DATA = "0102", "3000"
@@ -23,19 +23,21 @@ def _is_group(group: str) -> bool:
     return group[2] in "01" and group[3] in "02468ACE"
 
 
-def planes(attributes: Attributes, shape: Shape, cells: Array, frame: int) -> Iterator[tuple[str, Array]]:
+def planes(
+    attributes: Attributes, image: ImagePixel, cells: Array, frame: int
+) -> Iterator[tuple[str, Array]]:
     """Group and mask in the image's rows and columns of each overlay that `frame` (from 1) has."""
     for group in groups(attributes):
-        mask = plane(attributes, group, shape, cells, frame)
+        mask = plane(attributes, group, image, cells, frame)
         if mask is not None:
             yield group, mask
 
 
-def plane(attributes: Attributes, group: str, shape: Shape, cells: Array, frame: int) -> Array | None:
+def plane(attributes: Attributes, group: str, image: ImagePixel, cells: Array, frame: int) -> Array | None:
     """The mask of one overlay; None where it has none for this frame, or none that can be read."""
     data = attributes.raw(group + _DATA)
     if data is None:
-        return _read_embedded(attributes, group, shape, cells)
+        return _read_embedded(attributes, group, image, cells)
     rows, columns = attributes.integer(group + _ROWS), attributes.integer(group + _COLUMNS)
     which = _which_frame(attributes, group, frame)
     if rows <= 0 or columns <= 0 or which is None:
@@ -46,7 +48,7 @@ def plane(attributes: Attributes, group: str, shape: Shape, cells: Array, frame:
         return None
     window = np.frombuffer(data, "u1")[begin // 8 : (begin + bits + 7) // 8]
     mask = np.unpackbits(window, bitorder="little")[begin % 8 : begin % 8 + bits]
-    return _place(mask.reshape(rows, columns).astype(bool), attributes, group, shape)
+    return _place(mask.reshape(rows, columns).astype(bool), attributes, group, image)
 
 
 def _which_frame(attributes: Attributes, group: str, frame: int) -> int | None:
@@ -58,27 +60,27 @@ def _which_frame(attributes: Attributes, group: str, frame: int) -> int | None:
     return which if 0 <= which < count else None
 
 
-def _read_embedded(attributes: Attributes, group: str, shape: Shape, cells: Array) -> Array | None:
+def _read_embedded(attributes: Attributes, group: str, image: ImagePixel, cells: Array) -> Array | None:
     """A bit of each pixel cell above or below what is stored (retired in 2004, common before)."""
     position = attributes.integer(group + _BIT_POSITION)
-    used = range(shape.high + 1 - shape.stored, shape.high + 1)
-    if group + _BIT_POSITION not in attributes or position in used or not 0 < position < shape.allocated:
+    used = range(image.high_bit + 1 - image.bits_stored, image.high_bit + 1)
+    if group + _BIT_POSITION not in attributes or position in used or not 0 < position < image.bits_allocated:
         return None
-    if shape.samples != 1 or shape.floating or cells.dtype.kind != "u":
+    if image.samples != 1 or image.is_floating or cells.dtype.kind != "u":
         return None
     found: Array = (cells >> np.array(position, cells.dtype)) & np.array(1, cells.dtype)
     return found.astype(bool)
 
 
-def _place(mask: Array, attributes: Attributes, group: str, shape: Shape) -> Array:
+def _place(mask: Array, attributes: Attributes, group: str, image: ImagePixel) -> Array:
     """In the image's matrix: the origin is row and column, from 1, and may lie outside."""
     origin = attributes.numbers(group + _ORIGIN)
     top, left = (int(origin[0]) - 1, int(origin[1]) - 1) if len(origin) == 2 else (0, 0)
-    if (top, left) == (0, 0) and mask.shape == (shape.rows, shape.columns):
+    if (top, left) == (0, 0) and mask.shape == (image.rows, image.columns):
         return mask
-    out = np.zeros((shape.rows, shape.columns), bool)
-    rows = slice(max(top, 0), max(min(top + mask.shape[0], shape.rows), 0))
-    columns = slice(max(left, 0), max(min(left + mask.shape[1], shape.columns), 0))
+    out = np.zeros((image.rows, image.columns), bool)
+    rows = slice(max(top, 0), max(min(top + mask.shape[0], image.rows), 0))
+    columns = slice(max(left, 0), max(min(left + mask.shape[1], image.columns), 0))
     part = mask[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     if part.size and rows.start < rows.stop and columns.start < columns.stop:
         out[rows, columns] = part

@@ -1,7 +1,9 @@
 """Objects that neither index nor journal names: found by one process, moved aside, and given up a while later.
 
 What was written and never committed, or reclaimed and could not be deleted, is an orphan. An index alone is never
-believed: it may be another's, or be behind. Objects go to `trash/` first; a brake stops where there are too many.
+believed: it may be another's, or be behind. Objects go to `trash/` first; a brake stops where there are too many. What
+is older than the index is left until somebody confirms: a rebuilt one has only the journal's word for it, and the end
+of a journal can be lost without a trace.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ class Swept:
     derived: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     brought_back: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """Orphans that are older than the index, and were left where they are for want of a confirmation."""
     uploads: int = 0
     why_not: str = ""
     """Why nothing was done; empty where it was."""
@@ -172,6 +176,8 @@ class Sweeper:
             self._counters.add("sweep_uploads_aborted_total", swept.uploads)
         async for candidates in self._candidates():
             await self._judge(candidates, swept, settled)
+        if not confirmed and not dry:
+            await self._keep_older(swept)
         if swept.count > most and not confirmed and not dry:
             self._counters.add("sweep_stopped_total")
             swept.why_not = (
@@ -191,6 +197,19 @@ class Sweeper:
             await self._agreement.check()  # it took a while to find them
             await self._give_up(swept)
         return swept
+
+    async def _keep_older(self, swept: Swept) -> None:
+        """Leave orphans that were written before the index began: index and journal are one source for these."""
+        since = await self._index.adopted_at()
+        swept.kept = [key for key in swept.orphans if _is_older(key, since)]
+        if not swept.kept:
+            return
+        swept.orphans = [key for key in swept.orphans if not _is_older(key, since)]
+        log.warning(
+            "%d objects that nobody names are older than the index: look at them with 'dicomweb-gateway sweep', and "
+            "give them up with 'dicomweb-gateway sweep --confirm'",
+            len(swept.kept),
+        )
 
     async def _set_aside(self) -> str:
         """The key of a journal object that `reindex` moved to the trash, empty where there is none."""
@@ -337,6 +356,12 @@ class Sweeper:
         if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS):
             raise Stopped
         self._renewed = time.monotonic()
+
+
+def _is_older(key: str, since: float) -> bool:
+    version = find_version(key)
+    drawn = read_time(version) if version else None
+    return drawn is not None and drawn < since
 
 
 async def _pages(found: AsyncIterator[Stored]) -> AsyncIterator[Sequence[Stored]]:

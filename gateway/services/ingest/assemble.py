@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 
 from gateway.dicom.encoding.filemeta import IMPLEMENTATION_VERSION_NAME, file_meta
 from gateway.dicom.encoding.part10 import ReadWarning
+from gateway.dicom.encoding.pixels import write_members
 from gateway.dicom.model.encode import Encoded, Frames, Octets, encode, text_of
 from gateway.dicom.model.patch import (
     AttributeChange,
@@ -188,10 +189,10 @@ class Assemble:
                     TRANSFER_SYNTAX_UNSUPPORTED, f"{error.detail}; and {missing} is missing"
                 ) from error
             return _Pixels(place, part.transfer_syntax or fromimagefiles.VIDEOS[media], {})
-        members = _agreeing(model, found.attributes(), _DESCRIBING[:3])
+        members = _agreeing(model, found.members(), _DESCRIBING[:3])
         if not text_of(model, "00280009"):
             members |= found.timing()
-        native = found.rows * found.columns * 3 * (1 if found.bits == 8 else 2) * found.frames
+        native = found.image.count_bytes() * found.frames
         members |= _lossy(model, found.method, native, part.length)
         return _Pixels(place, part.transfer_syntax or found.transfer_syntax, members)
 
@@ -213,7 +214,8 @@ class Assemble:
                 f"the part says transfer syntax {syntax}, its codestream is {found.transfer_syntax}",
             )
         size = sum(frame.length for frame in frames)
-        native = found.rows * found.columns * found.samples * ((found.bits + 7) // 8) * len(frames)
+        image = found.image
+        native = image.rows * image.columns * image.samples * ((image.bits_stored + 7) // 8) * len(frames)
         lossy = "" if syntax == _JXL_LOSSLESS else found.lossy  # whoever sends it knows, JPEG XL does not say
         members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
         return _Pixels(Frames(tuple(frames)), syntax, members)
@@ -234,10 +236,11 @@ class Assemble:
                     await native.add(decoded.pop(0))
         assert found is not None
         sop_class = text_of(model, "00080016")
-        if found.bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
-            raise Rejected(DATA_SET_MISMATCH, f"{found.bits} bits a sample: SOP class {sop_class} has 8")
+        bits = found.image.bits_stored
+        if bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
+            raise Rejected(DATA_SET_MISMATCH, f"{bits} bits a sample: SOP class {sop_class} has 8")
         members = _members(model, found, frames)
-        members[PIXELS] = {"vr": "OW" if found.bits > 8 else "OB", "BulkDataURI": "made"}
+        members[PIXELS] = {"vr": "OW" if bits > 8 else "OB", "BulkDataURI": "made"}
         return _Pixels(Octets(native, native.length), EXPLICIT_VR_LE, members)
 
 
@@ -271,7 +274,7 @@ def _alike(
     if first is None:
         return other
     lossy = first.lossy or other.lossy
-    if first.attributes() != other.attributes() or first.transfer_syntax != other.transfer_syntax:
+    if first.image != other.image or first.transfer_syntax != other.transfer_syntax:
         raise Rejected(
             DATA_SET_MISMATCH, f"part {number + 1} of Pixel Data is another kind of picture than the first"
         )
@@ -369,7 +372,7 @@ def _agreeing(model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequen
 
 def _members(model: Mapping[str, Any], found: fromimagefiles.Described, frames: int) -> dict[str, Any]:
     """The description, and as many frames as came."""
-    members = _agreeing(model, found.attributes(), _DESCRIBING[:3])
+    members = _agreeing(model, write_members(found.image), _DESCRIBING[:3])
     given = text_of(model, "00280008")
     if frames > 1 and not given:
         members["00280008"] = {"vr": "IS", "Value": [frames]}

@@ -14,7 +14,6 @@ from gateway.dicom.encoding import layoutbytes
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.encoding.fragments import FragmentScanner, Unwrapped
 from gateway.dicom.encoding.frames import (
-    PixelAttributes,
     PixelElement,
     frame_spans,
     pixel_layout,
@@ -23,6 +22,7 @@ from gateway.dicom.encoding.frames import (
     swap,
 )
 from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import DicomError, Truncated
 from gateway.model import FrameNumber, Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given
@@ -69,7 +69,7 @@ def scanned(value: bytes, cuts: list[int], offset: int = 100) -> FragmentScanner
 def laid_out(scanner: FragmentScanner, frames: list[list[bytes]], kind: str) -> PixelLayout:
     extended = struct.pack(f"<{len(frames)}Q", *offsets(frames)) if kind == "extended" else b""
     element = PixelElement(0x7FE00010, "OB", 100, scanner.end - 100, scanner, extended, b"")
-    return pixel_layout(element, PixelAttributes(8, 8, 1, 8, 8, 7, 0, "MONOCHROME2", 0, len(frames)), JPEG_LS)
+    return pixel_layout(element, ImagePixel(8, 8, 1, 8, 8, 7, 0, "MONOCHROME2", 0), len(frames), JPEG_LS)
 
 
 @given(movie, table, st.lists(st.integers(0, 500), max_size=6))
@@ -127,7 +127,7 @@ def test_what_is_no_item_is_refused_with_its_place(header: bytes) -> None:
 def test_one_bit_frames_are_moved_to_a_byte(bits: int, frames: int, value: bytes) -> None:
     element = PixelElement(0x7FE00010, "OB", 0, len(value))
     pixels = pixel_layout(
-        element, PixelAttributes(1, bits, 1, 1, 1, 0, 0, "MONOCHROME2", 0, frames), "1.2.840.10008.1.2.1"
+        element, ImagePixel(1, bits, 1, 1, 1, 0, 0, "MONOCHROME2", 0), frames, "1.2.840.10008.1.2.1"
     )
     stream = [byte >> n & 1 for byte in value for n in range(8)]
     for number in range(1, pixels.frames + 1):
@@ -142,7 +142,7 @@ def test_one_bit_frames_are_moved_to_a_byte(bits: int, frames: int, value: bytes
 def test_runs_have_each_frame_once_in_order(numbers: list[int]) -> None:
     element = PixelElement(0x7FE00010, "OW", 50, 6 * 8)
     pixels = pixel_layout(
-        element, PixelAttributes(2, 2, 1, 16, 16, 15, 0, "MONOCHROME2", 0, 6), "1.2.840.10008.1.2.1"
+        element, ImagePixel(2, 2, 1, 16, 16, 15, 0, "MONOCHROME2", 0), 6, "1.2.840.10008.1.2.1"
     )
     found = list(runs(pixels, [FrameNumber(n) for n in numbers], 8))
     assert [n for run in found for n in run] == numbers

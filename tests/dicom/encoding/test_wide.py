@@ -90,7 +90,7 @@ def test_one_value_is_bounded() -> None:
 
 WIDE = """
 import resource, struct, sys
-from gateway.dicom.part10 import Part10Reader
+from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.errors import LimitExceeded
 from tests.dicom.oracle import dataset, element, item, meta
 from tests.dicom.encoding.test_wide import hostile
@@ -101,7 +101,7 @@ try:
     for chunk in hostile(sys.argv[1]):
         reader.feed(chunk)
     found = reader.finish()
-    placed = found.placed()
+    placed = found.place_base()
 except LimitExceeded as error:
     outcome = "refused"
 print(outcome, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -88,9 +88,9 @@ def test_long_values_of_xml_are_taken() -> None:
 
 WHOLE = """
 import resource, sys
-from gateway.dicom.encode import encode
-from gateway.dicom.jsonread import datasets
-from gateway.dicom.nativexmlread import dataset
+from gateway.dicom.model.encode import encode
+from gateway.dicom.model.jsonread import datasets
+from gateway.dicom.model.nativexmlread import dataset
 from tests.dicom.model.test_model_limits import whole
 data = whole(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -134,7 +134,7 @@ def test_grey_and_colour_of_jpeg_xl_are_told_by_the_header() -> None:
     for array, samples in ((GREY, 1), (COLOUR, 3), (GREY.astype("u2") * 200, 1)):
         for kept in ({"lossless": True}, {"distance": 1.0}):
             stream = bytes(imagecodecs.jpegxl_encode(array, **kept))
-            assert fromimagefiles.codestream(stream, "image/jxl")[1].samples == samples
+            assert fromimagefiles.codestream(stream, "image/jxl")[1].image.samples == samples
 
 
 def test_a_large_jpeg_xl_is_not_decoded_to_be_described(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_large_jpeg_xl_is_not_decoded_to_be_described(monkeypatch: pytest.Monk
     stream = bytes(imagecodecs.jpegxl_encode(GREY, lossless=True))
     monkeypatch.setattr(imagecodecs, "jpegxl_decode", decoded)
     monkeypatch.setattr(fromimagefiles, "PROVED_AT_MOST", GREY.size - 1)
-    assert fromimagefiles.codestream(stream, "image/jxl")[1].rows == 24
+    assert fromimagefiles.codestream(stream, "image/jxl")[1].image.rows == 24
 
 
 # -- videos
@@ -160,7 +160,7 @@ def test_a_video_of_an_unknown_codec_is_a_codec_error() -> None:
 FILM = """
 import io, resource, sys
 from gateway.errors import CodecError
-from gateway.render import videostream
+from gateway.render.output import videostream
 data = open(sys.argv[1], "rb").read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

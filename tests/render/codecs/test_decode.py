@@ -129,7 +129,7 @@ def test_colour_comes_by_pixel_whatever_planar_configuration_said(syntax: str) -
     image = colours()
     shape = layout(**RGB, planar=1)
     frame = decode_frame(encoded(image, syntax), shape, syntax)
-    assert (frame.photometric, frame.planar, frame.data) == ("RGB", 0, image.tobytes())
+    assert (frame.image.photometric, frame.image.planar, frame.data) == ("RGB", 0, image.tobytes())
     assert describe_after(shape, syntax) == {"00280006": 0}
 
 
@@ -145,7 +145,7 @@ def test_jpeg_in_ybr_comes_as_rgb_though_declared_ybr_full_422() -> None:
     stream = bytes(imagecodecs.jpeg8_encode(image, 95, colorspace="RGB", outcolorspace="YCBCR"))
     shape = layout(**{**RGB, "photometric": "YBR_FULL_422"})
     frame = decode_frame(bytes(stream), shape, P + "50")
-    assert frame.photometric == "RGB"
+    assert frame.image.photometric == "RGB"
     assert np.abs(values(frame, shape).astype(int) - image).max() <= 3
 
 
@@ -154,7 +154,7 @@ def test_lossless_jpeg_keeps_ybr_full_as_it_is() -> None:
     stream = bytes(imagecodecs.jpeg8_encode(image, lossless=True, colorspace="RGB", outcolorspace="RGB"))
     shape = layout(**{**RGB, "photometric": "YBR_FULL"})
     frame = decode_frame(bytes(stream), shape, P + "70")
-    assert (frame.photometric, frame.data) == ("YBR_FULL", image.tobytes())
+    assert (frame.image.photometric, frame.data) == ("YBR_FULL", image.tobytes())
     assert describe_after(shape, P + "70") == {}
 
 
@@ -163,7 +163,7 @@ def test_the_transform_of_jpeg_2000_is_undone(photometric: str) -> None:
     image = colours()
     stream = imagecodecs.jpeg2k_encode(image, level=0, codecformat="j2k", reversible=True, mct=True)
     frame = decode_frame(bytes(stream), layout(**{**RGB, "photometric": photometric}), P + "90")
-    assert (frame.photometric, frame.data) == ("RGB", image.tobytes())
+    assert (frame.image.photometric, frame.data) == ("RGB", image.tobytes())
 
 
 # -- RLE and deflate

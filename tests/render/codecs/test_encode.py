@@ -13,7 +13,7 @@ from gateway.errors import CodecError
 from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders, encode, transcodetargets
 from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decode_frame
-from gateway.render.codecs.pixelcells import cells
+from gateway.render.codecs.pixelcells import read_signed_cells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
@@ -70,8 +70,10 @@ def test_near_lossless_is_off_by_what_it_says(kind: str) -> None:
     """NEAR everywhere, and once more at the ends of a range that it keeps away from."""
     stream, data, pixels = encoded(kind, transcodetargets.JLS_NEAR)
     after = replace(pixels, encapsulated=True)
-    before = cells(data, pixels).astype("i8")
-    apart = np.abs(cells(decode_frame(stream, after, transcodetargets.JLS_NEAR).data, pixels) - before)
+    before = read_signed_cells(data, pixels).astype("i8")
+    apart = np.abs(
+        read_signed_cells(decode_frame(stream, after, transcodetargets.JLS_NEAR).data, pixels) - before
+    )
     assert apart.max() <= 2 * encode.NEAR
     whole = pixels.bits_stored == pixels.bits_allocated and not pixels.pixel_representation
     inner = np.abs(before - before.mean()) < np.ptp(before) / 4
@@ -177,7 +179,7 @@ def test_other_decoders_read_the_same_values(target: str) -> None:
     for kind in PLAIN:
         frame, data, pixels = encoded(kind, target)
         after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
-        wanted = cells(data, pixels).astype("i8")
+        wanted = read_signed_cells(data, pixels).astype("i8")
         for plugin, theirs in oracles(as_image(frame, after, target), 0, raw=True):
             judged.add((kind, plugin))
             values: Any = theirs.astype("i8")
@@ -205,7 +207,7 @@ def test_other_decoders_read_lossy_ones_as_we_do(target: str) -> None:
             continue
         frame = encode.encode_frame(data, pixels, target)
         after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
-        ours = cells(decode_frame(frame, after, target).data, pixels).astype("i8")
+        ours = read_signed_cells(decode_frame(frame, after, target).data, pixels).astype("i8")
         assert ours.max() < 1 << pixels.bits_stored
         for plugin, theirs in oracles(as_image(frame, after, target), 0, raw=True):
             seen += 1
@@ -355,7 +357,7 @@ def test_halved_chrominance_of_native_frames_stands_for_two_pixels() -> None:
     )
     data = bytes([1, 2, 100, 200, 3, 4, 101, 201])
     wanted = [[1, 100, 200], [2, 100, 200], [3, 101, 201], [4, 101, 201]]
-    assert cells(data, pixels)[0].tolist() == wanted
+    assert read_signed_cells(data, pixels)[0].tolist() == wanted
     for target in (RLE, transcodetargets.JLS, transcodetargets.J2K, transcodetargets.JPEG_SV1):
         stream = encode.encode_frame(data, pixels, target)
         assert encode.proves(stream, data, pixels, target)

@@ -59,8 +59,8 @@ def test_a_film_describes_itself(
     codec: str, fmt: str, container: str, size: tuple[int, int], syntax: str, bits: int, method: str
 ) -> None:
     found = fromvideofiles.describe(io.BytesIO(film(codec, fmt, container, size)))
-    assert (found.transfer_syntax, found.bits, found.method) == (P + syntax, bits, method)
-    assert (found.columns, found.rows, found.frames, found.rate) == (*size, 5, Fraction(25))
+    assert (found.transfer_syntax, found.image.bits_stored, found.method) == (P + syntax, bits, method)
+    assert (found.image.columns, found.image.rows, found.frames, found.rate) == (*size, 5, Fraction(25))
     assert found.timing()["00181063"]["Value"] == ["40"]
 
 
@@ -115,7 +115,11 @@ def png(depth: int, colour: int, rows: list[bytes], *more: bytes, width: int = 8
 )
 def test_every_kind_of_png(data: bytes, photometric: str, bits: int, native: bytes) -> None:
     (frame,), found = fromimagefiles.pixels(data, "image/png")
-    assert (found.photometric, found.bits, found.transfer_syntax) == (photometric, bits, EXPLICIT_VR_LE)
+    assert (found.image.photometric, found.image.bits_stored, found.transfer_syntax) == (
+        photometric,
+        bits,
+        EXPLICIT_VR_LE,
+    )
     assert frame == native
 
 
@@ -127,7 +131,7 @@ def test_frames_of_a_gif_are_whole_pictures() -> None:
     out = io.BytesIO()
     base.save(out, "GIF", save_all=True, append_images=[other], disposal=1)
     frames, found = fromimagefiles.pixels(out.getvalue(), "image/gif")
-    assert (len(frames), found.photometric) == (2, "RGB")
+    assert (len(frames), found.image.photometric) == (2, "RGB")
     assert frames[1][:3] == bytes([0, 0, 200])
     assert frames[1][-3:] == bytes([200, 0, 0])
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
+from gateway.render.codecs.pixelcells import read_cells
 from gateway.render.objects.dose import LARGEST, THRESHOLD, doses, highest, plane, wash
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, Rendering, Window
-from gateway.render.stages.storedvalues import shape_of, words
+from gateway.render.stages.storedvalues import read_image_pixel
 from pydicom import dcmread
 from tests.corpus import row
 from tests.render.factories import described, element
@@ -57,12 +58,12 @@ def test_little_is_not_shown() -> None:
 def test_doses_of_the_corpus_are_those_of_pydicom(name: str) -> None:
     ds = dcmread(row(name).file)
     found = source(name)
-    attributes, shape = found.attributes(), shape_of(found.attributes())
+    attributes, image = found.attributes(), read_image_pixel(found.attributes())
     for frame in range(1, found.pixels.frames + 1):
-        cells = words(found.native(frame), shape)
+        cells = read_cells(found.native(frame), image)
         expected = ds.pixel_array[frame - 1] * float(ds.DoseGridScaling)
-        assert np.allclose(doses(cells, attributes, shape), expected)
-        assert highest(cells, attributes, shape) == pytest.approx(expected.max())
+        assert np.allclose(doses(cells, attributes, image), expected)
+        assert highest(cells, attributes, image) == pytest.approx(expected.max())
         assert found.render(frame=frame).pixels.shape == (*expected.shape, 3)
 
 

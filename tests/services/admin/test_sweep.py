@@ -7,9 +7,10 @@ import logging
 import logging.config
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gateway.services.admin import sweep
 from gateway.services.admin.sweep import Sweeper, Swept
 from gateway.services.journal.journal import Journal
 from gateway.services.objectkeys import make_inflated_key, new_version, trash_key
+from gateway.services.recovery.reindex import Reindex
 from gateway.settings import Settings
 from tests import build
 
@@ -35,9 +37,13 @@ async def one(data: bytes) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def opened(data: Path) -> AsyncIterator[Gateway]:
+async def opened(data: Path, *, is_old: bool = True) -> AsyncIterator[Gateway]:
+    """A gateway, as if its index had been there from the beginning unless it is not old."""
     gateway = await Gateway.open(Settings(data=str(data)))
     await gateway.start(follow=False)
+    if is_old:
+        with closing(sqlite3.connect(data / "index.sqlite")) as db, db:
+            db.execute("UPDATE archive SET since = 0")
     try:
         yield gateway
     finally:
@@ -270,6 +276,32 @@ async def test_nothing_is_swept_while_the_index_is_rebuilt(tmp_path: Path) -> No
 
 
 # -- who, and how many ----------------------------------------------------------------------------------
+
+
+async def test_what_is_older_than_a_rebuilt_index_waits_for_a_confirmation(tmp_path: Path) -> None:
+    """The newest journal object is lost with the index: nothing tells that its instances are any but orphans."""
+    async with opened(tmp_path) as gateway:
+        await stored(gateway, 1)
+        before = objects(tmp_path)
+        first = {found.key async for found in gateway.store.list("journal/")}
+        await stored(gateway, 2)
+        for key in {found.key async for found in gateway.store.list("journal/")} - first:
+            await gateway.store.delete(key)
+        named = objects(tmp_path)
+    for file in tmp_path.glob("index.sqlite*"):
+        file.unlink()
+    async with opened(tmp_path, is_old=False) as gateway:
+        await Reindex(gateway.store, gateway.index).run()
+    lost = named - before
+    async with opened(tmp_path, is_old=False) as gateway:
+        late = await orphaned(gateway)
+        swept = await sweeper(gateway).run(confirmed=False)
+        assert (swept.orphans, set(swept.kept), swept.why_not) == (late, lost, "")
+        assert named < objects(tmp_path)
+        listed = await sweeper(gateway).run(confirmed=False, dry=True)
+        assert (set(listed.orphans), listed.kept) == (lost, [])
+        assert set((await sweeper(gateway).run(confirmed=True)).orphans) == lost
+        assert not lost & objects(tmp_path)
 
 
 async def test_the_brake_asks_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

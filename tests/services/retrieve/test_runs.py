@@ -161,7 +161,14 @@ async def test_a_frame_of_many_fragments_is_few_reads(
 def test_runs_are_of_neighbours_and_short() -> None:
     size = WINDOW // 4
     pixels = PixelLayout(
-        *(0x7FE00010, "OB", 0, 0, True, 100, 100, 1, 1, 1, 8, 8, 7, 0, "MONOCHROME2", 0, 8),
+        *(1, 1, 1, 8, 8, 7, 0, "MONOCHROME2", 0),
+        vr="OB",
+        offset=0,
+        length=0,
+        encapsulated=True,
+        frames=100,
+        declared_frames=100,
+        frame_bits=8,
         starts=array("Q", [8 + n * (size + 8) for n in range(100)]),
         lengths=array("Q", [size] * 100),
         first=array("L", range(100)),

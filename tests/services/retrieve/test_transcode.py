@@ -27,6 +27,7 @@ from gateway.model import (
 )
 from gateway.render.codecs import encode, jpeg2000, transcodetargets
 from gateway.render.codecs.decode import RLE, decode_frame
+from gateway.render.codecs.encodejob import EncodeJob
 from gateway.services.retrieve import transcode
 from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.transcode import AHEAD
@@ -271,11 +272,11 @@ async def frame(gateway: Gateway, located: StoredLayout, number: int, target: st
     return b"".join([chunk async for chunk in body.chunks])
 
 
-def wrong(plane: Any) -> bytes:
+def wrong(job: EncodeJob) -> bytes:
     """An encoder that loses a bit of one pixel."""
-    array = plane.array.copy()
-    array[0, 0] ^= 1
-    return jpeg2000.jpeg2000(replace(plane, array=array))
+    cells = job.cells.copy()
+    cells[0, 0] ^= 1
+    return jpeg2000.jpeg2000(replace(job, cells=cells))
 
 
 async def test_a_codestream_that_is_not_the_pixels_is_refused_and_counted(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pydicom
 import pytest
 from gateway.render.codecs.decode import decode_frame
-from gateway.render.codecs.pixelcells import cells
+from gateway.render.codecs.pixelcells import read_signed_cells
 from tests import build
 from tests.render.compressed import layout_of
 from tests.wire.transfer import (
@@ -62,8 +62,8 @@ def test_instances_come_in_any_lossless_transfer_syntax(archive: Archive, name: 
             size = len(plain.PixelData) // len(made)
             natives = [plain.PixelData[size * n : size * (n + 1)] for n in range(len(made))]
             of = as_native(layout_of(plain))
-            wanted = [cells(frame, of).tobytes() for frame in natives]
-            laid = [cells(m.data, replace(of, planar=m.planar)).tobytes() for m in made]
+            wanted = [read_signed_cells(frame, of).tobytes() for frame in natives]
+            laid = [read_signed_cells(m.data, replace(of, planar=m.image.planar)).tobytes() for m in made]
             assert laid == wanted
         else:
             assert found.PixelData == plain.PixelData

@@ -1,0 +1,110 @@
+"""The Image Pixel Module: how the samples of one frame are described (PS3.3 C.7.6.3).
+
+The one description that readers of objects, codecs and rendering share; `layout.PixelLayout` adds where the bytes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
+
+# Two pixels in a row share their chrominance: Y1 Y2 CB CR (PS3.3 C.7.6.3.1.2).
+HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+
+_PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
+_NUMBERS = {
+    "samples": 0x00280002,
+    "rows": 0x00280010,
+    "columns": 0x00280011,
+    "bits_allocated": 0x00280100,
+    "bits_stored": 0x00280101,
+    "high_bit": 0x00280102,
+    "pixel_representation": 0x00280103,
+    "planar": _PLANAR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePixel:
+    """The attributes of the module by their names; 0 or '' where absent.
+
+    `tag` is that of the element which holds the pixels: Pixel Data, Float or Double Float Pixel Data.
+    """
+
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+    photometric: str
+    planar: int
+    tag: int = PIXEL_DATA
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether samples are two's complement."""
+        return self.pixel_representation == 1
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the pixels are Float or Double Float Pixel Data."""
+        return self.tag in {FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA}
+
+    @property
+    def is_halved(self) -> bool:
+        """Whether two pixels share their chrominance: four samples for two pixels (PS3.3 C.7.6.3.1.2)."""
+        return self.samples == 3 and self.photometric in HALVED
+
+    def count_bits(self, *, full: bool = False) -> int:
+        """Return the bits of one native frame; with `full` each pixel has all its samples, halved or not."""
+        samples = 2 if self.is_halved and not full else self.samples
+        return self.rows * self.columns * samples * self.bits_allocated
+
+    def count_bytes(self, *, full: bool = False) -> int:
+        """Return the bytes of one native frame that begins with a byte; `full` as in `count_bits`."""
+        return (self.count_bits(full=full) + 7) // 8
+
+
+# The same kind of description comes out as goes in: a layout stays a layout.
+AnyImagePixel = TypeVar("AnyImagePixel", bound=ImagePixel)
+
+
+def read_image_pixel(elements: Mapping[int, bytes], order: Literal["little", "big"], tag: int) -> ImagePixel:
+    """Read the module from encoded values by tag, the first of each; `tag` is that of the pixels."""
+    numbers = {name: int.from_bytes(elements.get(at, b"")[:2], order) for name, at in _NUMBERS.items()}
+    photometric = elements.get(_PHOTOMETRIC, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
+    return ImagePixel(**numbers, photometric=photometric, tag=tag)
+
+
+def write_members(image: ImagePixel) -> dict[str, Any]:
+    """Return the Image Pixel Description macro as DICOM JSON members, Planar Configuration where it applies."""
+    numbers = {
+        tag: getattr(image, name) for name, tag in _NUMBERS.items() if name != "planar" or image.samples > 1
+    }
+    return {
+        f"{_PHOTOMETRIC:08X}": {"vr": "CS", "Value": [image.photometric]},
+        **{f"{tag:08X}": {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
+    }
+
+
+def describe_by_pixel(image: AnyImagePixel) -> AnyImagePixel:
+    """Return the description of the same frame by pixel, with all samples for each: what encoders are fed."""
+    if image.samples == 1:
+        return image
+    photometric = "YBR_FULL" if image.photometric in HALVED else image.photometric
+    return replace(image, photometric=photometric, planar=0)
+
+
+def find_changes(before: ImagePixel, after: ImagePixel) -> dict[str, str | int]:
+    """Return tag to new value of what a codec changes in the description; nothing where all stays."""
+    changes: dict[str, str | int] = {}
+    if after.photometric != before.photometric:
+        changes[f"{_PHOTOMETRIC:08X}"] = after.photometric
+    if after.planar != before.planar:
+        changes[f"{_PLANAR:08X}"] = after.planar
+    return changes
