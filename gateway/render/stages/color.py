@@ -63,12 +63,7 @@ def supplement(grey: Array, cells: Array, attributes: Attributes, image: ImagePi
 
 def _has_colour(attributes: Attributes, frame: int) -> bool:
     """Return whether Pixel Presentation is COLOR, in the frame's functional group or else in the image."""
-    for macro in (
-        "00189226",
-        "00189329",
-        "00189751",
-        "00189732",
-    ):  # Frame Type sequences of MR, CT, PET and similar images
+    for macro in ("00189226", "00189329", "00189751", "00189732"):  # MR, CT, PET and similar
         group = attributes.functional(frame, macro)
         if group is not None and "00089205" in group:
             return group.text("00089205").strip() == _SUPPLEMENTAL

@@ -115,8 +115,8 @@ def chain(cells: Array, attributes: Attributes, image: ImagePixel, frame: int, h
     says = state.lut if state is not None else attributes
     inverse = says.text(_SHAPE).strip() == "INVERSE"
     if state is None:
-        # Presentation LUT Shape or MONOCHROME1 makes the lowest value white (PS3.3 C.8.11.3.1); a state has only its own
-        # shape.
+        # Presentation LUT Shape or MONOCHROME1 makes the lowest value white (PS3.3 C.8.11.3.1); a state has only
+        # its own shape.
         inverse = inverse or image.photometric == "MONOCHROME1"
     item = says.item(_PRESENTATION_LUT)
     lut = lut_of(item, False) if item is not None else None
