@@ -1,4 +1,4 @@
-"""Frames as H.264 in MP4 (PS3.18 Table 8.7.4-1, video category), one frame in memory at a time."""
+"""Encode frames as H.264 in MP4 (PS3.18 Table 8.7.4-1, video category), one frame in memory at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.errors import CodecError
 from gateway.render.rendering import Array, Image
 from gateway.render.stages.color import in_colour
 
-# H.264 5.2 ends there.
+# The longest side at level 5.2 of H.264.
 _SIDE_AT_MOST = 4096
 _SLOWEST, _FASTEST = Fraction(1, 10), Fraction(240)
 
@@ -23,8 +23,9 @@ _SLOWEST, _FASTEST = Fraction(1, 10), Fraction(240)
 def encode_video(frames: Iterable[Image], fps: float, path: Path, quality: int = 80) -> None:
     """Write an MP4 that plays while it loads: High profile, 4:2:0, its index in front.
 
-    All frames have the size of the first; an odd side gets a black line more, as 4:2:0 wants. `quality` is 1 to
-    100. Blocking: it belongs into the codec pool. Raises CodecError; the file is then not whole.
+    All frames must have the size of the first; an odd side gets one more black line, as 4:2:0 needs.
+    `quality` is 1 to 100. This blocks: call it in the codec pool. Raises CodecError; the file is then
+    incomplete.
     """
     rest = iter(frames)
     first = next(rest, None)
@@ -47,7 +48,7 @@ def _stream(container: av.container.OutputContainer, first: Image, fps: float, q
     stream = container.add_stream("libx264", rate=rate)
     stream.width, stream.height = first.width + first.width % 2, first.height + first.height % 2
     stream.pix_fmt = "yuv420p"
-    # From 51, the worst, to 10, where no loss is seen.
+    # From 51, the worst, to 10, where no loss is visible.
     factor = round(51 - 41 * quality / 100)
     stream.options = {"crf": str(factor), "preset": "veryfast", "profile": "high"}
     stream.codec_context.thread_count = 1

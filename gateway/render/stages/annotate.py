@@ -22,7 +22,7 @@ _SMALLEST, _LARGEST = 9, 40
 
 
 def annotate(picture: Array, attributes: Attributes, frame: int, wanted: frozenset[str]) -> Array:
-    """Return the picture with the patient's text in the upper left corner, the technique's in the lower left."""
+    """Return the picture with the patient's text in its upper left, the technique's in its lower left."""
     above = patient_lines(attributes) if PATIENT in wanted else []
     below = technique_lines(attributes, frame) if TECHNIQUE in wanted else []
     if not above and not below:
