@@ -105,7 +105,7 @@ class Attributes:
         members = {tag: member for tag, member in self._members.items() if tag.startswith(beginnings)}
         return Attributes(members, self._bulk, self._at)
 
-    def beside(self, other: Attributes) -> Attributes:
+    def merge(self, other: Attributes) -> Attributes:
         """Return these attributes together with those of `other`; where both have a tag, these win."""
         bulk = {**other._bulk, **self._bulk}
         return Attributes({**other._members, **self._members}, bulk, self._at)

@@ -169,17 +169,17 @@ def _decode(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> byte
     Raises CodecError and the codecs' own exceptions.
     """
     if transfer_syntax in JPEG:
-        header = _fitting(codestreamheaders.jpeg(codestream), pixels)
+        header = _check_header(codestreamheaders.jpeg(codestream), pixels)
         array = jpeg.decode(codestream, header, pixels, transfer_syntax)
     elif transfer_syntax in JPEG_LS:
-        header = _fitting(codestreamheaders.jpeg(codestream), pixels)
+        header = _check_header(codestreamheaders.jpeg(codestream), pixels)
         array = imagecodecs.jpegls_decode(jpeg.trim_after_end(codestream))
     elif transfer_syntax in JPEG_XL:
-        header = _fitting(codestreamheaders.jpegxl(codestream), pixels)
+        header = _check_header(codestreamheaders.jpegxl(codestream), pixels)
         array = imagecodecs.jpegxl_decode(codestream, numthreads=1)
     else:
         codestream = codestreamheaders.unbox(codestream)
-        header = _fitting(codestreamheaders.jpeg2000(codestream), pixels)
+        header = _check_header(codestreamheaders.jpeg2000(codestream), pixels)
         if transfer_syntax in HTJ2K and header.precision > OPENJPEG_HT_BITS:
             array = imagecodecs.htj2k_decode(codestream)
         else:
@@ -187,7 +187,7 @@ def _decode(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> byte
     return native_bytes(_shape(array, pixels), pixels, header)
 
 
-def _fitting(header: Header, pixels: ImagePixel) -> Header:
+def _check_header(header: Header, pixels: ImagePixel) -> Header:
     """Return the header if it agrees with the data set: two different sizes would give torn images.
 
     Raises CodecError where it does not agree.

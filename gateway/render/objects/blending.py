@@ -32,7 +32,7 @@ def opacity(state: Attributes) -> float:
     return 0.5 if value is None else min(max(value, 0.0), 1.0)
 
 
-def facing(plane: ImagePlane, others: Sequence[ImagePlane | None]) -> int | None:
+def find_facing(plane: ImagePlane, others: Sequence[ImagePlane | None]) -> int | None:
     """Return the index of the plane in `others` that is at the place of `plane`; None where there is none.
 
     It is the nearest one, if it is no further than half a thickness or half a gap between planes.

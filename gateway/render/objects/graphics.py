@@ -43,7 +43,7 @@ def draw_graphics(
     """
     pen = _Pen((picture.shape[1], picture.shape[0]), placement, display.then(placement))
     for note in sorted(notes, key=lambda item: _order(layers.get(item.text(_LAYER).strip()))):
-        own = ink_of.of_layer(layers.get(note.text(_LAYER).strip()))
+        own = ink_of.read_layer_ink(layers.get(note.text(_LAYER).strip()))
         for item in note.items(_OBJECTS)[:MOST_OBJECTS]:
             pen.object(item, own)
         picture = pen.finish(picture)
@@ -96,13 +96,13 @@ class _Pen:
         points = outline(kind, list(zip(numbers[::2], numbers[1::2], strict=False)))
         shown = [self._place(point, item.text(_UNITS)) for point in points]
         style, fill = item.item(_LINE_STYLE), item.item(_FILL_STYLE)
-        ink = ink_of.of_style(style) or layer
+        ink = ink_of.read_style_ink(style) or layer
         if kind == "POINT" and shown:
             (x, y), r = shown[0], 1.5 * self._width(style)
             self._on(ink).ellipse((x - r, y - r, x + r, y + r), fill=255)
         elif len(shown) > 1:
             if item.text(_FILLED).strip() == "Y" and points[0] == points[-1]:
-                self._on(ink_of.of_style(fill) or ink, ink_of.opacity(fill)).polygon(shown, fill=255)
+                self._on(ink_of.read_style_ink(fill) or ink, ink_of.opacity(fill)).polygon(shown, fill=255)
             self._on(ink).line(shown, fill=255, width=self._width(style), joint="curve")
 
     def _width(self, style: Attributes | None) -> int:
@@ -117,7 +117,7 @@ class _Pen:
         A visible anchor point is joined with the text by a line.
         """
         lines = lines_of(item.text(_TEXT))
-        ink = ink_of.of_style(item.item(_TEXT_STYLE), _TEXT_COLOUR) or layer
+        ink = ink_of.read_style_ink(item.item(_TEXT_STYLE), _TEXT_COLOUR) or layer
         found = self._box(item, len(lines))
         if found is None:
             return picture

@@ -13,7 +13,7 @@ _GREY, _RGB, _LAB = "00700066", "00700067", "00700401"
 _ON, _OPACITY = "00700251", "00700284"
 
 
-def of_layer(layer: Attributes | None) -> Ink:
+def read_layer_ink(layer: Attributes | None) -> Ink:
     """Return the recommended colour of an item of Graphic Layer Sequence, else its grey, else white."""
     if layer is None:
         return Ink()
@@ -24,7 +24,7 @@ def of_layer(layer: Attributes | None) -> Ink:
     return Ink() if value is None else Ink(min(max(value / 65535, 0.0), 1.0))
 
 
-def of_style(style: Attributes | None, tag: str = _ON) -> Ink | None:
+def read_style_ink(style: Attributes | None, tag: str = _ON) -> Ink | None:
     """Return the colour of an item of Line, Fill or Text Style Sequence; None where it has none."""
     colour = srgb(style.numbers(tag)) if style is not None else None
     return None if colour is None else _ink(colour)

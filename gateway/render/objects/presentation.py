@@ -8,7 +8,7 @@ from functools import partial
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
 from gateway.render.objects.graphics import draw_graphics, layers_of
-from gateway.render.objects.layercolours import of_layer
+from gateway.render.objects.layercolours import read_layer_ink
 from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
 from gateway.render.stages.shutter import bitmap_group
 
@@ -134,7 +134,7 @@ def _active(state: Attributes) -> dict[str, str]:
 
 def _inks(state: Attributes) -> dict[str, Ink]:
     layers = layers_of(state)
-    return {group: of_layer(layers.get(layer)) for group, layer in _active(state).items()}
+    return {group: read_layer_ink(layers.get(layer)) for group, layer in _active(state).items()}
 
 
 def _overlays(state: Attributes, image: Attributes) -> Attributes:
@@ -145,4 +145,4 @@ def _overlays(state: Attributes, image: Attributes) -> Attributes:
     groups = {*_active(state), *filter(None, [bitmap_group(state)])}
     own = {group for group in groups if group + _OVERLAY_DATA in state}
     theirs = groups - own
-    return state.only(tuple(own)).beside(image.only(tuple(theirs)))
+    return state.only(tuple(own)).merge(image.only(tuple(theirs)))

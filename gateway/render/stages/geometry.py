@@ -84,24 +84,24 @@ def place(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placeme
         zoom = _zoom(how.presentation)
     box = Box(0, 0, picture.shape[1], picture.shape[0])
     if how.region is not None:
-        box = of_region(how.region, picture.shape[1], picture.shape[0])
+        box = crop_region(how.region, picture.shape[1], picture.shape[0])
     if how.viewport is not None:
-        box = of_viewport(how.viewport, box)
+        box = crop_viewport(how.viewport, box)
     size = target_size(how, box, aspect)
     if zoom is not None:
         box, size = _magnify(box, (zoom, zoom * aspect), _bounds(how))
     elif size is None:
         box = _whole(box, picture.shape[1], picture.shape[0])
         size = round(box.width), round(box.height)
-    return resize(picture, box, size), placement.then(_of_box(box, size))
+    return resize(picture, box, size), placement.then(_place_box(box, size))
 
 
-def of_region(region: Region, width: int, height: int) -> Box:
+def crop_region(region: Region, width: int, height: int) -> Box:
     """Return the crop of WADO-URI's region in pixels (PS3.18 9.5.1.2.5)."""
     return Box(region.xmin * width, region.ymin * height, region.xmax * width, region.ymax * height)
 
 
-def of_viewport(viewport: Viewport, within: Box) -> Box:
+def crop_viewport(viewport: Viewport, within: Box) -> Box:
     """Return the part that `viewport` crops from `within`; a part beyond the edge is cut off.
 
     Raises BadParameter where nothing is left.
@@ -163,7 +163,7 @@ def _whole(box: Box, width: int, height: int) -> Box:
     return Box(left, top, min(right, width), min(bottom, height), box.mirrored, box.upended)
 
 
-def _of_box(box: Box, size: tuple[int, int]) -> Placement:
+def _place_box(box: Box, size: tuple[int, int]) -> Placement:
     x, y = size[0] / box.width, size[1] / box.height
     across = (-x, box.right * x) if box.mirrored else (x, -box.left * x)
     down = (-y, box.bottom * y) if box.upended else (y, -box.top * y)

@@ -121,10 +121,10 @@ def _transform(source: bytes, target: IccTarget) -> ImageCms.ImageCmsTransform |
 
 def in_codestream(stream: bytes) -> bytes | None:
     """Return the profile in a JPEG (APP2) or in the colour box of a JP2; None where there is none."""
-    return _of_jpeg(stream) if stream[:2] == b"\xff\xd8" else _of_jp2(stream)
+    return _read_jpeg_profile(stream) if stream[:2] == b"\xff\xd8" else _read_jp2_profile(stream)
 
 
-def _of_jpeg(stream: bytes) -> bytes | None:
+def _read_jpeg_profile(stream: bytes) -> bytes | None:
     parts: dict[int, bytes] = {}
     at = 2
     while at + 4 <= len(stream) and stream[at] == 0xFF and stream[at + 1] != 0xDA:
@@ -136,7 +136,7 @@ def _of_jpeg(stream: bytes) -> bytes | None:
     return b"".join(parts[n] for n in sorted(parts)) or None
 
 
-def _of_jp2(stream: bytes) -> bytes | None:
+def _read_jp2_profile(stream: bytes) -> bytes | None:
     at = stream.find(b"colr\2", 0, 4096)
     if not stream.startswith(b"\0\0\0\x0cjP  ") or at < 4:
         return None
