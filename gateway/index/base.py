@@ -199,7 +199,7 @@ class Page:
     `remaining` is how many more there are beyond this page, exact up to 10,000 (then 10,000).
     `total` is set when the query asked to count. `ignored` names keys that could not be matched on.
     `last` is the position of the last row, from which the next page goes on whatever is stored meanwhile.
-    `kinds` tell of each row of an instance in which transfer syntaxes it can be had (`layoutbytes.from_kind`), ''
+    `kinds` tell of each row of an instance in which transfer syntaxes it can be had (`layoutbytes.of_kind`), ''
     where that is not known; Available Transfer Syntax UID of the rows is the stored one.
     `rest` are places of rows of this page that are still to be read, by `Index.read_on`: they are long.
     """

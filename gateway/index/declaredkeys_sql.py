@@ -64,8 +64,8 @@ class _Compiler:
         """The date narrows it down, a day more where a zone may move it; the rest is matched exactly."""
         if match.date in self.ready:
             days = 0 if match.zone is None else 1
-            low = searchkeys.shift_day(match.low, -days) if match.low else None
-            high = searchkeys.shift_day(match.high, days) if match.high else None
+            low = searchkeys.day_beside(match.low, -days) if match.low else None
+            high = searchkeys.day_beside(match.high, days) if match.high else None
             self.took(out, Range(match.date, "DA", low, high))
         return False
 
