@@ -68,7 +68,7 @@ class Budget:
 class CodecPool:
     """A pool of threads that runs at most `workers` jobs at once; the other jobs wait in order.
 
-    Codecs release the GIL, so threads are enough. Callers hold `budget` while they read what a job works on.
+    Codecs release the GIL, so threads are enough. Callers hold `budget` while they read the input of a job.
     """
 
     def __init__(self, workers: int | None = None) -> None:

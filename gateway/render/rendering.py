@@ -185,7 +185,7 @@ PresentationLike: TypeAlias = Presentation
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """The rendering parameters of one frame; each default is what the standard does without the parameter.
+    """The rendering parameters of one frame; each default is the behaviour of the standard without it.
 
     `rows` and `columns` are the upper bounds of WADO-URI (PS3.18 9.5.1.2.4). `annotation` may hold `patient`
     and `technique`. With `icc` None the object decides: a profile is embedded if it has one. `bits` 16 keeps

@@ -16,7 +16,7 @@ _BIRTH = "00100030"
 _PIECES = re.compile(r"[\^=\s,;]+")
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+){3,}")
 _SHORTEST, _WORD = 3, 5
-# With more identifiers, every text is taken to hold one and is removed.
+# With more identifiers, every text is taken to hold one and is emptied.
 MANY = 2000
 
 

@@ -57,7 +57,7 @@ class _Walk:
         place = RulePlace(self.sop_class, within)
         for tag, member in model.items():
             if tag == "00080005" or (not prefix and (tag in OWN or not "0008" <= tag < "7FE0")):
-                continue  # these are written elsewhere, as are pixel data and the character set
+                continue  # the character set, pixel data and `OWN` are written elsewhere
             yield from self._member(tag, member, f"{prefix}{tag}", place)
 
     def _member(

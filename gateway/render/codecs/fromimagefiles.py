@@ -184,9 +184,9 @@ def _coding(data: bytes) -> tuple[bool, bool, bool]:
 def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     """Return the codestream of JPEG XL and its description. Raises CodecError.
 
-    The header does not say whether the coding was lossy, so loss is assumed; a recompressed JPEG is told by a
-    box. A large picture is described by its header without decoding, as JPEG and JPEG 2000 are: decoding it
-    would take 4 bytes a sample.
+    The header does not say whether the coding was lossy, so loss is assumed; a box marks a recompressed JPEG.
+    A large picture is described by its header without decoding, as JPEG and JPEG 2000 are: decoding it would
+    take 4 bytes a sample.
     """
     header = codestreamheaders.jpegxl(data)
     again = b"jbrd" in data[:4096] and data.startswith(codestreamheaders.JXL_BOXES)
