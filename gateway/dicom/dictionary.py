@@ -1,4 +1,4 @@
-"""Tags, value representations and keywords (PS3.6), from pydicom's tables."""
+"""Look up tags, value representations and keywords (PS3.6) in pydicom's tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _repeater(tag: int) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=65536)
 def vr_of(tag: int) -> str:
-    """The VR of a standard element, as PS3.6 has it ('US or SS' is possible); '' where it is not known."""
+    """Return the VR of a standard element as PS3.6 has it, possibly 'US or SS'; empty where it is unknown."""
     if tag & 0xFFFF == 0:
         return "UL"
     entry = DicomDictionary.get(tag)
@@ -39,7 +39,7 @@ def vr_of(tag: int) -> str:
 
 @lru_cache(maxsize=65536)
 def keyword_of(tag: int) -> str:
-    """The keyword of a standard element, '' where it has none."""
+    """Return the keyword of a standard element; empty where it has none."""
     entry = DicomDictionary.get(tag)
     if entry is not None:
         return str(entry[4])
@@ -53,14 +53,17 @@ def _repeating_keywords() -> dict[str, int]:
 
 
 def tag_of(keyword: str) -> int | None:
-    """The tag of a keyword; case matters (PS3.18 8.3.1). A repeating group is named by its first group."""
+    """Return the tag of a keyword; None where there is none. Case matters (PS3.18 8.3.1).
+
+    The keyword of a repeating group stands for its first group.
+    """
     tag = keyword_dict.get(keyword)
     return int(tag) if tag is not None else _repeating_keywords().get(keyword)
 
 
 @lru_cache(maxsize=65536)
 def private_vr(creator: str, tag: int) -> str:
-    """The VR of a private element by its creator, '' where it is not known."""
+    """Return the VR of a private element by its creator; empty where it is unknown."""
     entries = private_dictionaries.get(creator)
     if entries is None:
         return ""
@@ -70,23 +73,23 @@ def private_vr(creator: str, tag: int) -> str:
 
 
 def is_multiple(tag: int) -> bool:
-    """Whether the element may hold several values (VM above 1)."""
+    """Return whether the element may hold several values (VM above 1)."""
     entry = DicomDictionary.get(tag)
     return entry is not None and str(entry[1]) != "1"
 
 
 def is_retired(tag: int) -> bool:
-    """Whether PS3.6 says that it is not used any more."""
+    """Return whether PS3.6 has retired the element."""
     entry = DicomDictionary.get(tag)
     return entry is not None and str(entry[3]) == "Retired"
 
 
 def uid_name(uid: str) -> str:
-    """The name that PS3.6 Annex A has for a UID, '' where it has none."""
+    """Return the name that PS3.6 Annex A gives a UID; empty where it has none."""
     entry = UID_dictionary.get(uid)
     return str(entry[0]).removesuffix(" (Retired)") if entry is not None else ""
 
 
 def name_of(tag: int) -> str:
-    """The keyword, or `(gggg,eeee)` where there is none: how an attribute is called in messages."""
+    """Return the keyword, or `(gggg,eeee)` where there is none, for use in messages."""
     return keyword_of(tag) or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

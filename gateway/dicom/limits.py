@@ -1,4 +1,4 @@
-"""How much a data set may ask of us; beyond it is LimitExceeded."""
+"""Limits on the resources that a data set may use; beyond them LimitExceeded is raised."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """What is refused beyond, each for what it costs in memory: a header is to be read within 300 MB.
+    """Limits on reading a data set, each by its cost in memory: a header must be readable within 300 MB.
 
-    `elements` counts elements and items: parsed, each is half a kilobyte. An enhanced multi-frame image has some
-    30 a frame. `value` bounds one value in the metadata that may not go out by reference (PS3.5 6.2 has 64 KiB,
-    Implicit VR more), which is split and quoted at once; `table` an offset table. `metadata` bounds all JSON text,
-    which is twice in memory when it is put together; text may be six times as long there as in the data set.
+    `elements` counts elements and items: each takes half a kilobyte once parsed. An enhanced multi-frame
+    image has some 30 a frame. `value` limits one value in the metadata that may not go out by reference
+    (PS3.5 6.2 allows 64 KiB, Implicit VR more), which is split and quoted at once; `table` limits an offset
+    table. `metadata` limits all JSON text, which is twice in memory when it is put together; text there may
+    be six times as long as in the data set.
 
-    `inflated` is of a deflated data set, which may grow to `inflation_floor` bytes whatever its size, and beyond that
-    to `inflation_ratio` times what has arrived.
+    `inflated` limits a deflated data set, which may always grow to `inflation_floor` bytes, and beyond that
+    to `inflation_ratio` times the bytes that have arrived.
     """
 
     depth: int = 64
@@ -31,7 +32,10 @@ class ReadLimits:
 
 @dataclass(frozen=True, slots=True)
 class BulkRules:
-    """Longer values leave the metadata for a BulkDataURI: `binary` and number lists, `text` (bytes)."""
+    """The lengths in bytes beyond which values leave the metadata and become a BulkDataURI.
+
+    `binary` holds for binary values and lists of numbers, `text` for texts.
+    """
 
     binary: int = 1024
     text: int = 65536
@@ -40,11 +44,12 @@ class BulkRules:
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """Of DICOM JSON and XML that are stored, parsed as a whole: counted before, or while, anything is built.
+    """Limits on DICOM JSON and XML to store, which are parsed as a whole.
 
-    `objects` counts objects and arrays of JSON, of which an attribute takes two and half a kilobyte; `values` what lies
-    between its commas, a number of a hundred bytes. `elements` counts elements of XML, also two for an attribute, of
-    half a kilobyte each. `head` bounds the bytes of one element's name and attributes, which are parsed at once.
+    The objects are counted before they are built, or while they are. `objects` counts objects and arrays of
+    JSON; an attribute takes two of them and half a kilobyte. `values` counts the values between its commas; a
+    number takes a hundred bytes. `elements` counts elements of XML, also two for an attribute, of half a
+    kilobyte each. `head` limits the bytes of one element's name and attributes, which are parsed at once.
     """
 
     objects: int = 500_000

@@ -1,1 +1,1 @@
-"""Frame bytes to pixels and back: codecs, on a bounded pool of threads."""
+"""Turn frame bytes into pictures and back: codecs, the rendering pipeline, a bounded pool of threads."""

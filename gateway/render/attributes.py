@@ -1,4 +1,4 @@
-"""One DICOM JSON object (PS3.18 F.2) as rendering reads it: typed getters that never raise on odd values."""
+"""Read one DICOM JSON object (PS3.18 F.2) for rendering: typed getters that never raise on bad values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 JsonObject: TypeAlias = Mapping[str, Any]
 
-# VR to the little endian type of one value.
+# Map each VR to the little endian NumPy type of one value.
 _WORDS = {
     "US": "<u2",
     "SS": "<i2",
@@ -67,7 +67,8 @@ class Attributes:
     """A read-only view of a data set, or of an item in one.
 
     `bulk` maps a path such as `00283010/1/00283006` to the little endian bytes of a value that the metadata
-    gives as BulkDataURI; what is not in it reads as absent. Values of a wrong kind read as absent, too.
+    gives as BulkDataURI. A value by reference that is not in `bulk` reads as absent. Values of a wrong kind
+    read as absent, too.
     """
 
     __slots__ = ("_at", "_bulk", "_members")
@@ -78,50 +79,58 @@ class Attributes:
         self._at = at
 
     def __contains__(self, tag: str) -> bool:
-        """Whether the attribute is there with a value."""
+        """Return whether the attribute is present with a value."""
         member = self._members.get(tag)
         if not isinstance(member, Mapping):
             return False
         return bool(member.get("Value")) or "InlineBinary" in member or "BulkDataURI" in member
 
     def tags(self) -> Iterator[str]:
-        """Every tag, whether it has a value or not."""
+        """Return an iterator over every tag, whether it has a value or not."""
         return iter(self._members)
 
     def with_changes(self, changes: Mapping[str, str | int]) -> Attributes:
-        """The same with other values for single-valued attributes, as `decode.describe_after` tells them."""
+        """Return a copy with other values for single-valued attributes.
+
+        `changes` maps tags to new values, as `decode.describe_after` returns them: text becomes CS, numbers
+        become US.
+        """
         members = dict(self._members)
         for tag, value in changes.items():
             members[tag] = {"vr": "CS" if isinstance(value, str) else "US", "Value": [value]}
         return Attributes(members, self._bulk, self._at)
 
     def only(self, beginnings: tuple[str, ...]) -> Attributes:
-        """The attributes whose tags begin so."""
+        """Return the attributes whose tags begin with one of `beginnings`."""
         members = {tag: member for tag, member in self._members.items() if tag.startswith(beginnings)}
         return Attributes(members, self._bulk, self._at)
 
-    def beside(self, other: Attributes) -> Attributes:
-        """These and those of another data set; of the same tag, these."""
+    def merge(self, other: Attributes) -> Attributes:
+        """Return these attributes together with those of `other`; where both have a tag, these win."""
         bulk = {**other._bulk, **self._bulk}
         return Attributes({**other._members, **self._members}, bulk, self._at)
 
     def without(self, beginning: str) -> Attributes:
-        """The same without the attributes whose tags begin so."""
+        """Return a copy without the attributes whose tags begin with `beginning`."""
         members = {tag: member for tag, member in self._members.items() if not tag.startswith(beginning)}
         return Attributes(members, self._bulk, self._at)
 
     def vr(self, tag: str) -> str:
+        """Return the VR of the attribute; empty where the attribute is absent."""
         member = self._members.get(tag)
         return str(member.get("vr", "")) if isinstance(member, Mapping) else ""
 
     def values(self, tag: str) -> list[Any]:
-        """The members of Value as JSON has them."""
+        """Return the members of Value as JSON has them; an empty list where there are none."""
         member = self._members.get(tag)
         found = member.get("Value") if isinstance(member, Mapping) else None
         return found if isinstance(found, list) else []
 
     def text(self, tag: str) -> str:
-        """The first value as text; '' where there is none. A name gives its first component group."""
+        """Return the first value as text; empty where there is none.
+
+        Of a person name, return the first component group that is present.
+        """
         for value in self.values(tag)[:1]:
             if isinstance(value, Mapping):
                 groups = (value.get(g) for g in ("Alphabetic", "Ideographic", "Phonetic"))
@@ -130,7 +139,7 @@ class Attributes:
         return ""
 
     def groups(self, tag: str) -> list[str]:
-        """The component groups of the first name: alphabetic, ideographic, phonetic; those that are there."""
+        """Return the groups that the first name has, in the order alphabetic, ideographic, phonetic."""
         name = self.values(tag)[:1]
         if not name or not isinstance(name[0], Mapping):
             return [self.text(tag)] if self.text(tag) else []
@@ -138,21 +147,21 @@ class Attributes:
         return [group for group in found if isinstance(group, str) and group]
 
     def texts(self, tag: str) -> list[str]:
-        """Every value as text."""
+        """Return every value as text."""
         return ["" if value is None else str(value) for value in self.values(tag)]
 
     def number(self, tag: str) -> float | None:
-        """The first value as a finite number."""
+        """Return the first value as a finite number; None where it is absent or no such number."""
         found = self._numbers(tag, 1)
         return found[0] if found else None
 
     def integer(self, tag: str, default: int = 0) -> int:
-        """The first value as a whole number."""
+        """Return the first value as a whole number, or `default` where there is none."""
         found = self.number(tag)
         return default if found is None else int(found)
 
     def numbers(self, tag: str) -> list[float]:
-        """Every value as a finite number; [] as soon as one is not."""
+        """Return every value as a finite number; an empty list if any value is not one."""
         return self._numbers(tag, None)
 
     def _numbers(self, tag: str, most: int | None) -> list[float]:
@@ -180,19 +189,22 @@ class Attributes:
         return numbers if all(map(isfinite, numbers)) else []
 
     def items(self, tag: str) -> list[Attributes]:
-        """The items of a sequence."""
+        """Return the items of a sequence."""
         return [
             Attributes(item if isinstance(item, Mapping) else {}, self._bulk, f"{self._at}{tag}/{number}/")
             for number, item in enumerate(self.values(tag), 1)
         ]
 
     def item(self, tag: str) -> Attributes | None:
-        """The first item of a sequence."""
+        """Return the first item of a sequence; None where there is none."""
         found = self.items(tag)
         return found[0] if found else None
 
     def raw(self, tag: str) -> bytes | None:
-        """The little endian bytes of a value: by reference, inline, or numbers of a binary VR put back."""
+        """Return the little endian bytes of a value; None where there are none.
+
+        The value may be given by reference, inline, or as numbers of a binary VR, which are packed again.
+        """
         member = self._members.get(tag)
         if not isinstance(member, Mapping):
             return None
@@ -209,7 +221,10 @@ class Attributes:
         return np.asarray(self.numbers(tag)).astype(kind).tobytes()
 
     def functional(self, frame: int, macro: str) -> Attributes | None:
-        """The item of a functional group's sequence that holds for `frame` (from 1): its own, or the shared one."""
+        """Return the item of a functional group's sequence that holds for `frame` (from 1).
+
+        It is the frame's own item if it has one, else the shared item; None where there is neither.
+        """
         own = self.values(PER_FRAME)
         if 0 < frame <= len(own) and isinstance(own[frame - 1], Mapping):
             group = Attributes(own[frame - 1], self._bulk, f"{self._at}{PER_FRAME}/{frame}/")
@@ -221,9 +236,9 @@ class Attributes:
 
 
 def bulk_wanted(members: JsonObject, at: str = "") -> list[str]:
-    """Paths of the values by reference that rendering needs: LUT data, palettes, overlays, ICC profiles.
+    """Return the paths of the values by reference that rendering needs: LUTs, palettes, overlays, profiles.
 
-    Pixel data is not among them. The bytes go, in little endian order, into `Attributes(bulk=...)`.
+    Pixel data is not among them. Their bytes go, in little endian order, into `Attributes(bulk=...)`.
     """
     paths: list[str] = []
     for tag, member in members.items():

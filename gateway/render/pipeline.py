@@ -1,4 +1,4 @@
-"""One frame from its native bytes to a picture (PS3.18 8.7.4, PS3.4 N.2)."""
+"""Render one frame from its native bytes to a picture (PS3.18 8.7.4, PS3.4 N.2)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from gateway.render.stages.storedvalues import read_image_pixel
 def render_frame(
     native: bytes, attributes: Attributes, frame: int, how: Rendering, profile: bytes | None = None
 ) -> Image:
-    """The picture of `frame` (from 1), whose decoded bytes are `native`.
+    """Return the picture of `frame` (from 1), whose decoded bytes are `native`.
 
-    `attributes` describe the decoded frame: those of the object, `changed` by `decode.describe_after` where
-    it was compressed. `profile` is the ICC profile that was in the codestream, if any. Raises CodecError where
-    bytes or attributes do not make a picture, BadParameter where the viewport is not on it.
+    `attributes` describe the decoded frame: those of the object and, where it was compressed, with the
+    changes of `decode.describe_after`. `profile` is the ICC profile in the codestream, if any. Raises
+    CodecError where bytes or attributes do not make a picture, BadParameter where the viewport is not on it.
     """
-    # Values beyond all measure are clipped where they are shown; nobody has to be warned of them.
+    # Overflowing values are clipped when they are shown, so NumPy's warnings of them are not needed.
     with np.errstate(all="ignore"):
         return _render(native, attributes, frame, how, profile)
 
@@ -58,14 +58,14 @@ def _pixels(cells: Array, attributes: Attributes, image: ImagePixel, frame: int,
     if image.samples == 3 or image.photometric == "PALETTE COLOR":
         return rgb(cells, attributes, image)
     if state is None and how.window is None:
-        # A window that is asked, or a state, shows the values themselves.
+        # With a requested window or a presentation state, the values themselves are shown, not segment or dose colours.
         below = how.beneath(image.rows, image.columns) if how.beneath is not None else None
         made = segmentation.colour_segments(cells, attributes, image, frame, below)
         made = dose.colour_dose(cells, attributes, image, below) if made is None else made
         if made is not None:
             return made
     if state is not None and state.palette is not None:
-        # A Pseudo-Color state: the palette takes what the grayscale pipeline gives (PS3.4 N.2.2).
+        # A Pseudo-Color state: the palette maps the output of the grayscale pipeline (PS3.4 N.2.2).
         return spread(grey(cells, attributes, image, frame, how, 16), palette(state.palette, False))
     bits = 16 if how.bits == 16 and image.bits_stored > 8 else 8
     picture = grey(cells, attributes, image, frame, how, bits)
@@ -75,7 +75,7 @@ def _pixels(cells: Array, attributes: Attributes, image: ImagePixel, frame: int,
 def _cover(
     picture: Array, cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering
 ) -> Array:
-    """With overlays, and shutters over them."""
+    """Return the picture with its overlays drawn, and its shutters drawn over them."""
     state = how.presentation
     planes = attributes if state is None else state.overlays
     shutters = attributes if state is None else state.shutter

@@ -1,4 +1,4 @@
-"""Codec work off the event loop: a bounded pool of threads, and one job for all who ask the same."""
+"""Run codec work off the event loop: a bounded pool of threads, one job for requests of the same result."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# Native bytes of frames that are drawn or encoded at once: two of 4096 x 4096 in 16 bits.
+# Bytes of native frames that may be rendered or encoded at the same time: two of 4096 x 4096 in 16 bits.
 WORKED_ON_AT_MOST = 64 << 20
 
 
 class Budget:
-    """So many bytes are worked on at once; who wants more waits in order, before anything is read.
+    """A limit on the bytes that are worked on at the same time; a job waits for its share before it reads.
 
-    A job has what it read in memory while it waits for a worker, too: without this, memory grows with the number
-    of requests. What wants more than all there is goes alone; what wants next to nothing never waits.
+    A job keeps its input in memory while it waits for a worker, so without this limit memory would grow with
+    the number of requests. A job that wants more than the whole budget runs alone; a job that wants next to
+    nothing (at most 1/64 of the budget) never waits.
     """
 
     def __init__(self, most: int) -> None:
@@ -31,7 +32,10 @@ class Budget:
 
     @contextlib.asynccontextmanager
     async def hold(self, weight: int) -> AsyncIterator[None]:
-        """Must not be entered again within."""
+        """Hold `weight` bytes of the budget while the context is open; wait for them first.
+
+        Do not enter it again inside the context: that could wait forever.
+        """
         weight = min(weight, self._most) if weight > self._most // 64 else 0
         await self._take(weight)
         try:
@@ -48,7 +52,7 @@ class Budget:
         try:
             await turn
         except asyncio.CancelledError:
-            # Its turn may have come at the same moment.
+            # The turn may have been granted at the moment of the cancellation: give the bytes back.
             self._give(0 if turn.cancelled() else weight)
             raise
 
@@ -62,9 +66,9 @@ class Budget:
 
 
 class CodecPool:
-    """At most `workers` jobs at once, the rest wait in order; codecs release the GIL, so threads do.
+    """A pool of threads that runs at most `workers` jobs at once; the other jobs wait in order.
 
-    `budget` is for who reads what jobs work on.
+    Codecs release the GIL, so threads are enough. Callers hold `budget` while they read the input of a job.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -72,17 +76,20 @@ class CodecPool:
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="codec")
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of `fn` or its exception. A job that is cancelled before it began never runs."""
+        """Return the result of `fn`, or raise its exception.
+
+        A job that is cancelled before it began never runs.
+        """
         future = self._executor.submit(lambda: fn(*args, **kwargs))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Drop what waits; what runs ends by itself."""
+        """Drop the jobs that wait; the running jobs end by themselves."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 class SingleFlight(Generic[T]):
-    """Requests for the same key that come while one is under way share its job, result and exception."""
+    """A guard against doubled work: requests for the same key share one job, its result and its exception."""
 
     def __init__(self) -> None:
         self._jobs: dict[Hashable, asyncio.Task[T]] = {}
@@ -92,7 +99,11 @@ class SingleFlight(Generic[T]):
         return len(self._jobs)
 
     async def run(self, key: Hashable, job: Callable[[], Awaitable[T]]) -> T:
-        """Whoever is cancelled leaves alone; the job is cancelled with the last who waits for it."""
+        """Return the result of the job of `key`; start `job` if none is running.
+
+        A cancelled caller stops waiting without ending the job; the job is cancelled when its last waiting
+        caller is.
+        """
         task = self._jobs.get(key)
         if task is None:
             task = asyncio.ensure_future(_start(job))
@@ -110,7 +121,7 @@ class SingleFlight(Generic[T]):
             return
         self._waiting[key] -= 1
         if not self._waiting[key] and not task.done():
-            # Forgotten at once: who comes now must not join a job that is being cancelled.
+            # Forget the job at once: a new caller must not join a job that is being cancelled.
             self._forget(key, task)
             task.cancel()
 
@@ -118,7 +129,7 @@ class SingleFlight(Generic[T]):
         if self._jobs.get(key) is task:
             del self._jobs[key], self._waiting[key]
         if task.done() and not task.cancelled():
-            # Mark an exception as seen: every waiter may have gone.
+            # Mark the exception as retrieved, since every waiting caller may have gone.
             with contextlib.suppress(BaseException):
                 task.exception()
 

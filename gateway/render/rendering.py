@@ -1,4 +1,4 @@
-"""What is asked of a rendering, and what comes out of it (PS3.18 8.3.5, 9.5.1.2)."""
+"""The parameters of a rendering, and its result (PS3.18 8.3.5, 9.5.1.2)."""
 
 from __future__ import annotations
 
@@ -40,16 +40,17 @@ class Window:
 
 
 def valid_width(width: float, function: VoiFunction) -> bool:
-    """PS3.3 C.11.2.1.2.1: at least 1 for LINEAR, above 0 for the others."""
+    """Return whether the width is allowed: 1 or more for LINEAR, above 0 for others (PS3.3 C.11.2.1.2.1)."""
     return width >= 1 if function is VoiFunction.LINEAR else width > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """The `viewport` parameter (PS3.18 8.3.5.1.3): the largest size inside vw x vh, of a region of the source.
+    """The `viewport` parameter (PS3.18 8.3.5.1.3): a source region, and the size that it is scaled to fit.
 
-    Negative `sw` mirrors left-right, negative `sh` top-bottom; of `sx` and `sy` only the absolute value counts.
-    None: from the left and top, to the right and bottom.
+    The picture is the largest of its aspect ratio within vw x vh. Negative `sw` mirrors left-right, negative
+    `sh` top-bottom; only the absolute values of `sx` and `sy` count. None means: from the left or top edge,
+    to the right or bottom edge.
     """
 
     vw: int
@@ -83,9 +84,10 @@ class IccTarget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a point of the source image lies in the picture: x = a * column + b * row + c, y = d * column + e * row + f.
+    """An affine map from points of the source image to points of the picture.
 
-    Columns and rows count from 0 at the outer corner of the first pixel, so that its centre is (0.5, 0.5).
+    x = a * column + b * row + c, y = d * column + e * row + f. Columns and rows count from 0 at the outer
+    corner of the first pixel, so the centre of that pixel is (0.5, 0.5).
     """
 
     a: float = 1.0
@@ -96,16 +98,20 @@ class Placement:
     f: float = 0.0
 
     def point(self, column: float, row: float) -> tuple[float, float]:
+        """Return x and y in the picture of a point in the source image."""
         return self.a * column + self.b * row + self.c, self.d * column + self.e * row + self.f
 
     def inverse(self) -> Placement:
-        """From the picture to the source. Raises ZeroDivisionError where the source has no extent in the picture."""
+        """Return the map from the picture to the source.
+
+        Raises ZeroDivisionError where the source has no extent in the picture.
+        """
         scale = 1 / (self.a * self.e - self.b * self.d)
         a, b, d, e = self.e * scale, -self.b * scale, -self.d * scale, self.a * scale
         return Placement(a, b, -(a * self.c + b * self.f), d, e, -(d * self.c + e * self.f))
 
     def then(self, after: Placement) -> Placement:
-        """This one, then `after`."""
+        """Return the map that applies this one first, then `after`."""
         s, t = self, after
         return Placement(
             t.a * s.a + t.b * s.d,
@@ -119,9 +125,9 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class DisplayedArea:
-    """Displayed Area Selection (PS3.3 C.10.4): corners from 1, both inclusive; they may lie outside the image.
+    """A Displayed Area Selection (PS3.3 C.10.4): corners from 1, inclusive; they may lie outside the image.
 
-    `aspect` is the height of a pixel over its width; `magnification` only of mode MAGNIFY.
+    `aspect` is the height of a pixel divided by its width; `magnification` counts in mode MAGNIFY only.
     """
 
     left: int
@@ -135,7 +141,7 @@ class DisplayedArea:
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """What graphics are drawn in: a share of the greatest P-Value, or a colour of sRGB, which goes before."""
+    """The colour of graphics: a share of the greatest P-Value, or an sRGB colour, which wins if present."""
 
     grey: float = 1.0
     colour: tuple[int, int, int] | None = None
@@ -146,15 +152,17 @@ _NOTHING = Attributes({})
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """What a presentation state says of one frame (PS3.4 N.2), in place of all that the object says itself.
+    """The values of a presentation state for one frame (PS3.4 N.2); they replace those of the object.
 
-    Each `Attributes` holds the attributes of its module, none of them being the identity (PS3.4 N.2.1.1):
-    Modality LUT (C.11.1), Softcopy VOI LUT (the item, C.11.8), Softcopy Presentation LUT (C.11.6), Display and
-    Bitmap Display Shutter (C.7.6.11, C.7.6.15), Overlay Plane (C.9.2: those to be drawn, its own and the
-    image's that it activates); `inks` has that of an overlay group such as `6000`, white if it has not.
-    `palette` is None where the object's own holds. `blend` gets the picture of the pixels, before all that is
-    laid over them, and gives it back with those of another image. `draw` gets the picture (grey or colour) and where the
-    source lies in it, and gives it back with graphics, in colour if it likes.
+    Each `Attributes` holds the attributes of its module, and no attributes mean the identity (PS3.4 N.2.1.1):
+    Modality LUT (C.11.1), Softcopy VOI LUT (the item, C.11.8), Softcopy Presentation LUT (C.11.6), Display
+    and Bitmap Display Shutter (C.7.6.11, C.7.6.15), Overlay Plane (C.9.2: the overlays to draw, both the
+    state's own and those of the image that it activates). `inks` maps an overlay group such as `6000` to its
+    ink; without an entry the overlay is white. `palette` is None where the object's own palette holds.
+
+    `blend` takes the picture of the pixels, before anything is drawn over it, and returns it blended with
+    those of another image. `draw` takes the picture (grey or colour) and the placement of the source in it,
+    and returns the picture with graphics; the result may be in colour.
     """
 
     modality: Attributes = _NOTHING
@@ -177,12 +185,12 @@ PresentationLike: TypeAlias = Presentation
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What is asked of one frame; every default is what the standard does where nothing is asked.
+    """The rendering parameters of one frame; each default is the behaviour of the standard without it.
 
-    `rows` and `columns` are WADO-URI's upper bounds (PS3.18 9.5.1.2.4). `annotation` holds `patient`,
-    `technique`. `icc` None leaves it to the object: a profile is embedded if it has one. `bits` 16 keeps
-    the depth of grey images for media types that have it. `beneath` gets rows and columns and gives what
-    segments or doses of that size lie over, in RGB of 8 bits.
+    `rows` and `columns` are the upper bounds of WADO-URI (PS3.18 9.5.1.2.4). `annotation` may hold `patient`
+    and `technique`. With `icc` None the object decides: a profile is embedded if it has one. `bits` 16 keeps
+    the depth of grey images for media types that have it. `beneath` takes rows and columns and returns the
+    image of that size on which segments or doses are drawn, in RGB of 8 bits.
     """
 
     window: Window | None = None
@@ -200,7 +208,7 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture fit to be encoded: rows x columns, or rows x columns x 3 in RGB; 8 or 16 bits."""
+    """A picture ready to encode: rows x columns, or rows x columns x 3 in RGB; 8 or 16 bits."""
 
     pixels: Array
     icc: bytes | None = None
@@ -222,7 +230,7 @@ class Image:
         return self.pixels.ndim == 3
 
     def eight_bit(self) -> Array:
-        """The pixels in 8 bits, whatever they are kept in."""
+        """Return the pixels in 8 bits, scaled down where they have 16."""
         if self.pixels.dtype == np.uint8:
             return self.pixels
         return ((self.pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

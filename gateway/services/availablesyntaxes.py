@@ -41,7 +41,7 @@ class Available:
 
     def _syntaxes(self, kind: str) -> tuple[str, ...]:
         """Return the transfer syntaxes of a kind of layout, the stored one first where it is ever sent."""
-        layout = layoutbytes.of_kind(kind)
+        layout = layoutbytes.from_kind(kind)
         stored = layout.transfer_syntax
         instance = StoredInstance(VersionId(""), _ANY, stored, Locator("", "", 0, 0), b"", b"", 0)
         wanted = dict.fromkeys((stored, EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *LOSSLESS_TARGETS))
@@ -50,7 +50,7 @@ class Available:
 
     def _text(self, kind: str) -> tuple[bytes, bytes]:
         """Return the attribute as index rows have it, and with the whole list of transfer syntaxes."""
-        stored = layoutbytes.of_kind(kind).transfer_syntax
+        stored = layoutbytes.from_kind(kind).transfer_syntax
         return _TAG + orjson.dumps(stored) + b"]", _TAG + orjson.dumps(list(self.syntaxes(kind)))[1:]
 
     def complete(self, rows: Sequence[bytes], kinds: Sequence[str]) -> Sequence[bytes]:

@@ -1,8 +1,8 @@
-"""Comments and application data taken out of compressed frames: they are no pixels, and hold any text.
+"""Remove comments and application data from compressed frames: they are not pixels, and may hold any text.
 
-JPEG and JPEG-LS (ITU-T T.81 B.1.1, T.87): COM, and APPn but colour transforms and density. JPEG 2000 (T.800 A): COM of
-the main header. RLE has neither. What follows the end goes as well. A transfer syntax that is not known here cannot be
-sent as it is stored.
+From JPEG and JPEG-LS (ITU-T T.81 B.1.1, T.87): COM, and APPn except colour transforms and density. From JPEG
+2000 (T.800 A): COM of the main header. RLE has neither. Bytes after the end are removed as well. Frames in a
+transfer syntax that is not known here cannot be sent as they are stored.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ _JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81))
 _JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
 _SOI, _EOI, _SOS, _JPEG_COM = 0xD8, 0xD9, 0xDA, 0xFE
 _SOC, _EOC, _SOT, _SOD, _J2K_COM = 0x4F, 0xD9, 0x90, 0x93, 0x64
-# Application data that says what the samples are, and nothing else: density, colour transforms.
+# Application data that only describes the samples: density, colour transforms.
 _NEEDED = (
     re.compile(rb"\xff\xe0\x00\x10JFIF\x00.{7}\x00\x00", re.DOTALL),
     re.compile(rb"\xff\xee\x00\x0eAdobe.{7}", re.DOTALL),
     re.compile(rb"\xff\xe8\x00\x07mrfx.", re.DOTALL),
 )
-# Within coded data FF is followed by less than 80 (JPEG-LS) or by 00 (JPEG), else it is a restart or a fill byte.
+# Within coded data, FF is followed by a byte below 80 (JPEG-LS) or by 00 (JPEG); else it is a restart or fill byte.
 _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
 def cleanable(transfer_syntax: str) -> bool:
-    """Whether frames can be sent as they are stored."""
+    """Return whether frames in this transfer syntax can be cleaned and sent without decoding."""
     return transfer_syntax in _JPEG | _JPEG_2000 | {_RLE}
 
 
 def clean_codestream(codestream: bytes, transfer_syntax: str) -> bytes:
-    """The frame without text. Raises CodecError where its markers are not understood."""
+    """Return the frame without text. Raises CodecError where its markers are not understood."""
     if transfer_syntax == _RLE:
         return codestream
     return _jpeg(codestream) if transfer_syntax in _JPEG else _jpeg_2000(codestream)
 
 
 def _segment(data: bytes, at: int) -> tuple[int, int]:
-    """A marker and where the segment after it ends."""
+    """Return a marker, and where the segment after it ends. Raises CodecError."""
     length = int.from_bytes(data[at + 2 : at + 4], "big")
     if data[at : at + 1] != b"\xff" or length < 2 or at + 2 + length > len(data):
         raise CodecError("a frame has a header that is not understood")
@@ -66,7 +66,7 @@ def _jpeg(data: bytes) -> bytes:
             out.append(data[at:stop])
         at = stop
         if at == len(data):
-            break  # without an end, as some are
+            break  # some frames have no end marker
     return b"".join([*out, bytes((0xFF, _EOI))])
 
 
@@ -93,7 +93,10 @@ def _jpeg_2000(data: bytes) -> bytes:
 
 
 def _tile_part(data: bytes, at: int) -> int:
-    """Where it ends. A comment in its header cannot be taken out without moving what others point at."""
+    """Return where a tile-part ends. Raises CodecError for a comment in its header.
+
+    Such a comment cannot be removed, since other markers point at the bytes after it.
+    """
     length = int.from_bytes(data[at + 6 : at + 10], "big")
     end = at + length if length else len(data)
     while data[at : at + 2] != bytes((0xFF, _SOD)):

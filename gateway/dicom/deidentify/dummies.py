@@ -1,4 +1,4 @@
-"""Dummy values (PS3.15 E.1.1, action D): valid for the VR, and the same for everybody."""
+"""Make dummy values (PS3.15 E.1.1, action D): valid for the VR, and the same for everybody."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _CODE = {
 
 
 def resolve_vr(tag: str, vr: str) -> str:
-    """The VR that PS3.6 gives a tag; `vr` where that is not one, or not known."""
+    """Return the VR that PS3.6 gives a tag; `vr` where PS3.6 has none or several."""
     known = vr_of(int(tag, 16))
     return known if len(known) == 2 else vr
 
 
 def dummy(tag: str, vr: str) -> dict[str, Any] | None:
-    """The member that replaces an attribute; None where there can be none but to leave it out.
+    """Return the member that replaces an attribute; None where it can only be left out.
 
-    Sequences that are not of codes are documents and annotations, which images have not: outside of the IOD that
-    the table means they may be removed (E.1.1).
+    Sequences that do not hold codes are documents and annotations, which images do not have. Outside of the
+    IOD for which the table lists them, they may be removed (E.1.1).
     """
     vr = resolve_vr(tag, vr)
     if vr == "SQ":

@@ -1,4 +1,7 @@
-"""What is known of a patient, looked for in the text that stays (PS3.15 E.1.1: the table alone may not be enough)."""
+"""Search the text that stays for known identifiers of the patient (PS3.15 E.1.1).
+
+E.1.1 says that the table alone may not be enough.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Names of people, identifiers of patient and request, birth date: what may be repeated in a description.
+# Identifiers of patient and request that may be repeated in a description, like names and the birth date.
 _IDENTIFIERS = frozenset({"00100020", "00101000", "00101001", "00102154", "00080050", "00200010", "00401001"})
 _BIRTH = "00100030"
 _PIECES = re.compile(r"[\^=\s,;]+")
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+){3,}")
 _SHORTEST, _WORD = 3, 5
-# Beyond so many nobody can say what a text holds: all of it goes.
+# With more identifiers, every text is taken to hold one and is emptied.
 MANY = 2000
 
 
@@ -27,13 +30,13 @@ def _texts(member: Mapping[str, Any]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class Identifiers:
-    """Texts that must not be found again."""
+    """The texts and UIDs that must not remain in the data set."""
 
     found: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
 
     def learn(self, tag: str, member: Mapping[str, Any]) -> None:
-        """Take note of a value that is removed or replaced."""
+        """Remember a value that is removed or replaced."""
         vr = member.get("vr")
         if vr == "PN":
             for text in _texts(member):
@@ -48,7 +51,7 @@ class Identifiers:
                 self._add((day, f"{day[:4]}-{day[4:6]}-{day[6:]}", f"{day[6:]}.{day[4:6]}.{day[:4]}"))
 
     def _add(self, texts: Iterable[str]) -> None:
-        """Two letters are a name where they are no Latin ones."""
+        """Remember texts that are long enough; two letters are enough where they are not ASCII."""
         self.found.update(
             text.casefold()
             for text in texts
@@ -56,7 +59,7 @@ class Identifiers:
         )
 
     def finder(self) -> Finder:
-        """Finds any of them; short ones as words of their own."""
+        """Return a finder of all these texts; short ASCII texts are found as whole words only."""
         if len(self.found) > MANY:
             return Finder(re.compile(""), self.uids)
         pieces = [
@@ -70,13 +73,13 @@ class Identifiers:
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """Looks for identifiers in what stays."""
+    """A search for identifiers in the attributes that stay."""
 
     pattern: re.Pattern[str] | None
     uids: set[str]
 
     def holds(self, member: Mapping[str, Any]) -> bool:
-        """Whether a member has text with an identifier in it, or a number that is one."""
+        """Return whether a member has text that contains an identifier, or a number that is one."""
         if member.get("vr") == "IS":
             numbers = (str(value) for value in member.get("Value") or ())
             return self.pattern is not None and any(

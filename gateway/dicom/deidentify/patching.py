@@ -1,4 +1,7 @@
-"""The header patch that de-identifies a data set: Basic Profile with Clean Pixel Data (PS3.15 E.2, E.3.1)."""
+"""Make the header patch that de-identifies a data set.
+
+It follows the Basic Profile with Clean Pixel Data (PS3.15 E.2, E.3.1).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from gateway.dicom.deidentify.tables import EDITION
 from gateway.dicom.model.patch import AttributeChange, Patch
 
 BASIC, CLEAN_PIXELS, _FEATURES = "113100", "113101", "113102"
-# Of CID 7050, what was done or, where it was done before, still holds: others retain what is not retained here.
+# Codes of CID 7050 that are done here, or still hold if done before: the others retain attributes that are removed
+# here.
 _MEANINGS = {
     BASIC: "Basic Application Confidentiality Profile",
     CLEAN_PIXELS: "Clean Pixel Data Option",
@@ -30,7 +34,7 @@ _METHOD, _CODES, _REMOVED = "00120063", "00120064", "00120062"
 _REGISTERED = "1.2.840.10008."
 _NEVER = frozenset({"00080018", "00081155", "0020000D", "0020000E"})
 _SCANNED = frozenset({"AE", "IS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
-_IMAGE = "0028"  # where numbers describe the pixels
+_IMAGE = "0028"  # in this group, numbers describe the pixels
 _CONFORMING = {
     "CS": re.compile(r"[A-Za-z0-9_ \0./+-]{0,20}"),
     "DS": re.compile(r"[0-9eE+. \0-]{0,40}"),
@@ -42,7 +46,7 @@ Replace = Callable[[str], str]
 
 @dataclass(slots=True)
 class _Walk:
-    """One pass over a data set; `replace` gives the new UID for an old one."""
+    """One pass over a data set; `replace` returns the new UID for an old one."""
 
     sop_class: str
     replace: Replace
@@ -53,7 +57,7 @@ class _Walk:
         place = RulePlace(self.sop_class, within)
         for tag, member in model.items():
             if tag == "00080005" or (not prefix and (tag in OWN or not "0008" <= tag < "7FE0")):
-                continue  # character set and pixel data are their writers'
+                continue  # the character set, pixel data and `OWN` are written elsewhere
             yield from self._member(tag, member, f"{prefix}{tag}", place)
 
     def _member(
@@ -77,7 +81,7 @@ class _Walk:
             for number, item in enumerate(member.get("Value") or (), 1):
                 yield from self.level(item or {}, f"{path}/{number}/", tag)
         elif "BulkDataURI" in member and member.get("vr") in (*_SCANNED, "UN"):
-            yield AttributeChange(path, None)  # so much text describes no pixels
+            yield AttributeChange(path, None)  # such long text does not describe pixels
         elif _odd(member):
             yield AttributeChange(path, _make_empty(member))
         elif member.get("vr") in _SCANNED and (tag[:4], member.get("vr")) != (_IMAGE, "IS"):
@@ -106,10 +110,11 @@ def _instead(due: AttributeAction, tag: str, vr: str) -> Mapping[str, Any] | Non
     return {"vr": resolve_vr(tag, vr)} if due is AttributeAction.EMPTY else None
 
 
-def deidentifying(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -> Patch:
-    """What makes a data set anonymous; `pixels` says that there are some, and that they were found clean.
+def make_deidentifying_patch(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -> Patch:
+    """Return the patch that de-identifies a data set. Raises DicomError.
 
-    `replace` maps UIDs: the same one to the same one always, so that references hold. Raises DicomError.
+    `pixels` says that the data set has pixels, and that they were found free of text. `replace` maps each old
+    UID to a new one, always the same one, so that references still hold.
     """
     sop_class = _text(model, "00080016")
     walk = _Walk(sop_class, replace)
@@ -123,7 +128,7 @@ def deidentifying(model: Mapping[str, Any], replace: Replace, *, pixels: bool) -
 
 
 def _odd(member: Mapping[str, Any]) -> bool:
-    """Whether a code or a number is text that no such VR may hold."""
+    """Return whether a code or a number is text that its VR does not allow."""
     conforming = _CONFORMING.get(str(member.get("vr")))
     values = [one for one in member.get("Value") or () if isinstance(one, str)]
     return conforming is not None and not all(conforming.fullmatch(one) for one in values)
@@ -138,7 +143,7 @@ def _same(model: Mapping[str, Any], change: AttributeChange) -> bool:
 
 
 def _own(model: Mapping[str, Any], finder: Finder, *, pixels: bool) -> Iterator[AttributeChange]:
-    """What says that and how it was done (PS3.15 E.1.1, PS3.3 C.7.1.1)."""
+    """Yield the changes that record how the data set was de-identified (PS3.15 E.1.1, PS3.3 C.7.1.1)."""
     again = _text(model, _REMOVED) == "YES"
     yield AttributeChange(_REMOVED, {"vr": "CS", "Value": ["YES"]})
     said = model.get(_METHOD, {})
@@ -156,7 +161,7 @@ def _own(model: Mapping[str, Any], finder: Finder, *, pixels: bool) -> Iterator[
 
 
 def _earlier(model: Mapping[str, Any]) -> list[str]:
-    """Codes of what was done before, as far as they are of CID 7050."""
+    """Return the codes of methods that were applied before, of coding scheme DCM."""
     items = model.get(_CODES, {}).get("Value") or ()
     return [_text(item or {}, "00080100") for item in items if _text(item or {}, "00080102") == "DCM"]
 

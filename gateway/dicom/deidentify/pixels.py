@@ -1,9 +1,10 @@
-"""Whether pixels may have text burned in that identifies (PS3.15 E.3.1), told from attributes alone.
+"""Decide from attributes whether pixels may have identifying text burned in (PS3.15 E.3.1).
 
-Nothing is painted over here: what may have such text is refused. Burned In Annotation (0028,0301) NO is the word of
-the equipment that made the image, and is taken, but not for captured screens and film. Where it is absent an image
-may or may not have such text (PS3.3 C.7.6.1): only what is reconstructed or computed passes then, and only where Image
-Type says that it is no secondary image and the pixels are no colours, as those of fused and captured ones are.
+Nothing is painted over here: an image that may have such text is refused. Burned In Annotation (0028,0301) NO
+is the statement of the equipment that made the image, and is trusted, except for captured screens and film.
+Where it is absent an image may or may not have such text (PS3.3 C.7.6.1). Then only reconstructed or computed
+images pass, and only if Image Type says that they are primary images and the pixels have no colour, since
+fused and captured images have.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from gateway.dicom.deidentify.tables import STORAGE
 from gateway.dicom.encoding.frames import is_video
 
-# SOP classes of images that are de-identified, without their common root; a dot at the end: all below it.
+# SOP classes of the images that are de-identified, without their common root.
 _IMAGES = (
     *(
         "1",
@@ -51,7 +52,7 @@ _IMAGES = (
     *("77.1.5.1", "77.1.5.2", "77.1.5.4", "77.1.6", "77.1.7", "128", "128.1", "130", "481.1", "481.2"),
 )
 _SINGLE = frozenset(STORAGE + name for name in _IMAGES)
-# Computed from signals: text gets into such pixels only if it is written there on purpose.
+# Images that are computed from signals: their pixels hold text only if it was written there on purpose.
 _RECONSTRUCTED = frozenset(
     STORAGE + name for name in ("2", "2.1", "2.2", "4", "4.1", "4.4", "20", "128", "128.1", "130", "30")
 )
@@ -63,7 +64,7 @@ _SCREENS = ("SCREEN", "SAVE", "DOSE_INFO")
 
 
 def obstacle(model: Mapping[str, Any], transfer_syntax: str) -> str:
-    """Why an instance is not sent de-identified; empty where nothing is known against it."""
+    """Return why an instance cannot be sent de-identified; empty where no reason is known."""
     sop_class = _text(model, "00080016")
     if sop_class not in _SINGLE:
         private = "" if sop_class.startswith("1.2.840.10008.") else "private "
@@ -76,7 +77,7 @@ def obstacle(model: Mapping[str, Any], transfer_syntax: str) -> str:
 
 
 def _find_embedded_overlays(model: Mapping[str, Any]) -> str:
-    """Overlays in unused bits of the pixels (retired), which are not taken out of them."""
+    """Return the obstacle of overlays in unused bits of the pixels (retired), which stay there."""
     for tag in model:
         if tag[:2] == "60" and f"{tag[:4]}3000" not in model:
             return f"an overlay may lie in its pixels ({tag[:4]},{tag[4:]})"

@@ -1,9 +1,10 @@
-"""Table E.1-1 of PS3.15 (edition 2026c, column Basic Profile) and the Types that its combined codes ask for.
+"""Table E.1-1 of PS3.15 (edition 2026c, Basic Profile), and the Types that its combined codes depend on.
 
-`basic.csv` has its 655 rows, taken from the tables of the package dicom-anonymizer 2.1.0. `types.csv` says of the
-attributes with combined codes where PS3.3 has them as Type 1 (also 1C) or 2 (also 2C): `within` is the sequence that
-they are an item of, empty for the data set itself; `classes` are SOP classes without their common root, `*` for all.
-It comes from the module tables of highdicom 0.28.2. Where it says nothing the attribute is Type 3, or not in the IOD.
+`basic.csv` has its 655 rows, taken from the tables of the package dicom-anonymizer 2.1.0. `types.csv` lists
+where PS3.3 has the attributes with combined codes as Type 1 (also 1C) or 2 (also 2C): `within` is the
+sequence that contains the attribute, empty for the data set itself; `classes` are SOP classes without their
+common root, `*` for all. It comes from the module tables of highdicom 0.28.2. An attribute without a row is
+Type 3, or not in the IOD.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 
 @cache
 def basic() -> dict[str, str]:
-    """Action codes by tag; repeating groups as they are written in the table."""
+    """Return the action codes by tag; repeating groups are written as in the table."""
     return {row["tag"]: row["action"] for row in _rows("basic.csv")}
 
 
@@ -39,7 +40,7 @@ def _types() -> dict[tuple[str, str], list[tuple[str, frozenset[str]]]]:
 
 
 def find_code(tag: str) -> str:
-    """The code of a tag, '' where the table has no row for it."""
+    """Return the action code of a tag; empty where the table has no row for it."""
     if tag[:2] == "50" and int(tag[2:4], 16) % 2 == 0:
         return basic()[_GROUP_OF_50]
     if tag[:2] == "60":
@@ -48,7 +49,10 @@ def find_code(tag: str) -> str:
 
 
 def type_of(tag: str, within: str, sop_class: str) -> int:
-    """1, 2 or 3 of an attribute with a combined code, in an item of `within` (empty: in the data set itself)."""
+    """Return the Type (1, 2 or 3) of an attribute with a combined code.
+
+    `within` is the sequence whose item holds it, empty for the data set itself.
+    """
     short = sop_class.removeprefix(STORAGE)
     for kind, classes in _types().get((tag, within), ()):
         if "*" in classes or short in classes:

@@ -1,4 +1,4 @@
-"""Specific Character Set (PS3.3 C.12.1.1.2) and ISO 2022 code extensions (PS3.5 6.1.2) to Unicode."""
+"""Decode Specific Character Set (PS3.3 C.12.1.1.2) with ISO 2022 code extensions (PS3.5 6.1.2) to Unicode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-# Number of the registration in a defined term -> codec of a text in which it is G1 (or the whole set).
+# Registration number in a defined term -> codec of text that has this set as G1 (or as the whole set).
 _REGISTERED = {
     "6": "latin-1",
     "13": "shift_jis",
@@ -29,7 +29,7 @@ _REGISTERED = {
     "203": "iso8859-15",
 }
 _NAMED = {"": "latin-1", "GB18030": "gb18030", "GBK": "gbk", "ISO 2022 GBK": "gbk", "ISO 2022 58": "gb2312"}
-# Not defined terms, but what they mean is plain.
+# Not defined terms, but their meaning is clear.
 _GUESSED = {
     "LATIN-1": "latin-1",
     "LATIN1": "latin-1",
@@ -76,10 +76,10 @@ JIS_ROMAN = str.maketrans({"\\": "¥", "~": "‾"})
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """How the text of one data set is encoded; `problem` says what is wrong with its declaration.
+    """The encoding of a data set's text; `problem` says what is wrong with its declaration.
 
-    `declared` tells that the first term gives bytes above 7FH a meaning; `plain` that every ASCII byte is the
-    ASCII character, which it is not in JIS X 0201.
+    `declared` means that the first term defines bytes above 7FH. `plain` means that every ASCII byte is the
+    ASCII character, which is not so in JIS X 0201.
     """
 
     codec: str = "latin-1"
@@ -88,18 +88,25 @@ class Charset:
     problem: str = ""
 
     def text(self, raw: bytes) -> tuple[str, bool]:
-        """One value that may hold backslashes (ST, LT, UT), and whether every byte was valid."""
+        """Return one value that may hold backslashes (ST, LT, UT), and whether every byte was valid."""
         if b"\x1b" in raw:
             return self._decode_escapes(raw, _CONTROLS)
         decoded, good = self._plainly(raw)
         return (decoded if self.plain else decoded.translate(JIS_ROMAN)), good
 
     def values(self, raw: bytes) -> tuple[list[str], bool]:
-        """Values split at 5CH as the source encoding sees it; a GBK trail byte is none (PS3.5 6.1.2.3)."""
+        """Return the values, split at 5CH, and whether every byte was valid.
+
+        They are split as characters of the source encoding: a 5CH that is the second byte of a GBK character
+        does not split (PS3.5 6.1.2.3).
+        """
         return self._split(raw, _VALUE_STOPS)
 
     def names(self, raw: bytes) -> tuple[list[str], bool]:
-        """Values of PN, where `^` and `=` reset code extensions too (PS3.5 6.1.2.5.3)."""
+        """Return the values of a PN, and whether every byte was valid.
+
+        In a PN, `^` and `=` reset code extensions too (PS3.5 6.1.2.5.3).
+        """
         return self._split(raw, _NAME_STOPS)
 
     def _split(self, raw: bytes, stops: re.Pattern[bytes]) -> tuple[list[str], bool]:
@@ -111,7 +118,7 @@ class Charset:
         return decoded, good and (self.declared or raw.isascii())
 
     def _decode_escapes(self, raw: bytes, stops: re.Pattern[bytes]) -> tuple[str, bool]:
-        """Text with escape sequences; each of `stops` puts the first character set back."""
+        """Return text with escape sequences decoded; each of `stops` resets to the first character set."""
         out: list[str] = []
         good = True
         g1 = self.codec
@@ -130,7 +137,7 @@ class Charset:
                 if _CONTROLS.search(piece):
                     double = b""
             elif piece:
-                # Where the first set leaves G1 empty, the set announced last is the likelier reading.
+                # If the first set leaves G1 empty, the set that was announced last is more likely.
                 after = self.codec if self.declared else g1
                 good &= _one_byte(piece, g1, after, stops, out)
                 if stops.search(piece):
@@ -142,14 +149,14 @@ DEFAULT = Charset()
 
 
 def decoder(declared: bytes) -> tuple[Callable[[bytes], str], bool]:
-    """How to decode whole texts under this value of (0008,0005), and whether every term of it is defined."""
+    """Return a decoder of texts under this value of (0008,0005), and whether its terms are all defined."""
     chosen = charset(declared)
     return (lambda raw: chosen.text(raw)[0]), not chosen.problem
 
 
 @lru_cache(maxsize=256)
 def charset(raw: bytes) -> Charset:
-    """The value of (0008,0005) as encoded."""
+    """Return the character set that the encoded value of (0008,0005) declares."""
     terms = [term.strip(" \0").upper() for term in raw.decode("latin-1").split("\\")]
     codec, problem = _codec(terms[0])
     if not problem:
@@ -179,7 +186,10 @@ def _decode(raw: bytes, codec: str) -> tuple[str, bool]:
 
 
 def _one_byte(piece: bytes, g1: str, after: str, stops: re.Pattern[bytes], out: list[str]) -> bool:
-    """G0 is ASCII; at the first of `stops` the set `after` takes over in G1."""
+    """Decode a piece with ASCII in G0, and return whether it was valid.
+
+    At the first of `stops`, the set `after` replaces `g1` in G1.
+    """
     good = True
     codec = g1
     for part in stops.split(piece):
@@ -192,7 +202,10 @@ def _one_byte(piece: bytes, g1: str, after: str, stops: re.Pattern[bytes], out: 
 
 
 def _two_byte(piece: bytes, escape: bytes, g1: str, out: list[str]) -> bool:
-    """G0 is JIS X 0208 or 0212, so that 5CH may be half of a character; bytes above 7FH are still G1."""
+    """Decode a piece with JIS X 0208 or 0212 in G0, and return whether it was valid.
+
+    In these sets 5CH may be half of a character; bytes above 7FH are still of G1.
+    """
     good = True
     ended = False
     for run in _RUNS.findall(piece):

@@ -1,4 +1,4 @@
-"""Which transfer syntax a codestream is of, told from its first bytes (PS3.5 8.2, A.4)."""
+"""Recognise the transfer syntax of a codestream by its first bytes (PS3.5 8.2, A.4)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ _FRAMES = frozenset({*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC),
 
 
 def recognise(head: bytes) -> str:
-    """The transfer syntax of JPEG, JPEG-LS, JPEG 2000 or HTJ2K, bare; empty where the bytes do not say it."""
+    """Return the transfer syntax of bare JPEG, JPEG-LS, JPEG 2000 or HTJ2K; empty where it is unknown."""
     try:
         if head.startswith(b"\xff\xd8"):
             return _jpeg(head)
         if head.startswith(b"\xff\x4f\xff\x51"):
             return _jpeg2000(head)
-    except (error, IndexError):  # the header is longer than what is there
+    except (error, IndexError):  # the header is longer than the given bytes
         pass
     return ""
 
 
 def _jpeg(head: bytes) -> str:
-    """By the frame marker, and what its first scan says of predictor or loss (ISO 10918-1 B.2, ISO 14495-1 C.2)."""
+    """Recognise JPEG by the frame marker, and by predictor or loss in its first scan.
+
+    ISO 10918-1 B.2, ISO 14495-1 C.2.
+    """
     at, frame = 2, 0
     while True:
         (mark, marker, length) = unpack_from(">BBH", head, at)
@@ -42,7 +45,7 @@ def _jpeg(head: bytes) -> str:
 
 
 def _jpeg2000(head: bytes) -> str:
-    """By capabilities and coding style (ISO 15444-1 A.5.2, A.6.1; ISO 15444-15 A.3)."""
+    """Recognise JPEG 2000 by capabilities and coding style (ISO 15444-1 A.5.2, A.6.1; ISO 15444-15 A.3)."""
     at, high_throughput = 2, False
     while True:
         mark, marker, length = unpack_from(">BBH", head, at)

@@ -1,4 +1,4 @@
-"""What the tokenizer knows of an element before it sees its value, found once for each tag and VR."""
+"""Entries for the tokenizer: its knowledge of an element before the value, found once per tag and VR."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from gateway.dicom.encoding.jsonmodel import opening
 from gateway.dicom.encoding.structure import CODED_VRS, ITEM_GROUP, LONG_VRS
 from gateway.dicom.limits import BULK
 
-# Kinds, the commonest first.
+# Kinds of elements, the most common first.
 TEXT, DECIMAL, INTEGER, FLOAT, PERSON, WORDS, NUMBERS, BINARY, SEQUENCE, DROP, RESOLVE, ODD = range(12)
-# What an element tells of others.
+# The effects of an element on the reading of others.
 CHARSET, SIGNED, CREATOR, COLLECT = range(1, 5)
 
-# tag, kind, JSON member up to the value, 12-byte header?, VR, what it tells, length above which the value
-# goes out by reference, size and reader of a single integer. A bare tuple: it is unpacked for every element.
+# Tag, kind, JSON member up to the value, whether its header has 12 bytes, VR, effect on other elements, length above
+# which the value goes out by reference, size and reader of a single integer. A plain tuple, since it is unpacked for
+# every element.
 Element: TypeAlias = tuple[int, int, str, bool, str, int, int, tuple[int, Callable[..., tuple[Any, ...]]]]
 
 _MOST_ENTRIES = 65536
@@ -56,7 +57,7 @@ _COLLECTED = frozenset(
 
 @lru_cache(maxsize=16384)
 def element(tag: int, vr: str, big_endian: bool, long: bool) -> Element:
-    """The entry of a tag whose VR is settled; `long` says whether its header has 12 bytes."""
+    """Return the entry of a tag whose VR is settled; `long` says whether its header has 12 bytes."""
     code = _CODES.get(vr, "H")
     single = Struct((">" if big_endian else "<") + code)
     kind = DROP if _is_dropped(tag) and vr != "SQ" else _KINDS[vr]
@@ -72,7 +73,10 @@ def find_private_vr(creators: Mapping[int, str], tag: int) -> str:
 
 
 def _is_dropped(tag: int) -> bool:
-    """Group lengths, groups below 0008 and trailing padding are no part of the model (PS3.18 F.2.2)."""
+    """Return whether the element is not part of the model (PS3.18 F.2.2).
+
+    These are group lengths, groups below 0008 and trailing padding.
+    """
     return tag & 0xFFFF == 0 or (tag < FIRST and not tag >> 16 & 1) or tag == PADDING
 
 
@@ -99,14 +103,17 @@ def _above(tag: int, vr: str) -> int:
 
 
 class Table(dict[bytes, Element]):
-    """Entries by the first bytes of a header: tag and, where explicit, VR. A subscript costs half a call."""
+    """The entries by the first bytes of a header: the tag, and the VR where it is explicit.
+
+    It is a dict, since a subscript costs half as much as a call.
+    """
 
     def __init__(self, make: Callable[[bytes], Element]) -> None:
         super().__init__()
         self._make = make
 
     def __missing__(self, head: bytes) -> Element:
-        if len(self) >= _MOST_ENTRIES:  # only hostile files have so many
+        if len(self) >= _MOST_ENTRIES:  # only hostile files have so many different headers
             self.clear()
         found = self[head] = self._make(head)
         return found
@@ -123,7 +130,10 @@ def _explicit_be(head: bytes) -> Element:
 
 
 def _explicit(tag: int, coded: bytes, big_endian: bool) -> Element:
-    """By tag and VR as they stand in the file; UN of a known tag is read by what PS3.6 says (PS3.5 6.2.2)."""
+    """Return the entry by the tag and VR in the file.
+
+    A UN element with a known tag is read with the VR of PS3.6 (PS3.5 6.2.2).
+    """
     if coded not in CODED_VRS or tag >> 16 == ITEM_GROUP:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
     vr = coded.decode("ascii")
@@ -138,14 +148,17 @@ def _implicit_le(head: bytes) -> Element:
 
 
 def _implicit_be(head: bytes) -> Element:
-    """No transfer syntax has it, some files do."""
+    """Return the entry in Implicit VR Big Endian: no transfer syntax has it, but some files do."""
     low, high = unpack(">HH", head)
     found = _element_by_dictionary(low << 16 | high, False)
     return element(found[0], found[4], True, False) if found[1] < DROP else found
 
 
 def _element_by_dictionary(tag: int, long: bool) -> Element:
-    """VR by dictionary; RESOLVE where the private creator or other elements decide."""
+    """Return the entry by the dictionary's VR.
+
+    Its kind is RESOLVE where the private creator or other elements decide.
+    """
     if tag >> 16 == ITEM_GROUP:
         return tag, ODD, "", False, "", 0, _NEVER, _NO_READER
     if tag >> 16 & 1 and tag & 0xFFFF:
@@ -156,7 +169,7 @@ def _element_by_dictionary(tag: int, long: bool) -> Element:
     if vr == "US or SS":
         return tag, RESOLVE, "", long, vr, 0, _NEVER, _NO_READER
     if len(vr) > 2:
-        vr = "OW"  # PS3.5 A.1: so it is in Implicit VR, where alone this is asked
+        vr = "OW"  # in Implicit VR, the only caller with such tags, this is OW (PS3.5 A.1)
     return element(tag, vr if vr in _KINDS else "UN", False, long)
 
 

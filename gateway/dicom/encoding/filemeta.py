@@ -1,4 +1,4 @@
-"""Preamble and File Meta Information (PS3.10 7.1)."""
+"""Write preamble and File Meta Information (PS3.10 7.1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from gateway.dicom.encoding.elementwriter import write_element, write_text
 from gateway.model import Identity
 
-# Made from a UUID, as PS3.5 B.2 allows; names this implementation in every file it writes.
+# Made from a UUID, as PS3.5 B.2 allows; it identifies this implementation in every file that it writes.
 IMPLEMENTATION_CLASS_UID = "2.25.302115744519233786429018334590727350416"
 IMPLEMENTATION_VERSION_NAME = "DICOMWEB_GATEWAY"
 PREAMBLE = bytes(128) + b"DICM"

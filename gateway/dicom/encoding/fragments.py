@@ -1,4 +1,4 @@
-"""Encapsulated pixel data (PS3.5 A.4): the items of its value, found as the bytes arrive."""
+"""Find the items of encapsulated pixel data (PS3.5 A.4) while its bytes arrive."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from gateway.dicom.encoding.structure import ITEM, SEQUENCE_END, UNDEFINED, read
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
 HEAD = 16
-# Of the first fragment: where a codestream says what it is.
+# The bytes to keep of the first fragment: the header of its codestream.
 LONG_HEAD = 4096
-# How a frame's codestream begins: JPEG and JPEG-LS, JPEG 2000, its JP2 box, JPEG XL bare and boxed.
+# The first bytes of a frame's codestream: JPEG and JPEG-LS, JPEG 2000, its JP2 box, JPEG XL bare and boxed.
 STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
 MOST_FRAGMENTS = 4_000_000
 MOST_BOT = 64 << 20
 
 
 class FragmentScanner:
-    """Follows item lengths, never scans bytes: a fragment may hold what looks like a delimiter.
+    """A scanner that follows item lengths; it never searches bytes, as a fragment may hold a false delimiter.
 
-    `offset` is that of the first byte after the element's header, `stop` that of the end of the value where
-    its length is defined. After `done`: `starts` and `lengths` of the fragments' value fields without the
-    Basic Offset Table, `bot` its raw value, `begins` the indexes of fragments that begin as a codestream does, `head`
-    the first bytes of the first, `end` where the value ends (behind the delimiter).
+    `offset` is the offset of the first byte after the element's header, `stop` that of the end of a value of
+    defined length. After `done`: `starts` and `lengths` are the offsets and lengths of the fragments' value
+    fields without the Basic Offset Table, `bot` is its raw value, `begins` the indexes of fragments that
+    begin like a codestream, `head` the first bytes of the first fragment, `end` where the value ends (after
+    the delimiter).
     """
 
     def __init__(self, offset: int, stop: int | None = None) -> None:
@@ -42,9 +43,10 @@ class FragmentScanner:
         self._wanted = 0
 
     def feed(self, view: bytes | memoryview) -> int:
-        """How many bytes of `view` belong to the value; fewer than all only once `done`.
+        """Take the next bytes, and return how many of them belong to the value.
 
-        Raises DicomError where an item header was due and something else is there.
+        The number is less than all only once `done`. Raises DicomError where something else stands in place
+        of an item header.
         """
         used, size = 0, len(view)
         while not self.done:
@@ -58,18 +60,18 @@ class FragmentScanner:
 
     @property
     def passable(self) -> int:
-        """How many of the next bytes are of no interest."""
+        """The number of next bytes that the scanner does not need to see."""
         return max(0, self._left - max(0, self._wanted - len(self._keep)))
 
     def pass_over(self, count: int) -> None:
-        """As if `count` bytes had been fed, at most as many as are passable."""
+        """Skip `count` bytes, at most as many as are passable, as if they had been fed."""
         self._left -= count
         self._at += count
         if self._left == 0:
             self._item_read()
 
     def close(self) -> None:
-        """The bytes are over. Raises Truncated unless `done`."""
+        """End the input. Raises Truncated unless `done`."""
         if not self.done and self._left == 0 and self._at == self._stop:
             self._finish()
         if not self.done:
@@ -141,8 +143,9 @@ class FragmentScanner:
 
 
 class Unwrapped:
-    """Push translator: the value of encapsulated pixel data → its fragments one behind another, without item headers
-    and Basic Offset Table, as frames are sent (PS3.5 A.4).
+    """Push translator from the value of encapsulated pixel data to its fragments, joined as frames are sent.
+
+    Item headers and Basic Offset Table are left out (PS3.5 A.4).
     """
 
     def __init__(self) -> None:
@@ -151,6 +154,7 @@ class Unwrapped:
         self._seen = 0
 
     def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes, and return the bytes of fragments among them."""
         scanner, out = self._scanner, []
         scanner.feed(chunk)
         end = self._at + len(chunk)
@@ -165,6 +169,6 @@ class Unwrapped:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """Raises Truncated."""
+        """Return the rest, which is empty. Raises Truncated where the value is not complete."""
         self._scanner.close()
         return b""

@@ -1,4 +1,4 @@
-"""Frame tables: which bytes of an object are which frame (PS3.5 8.2, A.4; PS3.18 10.4.1.1.6)."""
+"""Frame tables: the bytes of each frame in an object (PS3.5 8.2, A.4; PS3.18 10.4.1.1.6)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
 
 RLE = "1.2.840.10008.1.2.5"
 
-# Bytes that are read at once for what is short, and what may lie between: item headers, a few empty fragments.
+# Most bytes that are read at once for short spans, and most between them: item headers, a few empty fragments.
 WINDOW = 256 << 10
 GAP = 64
 IN_A_WINDOW = 4096
-# Frames that are worked on at once where they are short.
+# Most short frames that are processed together.
 IN_A_RUN = 512
 
 _IMAGE = tuple(field.name for field in fields(ImagePixel))
@@ -28,7 +28,7 @@ _IMAGE = tuple(field.name for field in fields(ImagePixel))
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """The element that holds the pixels: `offset` and `length` of its value; `scanner` where encapsulated.
+    """The element that holds the pixels: `offset` and `length` of its value, `scanner` where encapsulated.
 
     `table` and `table_lengths` are the values of the Extended Offset Table (7FE0,0001) and its lengths
     (7FE0,0002), empty where absent.
@@ -44,16 +44,17 @@ class PixelElement:
 
 
 def is_video(transfer_syntax: str) -> bool:
-    """MPEG-2, H.264 and H.265: one stream, no frames of its own."""
+    """Return whether this is MPEG-2, H.264 or H.265, which have one stream and no separate frames."""
     return transfer_syntax.removesuffix(".1") in VIDEO or transfer_syntax in VIDEO
 
 
 def pixel_layout(
     element: PixelElement, image: ImagePixel, declared_frames: int, transfer_syntax: str
 ) -> PixelLayout:
-    """Lay out the frames of `element`, which `image` describes; `declared_frames` is 1 where none are declared.
+    """Return the layout of the frames of `element`, which `image` describes.
 
-    Never allocates by what the attributes claim, only by what is there.
+    `declared_frames` is 1 where none are declared. Memory is allocated by the bytes that exist, never by the
+    attributes.
     """
     scanner = element.scanner
     if scanner is None:
@@ -75,7 +76,7 @@ def _lay_out(
     first: array[int],
     used: int = 0,
 ) -> PixelLayout:
-    """Return the layout of `frames` frames, to which `used` fragments belong; what comes after no frame has."""
+    """Return the layout of `frames` frames, to which the first `used` fragments belong."""
     scanner = element.scanner
     return PixelLayout(
         **{name: getattr(image, name) for name in _IMAGE},
@@ -96,9 +97,10 @@ def _lay_out(
 def _first_fragments(
     element: PixelElement, scanner: FragmentScanner, frames: int, transfer_syntax: str
 ) -> tuple[array[int], str]:
-    """The first fragment of each frame, or why that cannot be told.
+    """Return the first fragment of each frame, or else the reason why it is unknown.
 
-    Where there are more frames than are declared, those that are declared, and the fragment behind them.
+    Where there are more frames than are declared, return those that are declared, and the fragment after
+    them.
     """
     fragments = len(scanner.starts)
     nothing = array("L")
@@ -126,7 +128,10 @@ def _first_fragments(
 
 
 def _by_table(element: PixelElement, scanner: FragmentScanner, frames: int) -> array[int] | None:
-    """From the Extended or the Basic Offset Table, if every offset is that of an item and they ascend."""
+    """Return the first fragments by the Extended or the Basic Offset Table.
+
+    None unless every offset is that of an item, and they ascend.
+    """
     for table, code, size in ((element.table, "Q", 8), (scanner.bot, "I", 4)):
         if len(table) < frames * size or len(table) % size:
             continue
@@ -141,9 +146,10 @@ def _by_table(element: PixelElement, scanner: FragmentScanner, frames: int) -> a
 
 
 def _indexes(starts: array[int], offsets: array[int]) -> array[int] | None:
-    """Which fragments lie at `offsets`; None unless each of them does, the first at the first, and they ascend.
+    """Return the indexes of the fragments at `offsets`.
 
-    Offsets count from the first item after the Basic Offset Table, and point at item headers.
+    None unless each offset is that of a fragment, the first one that of the first, and they ascend. Offsets
+    count from the first item after the Basic Offset Table, and point at item headers.
     """
     found, index = array("L"), 0
     for offset in offsets:
@@ -156,15 +162,18 @@ def _indexes(starts: array[int], offsets: array[int]) -> array[int] | None:
 
 
 def frame_spans(pixels: PixelLayout, number: FrameNumber) -> list[Span]:
-    """The spans of a frame, in order; neighbouring fragments stay apart, their item headers lie between.
+    """Return the spans of a frame in order; adjacent fragments stay separate, since item headers lie between.
 
-    A native 1-bit frame may begin and end within a byte: `realign` mends that.
+    A native 1-bit frame may begin and end within a byte; `realign` shifts its bits. Raises IndexError.
     """
     return list(each_span(pixels, number))
 
 
 def each_span(pixels: PixelLayout, number: FrameNumber) -> Iterator[Span]:
-    """`frame_spans`, one at a time: a frame may have millions of fragments."""
+    """Return an iterator of the spans of `frame_spans`, since a frame may have millions of fragments.
+
+    Raises IndexError where there is no such frame.
+    """
     index = number - 1
     if not 0 <= index < pixels.frames:
         raise IndexError(number)
@@ -176,7 +185,7 @@ def each_span(pixels: PixelLayout, number: FrameNumber) -> Iterator[Span]:
 
 
 def count_stored_bytes(pixels: PixelLayout, number: FrameNumber) -> int:
-    """The bytes of a frame as it is stored: an encapsulated one without item headers, a native one whole."""
+    """Return the stored bytes of a frame: without item headers if encapsulated, in whole bytes if native."""
     if not pixels.encapsulated:
         return (pixels.frame_bits + 7) // 8
     first, stop = _fragments_of(pixels, number - 1)
@@ -189,7 +198,7 @@ def _fragments_of(pixels: PixelLayout, index: int) -> tuple[int, int]:
 
 
 def windows(spans: Iterable[Span]) -> Iterator[tuple[Span, list[Span]]]:
-    """Short spans that lie close together as one window each; what is long stays alone."""
+    """Yield short spans that lie close together as one window, with its spans; a long span stays alone."""
     held: list[Span] = []
     for span in spans:
         near = held and 0 <= span.start - held[-1].stop <= GAP and span.stop - held[0].start <= WINDOW
@@ -202,9 +211,9 @@ def windows(spans: Iterable[Span]) -> Iterator[tuple[Span, list[Span]]]:
 
 
 def runs(pixels: PixelLayout, numbers: Sequence[FrameNumber], each: int) -> Iterator[list[FrameNumber]]:
-    """Frames that follow one another and are short, together; `each` is what one takes in memory besides.
+    """Yield groups of short consecutive frames; `each` is the extra memory in bytes that a frame takes.
 
-    What has to be done for each frame alone is so done a few thousand times, not a million.
+    So the work for each group is done a few thousand times, not a million times.
     """
     held: list[FrameNumber] = []
     start = 0
@@ -222,7 +231,7 @@ def runs(pixels: PixelLayout, numbers: Sequence[FrameNumber], each: int) -> Iter
 
 
 def _outside(pixels: PixelLayout, number: FrameNumber) -> tuple[int, int]:
-    """Where the first byte of a frame lies, and where it ends; between them may be item headers."""
+    """Return where the first byte of a frame lies and where the frame ends; item headers may lie between."""
     if not pixels.encapsulated:
         spans = frame_spans(pixels, number)
         return spans[0].start, spans[0].stop
@@ -231,16 +240,19 @@ def _outside(pixels: PixelLayout, number: FrameNumber) -> tuple[int, int]:
 
 
 def realign(data: bytes, pixels: PixelLayout, number: FrameNumber) -> bytes:
-    """The bits of a frame moved to begin with the first bit of a byte; bits are packed from the lowest (PS3.5 8.1.1)."""
+    """Return the bits of a frame shifted to begin with a byte.
+
+    Bits are packed from the lowest (PS3.5 8.1.1).
+    """
     shift = (number - 1) * pixels.frame_bits % 8
     bits = int.from_bytes(data, "little") >> shift & (1 << pixels.frame_bits) - 1
     return bits.to_bytes((pixels.frame_bits + 7) // 8, "little")
 
 
 class BitJoin:
-    """Frames of single bits one behind another without padding between them (PS3.5 8.1.1, PS3.18 8.7.3.3.1).
+    """Push translator that joins frames of single bits without padding (PS3.5 8.1.1, PS3.18 8.7.3.3.1).
 
-    `feed` takes whole frames that begin with a byte, `finish` gives the last bits.
+    `feed` takes whole frames that begin with a byte; `finish` returns the last bits.
     """
 
     def __init__(self, frame_bits: int) -> None:
@@ -260,7 +272,7 @@ class BitJoin:
 
 
 def swap_width(vr: str, bits_allocated: int) -> int:
-    """How many bytes make up one unit of a big endian value."""
+    """Return how many bytes make up one unit of a big endian value."""
     if vr == "OW":
         return 4 if bits_allocated == 32 else 2
     return {"OL": 4, "OF": 4, "FL": 4, "UL": 4, "SL": 4, "OD": 8, "OV": 8, "FD": 8, "UV": 8, "SV": 8}.get(
@@ -269,7 +281,7 @@ def swap_width(vr: str, bits_allocated: int) -> int:
 
 
 def swap(data: bytes, width: int) -> bytes:
-    """Each `width` bytes in the other order; what does not fill a unit at the end stays."""
+    """Return the data with each unit of `width` bytes reversed; an incomplete last unit is unchanged."""
     if width == 1:
         return data
     out = bytearray(data)

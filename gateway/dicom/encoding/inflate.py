@@ -1,4 +1,4 @@
-"""Deflated data sets (PS3.5 A.5), inflated in bounded pieces."""
+"""Inflate deflated data sets (PS3.5 A.5) in bounded pieces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PIECE = 1 << 20
 
 
 class Inflater:
-    """Raw deflate without zlib header; never gives more than one piece at a time."""
+    """An inflater of raw deflate without zlib header; it gives at most one piece at a time."""
 
     def __init__(self, limits: ReadLimits) -> None:
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -21,7 +21,10 @@ class Inflater:
         self._out = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Raises DicomError for a damaged stream, LimitExceeded for one that grows beyond bounds."""
+        """Take the next bytes, and yield inflated pieces.
+
+        Raises DicomError for a damaged stream, LimitExceeded for one that grows too large.
+        """
         self._in += len(data)
         while data and not self._inflate.eof:
             try:
@@ -34,7 +37,7 @@ class Inflater:
                 yield piece
 
     def close(self) -> None:
-        """Raises Truncated when the stream does not end."""
+        """End the input. Raises Truncated where the stream has not ended."""
         if not self._inflate.eof:
             raise Truncated(f"the deflated data set ends early, at inflated byte {self._out}")
 

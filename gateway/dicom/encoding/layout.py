@@ -1,7 +1,8 @@
-"""Where the values are inside a stored object: bulk data and frames (PS3.5 A.4, PS3.18 10.4.1.1.6).
+"""The offsets of the values in a stored object: bulk data and frames (PS3.5 A.4, PS3.18 10.4.1.1.6).
 
-Filled once at ingest by `part10.Part10Reader`, kept in the index as bytes, read for every frame request.
-Offsets count from the first byte of the stored object, or, where `inflated` is set, of the inflated data set.
+They are found once at ingest by `part10.Part10Reader`, kept in the index as bytes, and read for every frame
+request. Offsets count from the first byte of the stored object, or, where `inflated` is set, of the inflated
+data set.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from gateway.dicom.encoding.pixels import ImagePixel
 
 @dataclass(frozen=True, slots=True)
 class BulkValue:
-    """The Value Field of one element kept out of the metadata: `length` bytes from `offset`, as encoded.
+    """The Value Field of one element that is not in the metadata: `length` bytes from `offset`, as encoded.
 
     `content_type` is (0042,0012) for an encapsulated document, else None.
     """
@@ -27,14 +28,14 @@ class BulkValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelLayout(ImagePixel):
-    """The Image Pixel Module of an instance, and where in its bytes the frames are that it describes.
+    """The Image Pixel Module of an instance, and the offsets of its frames.
 
-    `frames` is the number of frames that can be had from the bytes that are there; `declared_frames` is
-    Number of Frames as written (1 where absent). Native: frame n (from 0) is `frame_bits` bits from bit
-    n * frame_bits of the value at `offset`. Encapsulated: `starts[i]`, `lengths[i]` are the value fields of
-    the fragments (without item headers, Basic Offset Table left out) and `first[n]` is the index of the first
-    fragment of frame n; fragments of frame n end where those of n+1 start. `problem` says why frames cannot
-    be told apart, and then `frames` is 0.
+    `frames` is the number of frames that the existing bytes hold; `declared_frames` is Number of Frames as
+    written (1 where absent). Native: frame n (from 0) is `frame_bits` bits from bit n * frame_bits of the
+    value at `offset`. Encapsulated: `starts[i]`, `lengths[i]` are the value fields of the fragments (without
+    item headers, Basic Offset Table left out), and `first[n]` is the index of the first fragment of frame n;
+    the fragments of frame n end where those of n+1 start. `problem` says why frames cannot be told apart, and
+    then `frames` is 0.
     """
 
     vr: str
@@ -52,11 +53,11 @@ class PixelLayout(ImagePixel):
 
 @dataclass(frozen=True, slots=True)
 class InstanceLayout:
-    """Everything needed to answer bulk data, frames and Part 10 without parsing the object again.
+    """Everything needed to answer for bulk data, frames and Part 10 without parsing the object again.
 
-    `transfer_syntax` is what (0002,0010) declares; `implicit` and `big_endian` are how the bytes really are.
-    `dataset_offset` is where group 0002 ends; `length` that of the object. `bulk` maps a path such as
-    `00400275/1/00400007` (8 upper-case hex digits, 1-based item numbers) to its value.
+    `transfer_syntax` is the value of (0002,0010); `implicit` and `big_endian` say how the bytes are really
+    encoded. `dataset_offset` is where group 0002 ends; `length` is the length of the object. `bulk` maps a
+    path such as `00400275/1/00400007` (8 upper-case hex digits, 1-based item numbers) to its value.
     """
 
     transfer_syntax: str
@@ -68,4 +69,7 @@ class InstanceLayout:
     pixels: PixelLayout | None
     bulk: dict[str, BulkValue]
     odd_meta: bool = False
-    """The file meta lacks, or contradicts, what the data set says: it is written anew on the way out (PS3.10 7.1)."""
+    """Whether the file meta is incomplete or contradicts the data set.
+
+    It is then rewritten when the object is sent (PS3.10 7.1).
+    """

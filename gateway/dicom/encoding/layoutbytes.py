@@ -1,4 +1,4 @@
-"""`InstanceLayout` as bytes for the index, and back; version 1."""
+"""Encode `InstanceLayout` as bytes for the index, and decode it; version 1."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
 
 _VERSION = 1
 _ARRAYS = (("starts", "Q"), ("lengths", "Q"), ("first", "L"))
-# In the order in which they are written: stored layouts and kinds have it.
+# In the order in which they are written: stored layouts and kinds depend on it.
 _PLACE = ("tag", "vr", "offset", "length", "encapsulated", "frames", "declared_frames")
 _SAMPLES = ("rows", "columns", "samples", "bits_allocated", "bits_stored", "high_bit", "pixel_representation")
 _PLAIN = (*_PLACE, *_SAMPLES, "photometric", "planar", "frame_bits", "problem")
 
-# Of these a kind is made: where the pixels are, and how long, says nothing of what they can become.
+# The fields that make up a kind: where the pixels are does not matter for the transfer syntaxes they can be sent in.
 _TELLING = tuple(name for name in _PLAIN if name not in {"vr", "offset", "length", "frame_bits"})
 
-# What stands in where an instance is described without its bytes.
+# The layout of an instance that is described without its bytes.
 NOTHING = InstanceLayout("", False, False, False, 0, 0, None, {})
 
 
@@ -34,7 +34,11 @@ def _little(values: array[int], code: str) -> bytes:
 
 
 def encode(layout: InstanceLayout) -> bytes:
-    """One byte of version, then a compressed head of JSON and three arrays of 64-bit little endian numbers."""
+    """Return the layout as bytes.
+
+    These are a byte of version, and then, compressed, a head of JSON and three arrays of 64-bit little endian
+    numbers.
+    """
     pixels = layout.pixels
     tables = [_little(getattr(pixels, name), code) for name, code in _ARRAYS] if pixels else []
     head = orjson.dumps(
@@ -56,7 +60,7 @@ def encode(layout: InstanceLayout) -> bytes:
 
 
 def decode(data: bytes) -> InstanceLayout:
-    """Raises ValueError for a version this program does not know."""
+    """Return the layout. Raises ValueError for a version that this program does not know."""
     if data[:1] != bytes([_VERSION]):
         raise ValueError("layout of an unknown version")
     body = zlib.decompress(data[1:])
@@ -87,14 +91,17 @@ def decode(data: bytes) -> InstanceLayout:
 
 
 def kind_of(layout: InstanceLayout) -> str:
-    """A short text, the same for all instances that can be had in the same transfer syntaxes; see `of_kind`."""
+    """Return a short text that is equal for instances that can be sent in the same transfer syntaxes.
+
+    `from_kind` reads it.
+    """
     pixels = layout.pixels
     telling = [getattr(pixels, name) for name in _TELLING] if pixels else []
     return orjson.dumps([layout.transfer_syntax, *telling]).decode()
 
 
-def of_kind(kind: str) -> InstanceLayout:
-    """A layout that says of pixels what they are, and not where."""
+def from_kind(kind: str) -> InstanceLayout:
+    """Return a layout that describes the pixels of a kind, without their offsets."""
     syntax, *telling = orjson.loads(kind)
     pixels = None
     if telling:

@@ -1,4 +1,7 @@
-"""Encapsulated pixel data within sequences, such as icons, made native (PS3.5 A.4; PS3.3 F.7, C.7.6.1.1.6)."""
+"""Decode encapsulated pixel data within sequences, such as icons, to native pixels.
+
+PS3.5 A.4; PS3.3 F.7, C.7.6.1.1.6.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +26,21 @@ _ITEM_END = CLOSE_ITEM[:4]
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """What an image within a sequence becomes: its bytes, and the attributes that describe them otherwise."""
+    """An image within a sequence once it is native: its bytes, and new values of its attributes."""
 
     data: bytes
     changes: Mapping[str, str | int]
 
 
-# Decodes the frames of one. Raises CodecError.
+# Decodes the frames of one image. Raises CodecError.
 Decode = Callable[[PixelLayout, list[bytes]], Native]
 
 
 def native_within(head: bytes, transfer_syntax: str, decode: Decode) -> bytes:
-    """The data set, in Explicit VR Little Endian, with no fragments within its sequences.
+    """Return the data set, in Explicit VR Little Endian, without fragments in its sequences.
 
-    An image that cannot be decoded is left out with its sequence. Raises DicomError where the bytes are no whole
-    elements.
+    An image that cannot be decoded is left out with its sequence. Raises DicomError where the bytes are not
+    whole elements.
     """
     return _Walk(transfer_syntax, decode).data_set(head, 0) or head
 
@@ -48,7 +51,10 @@ class _Walk:
         self._decode = decode
 
     def data_set(self, data: bytes, depth: int) -> bytes | None:
-        """Written anew; None where nothing in it changes. Raises CodecError for pixels of its own."""
+        """Return the rewritten data set; None where nothing in it changes.
+
+        Raises CodecError for its own pixels.
+        """
         if depth > _DEEPEST:
             raise DicomError("sequences are nested too deep")
         out: list[tuple[int, bytes]] = []
@@ -68,7 +74,10 @@ class _Walk:
         return b"".join(apply_edits(out, edits))
 
     def _sequence(self, tag: int, element: bytes, depth: int) -> bytes | None:
-        """Nothing at all where an image in it cannot be decoded."""
+        """Return the rewritten sequence; None where nothing changes.
+
+        It is empty where an image in it cannot be decoded.
+        """
         items = list(_items(element))
         try:
             made = [self.data_set(item, depth + 1) for item in items]
@@ -97,7 +106,7 @@ class _Walk:
 
 
 def _items(sequence: bytes) -> Iterator[bytes]:
-    """The data sets of the items of a sequence, which is given with its header."""
+    """Yield the data sets of the items of a sequence, which is given with its header."""
     at, stop = 12, len(sequence)
     while at + 8 <= stop:
         high, low, length = read_item_header(sequence, at)
@@ -114,7 +123,7 @@ def _items(sequence: bytes) -> Iterator[bytes]:
 
 
 def _item_end(data: bytes, at: int) -> int:
-    """Where the delimiter of an item of undefined length begins."""
+    """Return where the delimiter of an item of undefined length begins. Raises DicomError without one."""
     if data[at : at + 4] == _ITEM_END:
         return at
     for _, _, stop in top_elements(data[at:]):
@@ -124,7 +133,7 @@ def _item_end(data: bytes, at: int) -> int:
 
 
 def _lay_out(data: bytes, place: PixelElement, transfer_syntax: str) -> PixelLayout:
-    """Lay out the frames of an item by what its data set says."""
+    """Return the layout of the frames of an item, as its data set describes them."""
     found = {tag: data[start + 8 : stop] for tag, start, stop in top_elements(data) if tag >> 16 == 0x28}
     frames = found.get(0x00280008, b"").strip(b" \0")
     image = read_image_pixel(found, "little", place.tag)

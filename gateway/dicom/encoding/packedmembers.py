@@ -1,4 +1,4 @@
-"""Members of a long data set, put together while more are read: memory holds their text once, not three times."""
+"""Pack the members of a long data set while more are read: memory holds their text once, not three times."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from io import BytesIO
 
 from gateway.dicom.encoding.jsonmodel import json_object
 
-# In bytes of DICOM JSON: beyond it members are packed.
+# Bytes of DICOM JSON after which members are packed.
 BLOCK = 4 << 20
-# In characters: what is longer is no part of an outline.
+# Most characters of a member in an outline.
 SHORT_ATTRIBUTE = 64 << 10
-# An outline has so many characters of short attributes, and as many of others. What is searched for comes first, and
-# no file has so much of it.
+# Characters of a short attribute, and most characters of an outline for short attributes and again for longer ones.
+# Attributes that can be searched come first, and no file has so many characters of them.
 SHORT, OUTLINED = 4096, 1 << 20
 # JSON text has no control characters.
 _BETWEEN = "\1"
 
 
 class Packed:
-    """Members, in ascending order of their tags, that are text no more.
+    """Members, in ascending order of their tags, that are encoded to bytes.
 
-    `due` says at how many bytes read the next ones are to be packed; `size` is that of what is packed.
+    `due` is the number of bytes read at which the next members are packed; `size` is that of the packed
+    members.
     """
 
     __slots__ = ("_blocks", "_count", "_left", "_short", "due", "size")
@@ -34,7 +35,7 @@ class Packed:
         self._left = [OUTLINED, OUTLINED]
 
     def add(self, parts: list[str], read: int) -> None:
-        """Take all of `parts`, of `read` bytes of data set; the list is empty then."""
+        """Take all of `parts`, made of `read` bytes of the data set, and empty the list."""
         self.due = read + BLOCK
         if parts:
             self._sketch(parts)
@@ -44,14 +45,17 @@ class Packed:
             parts.clear()
 
     def restore(self, parts: list[str]) -> int:
-        """Put the members back in front of `parts`, since more are to come between them; how many they are."""
+        """Put the packed members back in front of `parts`, and return their number.
+
+        This is needed where further members belong between them.
+        """
         parts[:0] = [part for block in self._blocks for part in block.decode().split(_BETWEEN)]
         self._blocks, self.size, self._short, self._left = [], 0, [], [OUTLINED, OUTLINED]
         count, self._count = self._count, 0
         return count
 
     def outline(self, parts: list[str], disordered: bool) -> bytes:
-        """An object of the short public attributes alone, up to a size; `parts` are those not packed."""
+        """Return an object of the short public attributes only, up to a size; `parts` are not packed yet."""
         self._sketch(sorted(parts, key=_tag) if disordered else parts)
         return json_object(self._short, False).encode("utf-8", "replace")
 
@@ -64,7 +68,7 @@ class Packed:
                     self._short.append(part)
 
     def finish(self, parts: list[str], disordered: bool) -> bytes:
-        """The whole object; nothing is held any more."""
+        """Return the whole object as bytes, and release all members."""
         if not self._blocks:
             text = json_object(parts, disordered)
             parts.clear()
@@ -85,5 +89,5 @@ def _tag(part: str) -> str:
     return part[1:9]
 
 
-# The last digit of a private group, which stands behind the quote.
+# The last digits of private groups: the fourth digit after the quote.
 _ODD = frozenset("13579BDF")

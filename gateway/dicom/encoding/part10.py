@@ -1,4 +1,4 @@
-"""One PS3.10 file, read as it arrives: identity, DICOM JSON metadata, layout, digest, warnings."""
+"""Read one PS3.10 file while it arrives: identity, DICOM JSON metadata, layout, digest, warnings."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _UID_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class ReadWarning:
-    """Something non-conforming that does not keep the instance out.
+    """A non-conformance that does not prevent storage of the instance.
 
-    `code` is 'B000' (coerced: a preamble or file meta was supplied) or 'B007' (data set does not match
-    its SOP Class or PS3.5).
+    `code` is 'B000' (coerced: a preamble or file meta was supplied) or 'B007' (data set does not match its
+    SOP Class or PS3.5).
     """
 
     code: str
@@ -76,19 +76,22 @@ class ReadInstance:
     outline: bytes = b""
 
     def place_base(self) -> tuple[bytes, bytes]:
-        """Metadata and outline with the path of the instance behind each NUL, which stands for the service now."""
+        """Return metadata and outline with the path of the instance after each NUL.
+
+        NUL then stands for the URL of the service.
+        """
         url = b"\0" + self.identity.path.url().encode()
         return self.metadata.replace(b"\0", url), self.outline.replace(b"\0", url)
 
 
 class Part10Reader:
-    """Push parser of one PS3.10 file; memory is bounded by the header, never by the object."""
+    """Push parser of one PS3.10 file; its memory is bounded by the header, never by the object."""
 
     identity: Identity | None
-    """Set as soon as the four UIDs were seen."""
+    """The identity, set as soon as the four UIDs have been read."""
 
     prefix: bytes
-    """Preamble and file meta that the file lacks, to be stored first; settled once `identity` is set."""
+    """The preamble and file meta that the file lacks, to be stored first; settled once `identity` is set."""
 
     def __init__(
         self,
@@ -98,7 +101,10 @@ class Part10Reader:
         numbers_as_strings: bool = False,
         limits: ReadLimits = LIMITS,
     ) -> None:
-        """`version` goes into BulkDataURIs; `named_transfer_syntax` is what the part's Content-Type said."""
+        """Create a reader; `version` goes into BulkDataURIs.
+
+        `named_transfer_syntax` is the transfer syntax in the part's Content-Type.
+        """
         self.identity = None
         self.prefix = b""
         self._version = version
@@ -122,7 +128,7 @@ class Part10Reader:
         self._dataset_at = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Raises NotDicom, Truncated, LimitExceeded, DicomError."""
+        """Take the next bytes. Raises NotDicom, Truncated, LimitExceeded, DicomError."""
         self._length += len(chunk)
         if self._tokens is None:
             self._head = self._head + chunk if self._head else chunk
@@ -133,17 +139,20 @@ class Part10Reader:
 
     @property
     def passable(self) -> int:
-        """How many of the next bytes nothing is to be learned from: pixels and other long values."""
+        """The number of next bytes that the reader does not need to see: pixels and other long values."""
         return 0 if self._tokens is None or self._inflater is not None else self._tokens.passable
 
     def pass_over(self, count: int) -> None:
-        """Go on `count` bytes further, at most as many as are passable; the content digest is of no use then."""
+        """Skip `count` bytes, at most as many as are passable; the content digest is not valid then."""
         assert self._tokens is not None
         self._length += count
         self._tokens.pass_over(count)
 
     def finish(self) -> ReadInstance:
-        """Raises Truncated when the data set is not complete, DicomError when a UID is missing or wrong."""
+        """Return the instance.
+
+        Raises Truncated where the data set is not complete, DicomError where a UID is missing or wrong.
+        """
         if self._tokens is None:
             self._begin(True)
             chunk, self._head = self._head, b""
@@ -169,12 +178,12 @@ class Part10Reader:
 
     @property
     def claimed_sop_class(self) -> str:
-        """Media Storage SOP Class UID (0002,0002), '' where not seen: what the file says it is."""
+        """The Media Storage SOP Class UID (0002,0002) of the file meta; empty where it has not been read."""
         return self._meta_uid(2)
 
     @property
     def transfer_syntax(self) -> str:
-        """What (0002,0010) or the part's Content-Type says, '' before it is settled."""
+        """The transfer syntax by (0002,0010) or the part's Content-Type; empty before it is settled."""
         return self._transfer_syntax
 
     @property
@@ -184,18 +193,18 @@ class Part10Reader:
 
     @property
     def inflates(self) -> bool:
-        """Whether a few bytes may be very many once they are inflated."""
+        """Whether a few bytes may become very many once they are inflated."""
         return self._inflater is not None
 
     @property
     def is_long(self) -> bool:
-        """Whether `finish` takes so long that it does not belong on an event loop."""
+        """Whether `finish` takes too long for an event loop."""
         return self._tokens is not None and self._tokens.is_long
 
     # -- before the data set
 
     def _begin(self, ended: bool) -> bool:
-        """Preamble, file meta, first element. False while more bytes are needed."""
+        """Read preamble, file meta and first element; return False while more bytes are needed."""
         if self._at is None and not self._find_start(ended):
             return False
         if not self._meta_done and not self._read_meta(ended):
@@ -220,7 +229,7 @@ class Part10Reader:
         return True
 
     def _check_bare(self, head: bytes) -> None:
-        """A data set without file meta: taken where something says how it is encoded."""
+        """Raise NotDicom for a data set without file meta, unless its encoding is known."""
         explicit = head[:2] == b"\x08\0" and head[4:6] in CODED_VRS
         plausible = head[:2] in (b"\x08\0", b"\0\x08") and len(head) >= 8
         if not explicit and not (self._named and plausible):
@@ -231,7 +240,10 @@ class Part10Reader:
         self._warnings.append(ReadWarning("B000", "", message))
 
     def _read_meta(self, ended: bool) -> bool:
-        """Group 0002, always little endian; the group length is believed only where nothing else tells."""
+        """Read group 0002, always little endian; return False while more bytes are needed.
+
+        The group length is used only where nothing else tells where the group ends.
+        """
         head = self._head
         assert self._at is not None
         while True:
@@ -297,7 +309,7 @@ class Part10Reader:
         return True
 
     def _settle(self, first: bytes) -> Mode:
-        """How the bytes really are; the first element tells, whatever is declared (PS3.5 7.1, A.1 to A.3)."""
+        """Return the real encoding, which the first element shows (PS3.5 7.1, A.1 to A.3)."""
         declared = self._transfer_syntax
         big = declared == EXPLICIT_VR_BE
         if len(first) == 8:
@@ -312,7 +324,10 @@ class Part10Reader:
         return (EXPLICIT if explicit else IMPLICIT)[big]
 
     def _really_big(self, first: bytes, declared: bool) -> bool:
-        """The first group is small, so that one of its two bytes is zero."""
+        """Return whether the bytes are big endian.
+
+        The first group number is small, so that one of its two bytes is zero.
+        """
         if first[0] and not first[1]:
             return False
         return True if first[1] and not first[0] else declared
@@ -347,7 +362,10 @@ class Part10Reader:
             self.prefix = file_meta(self.identity, self._transfer_syntax)
 
     def _uid(self, tag: int, raw: bytes) -> str:
-        """A UID that can stand in a path; PS3.5 9.1 is asked for, digits and dots are taken."""
+        """Return a UID that can stand in a path. Raises DicomError for other values.
+
+        Any digits and dots are accepted, with a warning where PS3.5 9.1 is broken.
+        """
         value = raw.rstrip(b"\0 ")
         if len(value) <= 64 and b" " not in raw and _CONFORMING.fullmatch(value):
             return value.decode("ascii")
@@ -359,7 +377,7 @@ class Part10Reader:
         if not _TAKEN.fullmatch(value):
             raise DicomError(f"{name} holds other characters than digits and dots", tag=key)
         if value in (b".", b".."):
-            # Clients take them out of a path before they ask for it (RFC 3986 5.2.4).
+            # HTTP clients remove such path segments before they send a request (RFC 3986 5.2.4).
             raise DicomError(f"{name} is '{value.decode()}', which no URL can name", tag=key)
         if not _CONFORMING.fullmatch(value):
             self._note_finding(key, f"{name} breaks the rules of PS3.5 9.1")
@@ -432,9 +450,10 @@ class Part10Reader:
         return layout
 
     def _recognise(self, scanner: FragmentScanner, big: bool) -> None:
-        """Fragments under a native transfer syntax, and what they hold: such a file had no file meta, or a wrong one.
+        """Recognise the codestream of fragments under a native transfer syntax.
 
-        What is not explicit little endian stays what it is: no codestream may be in it (PS3.5 A.4).
+        Such a file had no file meta, or a wrong one. Only Explicit VR Little Endian data sets are changed:
+        other encodings may not hold codestreams (PS3.5 A.4).
         """
         if self._transfer_syntax not in _NATIVE or self._implicit or big or self._inflater is not None:
             return
@@ -444,12 +463,15 @@ class Part10Reader:
             self._transfer_syntax, self._odd_meta = found, True
 
     def _wants_fragments(self) -> bool:
-        """Whether the standard wants fragments; of private transfer syntaxes nothing is known."""
+        """Return whether the standard requires fragments; for private transfer syntaxes this is unknown."""
         declared = self._transfer_syntax
         return declared.startswith(_STANDARD) and declared not in _NATIVE | _BY_REFERENCE
 
     def _image_pixel(self, tokens: Tokenizer, tag: int) -> ImagePixel:
-        """Read how the pixels in `tag` are described, with Samples per Pixel where only one number can be meant."""
+        """Return the description of the pixels in `tag`.
+
+        A missing Samples per Pixel is taken as 1 where the image is MONOCHROME.
+        """
         image = read_image_pixel(tokens.collected, "big" if tokens.big_endian else "little", tag)
         if 0x00280002 in tokens.collected or not image.photometric.startswith("MONOCHROME"):
             return image

@@ -1,6 +1,6 @@
-"""The Image Pixel Module: how the samples of one frame are described (PS3.3 C.7.6.3).
+"""The Image Pixel Module: the description of the samples of one frame (PS3.3 C.7.6.3).
 
-The one description that readers of objects, codecs and rendering share; `layout.PixelLayout` adds where the bytes are.
+This one description is shared by readers of objects, codecs and rendering; `layout.PixelLayout` adds offsets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
 
-# Two pixels in a row share their chrominance: Y1 Y2 CB CR (PS3.3 C.7.6.3.1.2).
+# Interpretations in which two pixels of a row share their chrominance: Y1 Y2 CB CR (PS3.3 C.7.6.3.1.2).
 HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 
 _PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
@@ -29,9 +29,9 @@ _NUMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class ImagePixel:
-    """The attributes of the module by their names; 0 or '' where absent.
+    """The attributes of the Image Pixel Module by their names; 0 or empty where absent.
 
-    `tag` is that of the element which holds the pixels: Pixel Data, Float or Double Float Pixel Data.
+    `tag` is that of the element with the pixels: Pixel Data, Float Pixel Data or Double Float Pixel Data.
     """
 
     rows: int
@@ -61,7 +61,7 @@ class ImagePixel:
         return self.samples == 3 and self.photometric in HALVED
 
     def count_bits(self, *, full: bool = False) -> int:
-        """Return the bits of one native frame; with `full` each pixel has all its samples, halved or not."""
+        """Return the bits of one native frame; with `full`, chrominance is counted as not halved."""
         samples = 2 if self.is_halved and not full else self.samples
         return self.rows * self.columns * samples * self.bits_allocated
 
@@ -70,19 +70,22 @@ class ImagePixel:
         return (self.count_bits(full=full) + 7) // 8
 
 
-# The same kind of description comes out as goes in: a layout stays a layout.
+# A function returns the same type of description that it takes: a layout stays a layout.
 AnyImagePixel = TypeVar("AnyImagePixel", bound=ImagePixel)
 
 
 def read_image_pixel(elements: Mapping[int, bytes], order: Literal["little", "big"], tag: int) -> ImagePixel:
-    """Read the module from encoded values by tag, the first of each; `tag` is that of the pixels."""
+    """Return the module, read from encoded values by tag, the first of each; `tag` is that of the pixels."""
     numbers = {name: int.from_bytes(elements.get(at, b"")[:2], order) for name, at in _NUMBERS.items()}
     photometric = elements.get(_PHOTOMETRIC, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
     return ImagePixel(**numbers, photometric=photometric, tag=tag)
 
 
 def write_members(image: ImagePixel) -> dict[str, Any]:
-    """Return the Image Pixel Description macro as DICOM JSON members, Planar Configuration where it applies."""
+    """Return the Image Pixel Description macro as DICOM JSON members.
+
+    Planar Configuration is included where it applies.
+    """
     numbers = {
         tag: getattr(image, name) for name, tag in _NUMBERS.items() if name != "planar" or image.samples > 1
     }
@@ -93,7 +96,7 @@ def write_members(image: ImagePixel) -> dict[str, Any]:
 
 
 def describe_by_pixel(image: AnyImagePixel) -> AnyImagePixel:
-    """Return the description of the same frame by pixel, with all samples for each: what encoders are fed."""
+    """Return the description of the same frame by pixel, with all samples of each, as encoders take it."""
     if image.samples == 1:
         return image
     photometric = "YBR_FULL" if image.photometric in HALVED else image.photometric
@@ -101,7 +104,7 @@ def describe_by_pixel(image: AnyImagePixel) -> AnyImagePixel:
 
 
 def find_changes(before: ImagePixel, after: ImagePixel) -> dict[str, str | int]:
-    """Return tag to new value of what a codec changes in the description; nothing where all stays."""
+    """Return the description's changes after a codec: tag to new value; empty where nothing changes."""
     changes: dict[str, str | int] = {}
     if after.photometric != before.photometric:
         changes[f"{_PHOTOMETRIC:08X}"] = after.photometric

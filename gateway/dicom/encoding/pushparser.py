@@ -1,4 +1,4 @@
-"""What translators of a data set have in common that take it in pieces of any size."""
+"""A base for translators that take a data set in pieces of any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of a data set as UTF-8, in pieces of any size (PS3.18 F.2.2 note 4; PS3.5 6.1)."""
+"""Convert text of a data set to UTF-8 in pieces of any size (PS3.18 F.2.2 note 4; PS3.5 6.1)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from gateway.dicom.encoding.charsets import JIS_ROMAN, Charset, charset
 TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _CHARSET = "00080005"
 _CONTROLS = (b"\n", b"\f", b"\r", b"\t")
-# Text with escape sequences is cut at a control character, which puts the first set back; one that has none
-# in so many bytes is cut all the same.
+# Text with escape sequences is cut at a control character, which resets to the first set. Without a control character
+# in so many bytes it is cut anywhere.
 _MOST_HELD = 1 << 20
 
 
 def charset_at(model: Mapping[str, Any], path: str) -> Charset:
-    """That of the element at `path` (`00400275/1/00400007`): of the innermost item that is there and declares one."""
+    """Return the character set of the element at `path` (`00400275/1/00400007`).
+
+    The innermost item on the path that declares a set decides.
+    """
     found = _find_declared(model, charset(b""))
     level: Any = model
     tags = path.split("/")
@@ -37,7 +40,10 @@ def _find_declared(level: Mapping[str, Any], inherited: Charset) -> Charset:
 
 
 class ToUtf8:
-    """Push translator; what is no text in the declared set becomes U+FFFD, so that the result is valid."""
+    """Push translator to UTF-8, whose result is always valid.
+
+    Bytes that the declared set does not define become U+FFFD.
+    """
 
     def __init__(self, source: Charset) -> None:
         self._source = source
@@ -46,7 +52,7 @@ class ToUtf8:
         self._held = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be told by now."""
+        """Take the next bytes, and return the text that is certain so far."""
         text = ""
         if not self._escaped:
             before, escape, rest = chunk.partition(b"\x1b")
@@ -62,7 +68,7 @@ class ToUtf8:
         return (text + self._source.text(data[:cut])[0]).encode()
 
     def finish(self) -> bytes:
-        """The rest."""
+        """Return the rest."""
         text = self._source.text(self._held)[0] if self._escaped else self._decode(b"", True)
         return text.encode()
 

@@ -1,4 +1,4 @@
-"""Which Specific Character Set a data set is written in, and its text in that (PS3.3 C.12.1.1.2, PS3.5 6.1)."""
+"""Choose the Specific Character Set of a data set, and encode its text (PS3.3 C.12.1.1.2, PS3.5 6.1)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ UTF8 = "ISO_IR 192"
 
 @dataclass(frozen=True, slots=True)
 class TextSet:
-    """`term` is the value of (0008,0005), empty where the default repertoire is enough."""
+    """A character set to write; `term` is the value of (0008,0005), empty for the default repertoire."""
 
     term: str
     codec: str
 
     def encode(self, text: str) -> bytes:
-        """Raises UnicodeEncodeError for a lone surrogate."""
+        """Return the encoded text. Raises UnicodeEncodeError for a lone surrogate."""
         return text.encode(self.codec)
 
 
 def fitting(terms: Iterable[str], texts: Iterable[str], *, other_text: bool = False) -> TextSet:
-    """The declared set if it can hold all of `texts`, else UTF-8 (S-58).
+    """Return the declared set if it can hold all of `texts`, else UTF-8 (S-58).
 
-    `other_text` says that text comes by reference, in UTF-8. Sets with code extensions hold ASCII only here:
-    what is more goes as UTF-8, which loses nothing.
+    `other_text` says that there is text by reference, in UTF-8. Sets with code extensions are used for ASCII
+    only: other text is written as UTF-8, which loses nothing.
     """
     declared = "\\".join(terms)
     if other_text:

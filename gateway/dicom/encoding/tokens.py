@@ -1,8 +1,8 @@
-"""The one pass over a data set: elements in, DICOM JSON, bulk table and pixel fragments out (PS3.5 7).
+"""Read a data set in one pass: elements in, DICOM JSON, bulk table and pixel fragments out (PS3.5 7).
 
 `Tokenizer._run` is long on purpose: it runs for every element of every stored file, and a call costs as much
-as the work it would do. Everything rare is in methods. It stops wherever the bytes end and goes on with the
-next ones; sequences are a list of tuples, never recursion.
+as the work that it would do. Rare cases are in methods. It stops wherever the bytes end, and continues with
+the next ones; sequences are a list of tuples, never recursion.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from gateway.dicom.encoding.structure import ITEM, ITEM_END, ITEM_GROUP, OPEN, S
 from gateway.dicom.limits import ReadLimits
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
-# In characters of DICOM JSON: what is longer takes long to read again, while nothing else runs.
+# Most characters of DICOM JSON that are read again on the event loop: longer metadata would block it.
 SHORT_METADATA = 256 << 10
-# So many items are joined without a further copy.
+# From so many items on, a sequence is joined without a further copy.
 _MANY = 1000
-# What a value by reference takes beside its path: its URL and its place in the layout.
+# Bytes that a value by reference takes in addition to its path: its URL and its entry in the layout.
 _REFERENCE = 400
 _PIECE = 1 << 20
 _NUMBERS = values.NUMBERS.fullmatch
@@ -68,16 +68,16 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that is wrong and was read all the same."""
+    """A mistake in the data set that did not prevent reading."""
 
     tag: str
     message: str
 
 
 class Tokenizer:
-    """Push parser of the data set after group 0002. Offsets count from `offset`, that of its first byte.
+    """Push parser of the data set after group 0002; offsets count from `offset`, that of its first byte.
 
-    `collected` holds the raw values of top-level elements that others need, as soon as they were seen.
+    `collected` holds the raw values of top-level elements that other code needs, as soon as they are read.
     """
 
     def __init__(
@@ -122,13 +122,13 @@ class Tokenizer:
 
     @property
     def is_long(self) -> bool:
-        """Whether it takes long to put the metadata together."""
+        """Whether the metadata takes long to build."""
         return self._held + self._made > SHORT_METADATA
 
     # -- bytes in
 
     def feed(self, data: bytes) -> None:
-        """Raises DicomError, Truncated, LimitExceeded."""
+        """Take the next bytes. Raises DicomError, Truncated, LimitExceeded."""
         at, size = 0, len(data)
         while at < size:
             if self._skip:
@@ -146,13 +146,13 @@ class Tokenizer:
 
     @property
     def passable(self) -> int:
-        """How many of the next bytes are of a value that is only pointed at."""
+        """The number of next bytes that belong to a value by reference."""
         if self._skip:
             return self._skip
         return self._scanner.passable if self._scanner is not None else 0
 
     def pass_over(self, count: int) -> None:
-        """As if `count` bytes had been fed, at most as many as are passable; `digest` is of no use then."""
+        """Skip `count` bytes, at most as many as are passable, as if fed; `digest` is not valid then."""
         self._base += count
         if not self._skip:
             assert self._scanner is not None
@@ -162,7 +162,7 @@ class Tokenizer:
         self._skip_hashed = self._skip_hashed or not self._skip
 
     def finish(self) -> bytes:
-        """The metadata. Raises Truncated when something is still open."""
+        """Return the metadata. Raises Truncated where an element, item or sequence is not complete."""
         left = b"".join(self._pending)
         if self._scanner is not None:
             self._scanner.close()
@@ -187,7 +187,7 @@ class Tokenizer:
         return self._packed.finish(parts, disordered)
 
     def outline(self) -> bytes:
-        """The metadata without its long attributes, once `finish` gave them; empty where they are short altogether."""
+        """Return the metadata without long attributes, after `finish`; empty where the metadata is short."""
         return self._outline
 
     def _pass(self, data: bytes, at: int, size: int) -> int:
@@ -217,7 +217,7 @@ class Tokenizer:
         return used
 
     def _gather(self, piece: bytes) -> bytes:
-        """Parse as far as the bytes go; returns bytes that are due to the fragment scanner."""
+        """Parse as far as the bytes go, and return the bytes that belong to the fragment scanner."""
         self._pending_size += len(piece)
         if self._pending_size < self._need:
             self._pending.append(piece)
@@ -275,7 +275,7 @@ class Tokenizer:
         pos = 0
         need = 8
         while True:
-            # Both ends of containers are rare, so one comparison finds that something is to be done.
+            # Ends of items and sequences are rare, so a single comparison detects both.
             if not in_item:
                 if pos >= seq_end:
                     closing = True
@@ -314,7 +314,7 @@ class Tokenizer:
                 # The sequence is over.
                 if len(items) < _MANY:
                     member = f'{seq_open},"Value":[{",".join(items)}]}}' if items else seq_open + "}"
-                else:  # not once more as a whole
+                else:  # avoid another copy of the whole
                     items[0] = f'{seq_open},"Value":[{items[0]}'
                     items[-1] += "]}"
                     member = ",".join(items)
@@ -616,15 +616,15 @@ class Tokenizer:
         self._sequence = (in_item, seq_tag, seq_open, items, seq_end + base, item_mode)
         return pos
 
-    # -- what is rare
+    # -- rare cases
 
     def remark(self, tag: int, message: str) -> None:
-        """Note once that something is wrong."""
+        """Note a mistake once."""
         if len(self.remarks) < self._limits.warnings:
             self.remarks[Remark(f"{tag:08X}" if tag else "", message)] = None
 
     def _remark_at(self, offset: int, tag: int, message: str) -> None:
-        del offset  # one remark for each tag is enough
+        del offset  # one remark for each tag and message is enough
         self.remark(tag, message)
 
     def _text(self, tag: int, vr: str, bare: str, raw: bytes, text_set: Charset) -> str:
@@ -647,7 +647,11 @@ class Tokenizer:
         return f'{bare},"Value":[{members}]}}' if members else bare + "}"
 
     def _numbers(self, tag: int, vr: str, bare: str, raw: bytes, big: bool, path: str, offset: int) -> str:
-        """Not finite is no JSON and goes out by reference; a length that does not fit leaves the VR alone."""
+        """Return the member of a binary number.
+
+        Values that are not finite are not valid JSON and go out by reference; a length that does not fit
+        leaves no value.
+        """
         if len(raw) % values.BINARY_NUMBERS[vr][1]:
             self.remark(tag, f"{len(raw)} bytes are no whole number of {vr} values")
             return bare + "}"
@@ -676,13 +680,16 @@ class Tokenizer:
         return "UN" if coded_un and vr == "SQ" else vr
 
     def _is_sequence(self, vr: str, explicit: bool, coded_un: bool, tag: int, stack: list[Any]) -> bool:
-        """Whether the items of an undefined length hold elements, not fragments (PS3.5 6.2.2, A.4)."""
+        """Return whether the items of an undefined length hold elements, not fragments (PS3.5 6.2.2, A.4)."""
         if tag & 0xFFFF == 0x0010 and tag >> 16 == 0x7FE0:
             return False
         return coded_un or vr == "SQ" or (not explicit and vr not in ("OB", "OW"))
 
     def _path(self, tag: int, stack: list[tuple[Any, ...]], seq_tag: int, items: list[str]) -> str:
-        """`00400275/1/00400007`: tags and 1-based item numbers (of items read, so of this one too)."""
+        """Return a path such as `00400275/1/00400007`: tags and item numbers from 1.
+
+        Numbers count the items that were read, and so include the current one.
+        """
         if not stack:
             return f"{tag:08X}"
         levels = [(frame[9], len(frame[11]) + 1) for frame in stack[1:]]
@@ -693,7 +700,7 @@ class Tokenizer:
         return f"{self._sequence[1]:08X}" if self._stack else None
 
     def _where(self, tag: int = 0, within: int | None = None) -> str:
-        """Path of what is being read, for messages; `within` is the innermost sequence."""
+        """Return the path of the current element, for messages; `within` is the innermost sequence."""
         sequences = [frame[9] for frame in self._stack[1:]]
         if self._stack:
             sequences.append(self._sequence[1] if within is None else within)
@@ -701,7 +708,7 @@ class Tokenizer:
         return " > ".join(f"({name})" for name in names[-6:]) or "an element"
 
     def _close_at_end(self) -> bool:
-        """Containers of defined length that end exactly where the bytes do."""
+        """Close a container of defined length that ends with the bytes, and return whether one did."""
         before = len(self._stack), self._sequence[0]
         self._run(b"")
         return (len(self._stack), self._sequence[0]) != before

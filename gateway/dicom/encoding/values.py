@@ -1,4 +1,4 @@
-"""One value field as the members of its DICOM JSON attribute object (PS3.18 F.2.3 to F.2.7)."""
+"""Write one value field as the members of its DICOM JSON attribute object (PS3.18 F.2.3 to F.2.7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 
 from gateway.dicom.encoding.charsets import Charset
 
-# A JSON number that every parser takes: neither digits nor exponent without bounds.
+# A JSON number that every parser accepts: digits and exponent are bounded.
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?0{0,4}[0-9]{1,2})?"
 NUMBERS = re.compile(rf"{_NUMBER}(?:\\{_NUMBER})*")
 _ONE_NUMBER = re.compile(_NUMBER)
@@ -36,19 +36,22 @@ _WORDS = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 
 
 def quote_json(text: str) -> str:
-    """A JSON string."""
+    """Return the text as a JSON string."""
     return orjson.dumps(text).decode()
 
 
 def list_json(values: list[str]) -> str:
-    """Strings as a JSON list; '' is null (PS3.18 F.2.5). Empty when all there is is nothing."""
+    """Return strings as members of a JSON list; an empty one is null (PS3.18 F.2.5).
+
+    The result is empty where the only string is empty.
+    """
     if len(values) == 1 and not values[0]:
         return ""
     return ",".join([quote_json(value) if value else "null" for value in values])
 
 
 def strings(vr: str, raw: bytes, charset: Charset) -> tuple[str, bool]:
-    """Values of a VR that holds strings (not PN, DS, IS), and whether every byte was valid."""
+    """Return the values of a VR that holds strings (not PN, DS, IS), and whether every byte was valid."""
     if vr in ("LT", "ST", "UT", "UR"):
         text, good = charset.text(raw) if vr != "UR" else (raw.decode("latin-1"), raw.isascii())
         return list_json([text.rstrip(" \0")]), good
@@ -61,7 +64,10 @@ def strings(vr: str, raw: bytes, charset: Charset) -> tuple[str, bool]:
 
 
 def decimals(raw: bytes, as_strings: bool) -> tuple[str, bool]:
-    """Values of DS or IS: a number with its source digits where JSON's grammar allows, else a string."""
+    """Return the values of DS or IS, and whether every byte was valid.
+
+    A value is a number with its source digits where JSON's grammar allows it, else a string.
+    """
     text = raw.decode("latin-1").strip(" \0")
     if not as_strings and NUMBERS.fullmatch(text):
         return text.replace("\\", ","), True
@@ -78,7 +84,10 @@ def decimals(raw: bytes, as_strings: bool) -> tuple[str, bool]:
 
 
 def names(raw: bytes, charset: Charset) -> tuple[str, bool]:
-    """Values of PN as objects of their non-empty component groups (PS3.18 F.2.2)."""
+    """Return the values of a PN as objects of their non-empty component groups (PS3.18 F.2.2).
+
+    The second result is whether every byte was valid.
+    """
     values, good = charset.names(raw)
     people = [_person(value) for value in values]
     if people == ["null"]:
@@ -100,7 +109,10 @@ def _person(value: str) -> str:
 
 
 def numbers(vr: str, raw: bytes, big_endian: bool) -> str | None:
-    """Values of a binary number or AT; None when the length does not fit or a value is not finite."""
+    """Return the values of a binary number or AT.
+
+    None where the length does not fit or a value is not finite.
+    """
     code, size = BINARY_NUMBERS[vr]
     count, rest = divmod(len(raw), size)
     if rest:
@@ -118,19 +130,19 @@ def numbers(vr: str, raw: bytes, big_endian: bool) -> str | None:
 
 
 def shortest_single(value: float) -> str:
-    """Fewest digits that read back as the same 32-bit float."""
+    """Return the fewest digits that read back as the same 32-bit float."""
     for digits in (6, 7, 8):
         near = float(f"{value:.{digits}g}")
         try:
             if _SINGLE.unpack(_SINGLE.pack(near))[0] == value:
                 return repr(near)
-        except OverflowError:  # rounding went past the largest single
+        except OverflowError:  # rounding exceeded the largest 32-bit float
             continue
     return repr(float(f"{value:.9g}"))
 
 
 def base64_of(vr: str, raw: bytes, big_endian: bool) -> str:
-    """InlineBinary: the value field in little endian order (PS3.18 F.2.7)."""
+    """Return InlineBinary: the value field in little endian order (PS3.18 F.2.7)."""
     if big_endian and vr in _WORDS:
         words = array(_WORDS[vr], raw[: len(raw) // array(_WORDS[vr]).itemsize * array(_WORDS[vr]).itemsize])
         words.byteswap()
@@ -139,5 +151,5 @@ def base64_of(vr: str, raw: bytes, big_endian: bool) -> str:
 
 
 def split_plain(text: str) -> str:
-    """Values of printable ASCII text without quotes, as JSON list members."""
+    """Return the values of printable ASCII text without quotes, as JSON list members."""
     return ",".join([f'"{value}"' if (value := part.rstrip(" \0")) else "null" for part in text.split("\\")])

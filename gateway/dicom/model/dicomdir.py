@@ -1,6 +1,6 @@
-"""A DICOMDIR from the metadata of the instances it lists (PS3.3 Annex F, PS3.10 8). Pure.
+"""Build a DICOMDIR from the metadata of the instances that it lists (PS3.3 Annex F, PS3.10 8). Pure.
 
-What an instance lacks and a directory must have is filled in the directory alone, with the defaults below.
+A value that an instance lacks and a directory must have is set in the directory only, by the defaults below.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BASIC_DIRECTORY = "1.2.840.10008.1.3.10"
 _ITEM_HEADER = 8
 _CHARSET = "00080005"
 
-# Record type by the beginning of the SOP Class UID, the longest that fits (PS3.3 Table F.4-1, F-76, F-77).
+# Record type by the beginning of the SOP Class UID; the longest that fits wins (PS3.3 Table F.4-1, F-76, F-77).
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _TYPES = {
     _STORAGE: "IMAGE",
@@ -61,7 +61,7 @@ _INSTANCE = ("00200013", "IS", "1")
 _CONTENT = (("00080023", "DA", "19000101"), ("00080033", "TM", "000000"))
 _LABELLED = (*_CONTENT, _INSTANCE, ("00700080", "CS", "UNNAMED"))
 _DESCRIBED = (("00700081", "LO", ""), ("00700084", "PN", ""))
-# Keys of each record: tag, VR, and what stands for a missing value ('' where a key may be empty: type 2).
+# Keys of each record: tag, VR, and the default for a missing value ('' where a key may be empty: Type 2).
 _KEYS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "PATIENT": (("00100010", "PN", ""), ("00100020", "LO", "UNKNOWN")),
     "STUDY": (
@@ -105,7 +105,7 @@ _KEYS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "ASSESSMENT": (_INSTANCE, ("00080012", "DA", "19000101"), ("00080013", "TM", "")),
     "RADIOTHERAPY": (_INSTANCE, *_DESCRIBED),
 }
-# Sequences that a record has: Concept Name Code, which must not be missing in a report.
+# The sequence that a record may have: Concept Name Code, which must not be missing in a report.
 _CONCEPT = "0040A043"
 _WITH_CONCEPT = frozenset({"SR DOCUMENT", "KEY OBJECT DOC"})
 _DOCUMENT_TITLE = {
@@ -115,19 +115,22 @@ _DOCUMENT_TITLE = {
 }
 
 
-# Pixel data says which of two records it is.
+# Pixel data decides between two types of record.
 _PIXELS = frozenset({"7FE00010", "7FE00008", "7FE00009"})
 _READ = frozenset({_CHARSET, _CONCEPT, *_PIXELS, *(key[0] for keys in _KEYS.values() for key in keys)})
 
 
 def pick_record_keys(model: Mapping[str, Any]) -> dict[str, Any]:
-    """What a directory reads of an instance: a small part of what a multi-frame image has to say."""
+    """Return the attributes of an instance that a directory needs, a small part of a multi-frame image's."""
     return {tag: model[tag] for tag in _READ & model.keys()}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file: its components (A-Z, 0-9 and _, 8 characters at most), what it is, and its metadata as `pick_record_keys`."""
+    """One file of the directory; `file_id` has components of A-Z, 0-9 and _, at most 8 characters each.
+
+    `model` is its metadata as `pick_record_keys` returns it.
+    """
 
     file_id: tuple[str, ...]
     identity: Identity
@@ -146,7 +149,7 @@ class _Record:
     lower: int = 0
 
     def body(self) -> bytes:
-        """Of one length, whatever the offsets are."""
+        """Return the encoded record; its length does not depend on the offsets."""
         parts = [
             write_element(0x00041400, "UL", pack("<I", self.next)),
             write_element(0x00041410, "US", b"\xff\xff"),
@@ -164,15 +167,16 @@ class _Record:
 
 
 def dicomdir(entries: Sequence[Entry], file_set: str, uid: str) -> bytes:
-    """The file. `file_set` is the File-set ID, `uid` the File-set UID; entries of a study stand together.
+    """Return the DICOMDIR file; `file_set` is the File-set ID, `uid` the File-set UID.
 
-    Raises DicomError where it would be too long for its offsets.
+    Entries of a study are grouped together. Raises DicomError where the file would be too long for its
+    offsets.
     """
     roots = _tree(entries)
     records = list(_flat(roots))
     identity = Identity(StudyUID(uid), SeriesUID(uid), InstanceUID(uid), BASIC_DIRECTORY)
     meta = file_meta(identity, EXPLICIT_VR_LE)
-    # Before the first item: four elements of the file-set, and the header of the sequence.
+    # Bytes before the first item: four elements of the file-set, and the header of the sequence.
     head_length = len(_head(file_set, 0, 0)) + 12
     at = len(meta) + head_length
     for record in records:
@@ -187,7 +191,7 @@ def dicomdir(entries: Sequence[Entry], file_set: str, uid: str) -> bytes:
 
 
 def record_type(sop_class: str, model: Mapping[str, Any]) -> str:
-    """The type of the record of an instance; what is unknown is an image if it has pixels, else raw data."""
+    """Return the record type of an instance; an unknown class is an image if it has pixels, else raw data."""
     best = max((prefix for prefix in _TYPES if _fits(sop_class, prefix)), key=len, default="")
     found = _TYPES.get(best, "IMAGE")
     return "RAW DATA" if found == "IMAGE" and not _PIXELS & model.keys() else found
@@ -236,7 +240,7 @@ def _value(model: Mapping[str, Any], tag: str) -> str:
 
 
 def _keys(kind: str, model: Mapping[str, Any]) -> bytes:
-    """The keys of a record, in the character set that their text needs (F-36)."""
+    """Return the encoded keys of a record, in the character set that their text needs (F-36)."""
     found: dict[str, Any] = {}
     for tag, vr, default in _KEYS[kind]:
         given = model.get(tag) or {}

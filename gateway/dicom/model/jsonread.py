@@ -1,4 +1,4 @@
-"""Reading DICOM JSON strictly: what the model forbids is refused, numbers keep their digits (PS3.18 F.2, F.3)."""
+"""Read DICOM JSON strictly (PS3.18 F.2, F.3): violations are refused, numbers keep their digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GROUPS = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
 
 
 class Number(float):
-    """A JSON number with its digits as they were written: `0.50` is not `0.5` in a DS."""
+    """A JSON number with its digits as written: `0.50` is not `0.5` in a DS."""
 
     __slots__ = ("text",)
     text: str
@@ -28,10 +28,10 @@ class Number(float):
 
 
 def datasets(data: bytes) -> list[Dataset]:
-    """The data sets of a store request: an array of objects, or one object (PS3.18 F.2.1).
+    """Return the data sets of a store request: an array of objects, or one object (PS3.18 F.2.1).
 
-    Raises DicomError where it is not DICOM JSON, LimitExceeded where it is nested too deeply or of too many pieces:
-    they are counted before anything is built of them.
+    Raises DicomError where it is not DICOM JSON, LimitExceeded where it is nested too deeply or has too many
+    pieces. Pieces are counted before any object is built.
     """
     _check_pieces(data)
     try:
@@ -55,7 +55,10 @@ def datasets(data: bytes) -> list[Dataset]:
 
 
 def _check_pieces(data: bytes) -> None:
-    """Raises LimitExceeded. That brackets and commas may be within strings is looked at only where it matters."""
+    """Raise LimitExceeded where there are too many objects or values.
+
+    Brackets and commas within strings are told apart only where the simple count is above a limit.
+    """
     if data.count(b"{") + data.count(b"[") <= MODEL.objects and data.count(b",") <= MODEL.values:
         return
     objects = values = at = 0
@@ -73,7 +76,10 @@ def _check_pieces(data: bytes) -> None:
 
 
 def _behind_string(data: bytes, begin: int) -> int:
-    """Where a string ends that begins with the quote at `begin`: quotes behind an odd number of backslashes do not."""
+    """Return where the string that begins at `begin` ends.
+
+    A quote after an odd number of backslashes does not end it.
+    """
     at = begin
     while (at := data.find(b'"', at + 1)) >= 0:
         before = at
@@ -85,7 +91,7 @@ def _behind_string(data: bytes, begin: int) -> int:
 
 
 def _normal(dataset: Dataset, depth: int) -> Dataset:
-    """Tags in upper case at every level (J-12)."""
+    """Return the data set with tags in upper case at every level (J-12). Raises DicomError, LimitExceeded."""
     if depth > LIMITS.depth:
         raise LimitExceeded(f"sequences nested deeper than {LIMITS.depth}")
     found: Dataset = {}
@@ -127,7 +133,7 @@ def _no_number(text: str) -> float:
 
 
 def finite(value: object) -> float | None:
-    """A number, or a string that says one that is not finite; None for anything else."""
+    """Return a number, or the number that is not finite in a string; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""multipart/related: a push parser of what clients really send, and a writer with its length twin.
+"""Read and write multipart/related: a push parser for real clients, and a writer that knows its exact length.
 
 PS3.18 8.6.1.2, RFC 2046 5.1, RFC 2387. Bodies are opaque octets; nothing here does I/O.
 """
@@ -23,14 +23,14 @@ _CRLF = b"\r\n"
 
 @dataclass(frozen=True, slots=True)
 class PartBegin:
-    """The head of a part; field names in lower case, folded lines joined."""
+    """The header of a part has been read; field names in lower case, folded lines joined."""
 
     headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class PartData:
-    """Some octets of the part's body, never empty."""
+    """Some octets of the part's body; never empty."""
 
     data: bytes
 
@@ -42,7 +42,7 @@ class PartEnd:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The closing boundary was seen; whatever follows is epilogue."""
+    """The closing boundary has been read; all further bytes are epilogue."""
 
 
 Event: TypeAlias = PartBegin | PartData | PartEnd | End
@@ -53,7 +53,7 @@ _END = End()
 
 @dataclass(slots=True)
 class _Delimiter:
-    """A delimiter line: data ends at `start`, parsing goes on at `stop`."""
+    """A delimiter line: data ends at `start`, parsing continues at `stop`."""
 
     start: int
     stop: int
@@ -62,10 +62,10 @@ class _Delimiter:
 
 
 class MultipartParser:
-    """Feed it the bytes of a message in any pieces; big bodies pass through uncopied.
+    """A push parser that takes a message in pieces of any size; large bodies are not copied.
 
-    Taken as well: bare LF line ends, preamble, epilogue, white space after a boundary, parts without headers,
-    folded headers, lines that only begin like a boundary.
+    It also accepts bare LF line ends, preamble, epilogue, white space after a boundary, parts without
+    headers, folded headers, and body lines that only begin like a boundary.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class MultipartParser:
         self._held = b""
         self._events: list[Event] = []
         self._parts = 0
-        self._at_start = True  # nothing of the preamble or body is passed on yet: a line starts here
+        self._at_start = True  # no byte of the preamble or body has been passed on: a line starts here
         self._bare_lf = False
 
     @property
@@ -89,7 +89,7 @@ class MultipartParser:
         return self._parts
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes. Raises LimitExceeded, BadRequest."""
+        """Return the events that `data` completes. Raises LimitExceeded, BadRequest."""
         data = self._held + data if self._held else data
         self._held = b""
         self._events = []
@@ -104,12 +104,12 @@ class MultipartParser:
         return self._events
 
     def close(self) -> None:
-        """The message is over. Raises Truncated where the closing boundary was not seen."""
+        """End the message. Raises Truncated where the closing boundary is missing."""
         if self._state != self._epilogue:
             seen = f"after {self._parts} parts" if self._parts else "without any part"
             raise Truncated(f"the multipart body ends {seen} and without its closing boundary")
 
-    # Each state takes (data, position) and returns where to go on; position again means: more is needed.
+    # Each state takes (data, position) and returns where to continue; the same position means that it needs more data.
 
     def _preamble(self, data: bytes, position: int) -> int:
         found = self._find(data, position)
@@ -125,7 +125,7 @@ class MultipartParser:
         at = position
         while (end := data.find(b"\n", at)) >= 0:
             line = data[at:end].removesuffix(b"\r")
-            if line.startswith(self._needle):  # a part with neither head nor body
+            if line.startswith(self._needle):  # a part with neither header nor body
                 break
             at = end + 1
             if not line:
@@ -178,7 +178,7 @@ class MultipartParser:
             )
 
     def _find(self, data: bytes, position: int) -> _Delimiter | None:
-        """The next complete delimiter line at or after `position`."""
+        """Return the next complete delimiter line at or after `position`; None where there is none yet."""
         at = data.find(self._needle, position)
         while at >= 0:
             if self._starts_line(data, position, at):
@@ -194,7 +194,10 @@ class MultipartParser:
         return (at == position and self._at_start) or (at > position and data[at - 1] == 0x0A)
 
     def _line_end(self, data: bytes, at: int) -> tuple[int, bool, bool] | None:
-        """(stop, closing, bare LF) of what follows a boundary; stop 0: no delimiter; None: not yet known."""
+        """Return (stop, closing, bare LF) of the bytes after a boundary.
+
+        A stop of 0 means that this is no delimiter; None that more bytes are needed.
+        """
         if data.startswith(b"--", at):
             return at + 2, True, self._bare_lf
         end = at
@@ -209,15 +212,18 @@ class MultipartParser:
         return None if partial and end - at <= MAX_PADDING else (0, False, False)
 
     def _data_end(self, data: bytes, position: int, at: int) -> int:
-        """Where the body ends that the delimiter at `at` follows: its line end belongs to the delimiter."""
+        """Return where the body before the delimiter at `at` ends.
+
+        The line end before the delimiter belongs to the delimiter.
+        """
         if at == position:
             return at
-        # After a boundary line that ended in a bare LF, a CR before the next one is the body's own octet.
+        # After a boundary line that ended in a bare LF, a CR before the next LF belongs to the body.
         with_cr = not self._bare_lf and at - 2 >= position and data[at - 2] == 0x0D
         return at - 2 if with_cr else at - 1
 
     def _find_undecided(self, data: bytes, position: int) -> int:
-        """From where on `data` may be the start of a delimiter line; its length if nowhere."""
+        """Return where a delimiter line may start in `data`; the length of `data` where it cannot."""
         length = len(data)
         longest = len(self._needle) + MAX_PADDING + 4
         if self._at_start and length - position <= longest and self._may_begin(data, position):
@@ -238,7 +244,10 @@ class MultipartParser:
 
 
 def _fields(lines: list[bytes]) -> dict[str, str]:
-    """Header fields; continuation lines belong to the field before, lines without a colon to nothing."""
+    """Return the header fields.
+
+    Continuation lines belong to the field before; lines without a colon are ignored.
+    """
     fields: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -258,7 +267,7 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class PartHead:
-    """What is said of a part: its Content-Type first (C-MP-5), then length and location where known."""
+    """The header of a part: its Content-Type first (C-MP-5), then length and location where known."""
 
     content_type: str
     length: int | None = None
@@ -266,15 +275,15 @@ class PartHead:
 
 
 def boundary_of(seed: str) -> str:
-    """A boundary that follows from `seed` (an ETag), so that the same answer has the same bytes each time.
+    """Return a boundary derived from `seed` (an ETag), so that the same answer has the same bytes each time.
 
-    Keyed, so that no data stored before its ETag existed can hold it.
+    It is a keyed hash, so no data stored before its ETag existed can hold it.
     """
     return hashlib.blake2b(seed.encode(), key=b"gateway multipart boundary", digest_size=20).hexdigest()
 
 
 def encode_head(boundary: str, head: PartHead, *, first: bool) -> bytes:
-    """Everything before the part's body: line end of the part before, delimiter, header fields."""
+    """Return all bytes before the part's body: line end of the part before, delimiter, header fields."""
     text = f"{'' if first else chr(13) + chr(10)}--{boundary}\r\nContent-Type: {head.content_type}\r\n"
     if head.length is not None:
         text += f"Content-Length: {head.length}\r\n"
@@ -284,12 +293,12 @@ def encode_head(boundary: str, head: PartHead, *, first: bool) -> bytes:
 
 
 def closing(boundary: str) -> bytes:
-    """Everything after the last part's body."""
+    """Return all bytes after the last part's body."""
     return f"\r\n--{boundary}--\r\n".encode("latin-1")
 
 
 def content_length(boundary: str, parts: Iterable[tuple[PartHead, int]]) -> int:
-    """Exact length of the message body, so that an answer cut short is seen to be short."""
+    """Return the exact length of the message body, so that clients can detect a truncated answer."""
     total = len(closing(boundary))
     for index, (head, size) in enumerate(parts):
         total += len(encode_head(boundary, head, first=index == 0)) + size
@@ -297,5 +306,5 @@ def content_length(boundary: str, parts: Iterable[tuple[PartHead, int]]) -> int:
 
 
 def message_type(boundary: str, part_type: str) -> str:
-    """The Content-Type of the message; `part_type` is the media type of the root part (RFC 2387)."""
+    """Return the Content-Type of the message; `part_type` is the media type of the root part (RFC 2387)."""
     return f'multipart/related; type="{part_type}"; boundary={boundary}'

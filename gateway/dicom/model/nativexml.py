@@ -1,4 +1,4 @@
-"""DICOM JSON data sets as Native DICOM Model documents (PS3.19 A.1)."""
+"""Write DICOM JSON data sets as Native DICOM Model documents (PS3.19 A.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffi
 
 
 def to_xml(dataset: Mapping[str, Any]) -> bytes:
-    """One document; characters that XML cannot hold become U+FFFD."""
+    """Return one document; characters that XML cannot hold become U+FFFD."""
     return "".join((_HEAD, *_attributes(dataset), "</NativeDicomModel>")).encode()
 
 
@@ -34,16 +34,17 @@ def _attributes(dataset: Mapping[str, Any]) -> Iterator[str]:
     for tag in sorted(dataset):
         number = int(tag, 16)
         if number & 0xFFFF == 0 or number >> 16 == 2:
-            continue  # group lengths and file meta are no part of the model
+            continue  # group lengths and file meta are not part of the model
         if number >> 16 & 1 and 0x10 <= number & 0xFFFF <= 0xFF:
-            continue  # a creator is told by its elements
+            continue  # the elements of its block name the creator
         yield from _attribute(tag, number, dataset[tag], _creator(dataset, number))
 
 
 def _creator(dataset: Mapping[str, Any], tag: int) -> str | None:
-    """The private creator of an element; None for standard elements and for private ones that have none.
+    """Return the private creator of an element; None where it has none.
 
-    Those keep their tag: with the block taken out, elements of two blocks would have the same one.
+    A private element without creator keeps its tag: without the block number, elements of two blocks would
+    have the same tag.
     """
     if not tag >> 16 & 1:
         return None

@@ -1,4 +1,4 @@
-"""Native DICOM Model documents as DICOM JSON data sets (PS3.19 A.1, PS3.18 F.3.1)."""
+"""Read Native DICOM Model documents as DICOM JSON data sets (PS3.19 A.1, PS3.18 F.3.1)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffi
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _WHOLE = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
 _REAL = frozenset({"FL", "FD"})
-# A tag, in which quoted values may hold what would end it; possessive, so that nothing is remembered on the way.
+# A tag, whose quoted values may hold the characters that end it; possessive, so that it never backtracks.
 _HEAD = re.compile(rb"""<(?![!?])[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+""")
 
 
 def dataset(document: bytes) -> dict[str, Any]:
-    """Raises DicomError where it is no such document, LimitExceeded where it is nested too deeply or has too much.
+    """Return the data set of a document.
 
-    Document type declarations and entities are refused. A missing namespace and other cases of attribute
-    names (`Tag`, `VR`) are taken (X-24).
+    Raises DicomError where it is not such a document, LimitExceeded where it is nested too deeply or too
+    large. Document type declarations and entities are refused. A missing namespace and other cases of
+    attribute names (`Tag`, `VR`) are accepted (X-24).
     """
     _check_heads(document)
     try:
@@ -41,7 +42,10 @@ def dataset(document: bytes) -> dict[str, Any]:
 
 
 def _check_heads(document: bytes) -> None:
-    """Raises LimitExceeded where an element has so many attributes that all else waits while they are parsed."""
+    """Raise LimitExceeded where there are too many tags, or the attributes of one are too long.
+
+    The parser takes all attributes of an element at once, and everything else waits for it.
+    """
     if len(document) <= MODEL.head:
         return
     if document.count(b"<") > 3 * MODEL.elements:  # each begins and ends, and some have comments between them
@@ -54,7 +58,10 @@ def _check_heads(document: bytes) -> None:
 
 
 class _Counted(TreeBuilder):
-    """Builds so much and no more: what is counted beforehand depends on how the document is encoded."""
+    """A tree builder that stops at a number of elements and attributes.
+
+    A count in advance would depend on the encoding of the document.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,11 +105,14 @@ def _attributes(parent: Element, depth: int) -> dict[str, Any]:
 
 
 class _Blocks:
-    """Private blocks of one data set: the document names creators, PS3.5 7.8.1 wants blocks reserved."""
+    """The private blocks of one data set.
+
+    The document names only creators; PS3.5 7.8.1 requires that they reserve blocks.
+    """
 
     def __init__(self, parent: Element) -> None:
         self._blocks: dict[tuple[str, str], int] = {}
-        # Blocks that elements without a creator, or creator elements, sit in already.
+        # Blocks that are already used by elements without a creator, or by creator elements.
         tags = [(_get(e, "tag") or "").upper() for e in parent if not _get(e, "privateCreator")]
         self._taken = {(t[:4], int(t[6:], 16)) for t in tags if len(t) == 8 and t[4:6] == "00" and _odd(t)}
         self._taken |= {(t[:4], int(t[4:6], 16)) for t in tags if len(t) == 8 and t[4:6] != "00" and _odd(t)}
@@ -155,7 +165,10 @@ def _attribute(element: Element, tag: str, depth: int) -> dict[str, Any]:
 
 
 def _order_by_number(element: Element, tag: str) -> list[Element]:
-    """In the order of their numbers, which begin at 1 and leave none out; without numbers as they stand."""
+    """Return the values in the order of their numbers, or as they stand where they have none.
+
+    Raises DicomError unless the numbers count from 1 without gaps.
+    """
     numbers = [_get(child, "number") for child in element]
     if not any(numbers):
         return list(element)

@@ -1,7 +1,7 @@
-"""Header patches: ordered changes of attributes by path (PS3.3 C.12.1.1.9 says how they are remembered).
+"""Header patches: ordered changes of attributes by path (PS3.3 C.12.1.1.9 says how they are recorded).
 
-A patch is applied to a model (`apply_patch`) and to the bytes of a data set (`patchbytes.Patcher`) with the same result.
-It never holds bulk data, and never touches pixel data or what is below group 0008.
+A patch is applied to a model (`apply_patch`) and to the bytes of a data set (`patchbytes.Patcher`) with the
+same result. It never holds bulk data, and never changes pixel data or groups below 0008.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _PIXEL_GROUP = "7FE0"
 
 @dataclass(frozen=True, slots=True)
 class AttributeChange:
-    """What becomes of one attribute: `member` is its DICOM JSON object, None takes it away.
+    """A change of one attribute: `member` is its new DICOM JSON object; None removes it.
 
-    `path` is of tags and item numbers from 1: `00100020`, `00400275/1/00400007`. The item after the last one may be
-    named, and is made; so is a sequence that is not there. To take an item away, replace its sequence.
+    `path` has tags and item numbers from 1: `00100020`, `00400275/1/00400007`. It may name the item after the
+    last one, which is then created, as is a missing sequence. To remove an item, replace its sequence.
     """
 
     path: str
     member: Mapping[str, Any] | None
 
     def __post_init__(self) -> None:
-        """Raises DicomError where there can be no such change."""
+        """Raise DicomError where no such change is possible."""
         if not _PATH.match(self.path):
             raise DicomError(f"'{self.path[:60]}' is no path of tags and item numbers")
         if self.path < "0008" or self.path.startswith(_PIXEL_GROUP) or _writers(self.tags[-1]):
@@ -57,7 +57,10 @@ class Patch:
     changes: tuple[AttributeChange, ...]
 
     def dump(self) -> list[dict[str, Any]]:
-        """As JSON, for the journal: `{"path": …}` takes away, `{"path": …, "member": …}` sets."""
+        """Return the patch as JSON for the journal.
+
+        `{"path": …}` removes an attribute, `{"path": …, "member": …}` sets it.
+        """
         return [
             {"path": change.path, **({} if change.member is None else {"member": dict(change.member)})}
             for change in self.changes
@@ -65,13 +68,16 @@ class Patch:
 
     @staticmethod
     def load(entries: Iterable[Mapping[str, Any]]) -> Patch:
-        """What `dump` gave. Raises DicomError."""
+        """Return the patch that `dump` wrote. Raises DicomError."""
         return Patch(tuple(AttributeChange(entry["path"], entry.get("member")) for entry in entries))
 
 
 @dataclass(frozen=True, slots=True)
 class Modification:
-    """Who changed something when and why; `reason` is COERCE or CORRECT, `source` who gave the old values."""
+    """The author, time and reason of a change.
+
+    `reason` is COERCE or CORRECT; `source` is the source of the old values.
+    """
 
     when: datetime
     system: str
@@ -89,14 +95,14 @@ class Nonconforming:
 
 
 def _writers(tag: str) -> bool:
-    """Whether an attribute says how others are written: group lengths, Specific Character Set."""
+    """Return whether the attribute describes how others are encoded: group length, character set."""
     return tag.endswith("0000") or tag == "00080005"
 
 
 def apply_patch(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
-    """The model with all changes made; `model` itself stays as it is.
+    """Return the model with all changes made; `model` itself stays unchanged.
 
-    Raises DicomError naming the path where an item is not there, or a private block has no creator.
+    Raises DicomError with the path where an item does not exist, or a private block has no creator.
     """
     found = dict(model)
     made: dict[int, Any] = {}
@@ -108,10 +114,10 @@ def apply_patch(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
 def apply_to(
     level: dict[str, Any], parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None = None
 ) -> None:
-    """One change made in a data set, `parts` being what of its path is still below.
+    """Make one change in a data set; `parts` is the part of its path below this data set. Raises DicomError.
 
-    `made` are the sequences that changes before this one copied already, by identity: thousands of items are not
-    copied for each of them.
+    `made` are the sequences that earlier changes have copied already, by identity, so that thousands of items
+    are not copied for each change.
     """
     tag = parts[0]
     if len(parts) > 1:
@@ -172,10 +178,10 @@ def original_attributes(
     modification: Modification,
     nonconforming: Sequence[Nonconforming] = (),
 ) -> dict[str, Any]:
-    """The item of Original Attributes Sequence for what `patch` changes in `model` (PS3.3 C.12.1.1.9).
+    """Return the item of Original Attributes Sequence for the changes of `patch` (PS3.3 C.12.1.1.9).
 
-    Of an attribute in a sequence the whole sequence; of one that was not there, one without value. Values that are
-    bulk data are left out: they are in the version before.
+    A change in a sequence records the whole sequence; a new attribute is recorded without value. Values that
+    are bulk data are left out: they are in the version before.
     """
     old: dict[str, Any] = {}
     for change in patch.changes:
@@ -201,14 +207,14 @@ def original_attributes(
 
 
 def remember_originals(model: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[AttributeChange]:
-    """The changes that append `item` to Original Attributes Sequence; items that are there stay untouched."""
+    """Yield the changes that append `item` to Original Attributes Sequence; existing items stay unchanged."""
     number = len(model.get(ORIGINALS, {}).get("Value", ())) + 1
     for tag, member in item.items():
         yield AttributeChange(f"{ORIGINALS}/{number}/{tag}", member)
 
 
 def _date_time(when: datetime) -> str:
-    """DT with its offset from UTC, where one is known (PS3.5 6.2)."""
+    """Return a DT with its offset from UTC, where one is known (PS3.5 6.2)."""
     return when.strftime("%Y%m%d%H%M%S.%f") + when.strftime("%z")
 
 
@@ -227,7 +233,7 @@ def _without_references(member: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nonconforming(one: Nonconforming) -> dict[str, Any]:
-    """The Selector Attribute macro (PS3.3 Table 10-20) and the octets."""
+    """Return the Selector Attribute macro (PS3.3 Table 10-20) and the octets."""
     parts = one.path.split("/")
     item: dict[str, Any] = {
         "00720026": {"vr": "AT", "Value": [parts[-1]]},

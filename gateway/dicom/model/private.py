@@ -1,7 +1,7 @@
-"""Private attributes by creator (PS3.5 7.8.1): the block that a data set gave a creator is looked up, not asked for.
+"""Private attributes by creator (PS3.5 7.8.1), whose block is looked up in each data set.
 
-In paths of queries a private element is a `PrivateTag`; wherever a data set is looked into, `where` finds the
-element that it stands for there.
+In paths of queries a private element is a `PrivateTag`; `where` finds the element of a data set that it
+stands for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CREATORS = range(0x10, 0x100)
 
 
 class PrivateTag(int):
-    """(gggg,xxee) of a creator: as a number it is in block 10, whatever block a data set has it in."""
+    """The tag (gggg,xxee) of a creator; as a number it is in block 10, whatever its block in a data set."""
 
     creator: str
 
@@ -36,22 +36,22 @@ class PrivateTag(int):
 
 
 def is_private(tag: int) -> bool:
-    """Whether the group number is odd."""
+    """Return whether the group number is odd."""
     return bool(tag >> 16 & 1)
 
 
 def is_creator(tag: int) -> bool:
-    """(gggg,0010) to (gggg,00FF) of a private group."""
+    """Return whether the tag is a creator element, (gggg,0010) to (gggg,00FF) of a private group."""
     return is_private(tag) and tag & 0xFFFF in CREATORS
 
 
 def creator_of(tag: int) -> int:
-    """The tag of the creator element of a private element's block."""
+    """Return the tag of the creator element of a private element's block."""
     return tag & 0xFFFF_0000 | tag >> 8 & 0xFF
 
 
 def where(dataset: Mapping[str, Any], tag: int) -> str:
-    """The key of an attribute in a data set of DICOM JSON; '' where its creator has no block there."""
+    """Return the key of an attribute in a DICOM JSON data set; empty where its creator has no block."""
     if not isinstance(tag, PrivateTag):
         return f"{tag:08X}"
     group = f"{tag >> 16:04X}"
@@ -62,7 +62,7 @@ def where(dataset: Mapping[str, Any], tag: int) -> str:
 
 
 def creator_key(key: str) -> str:
-    """The key of the creator element of a private element's key."""
+    """Return the key of the creator element for a private element's key."""
     return f"{key[:4]}00{key[4:6]}"
 
 

@@ -1,8 +1,8 @@
 """Query keys beyond the built-in ones: any attribute, standard or private, also within sequences.
 
 A key is written as in a search, a private element with its creator in brackets: `00181030`,
-`RequestAttributesSequence.ScheduledProcedureStepID`, `00231001[Acme 1.0]`; after a colon its VR, where no
-dictionary knows it: `00231001[Acme 1.0]:DS`. In a creator `%2C` is a comma and `%5D` a bracket.
+`RequestAttributesSequence.ScheduledProcedureStepID`, `00231001[Acme 1.0]`. Where no dictionary knows the VR,
+it follows a colon: `00231001[Acme 1.0]:DS`. In a creator, `%2C` is a comma and `%5D` a bracket.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _FORM = (
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """An attribute and the VR by which it is compared."""
+    """A declared key: the path of an attribute, and the VR by which its values are compared."""
 
     path: Path
     vr: str
 
     @property
     def level(self) -> Level:
-        """Of the searches that it is a key of: that of its first attribute (PS3.18 10.6.1.2.1)."""
+        """The level of the searches that may use the key: that of its first attribute (PS3.18 10.6.1.2.1)."""
         return level_of(self.path[0])
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """One value of one item, in its normal form. `text` is empty where it is there and cannot be compared."""
+    """One value of one item, normalised; `text` is empty where the value cannot be compared."""
 
     item: str
     ordinal: int
@@ -70,12 +70,12 @@ def _format_tag(tag: int) -> str:
 
 
 def name(definition: Definition) -> str:
-    """The key as people know it: keywords where there are any."""
+    """Return the key as people know it: with keywords where there are any."""
     return ".".join(keyword_of(tag) or _format_tag(tag) for tag in definition.path)
 
 
 def parse_definition(text: str, vr: str = "") -> Definition:
-    """Raises BadParameter naming what is wrong."""
+    """Return the definition of a declared key. Raises BadParameter that names the mistake."""
     path: list[int] = []
     position = 0
     while True:
@@ -135,7 +135,7 @@ def _bad(text: str, wanted: str) -> BadParameter:
 
 
 def values(dataset: Mapping[str, Any], definition: Definition) -> tuple[list[KeyValue], str]:
-    """The values that a data set of DICOM JSON has, and why some cannot be compared ('' where all can)."""
+    """Return the values of a data set of DICOM JSON, and why some cannot be compared; empty where all can."""
     found: list[KeyValue] = []
     reasons: dict[str, None] = {}
     zone = zone_of(dataset)
@@ -175,7 +175,7 @@ def _several(attribute: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _value(vr: str, value: Any, zone: str) -> tuple[tuple[str, ...] | None, str]:
-    """What is indexed, None for nothing, and why it is not the whole value."""
+    """Return the fields to index, None for nothing, and why they are not the whole value."""
     if value is None or value == "":
         return None, ""
     if isinstance(value, Mapping) and vr != "PN":

@@ -1,4 +1,4 @@
-"""To which level an attribute belongs (PS3.3 A.1.2, PS3.4 C.6): study with patient, series, else instance."""
+"""The level of each attribute (PS3.3 A.1.2, PS3.4 C.6): study with patient, series, or else instance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RANK = {Level.STUDY: 0, Level.SERIES: 1, Level.INSTANCE: 2}
 # Patient, Patient Study, Imaging Service Request and Visit modules.
 _STUDY_GROUPS = frozenset({0x0010, 0x0032, 0x0038})
 
-# General Study, Clinical Trial Subject and Study, and what PS3.4 Table C.6-2 lists.
+# General Study, Clinical Trial Subject and Study modules, and the attributes of PS3.4 Table C.6-2.
 _STUDY = frozenset(
     {
         *(0x00080020, 0x00080030, 0x00080050, 0x00080051, 0x00080061, 0x00080062, 0x00080063, 0x00080090),
@@ -32,14 +32,14 @@ _SERIES = frozenset(
     }
 )
 
-# The same as they are written in DICOM JSON, for whoever sorts whole data sets.
+# The same tags and groups as text of DICOM JSON, for code that sorts whole data sets.
 STUDY_TAGS = frozenset(f"{tag:08X}" for tag in _STUDY)
 SERIES_TAGS = frozenset(f"{tag:08X}" for tag in _SERIES)
 STUDY_GROUPS = frozenset(f"{group:04X}" for group in _STUDY_GROUPS)
 
 
 def level_of(tag: int) -> Level:
-    """The highest level at which the attribute may be asked for."""
+    """Return the highest level at which the attribute may be a search key."""
     if tag in _STUDY or tag >> 16 in _STUDY_GROUPS:
         return Level.STUDY
     return Level.SERIES if tag in _SERIES else Level.INSTANCE

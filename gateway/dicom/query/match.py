@@ -1,7 +1,7 @@
-"""Whether a data set in DICOM JSON satisfies a query (PS3.4 C.2.2.2): the exact matcher, without an index.
+"""Match data sets in DICOM JSON against queries (PS3.4 C.2.2.2): the exact matcher, without an index.
 
-Of an attribute with several values one has to match (PS3.4 C.2.2.3). Names and fuzzy words: see `keys`. Numbers
-are equal by value (007 is 7), dates, times and date-times by meaning.
+An attribute with several values matches if one of them does (PS3.4 C.2.2.3). Names and fuzzy words: see
+`searchkeys`. Numbers are equal by value (007 is 7), and so are dates, times and date-times.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ TEMPORAL: Mapping[str, Callable[[str], str]] = {
 
 
 def satisfies(dataset: Mapping[str, Any], matches: Sequence[Match], zone: str = "") -> bool:
-    """Whether all of `matches` hold for the data set; `zone` is that of the data set it is an item of."""
+    """Return whether all of `matches` hold for the data set.
+
+    `zone` is the zone of the enclosing data set, for an item of a sequence.
+    """
     zone = zone_of(dataset) or zone
     return all(_holds(dataset, match, zone) for match in matches)
 
@@ -72,7 +75,7 @@ def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy, zone:
 
 
 def _values(dataset: Mapping[str, Any], path: Path) -> Iterator[Any]:
-    """Every value at the path, through every item on the way."""
+    """Yield every value at the path, through every item of its sequences."""
     attribute = dataset.get(where(dataset, path[0]))
     values = attribute.get("Value", ()) if attribute else ()
     if len(path) == 1:
@@ -99,7 +102,7 @@ def _equal(value: Any, match: Equals) -> bool:
 
 
 def _match_name(value: Any, asked: str, fits: Callable[[str, str], bool]) -> bool:
-    """Any group, or, where groups are asked for, each of them in its place."""
+    """Return whether any group matches, or, if the query names groups, each of them in its place."""
     stored, wanted = searchkeys.split_stored_groups(value), searchkeys.fold_groups(asked)
     if len(wanted) == 1:
         return any(fits(group, wanted[0]) for group in stored if group)
@@ -111,7 +114,10 @@ def _match_name(value: Any, asked: str, fits: Callable[[str, str], bool]) -> boo
 
 @lru_cache(maxsize=1024)
 def _pieces(pattern: str) -> tuple[tuple[str | re.Pattern[str], ...], int]:
-    """What is between the `*`, in order, an expression where there is a `?`; and how long the last of it is."""
+    """Return the pieces between the `*` in order, and the length of the last one.
+
+    A piece with a `?` is a regular expression.
+    """
     short = searchkeys.collapse(pattern)
     pieces = tuple(
         re.compile("".join("." if c == "?" else re.escape(c) for c in piece), re.DOTALL)
@@ -123,7 +129,7 @@ def _pieces(pattern: str) -> tuple[tuple[str | re.Pattern[str], ...], int]:
 
 
 def _find(piece: str | re.Pattern[str], text: str, start: int) -> int:
-    """Where the piece ends, as far left as can be; -1 where it is nowhere."""
+    """Return where the first occurrence of the piece ends; -1 where there is none."""
     if isinstance(piece, str):
         at = text.find(piece, start)
         return at if at < 0 else at + len(piece)
@@ -132,7 +138,7 @@ def _find(piece: str | re.Pattern[str], text: str, start: int) -> int:
 
 
 def _begins(piece: str | re.Pattern[str], text: str, start: int) -> int:
-    """Where the piece ends if it stands just there; -1 where it does not."""
+    """Return where the piece ends if it stands exactly at `start`; -1 where it does not."""
     if isinstance(piece, str):
         return start + len(piece) if text.startswith(piece, start) else -1
     found = piece.match(text, start)
@@ -140,7 +146,10 @@ def _begins(piece: str | re.Pattern[str], text: str, start: int) -> int:
 
 
 def _is_like(text: str, pattern: str) -> bool:
-    """Piece by piece, each as far left as can be: no pattern makes this try again and again."""
+    """Return whether the text matches the pattern.
+
+    Each piece is matched as far left as possible, so that no pattern needs repeated attempts.
+    """
     (first, *rest), last = _pieces(pattern)
     end = _begins(first, text, 0)
     if not rest:

@@ -1,7 +1,7 @@
-"""The query AST (PS3.18 8.3.4, PS3.4 C.2.2.2): parsed at the door, compiled by each index driver.
+"""The syntax tree of a query (PS3.18 8.3.4, PS3.4 C.2.2.2), parsed by the HTTP layer, compiled by each index.
 
-An attribute path is a tuple of tags: all but the last are sequences. Values are normalised here, once:
-dates `YYYYMMDD`, times `HHMMSS.FFFFFF` with the precision that was given kept as a range.
+An attribute path is a tuple of tags: all but the last are sequences. Values are normalised once, in the
+parser: dates to `YYYYMMDD`, times to `HHMMSS.FFFFFF`; a lower precision becomes a range.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from gateway.model import Level, ResourcePath
 # Private tags are `gateway.dicom.model.private.PrivateTag`.
 Path: TypeAlias = tuple[int, ...]
 
-# Where a row is in the default order of its level: what it is ordered by, from the study down to its UID.
+# The place of a row in the default order of its level: its order keys, from the study down to its own UID.
 Position: TypeAlias = tuple[str | int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Universal:
-    """Matches everything; the attribute is returned."""
+    """Universal matching: every data set matches, and the attribute is returned."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """Single value matching; for PN any component group, case- and accent-insensitive."""
+    """Single value matching; for PN it matches any component group and ignores case and accents."""
 
     path: Path
     vr: str
@@ -36,7 +36,7 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
-    """`*` is any run of characters, `?` exactly one. Case-sensitive but for PN."""
+    """Wildcard matching: `*` is any run of characters, `?` exactly one. Case-sensitive except for PN."""
 
     path: Path
     vr: str
@@ -45,13 +45,13 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """List of UID matching; also `ModalitiesInStudy=CT,MR`, which means any of them."""
+    """List of UID matching, also `ModalitiesInStudy=CT,MR`, which means either of them."""
 
     path: Path
     vr: str
     values: tuple[str, ...]
     members: frozenset[str] = field(init=False, repr=False, compare=False)
-    """The values, for looking one up."""
+    """The values as a set, for fast look-up."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", frozenset(self.values))
@@ -59,9 +59,9 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """DA, TM or DT range, both ends inclusive; None is open. Ends are padded to full precision.
+    """A range of DA, TM or DT; both ends are inclusive, None is open. Ends are padded to full precision.
 
-    `zone` is the zone in which a time of day was asked for; a DT is in UTC by now.
+    `zone` is the time zone of the query for a TM; a DT is in UTC already.
     """
 
     path: Path
@@ -73,9 +73,9 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class DateTimeRange:
-    """Combined date and time range: one interval over two elements (PS3.4 C.2.2.2.5).
+    """A combined date and time range: one interval over two elements (PS3.4 C.2.2.2.5).
 
-    Ends are `YYYYMMDDHHMMSS.FFFFFF`, inclusive; None is open. `zone` is the zone in which it was asked for.
+    Ends are `YYYYMMDDHHMMSS.FFFFFF`, inclusive; None is open. `zone` is the time zone of the query.
     """
 
     date: Path
@@ -87,7 +87,10 @@ class DateTimeRange:
 
 @dataclass(frozen=True, slots=True)
 class Fuzzy:
-    """Every word is a prefix of a word in some component group, or sounds like one; any order."""
+    """Fuzzy matching: every word is a prefix of a word in any component group, or sounds like one.
+
+    The order of the words does not matter.
+    """
 
     path: Path
     words: tuple[str, ...]
@@ -114,11 +117,11 @@ Match: TypeAlias = Universal | Equals | Wildcard | OneOf | Range | DateTimeRange
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One search: what is listed, where, which ones, with which attributes.
+    """One search: the level to list, its scope, its matches, and the attributes to return.
 
-    `within` narrows to a study (or a series of it); `relational` is set for `/series`, `/instances` and
-    `/studies/{study}/instances`. `include` holds the includefield paths, `include_all` stands for `all`.
-    `limit` is already capped by the server's maximum. `after` is where the page before ended.
+    `within` limits it to a study (or a series of one). `include` holds the includefield paths, `include_all`
+    stands for `all`. `limit` is already capped by the server's maximum. `after` is the position of the last
+    row of the page before.
     """
 
     level: Level

@@ -1,20 +1,21 @@
-"""Search keys in their normal form, so that both sides of a comparison are made alike.
+"""Normal forms of search keys, so that both sides of a comparison are normalised in the same way.
 
-Names: each component group is folded (compatibility forms decomposed, accents and case taken away, ß is ss)
-and compared without trailing `^`. A name asked for without `=` may be in any group; with `=` each group that
-is asked for must match in its place.
+Names: each component group is folded (compatibility forms decomposed, accents and case removed, ß becomes ss)
+and compared without trailing `^`. A queried name without `=` may match any group; with `=` each group that it
+names must match in its place.
 
-A fuzzy word matches a word of any group when it is a prefix of it or sounds like it. Words part at `^`, `=`,
-white space, hyphens, commas, dots, slashes, tildes and parentheses; an apostrophe is dropped (O'Neil is oneil).
-ä, ö, ü, å, ø and æ count both without their marks and as ae, oe, ue, aa, oe, ae.
+A fuzzy word matches a word of any group when it is a prefix of it or sounds like it. Words end at `^`, `=`,
+white space, hyphens, commas, dots, slashes, tildes and parentheses; an apostrophe is dropped (O'Neil is
+oneil). ä, ö, ü, å, ø and æ count both without their marks and as ae, oe, ue, aa, oe, ae.
 
-Words sound alike when their phonetic keys are equal. Only words of three or more letters, all of them a to z
-once folded, have one. ph counts as f, th as t, ck as k. The key is the first letter (c and q as k, z as s, y and
-j as i, v and w as f), then the classes of the other consonants as in Soundex (b f p v w: 1, c g j k q s x z: 2,
-d t: 3, l: 4, m n: 5, r: 6), a class that directly follows itself once, vowels and h left out, at most six.
+Words sound alike when their phonetic keys are equal. Only words of three or more letters have one, if all
+letters are a to z once folded. ph counts as f, th as t, ck as k. The key is the first letter (c and q as k, z
+as s, y and j as i, v and w as f), then at most six classes of the other consonants as in Soundex (b f p v w:
+1, c g j k q s x z: 2, d t: 3, l: 4, m n: 5, r: 6). A class that directly follows itself counts once; vowels
+and h are left out.
 
-N-grams: all runs of one to three characters of a text, its begin and its end being characters of their own.
-Whatever matches a pattern has all n-grams of the pattern's literal parts; the reverse need not hold.
+N-grams: all runs of one to three characters of a text, with its begin and its end as extra characters. Each
+text that matches a pattern has all n-grams of the pattern's literal parts; the reverse need not hold.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _CLASSES = {
 
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
-    """Without case, accents and compatibility differences."""
+    """Return the text without case, accents and compatibility differences."""
     decomposed = unicodedata.normalize(
         "NFKD", unicodedata.normalize("NFKC", text).casefold().translate(_PLAIN)
     )
@@ -53,7 +54,7 @@ def fold(text: str) -> str:
 
 
 def fold_groups(name: str) -> tuple[str, ...]:
-    """The component groups of a name with `=` between them, folded, without trailing `^`."""
+    """Return the component groups of a name with `=` between them, folded, without trailing `^`."""
     return tuple(fold(group).rstrip("^ ") for group in name.split("="))
 
 
@@ -61,15 +62,19 @@ _RUN = re.compile(r"[*?]+")
 
 
 def collapse(pattern: str) -> str:
-    """The same pattern in its shortest form: of a run of wild characters all `?`, then one `*`."""
+    """Return the same pattern in its shortest form.
+
+    A run of wild characters becomes all its `?`, then one `*` if it has any.
+    """
     return _RUN.sub(lambda run: "?" * run[0].count("?") + "*" * ("*" in run[0]), pattern)
 
 
 @lru_cache(maxsize=1024)
 def name_patterns(group: str) -> tuple[str, ...]:
-    """A folded pattern for a group, and what it is without components that may be empty: `a^*` also means `a`.
+    """Return the folded pattern of a group, and its form without components that may be empty.
 
-    However many components may be empty, two patterns say it all: `a^*^*` matches nothing that `a^*` does not.
+    `a^*` also means `a`. Two patterns are enough for any number of such components: `a^*^*` matches nothing
+    that `a^*` does not.
     """
     last, end = len(group), len(group)
     while group.endswith("^*", 0, end):
@@ -83,7 +88,7 @@ def name_patterns(group: str) -> tuple[str, ...]:
 
 
 def split_stored_groups(value: object) -> tuple[str, str, str]:
-    """Alphabetic, ideographic and phonetic group of a PN value in DICOM JSON (PS3.18 F.2.2), folded."""
+    """Return the alphabetic, ideographic and phonetic groups of a PN in DICOM JSON (PS3.18 F.2.2), folded."""
     if isinstance(value, Mapping):
         groups = [str(value.get(key) or "") for key in ("Alphabetic", "Ideographic", "Phonetic")]
         alphabetic, ideographic, phonetic = (fold(group).rstrip("^ ") for group in groups)
@@ -93,7 +98,7 @@ def split_stored_groups(value: object) -> tuple[str, str, str]:
 
 
 def name_text(value: object) -> str:
-    """A PN value of DICOM JSON with `=` between its groups."""
+    """Return a PN value of DICOM JSON with `=` between its groups."""
     return "=".join(str(group) for group in value.values()) if isinstance(value, Mapping) else str(value)
 
 
@@ -103,12 +108,12 @@ def _spellings(word: str) -> set[str]:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name in all their spellings, sorted."""
+    """Return the words of a name in all their spellings, sorted."""
     return sorted({s for word in _PARTS.split(name) if word for s in _spellings(word)})
 
 
 def sound(word: str) -> str:
-    """The phonetic key of a folded word, '' for those that have none."""
+    """Return the phonetic key of a folded word; empty for a word that has none."""
     if len(word) < 3 or not word.isascii() or not word.isalpha():
         return ""
     text = word.replace("ph", "f").replace("th", "t").replace("ck", "k")
@@ -119,14 +124,14 @@ def sound(word: str) -> str:
 
 
 def fuzzy_tokens(name: str) -> str:
-    """What a fuzzy search looks into: ` word word ~sound ~sound `."""
+    """Return the text that a fuzzy search looks into: ` word word ~sound ~sound `."""
     words = words_of(name)
     sounds = sorted({f"~{key}" for word in words if (key := sound(word))})
     return " " + " ".join([*words, *sounds]) + " " if words else ""
 
 
 def fuzzy_asked(word: str) -> tuple[list[str], list[str]]:
-    """The prefixes and the sounds that an asked word may match by."""
+    """Return the prefixes and the phonetic keys by which a queried word may match."""
     prefixes = sorted(_spellings(word))
     return prefixes, sorted({key for prefix in prefixes if (key := sound(prefix))})
 
@@ -136,7 +141,7 @@ def _are_digits(text: str) -> bool:
 
 
 def time_key(value: str) -> str:
-    """A TM value as `HHMMSS.FFFFFF`; colons of the old form are dropped; '' where it is none."""
+    """Return a TM value as `HHMMSS.FFFFFF`; empty where it is none. Colons of the old form are dropped."""
     text = value.replace(":", "").strip()
     whole, _, fraction = text.partition(".")
     if not _are_digits(whole) or len(whole) not in (2, 4, 6):
@@ -145,13 +150,13 @@ def time_key(value: str) -> str:
 
 
 def date_key(value: str) -> str:
-    """A DA value as `YYYYMMDD`; dots of the old form are dropped; '' where it is none."""
+    """Return a DA value as `YYYYMMDD`; empty where it is none. Dots of the old form are dropped."""
     text = value.replace(".", "").strip()
     return text if len(text) == 8 and _are_digits(text) else ""
 
 
 def day_beside(moment: str, days: int) -> str:
-    """The date of `YYYYMMDD…`, some days later; as it is at the ends of the calendar."""
+    """Return the date of `YYYYMMDD…` some days later; the same date at the ends of the calendar."""
     try:
         return f"{datetime.strptime(moment[:8], '%Y%m%d') + timedelta(days=days):%Y%m%d}".rjust(8, "0")
     except (ValueError, OverflowError):
@@ -159,8 +164,9 @@ def day_beside(moment: str, days: int) -> str:
 
 
 def datetime_key(value: str, zone: str = "") -> str:
-    """A DT value as `YYYYMMDDHHMMSS.FFFFFF`, in UTC where it or the data set (`zone`) names an offset; '' where
-    it is none.
+    """Return a DT value as `YYYYMMDDHHMMSS.FFFFFF`; empty where it is none.
+
+    It is in UTC where the value, or the data set by `zone`, names an offset.
     """
     match = re.match(r"([0-9]{4,14})(?:\.([0-9]{1,6}))?([+-][0-9]{4})?\Z", value.strip())
     if match is None:
@@ -169,7 +175,7 @@ def datetime_key(value: str, zone: str = "") -> str:
     offset = offset or zone
     full = digits + "00000101000000"[len(digits) :]
     try:
-        # A leap second is taken for the last one of its minute, which it follows.
+        # A leap second counts as the last second of its minute.
         moment = datetime.strptime(full[:12] + min(full[12:], "59"), "%Y%m%d%H%M%S")
         if offset:
             minutes = int(offset[1:3]) * 60 + int(offset[3:])
@@ -180,7 +186,10 @@ def datetime_key(value: str, zone: str = "") -> str:
 
 
 def number_key(value: object, vr: str = "") -> str:
-    """A number in its one spelling: `7` for `007`, `+7` and `7.0`; an FL by its 32 bits, so that 0.1 is found."""
+    """Return a number in its normal form: `7` for `007`, `+7` and `7.0`; other text unchanged.
+
+    An FL is rounded to its 32 bits, so that 0.1 is found.
+    """
     text = str(value).strip()
     if _WHOLE.fullmatch(text):
         return str(int(text))
@@ -188,7 +197,7 @@ def number_key(value: object, vr: str = "") -> str:
         number = float(text)
         if vr == "FL":
             number = _SINGLE.unpack(_SINGLE.pack(number))[0]
-    except (ValueError, OverflowError):  # no number, or beyond what 32 bits hold
+    except (ValueError, OverflowError):  # no number, or too large for 32 bits
         return text
     return str(int(number)) if number.is_integer() else repr(number)
 
@@ -198,7 +207,7 @@ _WILD = re.compile(r"[*?]")
 
 
 def ngrams(text: str) -> set[str]:
-    """All n-grams of a text, none where it is empty."""
+    """Return all n-grams of a text; an empty set where it is empty."""
     if not text:
         return set()
     whole = f"{BEGIN}{text}{END}"
@@ -206,7 +215,7 @@ def ngrams(text: str) -> set[str]:
 
 
 def pattern_ngrams(pattern: str) -> set[str]:
-    """N-grams that every match of a pattern of `*` and `?` has; the longest there are."""
+    """Return n-grams that every match of a pattern of `*` and `?` has: the longest that there are."""
     found: set[str] = set()
     for part in _WILD.split(f"{BEGIN}{pattern}{END}"):
         if len(part) >= 3:
@@ -217,7 +226,7 @@ def pattern_ngrams(pattern: str) -> set[str]:
 
 
 def word_ngrams(tokens: str) -> set[str]:
-    """N-grams of fuzzy tokens; a phonetic key is one of its own."""
+    """Return the n-grams of fuzzy tokens; a phonetic key counts as a single n-gram."""
     found: set[str] = set()
     for token in tokens.split():
         found |= {token} if token.startswith("~") else ngrams(token)

@@ -1,7 +1,7 @@
 """Timezone Offset From UTC (0008,0201) of data sets and queries (PS3.3 C.12.1.1.8, PS3.4 C.2.2.2.5).
 
-A stored date or time is turned to the zone of the query only where both zones are known: the local offset of a
-data set that does not name it is undefined, and its values are compared as they are.
+A stored date or time is converted to the zone of the query only where both zones are known. The local offset
+of a data set that does not name it is undefined, so its values are compared as they are.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _DAY = 24 * 3600
 
 
 def zone_of(dataset: Mapping[str, Any]) -> str:
-    """The offset that a data set names, such as `+0100`; '' where it names none that can be read."""
+    """Return the offset that a data set names, such as `+0100`; empty where it has no valid one."""
     values = dataset.get(TIMEZONE, {}).get("Value")
     text = str(values[0]).strip() if values else ""
     return text if _OFFSET.match(text) else ""
 
 
 def minutes(zone: str) -> int:
-    """East of UTC is positive."""
+    """Return the offset in minutes; east of UTC is positive."""
     size = int(zone[1:3]) * 60 + int(zone[3:5])
     return -size if zone[0] == "-" else size
 
 
 def shift(moment: str, stored: str, asked: str) -> str:
-    """`YYYYMMDDHHMMSS.FFFFFF` of one zone in another; as it is where it is no date that exists."""
+    """Return `YYYYMMDDHHMMSS.FFFFFF` converted between two zones; unchanged where there is no such date."""
     try:
         when = datetime.strptime(moment[:12] + min(moment[12:14], "59"), "%Y%m%d%H%M%S")
         when += timedelta(minutes=minutes(asked) - minutes(stored))
@@ -40,7 +40,7 @@ def shift(moment: str, stored: str, asked: str) -> str:
 
 
 def shift_time(time: str, stored: str, asked: str) -> str:
-    """`HHMMSS.FFFFFF` of one zone in another, within the day."""
+    """Return `HHMMSS.FFFFFF` converted between two zones, within the same day."""
     seconds = int(time[:2]) * 3600 + int(time[2:4]) * 60 + int(time[4:6])
     seconds = (seconds + 60 * (minutes(asked) - minutes(stored))) % _DAY
     return f"{seconds // 3600:02}{seconds // 60 % 60:02}{seconds % 60:02}{time[6:]}"

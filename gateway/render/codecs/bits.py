@@ -1,4 +1,4 @@
-"""Single bits of a header, the lowest of each byte first."""
+"""Read single bits of a JPEG XL header, the lowest of each byte first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.errors import CodecError
 
 
 class Bits:
-    """Reads on from byte `at`; only the next 64 bytes are ever looked at."""
+    """A reader of bits from byte `at` on; it looks at the next 64 bytes only."""
 
     def __init__(self, data: bytes, at: int) -> None:
         window = data[at : at + 64]
@@ -14,7 +14,7 @@ class Bits:
         self._left = 8 * len(window)
 
     def take(self, count: int) -> int:
-        """The next `count` bits as a number. Raises CodecError past the end."""
+        """Return the next `count` bits as a number. Raises CodecError past the end."""
         if count > self._left:
             raise CodecError("the codestream ends within its header")
         taken = self._value & (1 << count) - 1
@@ -23,6 +23,6 @@ class Bits:
         return taken
 
     def choice(self, *ways: tuple[int, int]) -> int:
-        """U32 of ISO 18181-1 B.2.2: two bits select a base and how many bits are added to it."""
+        """Return a U32 (ISO 18181-1 B.2.2): two bits select a base, and how many bits are added to it."""
         base, count = ways[self.take(2)]
         return base + self.take(count)

@@ -1,4 +1,4 @@
-"""What a codestream says of itself: read before anything is allocated by what it says."""
+"""Read the headers of codestreams, so that sizes are checked before memory is allocated by them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Size and samples of the coded image; `precision` is the largest of its components.
+    """The size and samples of a coded image; `precision` is the largest of its components.
 
-    `is_coded_rgb` is None where a JPEG does not say whether its three components are RGB or YCbCr.
+    `coded_rgb` is None where a JPEG does not say whether its three components are RGB or YCbCr.
     """
 
     columns: int
@@ -40,7 +40,10 @@ class Header:
 
 
 def jpeg(stream: bytes) -> Header:
-    """Of JPEG (ISO 10918-1) and JPEG-LS (ISO 14495-1), up to the first scan. Raises CodecError."""
+    """Return the header of JPEG (ISO 10918-1) or JPEG-LS (ISO 14495-1), read up to the first scan.
+
+    Raises CodecError.
+    """
     if stream[:2] != b"\xff\xd8":
         raise CodecError(f"no JPEG codestream: it begins with {_name_seen(stream)}, wanted FFD8")
     at, adobe, jfif = 2, None, False
@@ -66,7 +69,7 @@ def jpeg(stream: bytes) -> Header:
 
 
 def _segment(stream: bytes, at: int) -> tuple[int, int, int]:
-    """Marker, where its parameters begin and end."""
+    """Return the marker at `at`, and where its parameters begin and end."""
     if stream[at] != 0xFF:
         raise CodecError(f"no JPEG marker at byte {at} of the codestream: {stream[at]:02X}")
     while stream[at] == 0xFF:
@@ -107,7 +110,7 @@ def _jpeg_frame(frame: bytes, kind: int, adobe: int | None, jfif: bool, scan: by
 
 
 def jpeg2000(stream: bytes) -> Header:
-    """Of JPEG 2000 and HTJ2K (ISO 15444-1 A.5.1), without JP2 boxes. Raises CodecError."""
+    """Return the header of JPEG 2000 or HTJ2K (ISO 15444-1 A.5.1), without JP2 boxes. Raises CodecError."""
     if stream[:4] != b"\xff\x4f\xff\x51":
         raise CodecError(f"no JPEG 2000 codestream: it begins with {_name_seen(stream)}, wanted FF4FFF51")
     try:
@@ -127,14 +130,20 @@ def jpeg2000(stream: bytes) -> Header:
 
 
 def unbox(stream: bytes) -> bytes:
-    """The contiguous codestream of a JP2 file, which PS3.5 A.4.4 does not want there and vendors write."""
+    """Return the contiguous codestream of a JP2 file; other bytes as they are.
+
+    PS3.5 A.4.4 does not allow the file format there, but some vendors write it.
+    """
     if not stream.startswith(JP2):
         return stream
     return b"".join(_boxes(stream, {b"jp2c"}))
 
 
 def _boxes(stream: bytes, wanted: set[bytes]) -> list[bytes]:
-    """Contents of the boxes of these types; a box of length 0 goes on to the end."""
+    """Return the contents of the boxes of the wanted types; a box of length 0 extends to the end.
+
+    Raises CodecError.
+    """
     at, found = 0, []
     while at + 8 <= len(stream):
         length, kind = _BOX(stream, at)
@@ -154,12 +163,12 @@ def _boxes(stream: bytes, wanted: set[bytes]) -> list[bytes]:
 
 
 def bare_jpegxl(stream: bytes) -> bytes:
-    """The codestream of a JPEG XL file in boxes, or what is bare already. Raises CodecError."""
+    """Return the codestream of a JPEG XL file in boxes; a bare codestream as it is. Raises CodecError."""
     return b"".join(_boxes(stream, {b"jxlc", b"jxlp"})) if stream.startswith(JXL_BOXES) else stream
 
 
 def jpegxl(stream: bytes) -> Header:
-    """Of JPEG XL (ISO 18181-1 Annex D), bare or in boxes. Raises CodecError."""
+    """Return the header of JPEG XL (ISO 18181-1 Annex D), bare or in boxes. Raises CodecError."""
     bare = bare_jpegxl(stream)
     if bare[:2] != b"\xff\x0a":
         raise CodecError(f"no JPEG XL codestream: it begins with {_name_seen(stream)}, wanted FF0A")
@@ -182,7 +191,7 @@ def jpegxl(stream: bytes) -> Header:
 
 
 def _jxl_samples(bits: Bits) -> int:
-    """By the colour encoding (ISO 18181-1 Table E.1), which is behind the flag of XYB."""
+    """Return the samples per pixel by the colour encoding (ISO 18181-1 Table E.1) after the XYB flag."""
     bits.take(1)
     if bits.take(1):  # sRGB
         return 3

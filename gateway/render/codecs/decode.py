@@ -1,4 +1,4 @@
-"""One frame of encapsulated Pixel Data to native bytes (PS3.5 8.2, A.4), whatever compressed it."""
+"""Decode one frame of encapsulated Pixel Data to native bytes, for all supported codecs (PS3.5 8.2, A.4)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ HTJ2K = frozenset(_PREFIX + n for n in ("201", "202", "203"))
 JPEG_XL = frozenset(_PREFIX + n for n in ("110", "111", "112"))
 DECODABLE = JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {RLE, DEFLATED_FRAME}
 
-# A frame that claims more is refused before a byte is allocated; 16384 x 16384 in 8 bits just fits.
+# A frame whose header claims more bytes is refused before memory is allocated; 16384 x 16384 in 8 bits just fits.
 FRAME_AT_MOST = 256 << 20
 
-# What decoding it may take in memory: the frame twice, and of wavelets and JPEG XL 4 bytes a sample, whatever it has.
+# Bytes of memory that decoding one frame may take: the frame twice, and with JPEG 2000, HTJ2K and JPEG XL also 4 bytes
+# a sample, whatever its depth.
 WORKING_AT_MOST = 768 << 20
 _IN_WORDS = JPEG_2000 | HTJ2K | JPEG_XL
 
-# OpenJPEG refuses deeper ones of high throughput, OpenJPH does not.
+# OpenJPEG refuses HTJ2K of more bits a sample; OpenJPH decodes it.
 OPENJPEG_HT_BITS = 16
 
 _SUBSAMPLED = HALVED | {"YBR_PARTIAL_420"}
@@ -41,42 +42,42 @@ _FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError)
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """Native little endian bytes of one frame, and the description that holds for them."""
+    """The native little endian bytes of one frame, and the description that holds for them."""
 
     data: bytes
     image: ImagePixel
 
 
 def decodable(transfer_syntax: str) -> bool:
-    """Whether frames in this transfer syntax can be asked in Explicit VR Little Endian."""
+    """Return whether frames in this transfer syntax can be sent in Explicit VR Little Endian."""
     return transfer_syntax in DECODABLE
 
 
 def native_frame_length(pixels: PixelLayout) -> int:
-    """Return the bytes of one frame, once decoded if it is compressed, single bits packed (PS3.5 8.1.1).
+    """Return the length of one frame in bytes once it is native, single bits packed (PS3.5 8.1.1).
 
-    Decoded frames have all three samples of a pixel, whatever was halved in the codestream.
+    A decoded frame has all three samples of each pixel, even if chrominance was halved in the codestream.
     """
     return pixels.count_bytes(full=pixels.encapsulated)
 
 
 def native_length(pixels: PixelLayout) -> int:
-    """Return the bytes of all frames once decoded, without padding between them."""
+    """Return the length of all frames in bytes once they are decoded, without padding between them."""
     if pixels.bits_allocated == 1:
         return (pixels.rows * pixels.columns * pixels.samples * pixels.frames + 7) // 8
     return native_frame_length(pixels) * pixels.frames
 
 
 def describe_after(pixels: ImagePixel, transfer_syntax: str) -> dict[str, str | int]:
-    """Return what changes in the header when every frame is decoded: tag to its new value.
+    """Return the attributes of the header that change when every frame is decoded: tag to new value.
 
-    Known without decoding, so that the header can be written first.
+    They are known without decoding, so that the header can be written first.
     """
     return find_changes(pixels, describe_decoded(pixels, transfer_syntax))
 
 
 def decode_frame(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> DecodedFrame:
-    """Return the bytes that Explicit VR Little Endian would hold. Raises CodecError, never anything else."""
+    """Return the bytes that Explicit VR Little Endian would hold. Raises only CodecError."""
     _check_described(pixels, transfer_syntax)
     try:
         if transfer_syntax == RLE:
@@ -94,9 +95,9 @@ def decode_frame(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) ->
 def describe_decoded(pixels: AnyImagePixel, transfer_syntax: str) -> AnyImagePixel:
     """Return the description of a frame once it is decoded.
 
-    RLE and Deflated Image Frame keep it, but that halved chrominance is doubled. The others come by pixel. Discrete
-    cosine JPEG and JPEG XL come as RGB, JPEG 2000 has its colour transform undone; what keeps YBR has no subsampling
-    any more.
+    RLE and Deflated Image Frame keep the description, except that halved chrominance is doubled. The other
+    codecs give samples colour-by-pixel: JPEG of the DCT processes and JPEG XL give RGB, JPEG 2000 has its
+    colour transform undone, and an image that stays YBR is no longer subsampled.
     """
     if pixels.samples != 3:
         return pixels
@@ -108,14 +109,14 @@ def describe_decoded(pixels: AnyImagePixel, transfer_syntax: str) -> AnyImagePix
 
 
 def _name_decoded(photometric: str, transfer_syntax: str) -> str:
-    """Return the Photometric Interpretation that three samples have after a codec with colour of its own."""
+    """Return the Photometric Interpretation of three samples after a codec that handles colour itself."""
     if transfer_syntax in jpeg.TO_RGB | JPEG_XL or photometric in {"YBR_RCT", "YBR_ICT"}:
         return "RGB"
     return "YBR_FULL" if photometric in _SUBSAMPLED else photometric
 
 
 def _check_described(pixels: ImagePixel, transfer_syntax: str) -> None:
-    """Raise CodecError for what cannot be a frame before its size is believed."""
+    """Raise CodecError for a description that no frame can have, or that is too large."""
     if not decodable(transfer_syntax):
         raise CodecError(f"frames in transfer syntax {transfer_syntax} cannot be decoded here")
     if not (pixels.rows and pixels.columns and pixels.samples):
@@ -133,7 +134,10 @@ def _check_described(pixels: ImagePixel, transfer_syntax: str) -> None:
 
 
 def _rle(codestream: bytes, pixels: ImagePixel) -> bytes:
-    """Decode RLE: segments are planes always; Planar Configuration says how they come out (PS3.5 8.2.2, A.4.2)."""
+    """Decode RLE (PS3.5 8.2.2, A.4.2).
+
+    Its segments are always planes; Planar Configuration says in which order the samples are returned.
+    """
     width = max(pixels.bits_allocated // 8, 1)
     plane = (pixels.rows * pixels.columns * pixels.bits_allocated + 7) // 8
     data = rle.decode(codestream, pixels.samples, width, plane)
@@ -141,7 +145,7 @@ def _rle(codestream: bytes, pixels: ImagePixel) -> bytes:
 
 
 def _inflate(codestream: bytes, pixels: ImagePixel) -> bytes:
-    """Inflate a native frame in RFC 1951 bytes, Deflated Image Frame Compression (PS3.5 A.4.13)."""
+    """Inflate a native frame of Deflated Image Frame Compression (RFC 1951, PS3.5 A.4.13)."""
     wanted = pixels.count_bytes()
     stream = zlib.decompressobj(-15)
     try:
@@ -155,24 +159,27 @@ def _inflate(codestream: bytes, pixels: ImagePixel) -> bytes:
 
 
 def _double(data: bytes, pixels: ImagePixel) -> bytes:
-    """Give each pixel its samples where two share their chrominance."""
+    """Return the frame with a CB and CR for each pixel where two pixels share them."""
     return read_cells(data, pixels).tobytes() if pixels.is_halved else data
 
 
 def _decode(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> bytes:
-    """Decode a codestream whose header agrees with the description. Raises CodecError and what codecs raise."""
+    """Decode a codestream whose header agrees with the description.
+
+    Raises CodecError and the codecs' own exceptions.
+    """
     if transfer_syntax in JPEG:
-        header = _fitting(codestreamheaders.jpeg(codestream), pixels)
+        header = _check_header(codestreamheaders.jpeg(codestream), pixels)
         array = jpeg.decode(codestream, header, pixels, transfer_syntax)
     elif transfer_syntax in JPEG_LS:
-        header = _fitting(codestreamheaders.jpeg(codestream), pixels)
+        header = _check_header(codestreamheaders.jpeg(codestream), pixels)
         array = imagecodecs.jpegls_decode(jpeg.trim_after_end(codestream))
     elif transfer_syntax in JPEG_XL:
-        header = _fitting(codestreamheaders.jpegxl(codestream), pixels)
+        header = _check_header(codestreamheaders.jpegxl(codestream), pixels)
         array = imagecodecs.jpegxl_decode(codestream, numthreads=1)
     else:
         codestream = codestreamheaders.unbox(codestream)
-        header = _fitting(codestreamheaders.jpeg2000(codestream), pixels)
+        header = _check_header(codestreamheaders.jpeg2000(codestream), pixels)
         if transfer_syntax in HTJ2K and header.precision > OPENJPEG_HT_BITS:
             array = imagecodecs.htj2k_decode(codestream)
         else:
@@ -180,10 +187,10 @@ def _decode(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> byte
     return native_bytes(_shape(array, pixels), pixels, header)
 
 
-def _fitting(header: Header, pixels: ImagePixel) -> Header:
-    """Return the header where it agrees with the data set: two opinions on the size would end in torn images.
+def _check_header(header: Header, pixels: ImagePixel) -> Header:
+    """Return the header if it agrees with the data set: two different sizes would give torn images.
 
-    Raises CodecError where it does not.
+    Raises CodecError where it does not agree.
     """
     seen, wanted = (header.rows, header.columns), (pixels.rows, pixels.columns)
     if seen != wanted:
@@ -202,7 +209,7 @@ def _fitting(header: Header, pixels: ImagePixel) -> Header:
 
 
 def _shape(array: Array, pixels: ImagePixel) -> Array:
-    """Return rows, columns, samples; a codec that keeps planes apart gives samples first."""
+    """Return the array as rows x columns x samples; some codecs give the samples first. Raises CodecError."""
     wanted = (pixels.rows, pixels.columns, pixels.samples)
     if array.ndim == 2:
         array = array[..., None]

@@ -1,7 +1,8 @@
-"""One native frame to a codestream (PS3.5 8.2, A.4): RLE, JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL, deflate.
+"""Encode one native frame (PS3.5 8.2, A.4): RLE, JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPEG XL, deflate.
 
-A codestream holds the cells of Bits Allocated as they are, in as many bits as they need: the High Bit and what
-is below, or all of them where an overlay lies above. So what is decoded is the cells again, bit for bit.
+A codestream holds the cells of Bits Allocated unchanged, in as many bits as they need: the bits up to the
+High Bit, or all bits where an overlay lies above it. So decoding a lossless codestream gives the same cells,
+bit for bit.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from gateway.render.codecs.encodejob import EncodeJob
 from gateway.render.codecs.pixelcells import count_needed_bits, hash_pixels, read_cells, read_signed_cells
 from gateway.render.codecs.ybr import ybr_to_rgb
 
-# Of codecs, and of what is asked of them.
+# The version of the codecs, and of the parameters that they are called with.
 VERSION = f"{imagecodecs.__version__}-1"
-# How much lossy syntaxes lose, where nobody says: hardly to be seen, in every one of them.
+# The default loss of each lossy transfer syntax: hardly visible in any of them.
 JPEG_QUALITY = 90
 NEAR = 2
 JXL_DISTANCE = 0.4
-# Beyond this effort JPEG XL takes seconds for what is a few per cent.
+# A greater effort of JPEG XL takes seconds and gains only a few per cent.
 JXL_EFFORT = 3
 
 _FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError)
@@ -47,7 +48,10 @@ def encode_frame(data: bytes, pixels: PixelLayout, target: str) -> bytes:
 
 
 def recompress(codestream: bytes) -> bytes:
-    """Return JPEG Baseline as JPEG XL from which the same bytes can be had again (PS3.5 A.4.12). Raises CodecError."""
+    """Return JPEG Baseline recompressed as JPEG XL (PS3.5 A.4.12). Raises CodecError.
+
+    `reconstruct` turns it back into the same bytes.
+    """
     try:
         made = bytes(imagecodecs.jpegxl_encode_jpeg(codestream, numthreads=1))
     except _FAILURES as error:
@@ -56,7 +60,10 @@ def recompress(codestream: bytes) -> bytes:
 
 
 def reconstruct(codestream: bytes) -> bytes:
-    """Return the JPEG that was recompressed as JPEG XL, byte for byte. Raises CodecError where none was."""
+    """Return the JPEG that was recompressed as JPEG XL, byte for byte.
+
+    Raises CodecError if there was none.
+    """
     try:
         return bytes(imagecodecs.jpegxl_decode_jpeg(codestream, numthreads=1))
     except _FAILURES as error:
@@ -64,7 +71,7 @@ def reconstruct(codestream: bytes) -> bytes:
 
 
 def proves(codestream: bytes, frame: bytes, pixels: PixelLayout, target: str) -> bool:
-    """Return whether a lossless codestream decodes to the native `frame` that it was made of; never raises."""
+    """Return whether a lossless codestream decodes to the native `frame`; never raises."""
     after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
     try:
         back = decode_frame(codestream, after, target)
@@ -99,7 +106,7 @@ def _rle(data: bytes, pixels: PixelLayout) -> bytes:
 
 
 def _even_deflated(data: bytes) -> bytes:
-    """Deflated Image Frame Compression (PS3.5 A.4.13): the frame, of even length, without zlib's header."""
+    """Deflate a frame, padded to even length, without zlib's header (PS3.5 A.4.13)."""
     deflater = isal_zlib.compressobj(
         isal_zlib.ISAL_BEST_COMPRESSION, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS
     )
@@ -110,16 +117,16 @@ def _even_deflated(data: bytes) -> bytes:
 
 
 def _space(job: EncodeJob) -> str | None:
-    """The colour that a JPEG codestream says it has."""
+    """Return the colour space that the JPEG codestream declares."""
     if job.image.samples == 1:
         return None
     return "RGB" if job.image.photometric == "RGB" else "YCBCR"
 
 
 def _jpeg_lossless(job: EncodeJob) -> bytes:
-    """Process 14, predictor 1: the first selection value, so right for both its syntaxes.
+    """Encode with process 14 and predictor 1, which is valid in both lossless JPEG syntaxes.
 
-    Samples are coded as they are, whatever colour they make: said to be RGB, nobody transforms them. (Said to be
+    Samples of any colour space are coded unchanged: declared as RGB, they are not transformed. (Declared as
     YCbCr, libjpeg-turbo codes them wrongly.)
     """
     space = "RGB" if job.image.samples == 3 else None
@@ -135,7 +142,7 @@ def _jpeg_lossless(job: EncodeJob) -> bytes:
 
 
 def _jpeg(job: EncodeJob) -> bytes:
-    """Baseline for 8 bits, process 4 for 12; colour with chrominance halved across (PS3.5 8.2.1)."""
+    """Encode 8 bits by JPEG Baseline, 12 by process 4; chrominance is halved across (PS3.5 8.2.1)."""
     colour = job.image.samples == 3
     made: bytes | bytearray = imagecodecs.jpeg8_encode(
         job.cells,
@@ -149,10 +156,10 @@ def _jpeg(job: EncodeJob) -> bytes:
 
 
 def _jpegls(job: EncodeJob) -> bytes:
-    """Whole cells: this encoder codes 8 or 16 bits, so a sign goes to the top of them.
+    """Encode whole cells: this encoder codes 8 or 16 bits, so the sign is their top bit.
 
-    What may be off by NEAR keeps that far from the ends of its range, beyond which it would have another sign,
-    or bits above the High Bit.
+    For JPEG-LS near-lossless, values are first clipped so that an error of up to NEAR cannot change their
+    sign or set bits above the High Bit.
     """
     array, near = job.cells, NEAR if job.target == transcodetargets.JLS_NEAR else 0
     signed = array.dtype.kind == "i"

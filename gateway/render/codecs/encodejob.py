@@ -1,4 +1,4 @@
-"""What every encoder takes: the cells of one frame, how they are described, and what they become."""
+"""The input of every encoder: the cells of one frame, their description, and the target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from gateway.render.codecs.nativebytes import Array
 
 @dataclass(frozen=True, slots=True)
 class EncodeJob:
-    """Signed cells by pixel, as `image` describes them; `bits` is what the values need, `target` the syntax."""
+    """One frame to encode: its signed cells by pixel, described by `image`, and the target syntax.
+
+    `bits` is the number of bits that the values need.
+    """
 
     cells: Array
     image: ImagePixel
@@ -19,7 +22,7 @@ class EncodeJob:
 
     @property
     def unsigned(self) -> Array:
-        """Two's complement in `bits`, for codecs without a sign."""
+        """The cells as two's complement in `bits`, for codecs without a sign."""
         if self.cells.dtype.kind == "u":
             return self.cells
         whole: Array = self.cells.view(f"u{self.cells.dtype.itemsize}")

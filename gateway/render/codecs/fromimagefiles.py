@@ -1,4 +1,4 @@
-"""What image and video files that come as bulk data become in an instance (PS3.18 10.5.2, Table 10.5.2-1)."""
+"""Describe image files that come as bulk data, and decode PNG and GIF (PS3.18 10.5.2, Table 10.5.2-1)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders
 
 _PREFIX = "1.2.840.10008.1.2.4."
-# In bytes of a picture, or of all pictures of a file, once decoded: a photograph of 44 million pixels in 8 bits of
-# colour. It is in memory three times for a moment.
+# Most bytes of all pictures of a file once decoded: a photograph of 44 million pixels in colour of 8 bits. For a
+# moment it is in memory three times.
 DECODED_AT_MOST = 128 << 20
-# In samples: whether a JPEG XL of no more is whole is tried.
+# Most samples of a JPEG XL that is decoded to check that it is complete.
 PROVED_AT_MOST = 1 << 25
-# Of a codestream or picture that is read as a whole; more than this no decoder here takes (codecs.FRAME_AT_MOST).
+# Most bytes of a codestream or picture that is read as a whole; no decoder here takes more (decode.FRAME_AT_MOST).
 CODED_AT_MOST = 256 << 20
 
-# Where a description comes with the metadata, a video need not be one that can be read here.
+# If the metadata describe a video, it is taken even if it cannot be read here.
 VIDEOS = {"video/mpeg": _PREFIX + "101", "video/mp4": _PREFIX + "102", "video/H265": _PREFIX + "107"}
-# RLE tells too little of itself: its description has to come with the metadata.
+# An RLE codestream does not hold its own description: the metadata must.
 UNDESCRIBED = {"image/dicom-rle": "1.2.840.10008.1.2.5"}
 CODESTREAMS = frozenset(
     {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc", "image/jxl"}
 )
 DECODED = frozenset({"image/png", "image/gif"})
-# What decoders raise where a picture is broken; Pillow's GIF plugin does not guard its own indexing.
+# Exceptions that decoders raise for a broken picture; Pillow's GIF plugin does not guard its own indexing.
 _FAILURES = (
     *(OSError, ValueError, RuntimeError, SyntaxError, EOFError, IndexError, StructError, OverflowError),
     Pillow.DecompressionBombError,
@@ -44,7 +44,7 @@ _FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a picture is in DICOM; `lossy` has (0028,2114) where something was lost."""
+    """The DICOM description of a picture; `lossy` is the value of (0028,2114) where pixels lost something."""
 
     transfer_syntax: str
     image: ImagePixel
@@ -54,7 +54,7 @@ class Described:
 def _describe(
     rows: int, columns: int, samples: int, bits: int, photometric: str, *, signed: bool = False
 ) -> ImagePixel:
-    """Describe samples of `bits` from the lowest bit on, by pixel, in as many whole bytes as are usual."""
+    """Describe samples of `bits` bits that begin at bit 0, by pixel, in cells of 8, 16 or 32 bits."""
     return ImagePixel(
         rows=rows,
         columns=columns,
@@ -71,13 +71,16 @@ def _describe(
 def _describe_coded(
     header: codestreamheaders.Header, photometric: str, *, signed: bool = False
 ) -> ImagePixel:
-    """Describe what a codestream's header tells of."""
+    """Describe an image by its codestream's header."""
     size = (header.rows, header.columns, header.components, header.precision)
     return _describe(*size, photometric, signed=signed)
 
 
 def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
-    """The codestream without a file format's boxes (PS3.5 A.4.4), and what it says. Raises CodecError."""
+    """Return the codestream without the boxes of a file format (PS3.5 A.4.4), and its description.
+
+    Raises CodecError.
+    """
     if media in ("image/jpeg", "image/jls"):
         try:
             return data, _jpeg(data)
@@ -112,13 +115,19 @@ def _jpeg(data: bytes) -> Described:
 
 
 def _check_samples(count: int) -> None:
-    """One or three, as PS3.3 C.7.6.3.1.2 has it; opacity and CMYK have no photometric interpretation."""
+    """Raise CodecError unless there are 1 or 3 samples (PS3.3 C.7.6.3.1.2).
+
+    Opacity and CMYK have no photometric interpretation.
+    """
     if count not in (1, 3):
         raise CodecError(f"a picture of {count} components: want 1 or 3")
 
 
 def _process(data: bytes) -> tuple[int, int]:
-    """The frame marker's code and Ss of the first scan: predictor of lossless JPEG, NEAR of JPEG-LS."""
+    """Return the code of the frame marker, and Ss of the first scan.
+
+    Ss is the predictor of lossless JPEG and NEAR of JPEG-LS.
+    """
     at, frame = 2, 0
     while True:
         marker, begin, end = codestreamheaders._segment(data, at)
@@ -130,6 +139,7 @@ def _process(data: bytes) -> tuple[int, int]:
 
 
 def _is_subsampled(data: bytes) -> bool:
+    """Return whether the components of a JPEG differ in their sampling factors."""
     at = 2
     while True:
         marker, begin, end = codestreamheaders._segment(data, at)
@@ -155,7 +165,10 @@ def _jpeg2000(data: bytes) -> Described:
 
 
 def _coding(data: bytes) -> tuple[bool, bool, bool]:
-    """Reversible?, colours transformed?, HTJ2K? (ISO 15444-1 A.6.1, ISO 15444-15 A.3)."""
+    """Return whether JPEG 2000 is reversible, whether its colours are transformed, and whether it is HTJ2K.
+
+    Raises CodecError where the main header has no COD (ISO 15444-1 A.6.1, ISO 15444-15 A.3).
+    """
     at, high_throughput = 2, False
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0x90:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
@@ -169,9 +182,11 @@ def _coding(data: bytes) -> tuple[bool, bool, bool]:
 
 
 def _jpegxl(data: bytes) -> tuple[bytes, Described]:
-    """What JPEG XL does not say in its header, loss, is assumed; a recompressed JPEG says so by a box.
+    """Return the codestream of JPEG XL and its description. Raises CodecError.
 
-    A large picture is taken by its header, as JPEG and JPEG 2000 are: to prove it would cost 4 bytes a sample.
+    The header does not say whether the coding was lossy, so loss is assumed; a box marks a recompressed JPEG.
+    A large picture is described by its header without decoding, as JPEG and JPEG 2000 are: decoding it would
+    take 4 bytes a sample.
     """
     header = codestreamheaders.jpegxl(data)
     again = b"jbrd" in data[:4096] and data.startswith(codestreamheaders.JXL_BOXES)
@@ -189,7 +204,10 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
 
 
 def count_decoded_bytes(data: bytes, media: str) -> int:
-    """Bytes that a PNG or GIF takes once decoded, told from its header. Raises CodecError beyond `DECODED_AT_MOST`."""
+    """Return the bytes that a PNG or GIF takes once decoded, read from its header.
+
+    Raises CodecError where there are more than `DECODED_AT_MOST`.
+    """
     try:
         size = sum(_gif_sizes(data)) if media == "image/gif" else _png_size(data)
     except (IndexError, StructError) as error:
@@ -200,18 +218,21 @@ def count_decoded_bytes(data: bytes, media: str) -> int:
 
 
 def _png_size(data: bytes) -> int:
-    """By IHDR, which is always the first chunk (ISO 15948 11.2.2)."""
+    """Return the decoded bytes by IHDR, which is always the first chunk (ISO 15948 11.2.2)."""
     if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
         raise CodecError("no PNG: it does not begin with a signature and IHDR")
     columns, rows, depth, kind = unpack_from(">IIBB", data, 16)
     channels = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}.get(
         kind, 4
-    )  # of a palette the indices, and the colours they become
+    )  # for a palette: 1 for the indices, 3 for their colours
     return int(columns * rows * channels * (2 if depth == 16 else 1))
 
 
 def _gif_sizes(data: bytes) -> Iterator[int]:
-    """Of each picture: it covers the screen, and what lies beyond that makes the screen larger for Pillow."""
+    """Yield the decoded bytes of each picture.
+
+    Each picture covers the whole screen, and Pillow enlarges the screen for a picture that lies beyond it.
+    """
     columns, rows = unpack_from("<HH", data, 6)
     at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
     while at < len(data) and data[at] in (0x21, 0x2C):
@@ -225,14 +246,17 @@ def _gif_sizes(data: bytes) -> Iterator[int]:
 
 
 def _behind_blocks(data: bytes, at: int) -> int:
-    """Where a row of blocks ends, of which each begins with its length and the last is empty."""
+    """Return where a row of blocks ends; each block begins with its length, and the last is empty."""
     while at < len(data) and data[at]:
         at += data[at] + 1
     return at + 1
 
 
 def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
-    """Native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66). Raises CodecError."""
+    """Return the native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66), and their description.
+
+    Raises CodecError.
+    """
     count_decoded_bytes(data, media)
     try:
         if media == "image/gif":
@@ -254,7 +278,7 @@ def _png(data: bytes) -> Any:
         if indexed or picture.mode == "1":
             return np.asarray(picture.convert("RGB" if indexed else "L"))
     array = imagecodecs.png_decode(data)
-    if array.ndim == 3 and array.shape[2] in (2, 4):  # the last is opacity
+    if array.ndim == 3 and array.shape[2] in (2, 4):  # the last sample is opacity
         array = array[..., 0] if array.shape[2] == 2 else array[..., :3]
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 

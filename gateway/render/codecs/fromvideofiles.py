@@ -1,6 +1,6 @@
-"""What a video that comes as bulk data says of itself (PS3.18 10.5.2; PS3.5 8.2.5 to 8.2.8, PS3.3 C.7.6.3, C.7.6.6).
+"""Describe videos that come as bulk data. Needs the `video` extra.
 
-Needs the `video` extra.
+PS3.18 10.5.2; PS3.5 8.2.5 to 8.2.8; PS3.3 C.7.6.3, C.7.6.6.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from gateway.dicom.encoding.pixels import ImagePixel, write_members
 from gateway.errors import CodecError
 
 _PREFIX = "1.2.840.10008.1.2.4."
-# Streams that a decoder of High Profile takes as well (ISO 14496-10 A.2).
+# Profiles that a decoder of High Profile decodes (ISO 14496-10 A.2).
 _AVC_PROFILES = frozenset({"Constrained Baseline", "Main", "High"})
-# PS3.3 C.7.6.1.1.5.1.
+# Values of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1).
 _METHODS = {"mpeg2video": "ISO_13818_2", "h264": "ISO_14496_10", "hevc": "ISO_23008_2"}
 
-# What other formats name (playlists, sessions) would be fetched from wherever they say.
+# Other formats (playlists, sessions) name further addresses, which FFmpeg would fetch: they are not allowed.
 STREAMS_ALONE = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,mpegts,mpeg,mpegvideo,h264,hevc",
     "protocol_whitelist": "",
 }
-# Of one picture. The levels that DICOM takes end at 8912896 (H.265 level 5.1); a stream may change its size.
+# Most pixels of one picture. DICOM allows up to 8912896 (H.265 level 5.1); a stream may change its size.
 MOST_PIXELS = 1 << 24
 _BOUNDED = {"max_pixels": str(MOST_PIXELS)}
 
 
 class VideoFile(Protocol):
-    """Bytes of a stream, read by position."""
+    """The bytes of a video stream, read by position."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -46,7 +46,7 @@ class VideoFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """What a video is in DICOM; `rate` is in frames a second, None where the stream does not say it."""
+    """The DICOM description of a video; `rate` is in frames a second, None where it is unknown."""
 
     transfer_syntax: str
     image: ImagePixel
@@ -59,7 +59,7 @@ class Video:
         return write_members(self.image) | {"00280008": {"vr": "IS", "Value": [self.frames]}}
 
     def timing(self) -> dict[str, Any]:
-        """Frame Time, which Frame Increment Pointer points to."""
+        """Return Frame Time, and Frame Increment Pointer that names it; empty for an unknown rate."""
         if self.rate is None:
             return {}
         return {
@@ -70,16 +70,16 @@ class Video:
 
 @contextmanager
 def open_video(source: VideoFile) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The first video of a file, whose pictures are not decoded beyond `MOST_PIXELS`, not even to probe it.
+    """Open the first video of a file.
 
-    Raises CodecError where there is none, where its codec is not known or its pictures are larger; what FFmpeg raises
-    is the caller's.
+    Pictures beyond `MOST_PIXELS` are not decoded, not even to probe the file. Raises CodecError where there
+    is no video, its codec is unknown or its pictures are larger. FFmpeg's own errors are not caught here.
     """
     with av.open(source, "r", container_options=STREAMS_ALONE, options=_BOUNDED) as container:
         if not container.streams.video:
             raise CodecError("the pixel data holds no video")
         stream = container.streams.video[0]
-        codec: Any = stream.codec_context  # None for a codec that is not known
+        codec: Any = stream.codec_context  # None for an unknown codec
         if codec is None:
             raise CodecError("the video is of an unknown codec")
         if codec.width * codec.height > MOST_PIXELS:
@@ -91,7 +91,10 @@ def open_video(source: VideoFile) -> Iterator[tuple[InputContainer, VideoStream]
 
 
 def describe(source: VideoFile) -> Video:
-    """Blocking; nothing is decoded. Raises CodecError, also where DICOM has no transfer syntax for it."""
+    """Return the description of a video without decoding it; this blocks.
+
+    Raises CodecError, also where DICOM has no transfer syntax for the video.
+    """
     try:
         with open_video(source) as (container, stream):
             codec: Any = stream.codec_context
@@ -106,7 +109,7 @@ def describe(source: VideoFile) -> Video:
 
 
 def _describe(rows: int, columns: int, bits: int) -> ImagePixel:
-    """Describe pictures of 4:2:0, as all video in DICOM has them (PS3.5 8.2.5 to 8.2.11)."""
+    """Describe pictures of 4:2:0, which all video in DICOM has (PS3.5 8.2.5 to 8.2.11)."""
     return ImagePixel(
         rows=rows,
         columns=columns,
@@ -121,7 +124,10 @@ def _describe(rows: int, columns: int, bits: int) -> ImagePixel:
 
 
 def _syntax(codec: Any) -> tuple[str, int]:
-    """The transfer syntax by profile and level, and bits stored."""
+    """Return the transfer syntax by profile and level, and Bits Stored.
+
+    Raises CodecError where PS3.5 has none.
+    """
     name, profile, level = codec.name, codec.profile or "", _level(codec)
     if codec.pix_fmt not in ("yuv420p", "yuvj420p", "yuv420p10le"):
         raise CodecError(f"the video has samples of {codec.pix_fmt}: want 4:2:0")
@@ -135,7 +141,10 @@ def _syntax(codec: Any) -> tuple[str, int]:
 
 
 def _level(codec: Any) -> int:
-    """As the stream codes it: 10 times the level of H.264, 30 times that of H.265 (ISO 14496-10 A.3, 23008-2 A.4)."""
+    """Return the level as the stream codes it; 0 where it is unknown.
+
+    The code is 10 times the level of H.264, 30 times the level of H.265: ISO 14496-10 A.3, ISO 23008-2 A.4.
+    """
     data = bytes(codec.extradata or b"")
     if codec.name == "h264":
         if data[:1] == b"\x01" and len(data) > 3:  # AVCDecoderConfigurationRecord

@@ -1,4 +1,4 @@
-"""The JPEG family (ISO 10918-1): sequential, progressive, 12 bit and lossless."""
+"""Decode the JPEG family (ISO 10918-1): sequential, progressive, 12 bit and lossless."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from gateway.render.codecs.codestreamheaders import Header
 from gateway.render.codecs.nativebytes import Array
 from gateway.render.codecs.ybr import ybr_to_rgb
 
-# Processes whose colour comes out as RGB; the lossless ones keep the space they declare (PS3.5 8.2.1).
+# Processes whose colour is decoded to RGB; lossless processes keep their declared colour space (PS3.5 8.2.1).
 TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
 
 
 def decode(stream: bytes, header: Header, pixels: ImagePixel, transfer_syntax: str) -> Array:
-    """Decode to colour as the described Photometric Interpretation has it. Raises what the codec raises."""
+    """Decode to the colour space that the described Photometric Interpretation needs.
+
+    Raises CodecError for components other than 1 or 3, and the codec's own exceptions.
+    """
     stream = trim_after_end(stream)
     if header.components == 1:
         return imagecodecs.jpeg8_decode(stream)
@@ -32,10 +35,12 @@ def decode(stream: bytes, header: Header, pixels: ImagePixel, transfer_syntax: s
 
 
 def trim_after_end(stream: bytes) -> bytes:
-    """Return the codestream up to its End of Image marker, padding left out. Raises CodecError where it is cut short.
+    """Return the codestream up to its End of Image marker, without padding.
 
-    Of a stream without the marker the JPEG codec makes up the rest, and the JPEG-LS codec spins for seconds
-    reading zeros past the end. Neither format lets these two bytes stand within a scan.
+    Raises CodecError where the marker is missing.
+
+    Without the marker, the JPEG codec invents the rest of the picture, and the JPEG-LS codec spins for
+    seconds reading zeros past the end. In neither format can these two bytes stand within a scan.
     """
     at = stream.rfind(b"\xff\xd9")
     if at < 0:
@@ -44,7 +49,7 @@ def trim_after_end(stream: bytes) -> bytes:
 
 
 def is_coded_rgb(header: Header, pixels: ImagePixel) -> bool:
-    """Return whether the three components are RGB: the codestream knows better than the data set, if it says."""
+    """Return whether the three components are RGB: by the codestream if it says, else by the data set."""
     if header.coded_rgb is not None and not header.lossless:
         return header.coded_rgb
     return pixels.photometric == "RGB"

@@ -1,4 +1,4 @@
-"""JPEG 2000 and HTJ2K (ISO 15444-1, 15444-15) from a native frame (PS3.5 8.2.4, 10.18)."""
+"""Encode a native frame to JPEG 2000 and HTJ2K (ISO 15444-1, 15444-15, PS3.5 8.2.4, 10.18)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from gateway.errors import CodecError
 from gateway.render.codecs import transcodetargets
 from gateway.render.codecs.encodejob import EncodeJob
 
-# How much the lossy ones lose, hardly to be seen: decibels, and a part of the range.
+# The loss of the lossy syntaxes, hardly visible: in decibels, and as a part of the range.
 PSNR = 55
 HT_STEP = 1 / 200
 
 
 def jpeg2000(job: EncodeJob) -> bytes:
-    """Encode to JPEG 2000. Raises what the codec raises."""
+    """Encode to JPEG 2000. Raises the codec's own exceptions."""
     lossy = job.target == transcodetargets.J2K_ANY
     made: bytes | bytearray = imagecodecs.jpeg2k_encode(
         job.cells,
@@ -30,17 +30,18 @@ def jpeg2000(job: EncodeJob) -> bytes:
 
 
 def htj2k(job: EncodeJob) -> bytes:
-    """Encode to HTJ2K. Raises CodecError, and what the codec raises.
+    """Encode to HTJ2K. Raises CodecError and the codec's own exceptions.
 
-    Progression is by resolution, with tile-part lengths and a smallest resolution within 64, as .202 wants it.
+    Progression is by resolution, with tile-part lengths and a smallest resolution within 64, as .202
+    requires.
 
-    The encoder knows no precision but that of whole bytes. So it is given values around zero, for which the
-    codestream has no level shift, and the header is told afterwards what they are.
+    The encoder supports only the precision of whole bytes. So it gets values around zero, for which the
+    codestream has no level shift, and the true precision is written into the header afterwards.
     """
     lossy = job.target == transcodetargets.HT_ANY
     array, whole = job.cells, 8 * job.cells.dtype.itemsize
     signed = array.dtype.kind == "i"
-    # A quantisation step in the header can be told to be finer by 2 to the 6th, not more.
+    # A quantisation step in the header can be rewritten up to 2**6 times finer, not more.
     narrowed = job.bits < whole or whole == 32
     spare = whole - job.bits
     if lossy and spare > 6:
@@ -72,9 +73,10 @@ def _tell_depth(stream: bytearray, bits: int, components: int, *, signed: bool) 
 
 
 def _tell_steps(stream: bytearray, spare: int) -> None:
-    """Write quantisation steps, which count from the depth (ISO 15444-1 E.1.1): the same ones for `spare` bits less.
+    """Rewrite the quantisation steps for a depth of `spare` bits less (ISO 15444-1 E.1.1).
 
-    The exponents fall, and the guard bits rise by as much, so that the bit-planes stay as many.
+    The exponents fall, and the guard bits rise by as much, so that the number of bit-planes stays the same.
+    Raises CodecError where the header has no room for them.
     """
     at = 2
     while stream[at : at + 2] != b"\xff\x5c":
@@ -94,7 +96,7 @@ def _tell_steps(stream: bytearray, spare: int) -> None:
 
 
 def _decompositions(image: ImagePixel) -> int:
-    """Count halvings until a side is at most 64, five at least (PS3.5 10.18)."""
+    """Return how many halvings bring the shorter side to at most 64; at least five (PS3.5 10.18)."""
     side, count = min(image.rows, image.columns), 0
     while side > 64:
         side, count = (side + 1) // 2, count + 1

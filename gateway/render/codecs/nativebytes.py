@@ -1,4 +1,4 @@
-"""From the array a codec gives to the bytes that Explicit VR Little Endian holds (PS3.5 8.1)."""
+"""Turn the array of a codec into the bytes that Explicit VR Little Endian holds (PS3.5 8.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Array = NDArray[Any]
 
 
 def native_bytes(array: Array, pixels: ImagePixel, header: Header) -> bytes:
-    """Return little endian bytes, colour-by-pixel, a value in each `bits_allocated`, single bits packed (PS3.5 8.1.1)."""
+    """Return little endian bytes, colour-by-pixel, each value in `bits_allocated` bits, single bits packed.
+
+    PS3.5 8.1.1. Raises CodecError where the array does not fit the description.
+    """
     if pixels.bits_allocated == 1:
         if header.precision > 1 and array.max(initial=0) > 1:
             raise CodecError(f"the codestream has {header.precision} bits a sample, Bits Allocated is 1")
@@ -27,9 +30,10 @@ def native_bytes(array: Array, pixels: ImagePixel, header: Header) -> bytes:
 
 
 def _apply_representation(array: Array, pixels: ImagePixel, header: Header) -> Array:
-    """Return values as Pixel Representation says where the codestream says otherwise or cannot say.
+    """Return the values with the sign of Pixel Representation, where the codestream has another or none.
 
-    An unsigned codestream of a signed image holds two's complement in `precision` bits, to be extended.
+    An unsigned codestream of a signed image holds two's complement in `precision` bits, which is
+    sign-extended. Raises CodecError for values that are not whole numbers.
     """
     signed = pixels.is_signed
     if array.dtype.kind not in "iu":

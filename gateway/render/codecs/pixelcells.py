@@ -1,4 +1,4 @@
-"""Native frames as arrays: the cells of Bits Allocated as they are, colour by pixel (PS3.5 8.1, PS3.3 C.7.6.3)."""
+"""Read native frames as arrays: cells of Bits Allocated, colour by pixel (PS3.5 8.1, PS3.3 C.7.6.3)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from gateway.render.codecs.nativebytes import Array
 
 
 def read_cells(native: bytes, image: ImagePixel) -> Array:
-    """Return each cell as it is, without a sign: rows x columns, or with samples last; single bits one to a byte.
+    """Return each cell unchanged and unsigned: rows x columns, or rows x columns x samples.
 
-    Halved chrominance is doubled: each sample stands for two pixels (PS3.3 C.7.6.3.1.2). What comes after the frame
-    is left out. Raises CodecError where bytes are missing.
+    Single bits are returned one to a byte. Halved chrominance is doubled: each chrominance sample stands for
+    two pixels (PS3.3 C.7.6.3.1.2). Bytes after the frame are ignored. Raises CodecError where bytes are
+    missing.
     """
     if len(native) < image.count_bytes():
         raise CodecError(f"a frame has {len(native)} bytes, wanted {image.count_bytes()}")
@@ -31,7 +32,10 @@ def read_cells(native: bytes, image: ImagePixel) -> Array:
 
 
 def read_signed_cells(native: bytes, image: ImagePixel) -> Array:
-    """Return `read_cells` with the sign that Pixel Representation says. Raises CodecError as it does."""
+    """Return the cells of `read_cells` with the sign of Pixel Representation.
+
+    Raises CodecError as it does.
+    """
     cells = read_cells(native, image)
     signed = image.is_signed and not image.is_floating and image.bits_allocated > 1
     return cells.view(f"<i{cells.dtype.itemsize}") if signed else cells
@@ -47,7 +51,10 @@ def _unpack(native: bytes, image: ImagePixel) -> Array:
 
 
 def _double(cells: Array, image: ImagePixel) -> Array:
-    """Make Y1 Y2 CB CR of two pixels a Y CB CR for each. Raises CodecError where a pixel has no neighbour."""
+    """Turn Y1 Y2 CB CR of two pixels into Y CB CR for each.
+
+    Raises CodecError where a pixel has no neighbour.
+    """
     rows, columns = image.rows, image.columns
     if columns % 2:
         raise CodecError(f"{image.photometric} has {columns} columns, wanted an even number")
@@ -60,13 +67,19 @@ def _double(cells: Array, image: ImagePixel) -> Array:
 
 
 def hash_pixels(native: bytes, image: ImagePixel) -> bytes:
-    """Hash the cells of a native frame: the same by pixel and by plane, halved or not. Raises CodecError."""
+    """Return a hash of the cells of a native frame.
+
+    It is the same by pixel and by plane, with halved and with doubled chrominance. Raises CodecError.
+    """
     cells = np.ascontiguousarray(read_cells(native, image))
     return hashlib.blake2b(cells.data, digest_size=16).digest()
 
 
 def count_needed_bits(cells: Array, image: ImagePixel) -> int:
-    """Return the bits up to the High Bit where nothing else is in signed cells, else all."""
+    """Return how many bits each cell needs.
+
+    These are the bits up to the High Bit where no signed cell exceeds it, else Bits Allocated.
+    """
     if image.bits_allocated == 1:
         return 1
     due = image.high_bit + 1

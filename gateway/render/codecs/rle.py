@@ -15,9 +15,9 @@ HEADER = 64
 
 
 def decode(codestream: bytes, samples: int, width: int, plane: int) -> bytes:
-    """Colour-by-plane, little endian: `samples` planes of `plane` bytes, of `width` bytes a value.
+    """Return colour-by-plane bytes, little endian: `samples` planes of `plane` bytes, `width` bytes a value.
 
-    Raises CodecError where the segments are not as many as wanted or do not fill their plane.
+    Raises CodecError where the number of segments is wrong or a segment does not fill its plane.
     """
     wanted = samples * width
     part = plane // width
@@ -43,7 +43,10 @@ def _segments(codestream: bytes, wanted: int) -> list[bytes]:
 
 
 def _unpack(segment: bytes, wanted: int, number: int) -> bytes:
-    """A segment may go on after its plane is full: a byte of padding, or as much as an encoder left there."""
+    """Return the `wanted` bytes of a segment. Raises CodecError where it holds less.
+
+    A segment may go on after its plane is full: a byte of padding, or bytes that an encoder left there.
+    """
     if wanted > 64 * len(segment):
         raise CodecError(f"RLE segment {number + 1} of {len(segment)} bytes cannot hold {wanted}")
     try:
@@ -56,14 +59,16 @@ def _unpack(segment: bytes, wanted: int, number: int) -> bytes:
 
 
 def by_pixel(planes: bytes, samples: int, width: int) -> bytes:
-    """Colour-by-plane to colour-by-pixel."""
+    """Return colour-by-plane values as colour-by-pixel."""
     values = np.frombuffer(planes, f"V{width}").reshape(samples, -1)
     return values.T.tobytes()
 
 
 def encode(values: Array) -> bytes:
-    """Rows, columns and samples of any width as a frame: a segment for each byte of each sample, the most significant
-    first (PS3.5 G.2). Raises what the codec raises.
+    """Encode rows x columns x samples of any width as one frame.
+
+    It has a segment for each byte of each sample, the most significant first (PS3.5 G.2). Raises the codec's
+    own exceptions.
     """
     width = values.dtype.itemsize
     planes = np.ascontiguousarray(values).view("u1").reshape(*values.shape, width)
@@ -77,7 +82,7 @@ def encode(values: Array) -> bytes:
 
 
 def _pack(plane: Array) -> bytes:
-    """Each row for itself (PS3.5 G.3.1), of even length."""
-    # A copy, since a plane of one column passes for contiguous with steps that the codec does not take.
+    """Return the segment of a plane, each row packed by itself (PS3.5 G.3.1), padded to even length."""
+    # Copy, since NumPy calls a plane of one column contiguous although its strides are ones that the codec refuses.
     segment = bytes(imagecodecs.packbits_encode(plane.copy(order="C")))
     return segment + b"\0" * (len(segment) % 2)

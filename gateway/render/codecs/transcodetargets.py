@@ -1,6 +1,7 @@
-"""What a frame can be encoded to, told from its attributes alone, and how it is described then.
+"""Tell which transfer syntaxes a frame can be encoded to, and how it is described afterwards.
 
-Offers are made from this, so nothing here looks at a pixel (PS3.5 8.2, PS3.18 8.7.3).
+Offers are made from this, so it uses the attributes alone and never looks at a pixel (PS3.5 8.2, PS3.18
+8.7.3).
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ J2K, J2K_ANY = _PREFIX + "90", _PREFIX + "91"
 HT, HT_RPCL, HT_ANY = _PREFIX + "201", _PREFIX + "202", _PREFIX + "203"
 JXL, JXL_JPEG, JXL_ANY = _PREFIX + "110", _PREFIX + "111", _PREFIX + "112"
 
-# In the order in which they are offered: the widest known first of each kind, what loses after what does not.
+# In the order in which they are offered: the most widely supported of each kind first, lossy after lossless.
 LOSSLESS_TARGETS = (HT, HT_RPCL, JPEG_SV1, JPEG_LOSSLESS, JLS, J2K, JXL, JXL_JPEG, RLE, DEFLATED_FRAME)
 LOSSY_TARGETS = (BASELINE, EXTENDED, JLS_NEAR, J2K_ANY, HT_ANY, JXL_ANY)
 TARGETS = LOSSLESS_TARGETS + LOSSY_TARGETS
 
-# (0028,2114) of what these do to pixels (PS3.3 C.7.6.1.1.5.2).
+# Lossy Image Compression Method (0028,2114) of each lossy target (PS3.3 C.7.6.1.1.5.2).
 METHODS = {
     BASELINE: "ISO_10918_1",
     EXTENDED: "ISO_10918_1",
@@ -34,10 +35,10 @@ METHODS = {
     HT_ANY: "ISO_15444_15",
     JXL_ANY: "ISO_18181_1",
 }
-# Stored so, pixels have lost something for certain, whatever (0028,2110) says.
+# Pixels stored in these have certainly lost something, whatever (0028,2110) says.
 LOST = frozenset(_PREFIX + n for n in ("50", "51", "53", "55"))
 
-# A codestream of the first is one of the second as it stands: the second asks less of it (PS3.5 A.4.1, A.4.8).
+# Each codestream of the first syntax is also valid in the second, which has fewer requirements (PS3.5 A.4.1, A.4.8).
 SAME_CODESTREAM = frozenset({(JPEG_SV1, JPEG_LOSSLESS), (HT_RPCL, HT)})
 
 _REACHABLE: dict[tuple[object, ...], tuple[str, ...]] = {}
@@ -47,17 +48,17 @@ _MOST_BITS = {J2K: 26, HT: 32, HT_RPCL: 32}
 
 
 def is_lossy(target: str) -> bool:
-    """Return whether encoding to this transfer syntax loses what the pixels were."""
+    """Return whether encoding to this transfer syntax changes the values of pixels."""
     return target in METHODS
 
 
 def native(pixels: PixelLayout, source: str) -> PixelLayout:
-    """Describe the frames once they are native; those of a native source are described already."""
+    """Return the description of the frames once they are native; a native source keeps its own."""
     return describe_decoded(pixels, source) if pixels.encapsulated else pixels
 
 
 def describe(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
-    """Describe frames once they are encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
+    """Return the description of the frames once they are encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
     if (
         (source, target) in SAME_CODESTREAM
         or target == JXL_JPEG
@@ -86,18 +87,18 @@ def _photometric(after: ImagePixel, target: str) -> str:
 
 
 def is_transformed(after: ImagePixel, target: str) -> bool:
-    """Return whether JPEG 2000 turns RGB into luminance and colour differences on the way."""
+    """Return whether JPEG 2000 turns RGB into luminance and colour differences while it encodes."""
     return target in _J2K_FAMILY and after.photometric == "RGB" and after.pixel_representation == 0
 
 
 def header_changes(pixels: PixelLayout, source: str, target: str) -> dict[str, str | int]:
-    """Return tag to new value of what describes the pixels otherwise than before."""
+    """Return the attributes that describe the pixels differently after transcoding: tag to new value."""
     after = native(pixels, source) if target == EXPLICIT_VR_LE else describe(pixels, source, target)
     return find_changes(pixels, after)
 
 
 def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
-    """Return why frames stored in `source` cannot be sent in `target`; empty where nothing is known against it."""
+    """Return why frames stored in `source` cannot be sent in `target`; empty where no reason is known."""
     if pixels.problem:
         return pixels.problem
     if target == EXPLICIT_VR_LE or (target == source and pixels.encapsulated):
@@ -116,7 +117,10 @@ def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
 
 
 def reachable(pixels: PixelLayout, source: str) -> tuple[str, ...]:
-    """Return all targets that nothing is known against, but the source itself; remembered by what they depend on."""
+    """Return all targets except `source` itself that are not known to be unreachable.
+
+    The answers are remembered by the attributes that they depend on.
+    """
     bits = (pixels.bits_allocated, pixels.bits_stored, pixels.high_bit, pixels.pixel_representation)
     rest = (pixels.samples, pixels.photometric, pixels.planar, pixels.problem, pixels.encapsulated)
     key = (source, pixels.tag, bool(pixels.rows), bool(pixels.columns), *bits, *rest)
@@ -133,7 +137,7 @@ def _undecodable(source: str) -> str:
 
 
 def _unfit(before: ImagePixel, target: str) -> str:
-    """Return what the samples have that the codec, or PS3.5 8.2 for it, does not."""
+    """Return why the codec or PS3.5 8.2 does not allow these samples; empty where it does."""
     if before.tag != PIXEL_DATA:
         return "pixels in floating point cannot be compressed"
     if before.samples not in {1, 3}:
@@ -173,7 +177,7 @@ def _unfit_for_loss(before: ImagePixel, target: str) -> str:
     if before.pixel_representation and target not in {JLS_NEAR, J2K_ANY, HT_ANY}:
         return "signed samples cannot be compressed by this process"
     if target == HT_ANY and stored == 9:
-        # Quantisation cannot be told of so few bits in two bytes.
+        # The two bytes of a quantisation step cannot express so few bits.
         return "9 bits cannot be compressed with loss by this process"
     if target == BASELINE and (bits, stored) != (8, 8):
         return f"Bits Stored is {stored}, wanted 8"
@@ -185,5 +189,5 @@ def _unfit_for_loss(before: ImagePixel, target: str) -> str:
 
 
 def most_bits(target: str) -> int:
-    """Return how many bits a sample may need."""
+    """Return the most bits a sample may need."""
     return _MOST_BITS.get(target, 16)

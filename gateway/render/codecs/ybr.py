@@ -1,4 +1,4 @@
-"""Luminance and chrominance of 8 bits to RGB (PS3.3 C.7.6.3.1.2)."""
+"""Convert luminance and chrominance of 8 bits to RGB (PS3.3 C.7.6.3.1.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.render.codecs.nativebytes import Array
 
 @dataclass(frozen=True, slots=True)
 class YbrRange:
-    """Which levels are black and white: `black` of luminance, and what luminance and chrominance are stretched by."""
+    """The range of levels: black of luminance, and the factors that stretch luminance and chrominance."""
 
     black: int = 0
     luma: float = 1.0
@@ -24,7 +24,7 @@ STUDIO_RANGE = YbrRange(16, 255 / 219, 255 / 224)
 
 
 def ybr_to_rgb(ybr: Array, levels: YbrRange = FULL_RANGE) -> Array:
-    """Return RGB of the same shape, samples last; a half is rounded up."""
+    """Return RGB of the same shape, samples last; halves are rounded up."""
     y = (ybr[..., 0].astype(np.float32) - levels.black) * np.float32(levels.luma)
     cb = (ybr[..., 1].astype(np.float32) - 128) * np.float32(levels.chroma)
     cr = (ybr[..., 2].astype(np.float32) - 128) * np.float32(levels.chroma)

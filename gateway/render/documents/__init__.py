@@ -1,1 +1,1 @@
-"""Structured reports written out: a tree of what they say, as HTML and as plain text (PS3.3 A.35, C.17)."""
+"""Structured reports as documents: their content tree as HTML, plain text and PDF (PS3.3 A.35, C.17)."""

@@ -1,4 +1,7 @@
-"""A report as PDF (PS3.18 Table 8.7.4-1, category Text): A4 pages, with only the letters of the fonts that are used."""
+"""Write a report as PDF (PS3.18 Table 8.7.4-1, category Text).
+
+Pages are A4, and of each font only the letters in use are embedded.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,17 @@ from gateway.render.stages.fonts import font_file, runs
 TITLE, PLAIN = 16.0, 10.0
 # Millimetres.
 _MARGIN, _INDENT, _LABEL, _DEEPEST = 15.0, 5.0, 45.0, 100.0
-# Characters of the report that are laid out; more is said to be missing.
+# Most characters of the report that are laid out; a line says where more are missing.
 MOST_CHARACTERS = 500_000
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 
 def pdf(attributes: Attributes) -> bytes:
-    """The report, whose text can be searched and copied. Texts beyond `MOST_CHARACTERS` are left out, which is said."""
+    """Return the report as PDF; its text can be searched and copied.
+
+    Texts beyond `MOST_CHARACTERS` are left out, and a line says so.
+    """
     report = read(attributes)
     page = _Pages(report.title, _find_creation_date(attributes))
     page.text(report.title, 0, TITLE)
@@ -48,7 +54,10 @@ def pdf(attributes: Attributes) -> bytes:
 
 
 def _find_creation_date(attributes: Attributes) -> datetime:
-    """Content Date, as the time of the file: one that said now would be another file each time it is asked for."""
+    """Return Content Date as the time of the file; 1970 where there is none.
+
+    With the current time the file would differ at each request.
+    """
     try:
         return datetime.strptime(attributes.text("00080023").strip(), "%Y%m%d").replace(tzinfo=UTC)
     except ValueError:
@@ -56,7 +65,7 @@ def _find_creation_date(attributes: Attributes) -> datetime:
 
 
 class _Pages:
-    """Lines of text one below the other, each letter in a font that has it."""
+    """Lines of text one below the other, each letter in a font that covers it."""
 
     def __init__(self, title: str, made: datetime) -> None:
         self._pdf = FPDF(format="A4")
@@ -75,12 +84,12 @@ class _Pages:
         self._pdf.ln(millimetres)
 
     def pair(self, label: str, value: str) -> None:
-        """A label, and what it says beside it."""
+        """Write a label, with its value to the right of it."""
         self._line(label, 0, PLAIN, below=False)
         self.text(value, _LABEL)
 
     def text(self, text: str, indent: float, size: float = PLAIN) -> None:
-        """Wrapped at words, at letters where a word is too long."""
+        """Write text wrapped at words, or at letters where a word is too long."""
         room = self._pdf.epw - indent
         for paragraph in text.splitlines() or [""]:
             for line in self._wrap(paragraph, room, size):
@@ -101,7 +110,7 @@ class _Pages:
             self._pdf.add_font(name, fname=font_file(number))
             self._known.add(number)
         self._pdf.set_font(name, size=size)
-        # `cell` would leave a margin on both sides of each piece.
+        # Otherwise `cell` would leave a margin on both sides of each piece.
         self._pdf.c_margin = 0
 
     def _wrap(self, text: str, room: float, size: float) -> Iterator[str]:
@@ -113,7 +122,7 @@ class _Pages:
                 line, taken, word = "", 0.0, word.lstrip()
                 width = self._width(word, size)
             while width > room:
-                cut = self._fitting(word, room, size)
+                cut = self._count_fitting(word, room, size)
                 yield word[:cut]
                 word = word[cut:]
                 width = self._width(word, size)
@@ -124,7 +133,7 @@ class _Pages:
         return sum(self._letter(letter) for letter in text) * size
 
     def _letter(self, letter: str) -> float:
-        """Its width in a size of 1; joined letters are no wider."""
+        """Return the width of a letter in a size of 1; joined letters are no wider."""
         found = self._widths.get(letter)
         if found is None:
             found = 0.0
@@ -134,7 +143,7 @@ class _Pages:
             self._widths[letter] = found
         return found
 
-    def _fitting(self, word: str, room: float, size: float) -> int:
+    def _count_fitting(self, word: str, room: float, size: float) -> int:
         taken = 0.0
         for at, letter in enumerate(word):
             taken += self._letter(letter) * size
@@ -144,7 +153,7 @@ class _Pages:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Each with the spaces before it; ideographs one by one, as lines may end after any."""
+    """Yield each word with the spaces before it, and each ideograph, since a line may end after it."""
     word = ""
     for letter in text.replace("\t", " "):
         wide = (

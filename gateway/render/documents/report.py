@@ -1,4 +1,4 @@
-"""What a structured report says, as lines in order: who it is about, and its content items (PS3.3 C.17.3)."""
+"""Read a structured report as ordered lines: the patient and study, and the content items (PS3.3 C.17.3)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gateway.render.attributes import Attributes
 
 CONTENT, TYPE, NAME, RELATION = "0040A730", "0040A040", "0040A043", "0040A010"
 _REFERENCED, _FRAMES, _CLASS, _INSTANCE = "00081199", "00081160", "00081150", "00081155"
-# A report that goes deeper, or on for longer, is cut there and says so.
+# A report that is deeper or longer is cut there; a line says so.
 MOST_DEPTH, MOST_ITEMS = 40, 100_000
 _POINTS_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One content item: `number` such as `1.2`, `depth` from 0, its name, its values, and how it belongs there."""
+    """One content item: number such as `1.2`, depth from 0, name, values, relation to its parent."""
 
     number: str
     depth: int
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown of one report."""
+    """The whole text of one report."""
 
     title: str
     about: tuple[tuple[str, str], ...]
@@ -37,13 +37,13 @@ class Report:
 
 
 def read(attributes: Attributes) -> Report:
-    """Of an SR document; absent and odd values are left out, nothing raises."""
+    """Return the text of an SR document; absent and invalid values are left out, and nothing raises."""
     title = code(attributes.item(NAME)) or "Structured report"
-    return Report(title, tuple(_about(attributes)), tuple(_bound_lines(_items(attributes, "", 0))))
+    return Report(title, tuple(_about(attributes)), tuple(_limit_lines(_items(attributes, "", 0))))
 
 
 def code(item: Attributes | None) -> str:
-    """A coded entry by its meaning, with the code that it has (PS3.3 8.8)."""
+    """Return a coded entry by its meaning, with its code in parentheses (PS3.3 8.8)."""
     if item is None:
         return ""
     meaning = item.text("00080104")
@@ -54,7 +54,7 @@ def code(item: Attributes | None) -> str:
 
 
 def name(attributes: Attributes, tag: str) -> str:
-    """A person's name as people write it, every group of it."""
+    """Return a person's name as people write it, with every group of it."""
     groups = [" ".join(filter(None, group.split("^"))) for group in attributes.groups(tag)]
     return " / ".join(filter(None, groups))
 
@@ -103,7 +103,7 @@ def _items(parent: Attributes, number: str, depth: int) -> Iterator[Line]:
         yield from _items(item, place, depth + 1)
 
 
-def _bound_lines(lines: Iterator[Line]) -> Iterator[Line]:
+def _limit_lines(lines: Iterator[Line]) -> Iterator[Line]:
     for count, line in enumerate(lines):
         if count >= MOST_ITEMS:
             yield Line("", 0, "", (f"more than {MOST_ITEMS} content items: the rest is not shown",))
@@ -112,7 +112,7 @@ def _bound_lines(lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def _values(item: Attributes) -> Iterator[str]:
-    """By value type (PS3.3 Table C.17.3-7)."""
+    """Yield the values of a content item by its value type (PS3.3 Table C.17.3-7)."""
     kind = item.text(TYPE)
     if item.values("0040DB73"):
         place = item.texts("0040DB73")[1:]
@@ -124,7 +124,7 @@ def _values(item: Attributes) -> Iterator[str]:
 
 
 def long_text(item: Attributes, tag: str) -> str:
-    """A text, also where the metadata gives it by reference."""
+    """Return a text, also where the metadata gives it by reference."""
     raw = None if item.values(tag) else item.raw(tag)
     return raw.decode("utf-8", "replace").rstrip(" \0") if raw else item.text(tag)
 
@@ -140,7 +140,7 @@ def _format_measurement(item: Attributes) -> Iterator[str]:
 
 
 def _number(measured: Attributes) -> str:
-    """The decimal value; without one, what is said exactly (PS3.3 C.18.1)."""
+    """Return the decimal value; without one, the exact value in other forms (PS3.3 C.18.1)."""
     above, below = measured.text("0040A162"), measured.text("0040A163")
     ratio = f"{above}/{below}" if above and below else ""
     return measured.text("0040A30A") or measured.text("0040A161") or ratio
@@ -172,13 +172,13 @@ def _times(item: Attributes) -> Iterator[str]:
 
 
 def date(text: str) -> str:
-    """20240131 as 2024-01-31; anything else as it is."""
+    """Return 20240131 as 2024-01-31; any other text as it is."""
     text = text.strip()
     return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text
 
 
 def time(text: str) -> str:
-    """101500.5 as 10:15:00.5; anything else as it is."""
+    """Return 101500.5 as 10:15:00.5; any other text as it is."""
     text = text.strip()
     whole, point, fraction = text.partition(".")
     if len(whole) not in (2, 4, 6) or not whole.isdigit():
@@ -187,7 +187,7 @@ def time(text: str) -> str:
 
 
 def moment(text: str) -> str:
-    """Date, time and zone of a DT."""
+    """Return date, time and zone of a DT."""
     text = text.strip()
     if len(text) < 8 or not text[:8].isdigit():
         return text

@@ -1,4 +1,7 @@
-"""A report as HTML and as plain text (PS3.18 Table 8.7.4-1, category Text). No scripts, nothing from elsewhere."""
+"""Write a report as HTML and as plain text (PS3.18 Table 8.7.4-1, category Text).
+
+The HTML has no scripts and loads nothing from other places.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,17 @@ _RELATIONS = {
 }
 
 
-# Characters that HTML has not (controls but for white space).
+# Characters that HTML does not allow: controls except white space.
 _CONTROLS = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
 
 
 def escape(text: str) -> str:
-    """As character data or an attribute's value."""
+    """Return the text escaped for character data or an attribute's value."""
     return escaped(_CONTROLS.sub(" ", text))
 
 
 def html(attributes: Attributes, charset: str) -> str:
-    """An HTML5 page; `charset` is what it will be encoded in."""
+    """Return an HTML5 page; `charset` names its encoding."""
     report = read(attributes)
     title = escape(report.title)
     about = "".join(f"<tr><th>{escape(label)}<td>{escape(value)}" for label, value in report.about)
@@ -71,14 +74,14 @@ def _format_line(line: Line) -> str:
 
 
 def label_line(line: Line) -> tuple[str, tuple[str, ...]]:
-    """What stands before the values of a content item in plain text, and these."""
+    """Return the label of a content item in plain text, and its values."""
     relation = _RELATIONS.get(line.relation, "")
     name = f"{line.name} [{relation}]" if relation else line.name
     return f"{line.number} {name}".strip(), line.values
 
 
 def plain(attributes: Attributes) -> str:
-    """Lines of text, indented by depth."""
+    """Return the report as lines of text, indented by depth."""
     report = read(attributes)
     out = [report.title, "=" * min(len(report.title), 72), ""]
     out += [f"{label}: {value}" for label, value in report.about]

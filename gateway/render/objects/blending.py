@@ -1,4 +1,4 @@
-"""Blending presentation states: grey beneath, a palette's colours above (PS3.3 C.11.14, PS3.4 N.2.4)."""
+"""Blending presentation states: grey below, palette colours above (PS3.3 C.11.14, PS3.4 N.2.4)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gateway.render.stages.color import in_colour
 
 BLENDING = "1.2.840.10008.5.1.4.1.1.11.4"
 _SEQUENCE, _POSITION, _OPACITY = "00700402", "00700405", "00700403"
-# Planes of which nothing tells how thick they are reach so far, in millimetres.
+# Half the extent, in millimetres, of a plane whose thickness is unknown.
 _REACH = 0.5
 
 
 def parts(state: Attributes) -> tuple[Attributes, Attributes] | None:
-    """The item of what lies beneath, and of what is laid over it; None where one is missing."""
+    """Return the items of the underlying and the superimposed images; None where one is missing."""
     found = {item.text(_POSITION).strip(): item for item in state.items(_SEQUENCE)}
     if "UNDERLYING" not in found or "SUPERIMPOSED" not in found:
         return None
@@ -27,13 +27,16 @@ def parts(state: Attributes) -> tuple[Attributes, Attributes] | None:
 
 
 def opacity(state: Attributes) -> float:
-    """How much of what lies beneath is covered, 0 to 1."""
+    """Return how much of the underlying image is covered, 0 to 1."""
     value = state.number(_OPACITY)
     return 0.5 if value is None else min(max(value, 0.0), 1.0)
 
 
-def facing(plane: ImagePlane, others: Sequence[ImagePlane | None]) -> int | None:
-    """Which of the planes above is at the place of `plane`: the nearest, as far as its thickness or a gap reaches."""
+def find_facing(plane: ImagePlane, others: Sequence[ImagePlane | None]) -> int | None:
+    """Return the index of the plane in `others` that is at the place of `plane`; None where there is none.
+
+    It is the nearest one, if it is no further than half a thickness or half a gap between planes.
+    """
     gaps = [(apart(plane, other), n) for n, other in enumerate(others) if other is not None]
     if not gaps:
         return None
@@ -46,7 +49,10 @@ def facing(plane: ImagePlane, others: Sequence[ImagePlane | None]) -> int | None
 
 
 def move_onto(rows: int, columns: int, *, image: Array, way: Placement) -> Array:
-    """`image`, in RGB of 8 bits, on a grid of another plane; `way` leads from the grid to it. Outside it is black."""
+    """Return `image` in RGB of 8 bits on the grid of another plane, black outside the image.
+
+    `way` maps from the grid to the image.
+    """
     matrix = (way.a, way.b, way.c, way.d, way.e, way.f)
     found = Pillow.fromarray(np.ascontiguousarray(in_colour(image))).transform(
         (columns, rows), Pillow.Transform.AFFINE, matrix, Pillow.Resampling.BILINEAR
@@ -55,9 +61,10 @@ def move_onto(rows: int, columns: int, *, image: Array, way: Placement) -> Array
 
 
 def blend(picture: Array, *, above: Array, way: Placement, share: float) -> Array:
-    """The picture with `above`, in RGB, laid over it; `way` leads from columns and rows of it to those of `above`.
+    """Return the picture with `above`, in RGB, laid over it with the opacity `share`.
 
-    Outside of `above` the picture stays as it is.
+    `way` maps from columns and rows of the picture to those of `above`. Outside of `above` the picture is
+    unchanged.
     """
     size = (picture.shape[1], picture.shape[0])
     matrix = (way.a, way.b, way.c, way.d, way.e, way.f)

@@ -1,4 +1,4 @@
-"""How long each frame of a multi-frame image is shown (PS3.3 C.7.6.5, C.7.6.16.2.2)."""
+"""Read how long each frame of a multi-frame image is shown (PS3.3 C.7.6.5, C.7.6.16.2.2)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from gateway.render.attributes import Attributes
 
 _VECTOR, _TIME, _RATE, _RECOMMENDED = "00181065", "00181063", "00180040", "00082144"
 DEFAULT = 100.0
-# Ten minutes: whatever claims more is a mistake.
+# Ten minutes in milliseconds: a longer time is a mistake.
 _LONGEST = 600_000.0
 
 
 def frame_times(attributes: Attributes, frames: int) -> list[float]:
-    """Milliseconds that each frame is shown; one hundred where the object does not tell.
+    """Return the milliseconds that each frame is shown; 100 where the object does not say.
 
-    Frame Time Vector holds the time before each frame, so the first one of it says nothing.
+    Frame Time Vector holds the time before each frame, so its first value is not used.
     """
     vector = attributes.numbers(_VECTOR)
     if len(vector) == frames > 1:
@@ -24,7 +24,7 @@ def frame_times(attributes: Attributes, frames: int) -> list[float]:
 
 
 def frame_time(attributes: Attributes) -> float:
-    """Milliseconds from frame to frame: Frame Time, else one of the rates."""
+    """Return the milliseconds from frame to frame: Frame Time, or else by one of the frame rates."""
     time = attributes.number(_TIME)
     if time is not None and 0 < time <= _LONGEST:
         return time

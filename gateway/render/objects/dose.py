@@ -1,4 +1,4 @@
-"""RT Dose as a wash of colour (PS3.3 C.8.8.3): blue for little, red for the most, nothing where there is none."""
+"""Show RT Dose in colours (PS3.3 C.8.8.3): from blue for little dose to red for the most."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gateway.render.stages.storedvalues import read_image_pixel, read_stored_val
 
 CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.2"})
 _SCALING, _OFFSETS = "3004000E", "3004000C"
-# Largest Image Pixel Value: of the whole grid where it is told, so that all frames have one scale.
+# Largest Image Pixel Value, of the whole grid where it is known, so that all frames have the same scale.
 LARGEST = "00280107"
-# Share of the highest dose to colour, between which it is mixed: blue, cyan, green, yellow, red.
+# Shares of the highest dose and their colours, mixed in between: blue, cyan, green, yellow, red.
 _STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _COLOURS = ((0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0))
 # Below this share of the highest dose nothing is shown.
@@ -26,31 +26,34 @@ OPACITY = 0.4
 
 
 def is_dose(attributes: Attributes) -> bool:
-    """Whether it is of the RT Dose SOP Class, with a grid."""
+    """Return whether the object is of the RT Dose SOP Class."""
     return attributes.text("00080016").strip() in CLASSES
 
 
 def doses(cells: Array, attributes: Attributes, image: ImagePixel) -> Array:
-    """Each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
+    """Return each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
     scaled: Array = read_stored_values(cells, image).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
     return scaled
 
 
 def largest(native: bytes, attributes: Attributes) -> int:
-    """The largest stored value of a frame. Raises CodecError where bytes are missing."""
+    """Return the largest stored value of a frame. Raises CodecError where bytes are missing."""
     image = read_image_pixel(attributes)
     return int(read_stored_values(read_cells(native, image), image).max(initial=0))
 
 
 def highest(cells: Array, attributes: Attributes, image: ImagePixel) -> float:
-    """What the scale ends at: the largest of the grid where the attributes tell it, else of the frame."""
+    """Return the dose at which the colour scale ends.
+
+    It is the largest dose of the grid where the attributes hold it, else of the frame.
+    """
     told = attributes.number(LARGEST)
     most = float(read_stored_values(cells, image).max(initial=0)) if told is None else told
     return most * (attributes.number(_SCALING) or 1.0)
 
 
 def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array, Array]:
-    """Colour of each dose on a scale up to `top`, and whether it is shown."""
+    """Return the colour of each dose on a scale up to `top`, and a mask of the doses to show."""
     share = np.clip(values / top, 0, 1) if top > 0 else np.zeros(values.shape)
     channels = [np.interp(share, _STOPS, [colour[n] for colour in _COLOURS]) for n in range(3)]
     shown: Array = share >= threshold if top > 0 else np.zeros(values.shape, bool)
@@ -60,7 +63,10 @@ def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array
 def colour_dose(
     cells: Array, attributes: Attributes, image: ImagePixel, beneath: Array | None = None
 ) -> Array | None:
-    """A frame as a wash over `beneath`, RGB of the same size, or else over black; None where it is no dose."""
+    """Return a frame in dose colours over `beneath`, RGB of the same size, or over black.
+
+    None where the object is not a dose.
+    """
     if not is_dose(attributes) or image.samples != 1:
         return None
     colour, shown = wash(doses(cells, attributes, image), highest(cells, attributes, image))
@@ -73,7 +79,10 @@ def colour_dose(
 
 
 def plane(attributes: Attributes, frame: int) -> ImagePlane | None:
-    """Where `frame` (from 1) lies (C.8.8.3.2): offsets from 0 go along the normal, others are z in the patient."""
+    """Return the plane of `frame` (from 1) in space (C.8.8.3.2); None where it is not known.
+
+    Offsets that begin with 0 run along the normal, others are z coordinates in the patient.
+    """
     first, offsets = plane_of(attributes, frame), attributes.numbers(_OFFSETS)
     if first is None or len(offsets) < frame:
         return first if frame == 1 else None

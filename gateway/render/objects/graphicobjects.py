@@ -1,4 +1,4 @@
-"""Graphic objects as lines through points (PS3.3 C.10.5.1.2)."""
+"""Turn graphic objects into lines through points (PS3.3 C.10.5.1.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _STEPS = 96
 
 
 def outline(kind: str, points: Sequence[Point]) -> list[Point]:
-    """The object, in its own coordinates; of a kind or number of points that is not known, the points themselves."""
+    """Return the points of the object's outline, in its own coordinates.
+
+    For an unknown type or number of points these are the given points.
+    """
     if kind == "CIRCLE" and len(points) == 2:
         (x, y), (to_x, to_y) = points
         return list(_ellipse((x, y), (to_x - x, to_y - y), (y - to_y, to_x - x)))
@@ -32,7 +35,10 @@ def _ellipse(centre: Point, one: Point, other: Point) -> Iterator[Point]:
 
 
 def _spline(points: Sequence[Point]) -> Iterator[Point]:
-    """Catmull-Rom: the standard leaves the interpolation open, but wants the line through every point."""
+    """Yield the points of a Catmull-Rom curve.
+
+    The standard leaves the interpolation open, but the line must run through every point.
+    """
     closed = points[0] == points[-1]
     before = points[-2] if closed else points[0]
     after = points[1] if closed else points[-1]

@@ -1,4 +1,4 @@
-"""Graphic annotations of a presentation state (PS3.3 C.10.5): lines, shapes and text over a picture."""
+"""Draw graphic annotations of a presentation state (PS3.3 C.10.5): lines, shapes and text over a picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _THICKNESS, _TEXT_COLOUR = "00700253", "00700241"
 _TEXTS, _TEXT, _BOX_UNITS, _ANCHOR_UNITS = "00700008", "00700006", "00700003", "00700004"
 _BOX_TOP, _BOX_BOTTOM, _ANCHOR, _ANCHOR_SHOWN = "00700010", "00700011", "00700014", "00700015"
 _JUSTIFICATION = "00700012"
-# Objects and texts of one note beyond this are not drawn, and no coordinate is taken further out than that.
+# Further objects and texts of one annotation are not drawn; coordinates are clipped to `FARTHEST`.
 MOST_OBJECTS, MOST_TEXTS = 5_000, 200
 FARTHEST = 1e6
 
@@ -36,14 +36,14 @@ def draw_graphics(
     layers: Mapping[str, Attributes],
     display: Placement,
 ) -> Array:
-    """The picture with every object of `notes`, layer by layer, in the greys and colours of their layers.
+    """Return the picture with every object of `notes`, layer by layer, in the colours of the layers.
 
-    `placement` has where the source lies in the picture, `display` where the displayed area's fractions lie in
-    the source.
+    `placement` maps from the source to the picture, `display` from fractions of the displayed area to the
+    source.
     """
     pen = _Pen((picture.shape[1], picture.shape[0]), placement, display.then(placement))
     for note in sorted(notes, key=lambda item: _order(layers.get(item.text(_LAYER).strip()))):
-        own = ink_of.of_layer(layers.get(note.text(_LAYER).strip()))
+        own = ink_of.read_layer_ink(layers.get(note.text(_LAYER).strip()))
         for item in note.items(_OBJECTS)[:MOST_OBJECTS]:
             pen.object(item, own)
         picture = pen.finish(picture)
@@ -53,7 +53,7 @@ def draw_graphics(
 
 
 def layers_of(state: Attributes) -> dict[str, Attributes]:
-    """The items of Graphic Layer Sequence by name (C.10.7)."""
+    """Return the items of Graphic Layer Sequence by name (C.10.7)."""
     return {item.text(_LAYER).strip(): item for item in state.items(_LAYERS)}
 
 
@@ -63,7 +63,7 @@ def _order(layer: Attributes | None) -> int:
 
 @dataclass(slots=True)
 class _Pen:
-    """Draws on one sheet for each ink."""
+    """A pen that draws on one sheet for each ink and opacity."""
 
     size: tuple[int, int]
     placement: Placement
@@ -71,7 +71,7 @@ class _Pen:
     sheets: dict[tuple[Ink, float], Pillow.Image] = field(default_factory=dict)
 
     def finish(self, picture: Array) -> Array:
-        """The picture with what has been drawn so far."""
+        """Return the picture with everything drawn so far, and clear the sheets."""
         for (ink, cover), sheet in self.sheets.items():
             picture = lay_ink(picture, np.asarray(sheet, np.float32) * np.float32(cover / 255), ink)
         self.sheets.clear()
@@ -82,36 +82,42 @@ class _Pen:
         return ImageDraw.Draw(sheet)
 
     def _place(self, point: Sequence[float], units: str) -> Point:
-        """PIXEL counts in the image, DISPLAY in fractions of the displayed area (C.10.5)."""
+        """Return a point in the picture, clipped to `FARTHEST`.
+
+        Units PIXEL are image pixels, DISPLAY fractions of the displayed area (C.10.5).
+        """
         by = self.display if units.strip() == "DISPLAY" else self.placement
         x, y = by.point(point[0], point[1])
         return max(-FARTHEST, min(FARTHEST, x)), max(-FARTHEST, min(FARTHEST, y))
 
     def object(self, item: Attributes, layer: Ink) -> None:
-        """A graphic object; a style of its own goes before its layer's (C.10.5.1.2)."""
+        """Draw a graphic object; its own style takes precedence over its layer's (C.10.5.1.2)."""
         numbers, kind = item.numbers(_DATA), item.text(_KIND).strip()
         points = outline(kind, list(zip(numbers[::2], numbers[1::2], strict=False)))
         shown = [self._place(point, item.text(_UNITS)) for point in points]
         style, fill = item.item(_LINE_STYLE), item.item(_FILL_STYLE)
-        ink = ink_of.of_style(style) or layer
+        ink = ink_of.read_style_ink(style) or layer
         if kind == "POINT" and shown:
             (x, y), r = shown[0], 1.5 * self._width(style)
             self._on(ink).ellipse((x - r, y - r, x + r, y + r), fill=255)
         elif len(shown) > 1:
             if item.text(_FILLED).strip() == "Y" and points[0] == points[-1]:
-                self._on(ink_of.of_style(fill) or ink, ink_of.opacity(fill)).polygon(shown, fill=255)
+                self._on(ink_of.read_style_ink(fill) or ink, ink_of.opacity(fill)).polygon(shown, fill=255)
             self._on(ink).line(shown, fill=255, width=self._width(style), joint="curve")
 
     def _width(self, style: Attributes | None) -> int:
-        """As it looks on a display of some 512 pixels; thickness counts such lines."""
+        """Return the line width in pixels: one for each 512 of the picture, times the style's thickness."""
         thickness = style.number(_THICKNESS) if style is not None else None
         usual = max(1, round(min(self.size) / 512))
         return usual if thickness is None else max(1, min(round(thickness * usual), 64))
 
     def text(self, picture: Array, item: Attributes, layer: Ink) -> Array:
-        """A text object, with an edge against any ground; a visible anchor is joined with it (C.10.5.1.1)."""
+        """Return the picture with a text object, which has a contrasting edge (C.10.5.1.1).
+
+        A visible anchor point is joined with the text by a line.
+        """
         lines = lines_of(item.text(_TEXT))
-        ink = ink_of.of_style(item.item(_TEXT_STYLE), _TEXT_COLOUR) or layer
+        ink = ink_of.read_style_ink(item.item(_TEXT_STYLE), _TEXT_COLOUR) or layer
         found = self._box(item, len(lines))
         if found is None:
             return picture
@@ -125,7 +131,7 @@ class _Pen:
         return picture
 
     def _box(self, item: Attributes, lines: int) -> TextBox | None:
-        """The bounding box, else room beside the anchor; None where the text has no place."""
+        """Return the bounding box, or else a box next to the anchor; None where the text has no position."""
         first, last, anchor = (item.numbers(tag) for tag in (_BOX_TOP, _BOX_BOTTOM, _ANCHOR))
         if len(first) == len(last) == 2:
             units = item.text(_BOX_UNITS)

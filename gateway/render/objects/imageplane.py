@@ -1,4 +1,4 @@
-"""Where a frame lies in space, and where one lies in another (PS3.3 C.7.6.2, C.7.6.16.2)."""
+"""Find where a frame lies in space, and how two frames lie to each other (PS3.3 C.7.6.2, C.7.6.16.2)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from gateway.render.rendering import Placement
 _POSITION, _ORIENTATION, _SPACING, _THICKNESS = "00200032", "00200037", "00280030", "00180050"
 _PLANE, _ORIENTATIONS, _MEASURES = "00209113", "00209116", "00289110"
 _FRAME_OF_REFERENCE = "00200052"
-# Planes whose normals are less alike are not parallel.
+# The smallest cosine between the normals of parallel planes.
 _PARALLEL = 0.9995
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePlane:
-    """In millimetres: the outer corner of the first pixel, a column's and a row's step, and how thick it is."""
+    """The plane of a frame in space, in millimetres.
+
+    It has the outer corner of the first pixel, the steps of a column and of a row, and its thickness. `space`
+    is the Frame of Reference UID.
+    """
 
     space: str
     corner: Any
@@ -34,7 +38,7 @@ class ImagePlane:
 
 
 def plane_of(attributes: Attributes, frame: int) -> ImagePlane | None:
-    """Of `frame` (from 1); None where its place is not told."""
+    """Return the plane of `frame` (from 1); None where its position is not known."""
     place, turned, measures = (
         attributes.functional(frame, macro) or attributes for macro in (_PLANE, _ORIENTATIONS, _MEASURES)
     )
@@ -51,14 +55,14 @@ def plane_of(attributes: Attributes, frame: int) -> ImagePlane | None:
 
 
 def apart(one: ImagePlane, other: ImagePlane) -> float:
-    """Millimetres between parallel planes; infinite where they are not parallel."""
+    """Return the millimetres between parallel planes; infinite where they are not parallel."""
     if abs(float(np.dot(one.normal, other.normal))) < _PARALLEL:
         return float("inf")
     return abs(float(np.dot(other.corner - one.corner, one.normal)))
 
 
 def within(one: ImagePlane, other: ImagePlane) -> Placement:
-    """From columns and rows of `one` to those of `other`, along the normal of `other`."""
+    """Return the map from columns and rows of `one` to those of `other`, along the normal of `other`."""
     steps = np.stack([other.across, other.down, other.normal], axis=1)
     c, f, _ = np.linalg.solve(steps, one.corner - other.corner)
     a, d, _ = np.linalg.solve(steps, one.across)

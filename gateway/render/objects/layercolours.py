@@ -1,4 +1,4 @@
-"""The greys and colours of graphic layers, and how they are laid on a picture (PS3.3 C.10.5, C.10.7)."""
+"""The greys and colours of graphic layers, and how they are drawn on a picture (PS3.3 C.10.5, C.10.7)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _GREY, _RGB, _LAB = "00700066", "00700067", "00700401"
 _ON, _OPACITY = "00700251", "00700284"
 
 
-def of_layer(layer: Attributes | None) -> Ink:
-    """The recommended colour of an item of Graphic Layer Sequence, else its grey, else white."""
+def read_layer_ink(layer: Attributes | None) -> Ink:
+    """Return the recommended colour of an item of Graphic Layer Sequence, else its grey, else white."""
     if layer is None:
         return Ink()
     colour = srgb(layer.numbers(_LAB)) or _read_retired_rgb(layer)
@@ -24,26 +24,29 @@ def of_layer(layer: Attributes | None) -> Ink:
     return Ink() if value is None else Ink(min(max(value / 65535, 0.0), 1.0))
 
 
-def of_style(style: Attributes | None, tag: str = _ON) -> Ink | None:
-    """The colour of an item of Line, Fill or Text Style Sequence; None where it has none."""
+def read_style_ink(style: Attributes | None, tag: str = _ON) -> Ink | None:
+    """Return the colour of an item of Line, Fill or Text Style Sequence; None where it has none."""
     colour = srgb(style.numbers(tag)) if style is not None else None
     return None if colour is None else _ink(colour)
 
 
 def opacity(style: Attributes | None) -> float:
-    """How much of what lies beneath is covered, 0 to 1."""
+    """Return how much a fill covers the picture, 0 to 1."""
     value = style.number(_OPACITY) if style is not None else None
     return 1.0 if value is None else min(max(value, 0.0), 1.0)
 
 
 def contrary(ink: Ink) -> Ink:
-    """Black round what is light, white round what is dark."""
+    """Return black for a light ink, white for a dark one."""
     red, green, blue = ink.colour or (ink.grey * 255,) * 3
     return Ink(0.0 if 0.299 * red + 0.587 * green + 0.114 * blue > 127 else 1.0)
 
 
 def lay_ink(picture: Array, share: Array, ink: Ink) -> Array:
-    """The picture with so much ink on each pixel: all or nothing, or 0 to 1. Colour makes it one of colour."""
+    """Return the picture with ink on it, `share` (0 to 1 or a mask) on each pixel.
+
+    A coloured ink turns a grey picture into one of colour, of 8 bits.
+    """
     if not share.any():
         return picture
     if ink.colour is not None:
@@ -58,12 +61,12 @@ def lay_ink(picture: Array, share: Array, ink: Ink) -> Array:
 
 
 def _ink(colour: tuple[int, int, int]) -> Ink:
-    """A grey is kept as one, so that a grey picture stays grey."""
+    """Return the colour as an ink; a grey colour becomes a grey ink, so that a grey picture stays grey."""
     return Ink(colour[0] / 255) if max(colour) == min(colour) else Ink(colour=colour)
 
 
 def _read_retired_rgb(layer: Attributes) -> tuple[int, int, int] | None:
-    """Graphic Layer Recommended Display RGB Value, of 16 bits each."""
+    """Return Graphic Layer Recommended Display RGB Value, reduced from 16 to 8 bits; None without it."""
     values = layer.numbers(_RGB)
     if len(values) != 3 or not all(0 <= value <= 65535 for value in values):
         return None

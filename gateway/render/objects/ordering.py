@@ -1,4 +1,4 @@
-"""The order of several frames (PS3.18 8.3.5.1.6): by dimension, else by position, else as they are."""
+"""Order several frames (PS3.18 8.3.5.1.6): by dimension, or else by position, or else as they are given."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _VOLUME_ORIENTATIONS, _VOLUME_ORIENTATION = "0020930F", "00209302"
 
 
 def order_frames(frames: Sequence[tuple[Attributes, int]]) -> list[int]:
-    """Indexes of `frames` (data set and number from 1) in the order to be sent.
+    """Return the indexes of `frames` (data set and number from 1) in the order to send them.
 
-    Dimension Index Values rank first; where not every frame has them, Image Position (Patient) along the normal of
-    the planes, then Image Position (Volume); where that is not there or not of parallel planes, as given.
+    Dimension Index Values come first. Where not every frame has them, Image Position (Patient) along the
+    normal of the planes is used, and then Image Position (Volume). Where no frame order follows from these,
+    the given order is kept.
     """
     for key_of in (_dimensions, _along_patient, _along_volume):
         keys = [key_of(attributes, number) for attributes, number in frames]
@@ -43,7 +44,7 @@ def _along(macros: tuple[str, str], tags: tuple[str, str]) -> Callable[[Attribut
             return ()
         a, b, c, d, e, f = turned
         normal = (b * f - c * e, c * d - a * f, a * e - b * d)
-        # Rounded: planes side by side, such as tiles, keep their order.
+        # Rounded, so that frames in the same plane, such as tiles, keep their order.
         return (round(sum(p * n for p, n in zip(at, normal, strict=True)), 3),)
 
     return key

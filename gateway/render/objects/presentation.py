@@ -1,4 +1,4 @@
-"""What a presentation state says of one frame of an image (PS3.3 A.33, PS3.4 N.2)."""
+"""Read how a presentation state presents one frame of an image (PS3.3 A.33, PS3.4 N.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
 from gateway.render.objects.graphics import draw_graphics, layers_of
-from gateway.render.objects.layercolours import of_layer
+from gateway.render.objects.layercolours import read_layer_ink
 from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
 from gateway.render.stages.shutter import bitmap_group
 
@@ -27,7 +27,10 @@ _NOTHING = Attributes({})
 
 
 def read_superimposed(state: Attributes, item: Attributes, instance: str, frame: int) -> Presentation:
-    """Of a frame that a blending state lays over others, in colours of its palette (PS3.4 N.2.4.2)."""
+    """Return the presentation of a frame that a blending state superimposes (PS3.4 N.2.4.2).
+
+    It is shown in the colours of the state's palette.
+    """
     voi = next((each for each in item.items(_VOI) if refers(each, instance, frame)), _NOTHING)
     return Presentation(modality=item, voi=voi, palette=state)
 
@@ -35,10 +38,11 @@ def read_superimposed(state: Attributes, item: Attributes, instance: str, frame:
 def read_applied(
     state: Attributes, sop_class: str, image: Attributes, instance: str, frame: int
 ) -> Presentation:
-    """Of `frame` (from 1) of `image`, whose SOP Instance UID is `instance`, through a state of that class.
+    """Return the presentation of `frame` (from 1) of `image` through a state of the given SOP class.
 
-    What the state leaves unsaid is nothing: the image's own LUTs and windows do not count (PS3.4 N.2.1.1). Of a
-    blending state this is how what lies beneath is shown.
+    `instance` is the SOP Instance UID of the image. A module that the state does not have is the identity:
+    the image's own LUTs and windows do not count (PS3.4 N.2.1.1). For a blending state, this is the
+    presentation of the underlying image.
     """
     found = blending.parts(state) if sop_class == blending.BLENDING else None
     grades = found[0] if found is not None else state
@@ -66,7 +70,10 @@ def read_applied(
 
 
 def refers(item: Attributes, instance: str, frame: int) -> bool:
-    """Whether an item is about this frame: it names it, or its image without frames, or nothing (C.10.4, C.11.8)."""
+    """Return whether an item applies to this frame (C.10.4, C.11.8).
+
+    It does if it references the frame, or its image without frame numbers, or if it references nothing.
+    """
     named = item.items(_REFERENCED)
     if not named:
         return True
@@ -92,7 +99,10 @@ def _read_displayed_area(item: Attributes) -> DisplayedArea | None:
 
 
 def _aspect(item: Attributes) -> float:
-    """Height of a pixel over its width: by spacing (row, column), or by ratio (vertical, horizontal)."""
+    """Return the height of a pixel divided by its width.
+
+    It follows from the spacing (row, column) or the ratio (vertical, horizontal); 1 where there is neither.
+    """
     for tag in (_SPACING, _ASPECT):
         pair = item.numbers(tag)
         if len(pair) == 2 and all(value > 0 for value in pair):
@@ -101,7 +111,7 @@ def _aspect(item: Attributes) -> float:
 
 
 def _display(shown: Presentation, columns: int, rows: int) -> Placement:
-    """Where fractions of the displayed area, as it is seen, lie in the image (C.10.5)."""
+    """Return the map from fractions of the displayed area, as it is seen, to the image (C.10.5)."""
     left, top, right, bottom = 1, 1, max(columns, 1), max(rows, 1)
     if shown.area is not None:
         left, right = sorted((shown.area.left, shown.area.right))
@@ -117,19 +127,22 @@ def _display(shown: Presentation, columns: int, rows: int) -> Placement:
 
 
 def _active(state: Attributes) -> dict[str, str]:
-    """Overlay groups and the layers that they are shown in; without a layer they are not shown (C.11.7)."""
+    """Return the overlay groups with the layer of each; a group without a layer is not shown (C.11.7)."""
     tags = [tag for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)]
     return {tag[:4]: layer for tag in tags if (layer := state.text(tag).strip())}
 
 
 def _inks(state: Attributes) -> dict[str, Ink]:
     layers = layers_of(state)
-    return {group: of_layer(layers.get(layer)) for group, layer in _active(state).items()}
+    return {group: read_layer_ink(layers.get(layer)) for group, layer in _active(state).items()}
 
 
 def _overlays(state: Attributes, image: Attributes) -> Attributes:
-    """Planes to be drawn: the state's own, else the image's; and that of a bitmap shutter (C.11.7, C.7.6.15)."""
+    """Return the overlay planes to draw: the state's own or else the image's, and that of a bitmap shutter.
+
+    C.11.7, C.7.6.15.
+    """
     groups = {*_active(state), *filter(None, [bitmap_group(state)])}
     own = {group for group in groups if group + _OVERLAY_DATA in state}
     theirs = groups - own
-    return state.only(tuple(own)).beside(image.only(tuple(theirs)))
+    return state.only(tuple(own)).merge(image.only(tuple(theirs)))

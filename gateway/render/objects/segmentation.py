@@ -1,4 +1,4 @@
-"""Segments in their recommended colours, over black or over what they were made of (PS3.3 A.51, C.8.20)."""
+"""Show segments in their recommended colours, over black or over their source image (PS3.3 A.51, C.8.20)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ OPACITY = 0.5
 
 
 def is_segmentation(attributes: Attributes) -> bool:
-    """Whether it is of the Segmentation or the Label Map Segmentation SOP Class."""
+    """Return whether the object is of the Segmentation or the Label Map Segmentation SOP Class."""
     return attributes.text("00080016").strip() in CLASSES
 
 
 def colours(attributes: Attributes) -> Mapping[int, Colour]:
-    """Segment number to its recommended colour, or grey (C.8.20.2); what has none is left out."""
+    """Return recommended colours or greys by segment number (C.8.20.2), for segments that have one."""
     found: dict[int, Colour] = {}
     for item in attributes.items(_SEGMENTS):
         colour = srgb(item.numbers(_LAB))
@@ -43,13 +43,19 @@ def colours(attributes: Attributes) -> Mapping[int, Colour]:
 
 
 def segment_of(attributes: Attributes, frame: int) -> int | None:
-    """The segment that `frame` (from 1) is of; None in a label map, where the pixels tell (C.8.20.3.1)."""
+    """Return the segment number of `frame` (from 1); None in a label map (C.8.20.3.1).
+
+    In a label map the pixels hold the segment numbers.
+    """
     group = attributes.functional(frame, _IDENTIFICATION)
     return group.integer(_REFERENCED) if group is not None and _REFERENCED in group else None
 
 
 def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
-    """SOP Instance UID and frame of the first image that `frame` was derived from (C.7.6.16.2.6)."""
+    """Return SOP Instance UID and frame number of the first image that `frame` was derived from.
+
+    C.7.6.16.2.6. None where there is no such image.
+    """
     derivation = attributes.functional(frame, _DERIVATION)
     image = derivation.item(_SOURCE) if derivation is not None else None
     if image is None or _INSTANCE not in image:
@@ -60,9 +66,9 @@ def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
 def colour_segments(
     cells: Array, attributes: Attributes, image: ImagePixel, frame: int, beneath: Array | None = None
 ) -> Array | None:
-    """A frame in colour over `beneath`, RGB of the same size, or else over black.
+    """Return a frame in colour over `beneath`, RGB of the same size, or over black.
 
-    None where no segment of it has a colour, or it is no segmentation.
+    None where none of its segments has a colour, or the object is not a segmentation.
     """
     if not is_segmentation(attributes) or image.samples != 1:
         return None
@@ -81,7 +87,10 @@ def colour_segments(
 def _shares(
     cells: Array, attributes: Attributes, image: ImagePixel, frame: int
 ) -> tuple[Array, Array] | None:
-    """How much of each pixel belongs to a segment, 0 to 1, and its colour, of each pixel or of all."""
+    """Return the share of each pixel in a segment, 0 to 1, and one colour for all pixels or for each.
+
+    None where no segment has a colour.
+    """
     values, known = read_stored_values(cells, image), colours(attributes)
     kind = attributes.text(_TYPE).strip()
     if kind == "LABELMAP" and known:
@@ -95,7 +104,7 @@ def _shares(
 
 
 def _label(values: Array, known: Mapping[int, Colour]) -> tuple[Array, Array]:
-    """By one look-up, however many segments there are; what has no colour is of none."""
+    """Return shares and colours of a label map by a single look-up; labels without a colour have share 0."""
     numbers = np.array(sorted(known))
     table = np.array([known[number] for number in numbers.tolist()] + [(0, 0, 0)], np.float32)
     at = np.searchsorted(numbers, values)

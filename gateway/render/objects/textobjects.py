@@ -1,4 +1,4 @@
-"""Text of graphic annotations, in the box that a state has for it (PS3.3 C.10.5.1.1)."""
+"""Draw the text of graphic annotations in its bounding box (PS3.3 C.10.5.1.1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gateway.render.rendering import Array
 from gateway.render.stages.fonts import DRAWING, font, runs
 
 _SMALLEST, _LARGEST, _STEP = 8, 48, 1.3
-# Of a text beyond this, the rest is left out.
+# Further lines of a text, and further characters of a line, are left out.
 MOST_LINES, MOST_CHARACTERS = 100, 400
 _TURNED = {1: Pillow.Transpose.ROTATE_270, 2: Pillow.Transpose.ROTATE_180, 3: Pillow.Transpose.ROTATE_90}
 
 
 @dataclass(frozen=True, slots=True)
 class TextBox:
-    """Where a text is: the corner that it begins at, its extent as it is read, and quarters turned clockwise."""
+    """The place of a text: its starting corner, its size as it is read, its quarter turns clockwise."""
 
     start: Point
     width: float
@@ -30,10 +30,10 @@ class TextBox:
 
 
 def box_between(first: Point, last: Point) -> TextBox:
-    """From the corner where a text begins to the one where it ends, wherever the picture has them.
+    """Return the box from the corner where a text begins to the corner where it ends, wherever these lie.
 
-    Text runs from the former to the latter, also where these have been turned or flipped with the image; letters
-    are never mirrored.
+    Text runs from the first to the second corner, even if they have been turned or flipped with the image;
+    letters are never mirrored.
     """
     across, down = last[0] - first[0], last[1] - first[1]
     quarters = {(False, False): 0, (True, False): 1, (True, True): 2, (False, True): 3}[across < 0, down < 0]
@@ -42,7 +42,7 @@ def box_between(first: Point, last: Point) -> TextBox:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text, whichever way they are ended; nothing of what is beyond all measure."""
+    """Return the lines of a text with any line ends, at most `MOST_LINES` of `MOST_CHARACTERS` each."""
     found = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [line[:MOST_CHARACTERS] for line in found[:MOST_LINES]]
 
@@ -50,13 +50,13 @@ def lines_of(text: str) -> list[str]:
 def draw_letters(
     lines: Sequence[str], box: TextBox, justification: str, size: tuple[int, int]
 ) -> tuple[Array, Array]:
-    """For each pixel of a picture of this size, how much is letter and how much its edge, 0 to 255."""
+    """Return two masks of `size`, 0 to 255: how much of each pixel is letter, and how much its edge."""
     with DRAWING:
         letters, edges = _sheets(lines, box, justification, size)
     turn = _TURNED.get(box.quarters)
     made = [sheet if turn is None else sheet.transpose(turn) for sheet in (letters, edges)]
     x, y = box.start
-    # The beginning of what is turned is no longer its upper left corner.
+    # After a turn, the beginning of the text is no longer its upper left corner.
     left = x - made[0].width if box.quarters in (1, 2) else x
     top = y - made[0].height if box.quarters in (2, 3) else y
     pictures = [Pillow.new("L", size) for _ in made]
@@ -68,7 +68,7 @@ def draw_letters(
 def _sheets(
     lines: Sequence[str], box: TextBox, justification: str, size: tuple[int, int]
 ) -> tuple[Pillow.Image, Pillow.Image]:
-    """The text upright. What does not fit its box in the smallest letters goes beyond (C.10.5.1.1)."""
+    """Return letters and edges of the upright text; text too long for its box runs beyond it (C.10.5.1.1)."""
     pixels = _letter_size(lines, box)
     lengths = [_length(line, pixels) for line in lines]
     edge = max(1, pixels // 12)
@@ -88,7 +88,7 @@ def _sheets(
 
 
 def _letter_size(lines: Sequence[str], box: TextBox) -> int:
-    """The largest in which all lines fit the box."""
+    """Return the largest letter size in which all lines fit the box, within the limits of letter sizes."""
     fitting = int(box.height / (len(lines) * _STEP))
     pixels = min(max(fitting, _SMALLEST), _LARGEST)
     longest = max(_length(line, pixels) for line in lines)

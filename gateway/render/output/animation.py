@@ -1,4 +1,4 @@
-"""Frames as an animated GIF (GIF89a), one frame in memory at a time."""
+"""Write frames as an animated GIF (GIF89a), one frame in memory at a time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SIDE_AT_MOST = 65535
 
 
 def encode_animation(frames: Iterable[Image], frame_time: float | Sequence[float], path: Path) -> None:
-    """Write the frames to `path`, each shown for its milliseconds, over and over.
+    """Write the frames to `path` as an endless GIF; `frame_time` is in milliseconds.
 
-    All frames have the size of the first. Blocking: it belongs beside the event loop. Raises CodecError; the
-    file is then not whole.
+    All frames must have the size of the first. This blocks: call it in a thread, not on the event loop.
+    Raises CodecError; the file is then incomplete.
     """
     with path.open("wb") as file:
         for piece in animate(frames, frame_time):
@@ -31,7 +31,10 @@ def encode_animation(frames: Iterable[Image], frame_time: float | Sequence[float
 
 
 def still(image: Image) -> bytes:
-    """One picture: 256 greys as they are, colours as a palette of the best 256. Raises CodecError."""
+    """Return one picture as GIF: greys in 256 levels, colours in a palette of the best 256.
+
+    Raises CodecError.
+    """
     if max(image.width, image.height) > _SIDE_AT_MOST:
         raise CodecError(f"a GIF has at most {_SIDE_AT_MOST} rows and columns")
     picture = Pillow.fromarray(np.ascontiguousarray(image.eight_bit()))
@@ -43,7 +46,10 @@ def still(image: Image) -> bytes:
 
 
 def animate(frames: Iterable[Image], frame_time: float | Sequence[float]) -> Iterator[bytes]:
-    """The file in pieces. A hundredth of a second is the unit; players take less than two for ten."""
+    """Yield the file in pieces. Raises CodecError.
+
+    Times are in hundredths of a second, at least two: players show a shorter time as ten.
+    """
     rest = iter(frames)
     first = next(rest, None)
     if first is None:
@@ -59,7 +65,7 @@ def animate(frames: Iterable[Image], frame_time: float | Sequence[float]) -> Ite
 
 
 def _frame(gif: bytes) -> bytes:
-    """The one picture of a GIF, its colours in a table of its own."""
+    """Return the one picture of a GIF, with its colours as a local table."""
     size = gif[10] & 7
     at = 13 + 3 * (2 << size)
     table = gif[13:at]

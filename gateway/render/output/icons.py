@@ -1,4 +1,4 @@
-"""Drawn signs for what has no picture, or none that may be shown (PS3.18 8.3.5.2)."""
+"""Draw icons for objects that have no picture, or none that may be shown (PS3.18 8.3.5.2)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from gateway.render.rendering import Image
 from gateway.render.stages.fonts import font
 
 _GROUND, _SHEET, _LINE, _TEXT = 24, 44, 120, 220
-# Drawn so many times larger, then made small: edges come out smooth.
+# Icons are drawn so many times larger and then scaled down, for smooth edges.
 _FINER = 4
 _SIDE = 256
 
 
 def icon(kind: str, label: str, width: int, height: int) -> Image:
-    """A square sign inside `width` x `height`: a sheet for 'text', a curve for 'wave', else a frame; `label` below.
+    """Return a square icon within `width` x `height`: a sheet for 'text', a curve for 'wave', else a frame.
 
-    `label` is what says nothing of a patient, such as a modality.
+    `label` stands below; it must say nothing about a patient: a modality, for example.
     """
     side = _SIDE * _FINER
     picture = Pillow.new("L", (side, side), _GROUND)

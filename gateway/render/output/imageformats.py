@@ -1,4 +1,4 @@
-"""Pictures as the bytes of a rendered media type (PS3.18 Table 8.7.4-1)."""
+"""Encode pictures as the bytes of a rendered media type (PS3.18 Table 8.7.4-1)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gateway.render.rendering import Image
 
 JPEG, PNG, GIF = "image/jpeg", "image/png", "image/gif"
 JP2, JPH, JXL = "image/jp2", "image/jph", "image/jxl"
-# Those that can hold more than 8 bits a sample.
+# Media types that can hold more than 8 bits a sample.
 DEEP = frozenset({PNG, JP2, JPH, JXL})
-# Those that several frames can go into.
+# Media types that can hold several frames.
 ANIMATED = frozenset({GIF})
-# JPEG XL has a place for profiles, the encoder at hand none: it tells sRGB by itself.
+# JPEG XL can hold profiles, but this encoder does not write them: it declares sRGB itself.
 EMBEDS_ICC = frozenset({JPEG, PNG, JP2, JPH})
 
 _FRAME_TIME = 100.0
@@ -36,10 +36,10 @@ def encode(
     frames: Sequence[Image] | None = None,
     frame_time: float | Sequence[float] = _FRAME_TIME,
 ) -> bytes:
-    """The picture in `media`, lossy ones at `quality` 1 to 100 (PS3.18 8.3.5.1.2; others do not heed it).
+    """Return the picture in `media`; lossy ones at `quality` 1 to 100 (PS3.18 8.3.5.1.2).
 
-    `frames` are those that follow `image` where the media type is animated, `frame_time` the milliseconds of
-    each, or of every one. Raises CodecError.
+    Lossless types ignore `quality`. `frames` are those that follow `image` where the media type is animated,
+    `frame_time` the milliseconds of each frame, or of all. Raises CodecError.
     """
     encoder = _ENCODERS.get(media)
     if encoder is None and media != GIF:
@@ -53,7 +53,7 @@ def encode(
 
 
 def _jpeg(image: Image, quality: int) -> bytes:
-    """Baseline, Huffman, 8 bits (PS3.18 8.7.4): full chroma where the quality is high."""
+    """Encode JPEG Baseline, Huffman, 8 bits (PS3.18 8.7.4); chroma is not subsampled from quality 90 on."""
     pixels = np.ascontiguousarray(image.eight_bit())
     if max(image.width, image.height) > 65535:
         raise CodecError("a JPEG has at most 65535 rows and columns")
@@ -63,7 +63,7 @@ def _jpeg(image: Image, quality: int) -> bytes:
 
 
 def _app2(icc: bytes) -> bytes:
-    """The profile in as many APP2 segments as it takes (ICC.1 B.4)."""
+    """Return the profile in as many APP2 segments as it needs (ICC.1 B.4). Raises CodecError beyond 255."""
     parts = [icc[at : at + _MARKER_SPACE] for at in range(0, len(icc), _MARKER_SPACE)]
     if len(parts) > 255:
         raise CodecError("the ICC profile is too large for a JPEG")
@@ -103,7 +103,7 @@ def _jp2(image: Image, quality: int) -> bytes:
 
 
 def _jpeg2000(image: Image, quality: int) -> bytes:
-    """100 is lossless; below, the signal stands 1 dB for 2.5 steps further above the noise, from 25 to 60."""
+    """Encode JPEG 2000; quality 100 is lossless, lower ones have a signal-to-noise ratio of 25 to 60 dB."""
     pixels = np.ascontiguousarray(image.pixels)
     lossless = quality >= 100
     return bytes(
@@ -125,7 +125,10 @@ def _decibels(quality: int) -> int:
 
 
 def _jph(image: Image, quality: int) -> bytes:
-    """100 is lossless; below, the quantiser's step is as wide as the noise that `_decibels` tells."""
+    """Encode HTJ2K; quality 100 is lossless.
+
+    For lower ones, the quantiser's step is as wide as the noise at `_decibels`.
+    """
     lossless = quality >= 100
     pixels = np.ascontiguousarray(image.pixels)
     step = 3.4 * 10 ** (-_decibels(quality) / 20)
@@ -143,7 +146,7 @@ def _jph(image: Image, quality: int) -> bytes:
 
 
 def _resolutions(image: Image) -> int:
-    """Decompositions: five, fewer where a side would come to nothing."""
+    """Return the number of decompositions: five, or fewer where a side would shrink to nothing."""
     return max(0, min(5, min(image.width, image.height).bit_length() - 1))
 
 
@@ -155,7 +158,7 @@ def _box(image: Image, brand: bytes, codestream: bytes) -> bytes:
 
 
 def _jxl(image: Image, quality: int) -> bytes:
-    """100 is lossless; the distance is that of libjxl's own quality scale."""
+    """Encode JPEG XL; quality 100 is lossless, lower ones use the distances of libjxl's own quality scale."""
     kept: dict[str, Any] = {"lossless": True} if quality >= 100 else {"distance": _distance(quality)}
     return bytes(
         imagecodecs.jpegxl_encode(

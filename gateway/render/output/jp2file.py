@@ -1,4 +1,7 @@
-"""JPEG 2000 codestreams in the boxes of a file: image/jp2 and image/jph (ISO 15444-1 Annex I, 15444-15 Annex D)."""
+"""Wrap JPEG 2000 codestreams in the boxes of a file: image/jp2 and image/jph.
+
+ISO 15444-1 Annex I, ISO 15444-15 Annex D.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ _SRGB, _GREY = 16, 17
 def wrap_codestream(
     codestream: bytes, brand: bytes, width: int, height: int, samples: int, bits: int, icc: bytes
 ) -> bytes:
-    """A file of `brand` (`jp2 ` or `jph `); the colour box holds `icc` where there is one."""
+    """Return a file of `brand` (`jp2 ` or `jph `); the colour box holds `icc` where there is one."""
     header = struct.pack(">IIHBBBB", height, width, samples, bits - 1, 7, 0, 0)
     colour = b"\2\0\0" + icc if icc else struct.pack(">BbBI", 1, 0, 0, _SRGB if samples == 3 else _GREY)
     return (

@@ -1,6 +1,6 @@
-"""Frames as a video in MP4 (PS3.18 Table 8.7.4-1, video category), one frame in memory at a time.
+"""Encode frames as MP4 video (PS3.18 Table 8.7.4-1, video category), one frame in memory at a time.
 
-Needs the `video` extra. Which encoder may be the default is a question of licences: see decision 10.
+Needs the `video` extra. Decision 10 says which encoders may be the default, by their licences.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.render.stages.color import in_colour
 OPEN_H264, VP9, X264 = "libopenh264", "libvpx-vp9", "libx264"
 # The first that the installed PyAV has; none of them is under the GPL.
 _BY_DEFAULT = (OPEN_H264, VP9)
-# H.264 5.2 ends there.
+# The longest side at level 5.2 of H.264.
 _SIDE_AT_MOST = 4096
 _SLOWEST, _FASTEST = Fraction(1, 10), Fraction(240)
 
@@ -52,8 +52,9 @@ def encode_video(
 ) -> None:
     """Write an MP4 that plays while it loads: 4:2:0, its index in front.
 
-    All frames have the size of the first; an odd side gets a black line more, as 4:2:0 wants. `quality` is 1 to
-    100. Blocking: it belongs into the codec pool. Raises CodecError; the file is then not whole.
+    All frames must have the size of the first; an odd side gets one more black line, as 4:2:0 needs.
+    `quality` is 1 to 100. This blocks: call it in the codec pool. Raises CodecError; the file is then
+    incomplete.
     """
     rest = iter(frames)
     first = next(rest, None)

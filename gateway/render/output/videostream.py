@@ -1,4 +1,4 @@
-"""Frames out of a stream of MPEG-2, H.264 or H.265, and the stream into a file that plays (PS3.5 8.2.5 to 8.2.8).
+"""Decode frames of MPEG-2, H.264 or H.265, and put the stream into a playable file (PS3.5 8.2.5 to 8.2.8).
 
 Needs the `video` extra.
 """
@@ -19,12 +19,12 @@ from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.codecs.fromvideofiles import open_video
 
-# Up to here frames are counted from the first one on; beyond, the nearest key frame is looked for.
+# Up to this number frames are counted from the first on; for higher ones, decoding begins at the nearest key frame.
 COUNTED = 300
 
 
 class VideoSource(Protocol):
-    """Bytes of a stream, read by position."""
+    """The bytes of a video stream, read by position."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -34,7 +34,10 @@ class VideoSource(Protocol):
 
 
 def frame(source: VideoSource, number: int) -> tuple[bytes, int, int]:
-    """Frame `number`, from 1, in RGB by pixel; its rows and columns. Blocking. Raises CodecError."""
+    """Return frame `number` (from 1) in RGB by pixel, its rows and its columns.
+
+    Raises CodecError; this blocks.
+    """
     with _open(source) as (container, stream):
         for found in _from(container, stream, number):
             return _rgb(found)
@@ -42,14 +45,14 @@ def frame(source: VideoSource, number: int) -> tuple[bytes, int, int]:
 
 
 def frames(source: VideoSource) -> Iterator[tuple[bytes, int, int]]:
-    """Every frame, as above. Raises CodecError."""
+    """Yield every frame in RGB by pixel, with its rows and columns. Raises CodecError."""
     with _open(source) as (container, stream):
         for found in container.decode(stream):
             yield _rgb(found)
 
 
 def describe(attributes: Attributes, rows: int, columns: int) -> Attributes:
-    """The attributes of a decoded frame."""
+    """Return the attributes of a decoded frame."""
     return attributes.with_changes(
         {
             "00280002": 3,
@@ -66,7 +69,10 @@ def describe(attributes: Attributes, rows: int, columns: int) -> Attributes:
 
 
 def remux(source: VideoSource, path: Path) -> None:
-    """The same stream, nothing of it decoded, in an MP4 file with its index in front. Blocking. Raises CodecError."""
+    """Copy the stream, without decoding, into an MP4 file with its index in front.
+
+    Raises CodecError; this blocks.
+    """
     with _open(source) as (container, stream):
         options = {"movflags": "+faststart"}
         try:
@@ -91,7 +97,7 @@ def _open(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def _from(container: InputContainer, stream: VideoStream, number: int) -> Iterator[av.VideoFrame]:
-    """The frames from `number` on."""
+    """Yield the frames from `number` on."""
     rate, base = stream.average_rate, stream.time_base
     if number <= COUNTED or not rate or not base:
         for index, found in enumerate(container.decode(stream), 1):

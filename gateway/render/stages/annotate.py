@@ -1,4 +1,7 @@
-"""Burned-in text (PS3.18 8.3.5.1.1): who the patient is, how the image was made. Always the last step."""
+"""Burn text into pictures (PS3.18 8.3.5.1.1): the patient's identity and the technique.
+
+Always the last step.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _SMALLEST, _LARGEST = 9, 40
 
 
 def annotate(picture: Array, attributes: Attributes, frame: int, wanted: frozenset[str]) -> Array:
-    """The picture with text: the patient's in the upper left corner, the technique's in the lower left."""
+    """Return the picture with the patient's text in its upper left, the technique's in its lower left."""
     above = patient_lines(attributes) if PATIENT in wanted else []
     below = technique_lines(attributes, frame) if TECHNIQUE in wanted else []
     if not above and not below:
@@ -30,7 +33,7 @@ def annotate(picture: Array, attributes: Attributes, frame: int, wanted: frozens
 
 
 def patient_lines(attributes: Attributes) -> list[str]:
-    """Each group of the name on its own line, ID, birth date and sex."""
+    """Return the patient's lines: each group of the name on its own line, the ID, birth date and sex."""
     names = (group.replace("^", " ").split() for group in attributes.groups("00100010"))
     lines = [" ".join(name) for name in names if name]
     identity = attributes.text("00100020").strip()
@@ -39,7 +42,11 @@ def patient_lines(attributes: Attributes) -> list[str]:
 
 
 def technique_lines(attributes: Attributes, frame: int) -> list[str]:
-    """Modality and descriptions, when, which image, where and how thick, exposure."""
+    """Return the technique's lines.
+
+    They show modality and descriptions, date and time, numbers of series, image and frame, and then location,
+    thickness and kV.
+    """
     return [line for line in (part.strip() for part in _technique(attributes, frame)) if line]
 
 
@@ -68,7 +75,7 @@ def _time(text: str) -> str:
 
 
 def _masks(width: int, height: int, above: list[str], below: list[str]) -> tuple[Array, Array]:
-    """How much of each pixel is text, and how much is its dark edge, 0 to 255."""
+    """Return two masks of the picture's size, 0 to 255: the share of text and of its dark edge."""
     size = min(max(min(height, width) // 28, _SMALLEST), _LARGEST)
     margin, step = size // 2, round(size * 1.35)
     fill, edge = Pillow.new("L", (width, height)), Pillow.new("L", (width, height))
@@ -91,7 +98,7 @@ def _masks(width: int, height: int, above: list[str], below: list[str]) -> tuple
 
 
 def break_line(line: str, size: int, room: int) -> list[str]:
-    """The line in as many as fit the width: nothing of it is left out."""
+    """Return the line broken into lines that fit `room` pixels; no text is left out."""
     if length(line, size) <= room or len(line) < 2:
         return [line]
     low, high = 1, len(line)
@@ -104,12 +111,12 @@ def break_line(line: str, size: int, room: int) -> list[str]:
 
 
 def length(line: str, size: int) -> float:
-    """Pixels from its beginning to its end."""
+    """Return the width of the line in pixels."""
     return sum(font(number, size).getlength(text) for text, number in runs(line))
 
 
 def _blend(picture: Array, fill: Array, edge: Array) -> Array:
-    """White letters with a dark edge, on any ground."""
+    """Return the picture with white letters; their dark edge makes them legible on any background."""
     top = 255 if picture.dtype == np.uint8 else 65535
     dark, light = edge.astype(np.float32) / 255, fill.astype(np.float32) / 255
     if picture.ndim == 3:

@@ -1,11 +1,11 @@
-"""CIELab values of recommended display colours to sRGB (PS3.3 C.10.7.1.1)."""
+"""Convert the CIELab values of recommended display colours to sRGB (PS3.3 C.10.7.1.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 _D50 = (0.9642, 1.0, 0.8249)
-# From XYZ under D50, which is the white of these values, to linear sRGB, adapted by Bradford (ICC.1, IEC 61966-2-1).
+# Matrix from XYZ under D50, the white of these values, to linear sRGB, adapted by Bradford (ICC.1, IEC 61966-2-1).
 _LINEAR = (
     (3.1338561, -1.6168667, -0.4906146),
     (-0.9787684, 1.9161415, 0.0334540),
@@ -15,9 +15,10 @@ _BEND = 6 / 29
 
 
 def srgb(encoded: Sequence[float]) -> tuple[int, int, int] | None:
-    """Red, green and blue of 8 bits; None where these are not three values of 16 bits.
+    """Return red, green and blue of 8 bits; None where `encoded` is not three values of 16 bits.
 
-    L* 0 to 100 is coded as 0 to 65535, a* and b* from -128 to 127 likewise. What sRGB cannot show is clipped.
+    L* from 0 to 100 is encoded as 0 to 65535, a* and b* from -128 to 127 in the same way. Colours outside
+    sRGB are clipped.
     """
     if len(encoded) != 3 or not all(0 <= value <= 65535 for value in encoded):
         return None

@@ -1,4 +1,4 @@
-"""Colour of any Photometric Interpretation to RGB of 8 bits (PS3.3 C.7.6.3.1.2)."""
+"""Convert colour of any Photometric Interpretation to RGB of 8 bits (PS3.3 C.7.6.3.1.2)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gateway.render.stages.storedvalues import read_stored_values
 
 _FULL = frozenset({"YBR_FULL", "YBR_FULL_422"})
 _PARTIAL = frozenset({"YBR_PARTIAL_422", "YBR_PARTIAL_420"})
-# As the codec leaves them, they are RGB.
+# The codec has already converted these to RGB.
 _DECODED = frozenset({"YBR_ICT", "YBR_RCT", "XYB"})
 _SUPPLEMENTAL = "COLOR"
 
 
 def rgb(cells: Array, attributes: Attributes, image: ImagePixel) -> Array:
-    """Rows x columns x RGB. Raises CodecError for a Photometric Interpretation that is not known."""
+    """Return rows x columns x RGB. Raises CodecError for an unknown Photometric Interpretation."""
     values = read_stored_values(cells, image)
     if image.samples == 1:
         return colour_indices(values, palette(attributes, image.is_signed))
@@ -45,7 +45,10 @@ def _eight_bits(values: Array, image: ImagePixel) -> Array:
 
 
 def supplement(grey: Array, cells: Array, attributes: Attributes, image: ImagePixel, frame: int) -> Array:
-    """Grey with the stored values that a Supplemental Palette colours (PS3.3 C.8.16.2.1.1.1, C.7.6.19)."""
+    """Return a grey picture with the stored values that a Supplemental Palette maps in colour.
+
+    PS3.3 C.8.16.2.1.1.1, C.7.6.19. Without such values, return the picture unchanged.
+    """
     if image.is_floating or not has_palette(attributes) or not _has_colour(attributes, frame):
         return grey
     colours = palette(attributes, image.is_signed)
@@ -59,8 +62,8 @@ def supplement(grey: Array, cells: Array, attributes: Attributes, image: ImagePi
 
 
 def _has_colour(attributes: Attributes, frame: int) -> bool:
-    """Pixel Presentation of the frame's type, or of the image's."""
-    for macro in ("00189226", "00189329", "00189751", "00189732"):  # MR, CT, PET and their like
+    """Return whether Pixel Presentation is COLOR, in the frame's functional group or else in the image."""
+    for macro in ("00189226", "00189329", "00189751", "00189732"):  # MR, CT, PET and similar
         group = attributes.functional(frame, macro)
         if group is not None and "00089205" in group:
             return group.text("00089205").strip() == _SUPPLEMENTAL
@@ -68,7 +71,7 @@ def _has_colour(attributes: Attributes, frame: int) -> bool:
 
 
 def in_colour(picture: Array) -> Array:
-    """A writable copy of a picture in RGB of 8 bits."""
+    """Return a writable copy of the picture in RGB of 8 bits."""
     if picture.dtype != np.uint8:
         picture = ((picture.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if picture.ndim == 3:

@@ -1,7 +1,8 @@
-"""Fonts for burned-in text: for each character one that has it (the scripts of PS3.3 C.12.1.1.2 are all there).
+"""Fonts for burned-in text: each character is drawn in a font that covers it.
 
-They come in wheels and are found without importing them; without the `fonts` extra there is only the one for Latin,
-Greek and Cyrillic. Text is laid out without system libraries: Arabic is joined and both directions are put in order
+The fonts cover all scripts of PS3.3 C.12.1.1.2. They come in wheels and are found without importing them; without the
+`fonts` extra there is only the one for Latin, Greek and Cyrillic.
+Text is laid out without system libraries: Arabic letters are joined and text of both directions is reordered
 before drawing, so that every machine makes the same picture.
 """
 
@@ -26,14 +27,17 @@ _FONTS = (
     ("cvttf_NotoSansCJK_Regular", "NotoSansCJKtc-Regular.otf"),
 )
 Run = tuple[str, int]
-# A FreeType face is one object, whoever draws with it or measures: held while that is done.
+# All threads share one object of a FreeType face: hold this lock while drawing or measuring.
 DRAWING = Lock()
-# Scripts whose letters change their order or form in ways that are not laid out here: Indic, Burmese, Khmer.
+# Scripts whose letters change order or form, which is not supported here: Indic, Burmese, Khmer.
 _SHAPED = (range(0x0900, 0x0E00), range(0x1000, 0x10A0), range(0x1780, 0x1800), range(0xA8E0, 0xA900))
 
 
 def font_file(number: int) -> Path:
-    """Where the font of this number lies."""
+    """Return the path of the font with this number.
+
+    Raises FileNotFoundError where its package is not installed.
+    """
     package, name = _FONTS[number]
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -43,19 +47,19 @@ def font_file(number: int) -> Path:
 
 @lru_cache(maxsize=64)
 def font(number: int, size: int) -> ImageFont.FreeTypeFont:
-    """The font of this number in `size` pixels; not to be shared between threads while it draws."""
+    """Return the font with this number in `size` pixels; hold `DRAWING` while it is used."""
     return ImageFont.truetype(str(font_file(number)), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=len(_FONTS))
 def list_covered(number: int) -> frozenset[int]:
-    """The code points for which the font has a glyph."""
+    """Return the code points of the font's glyphs, without scripts that cannot be laid out here."""
     found = code_points(font_file(number).read_bytes())
     return frozenset(code for code in found if not any(code in block for block in _SHAPED))
 
 
 def code_points(data: bytes) -> frozenset[int]:
-    """From the character map of an OpenType font, of format 12 or 4 (ISO 14496-22 5.2.1)."""
+    """Return the code points of an OpenType font's character map, format 12 or 4 (ISO 14496-22 5.2.1)."""
     cmap = _table(data, b"cmap")
     count = int.from_bytes(cmap[2:4], "big")
     starts = {int.from_bytes(cmap[8 + 8 * n : 12 + 8 * n], "big") for n in range(count)}
@@ -103,9 +107,9 @@ def _format_4(table: bytes) -> set[int]:
 
 
 def runs(text: str) -> list[Run]:
-    """The text in the order in which it is seen, cut where another font is needed.
+    """Return the text in visual order, split where another font is needed: pairs of text and font number.
 
-    What no font has is written as its code point: a name is never shown with a box for a letter.
+    A character that no font has is written as its code point: a name is never shown with a box for a letter.
     """
     seen = _in_visual_order(_drawable(text))
     out: list[Run] = []
@@ -131,7 +135,10 @@ def _in_visual_order(text: str) -> str:
 
 
 def _drawable(text: str) -> str:
-    """Composed, without control characters; what cannot be drawn by number."""
+    """Return the text in NFC without control characters.
+
+    A character that no font has becomes its code point, as `[1234]`.
+    """
     plain = unicodedata.normalize("NFC", text)
     return "".join(
         c if drawable(c) else f"[{ord(c):04X}]"
@@ -141,7 +148,7 @@ def _drawable(text: str) -> str:
 
 
 def drawable(character: str) -> bool:
-    """Whether some font has it."""
+    """Return whether some font has the character."""
     return any(ord(character) in list_covered(number) for number in _numbers())
 
 

@@ -1,7 +1,8 @@
 """Crop, scale and flip (PS3.18 8.3.5.1.3, 9.5.1.2.4, 9.5.1.2.5; PS3.3 C.10.4, C.10.6).
 
-Pixels that are not square are made square only where a size is asked: without one the picture has the pixel
-matrix of its source, as 8.3.5.1.3 says, and the aspect ratio that it says to keep is that of what is seen.
+Pixels that are not square are made square only where a size is requested. Without a size the picture has the
+pixel matrix of its source, as 8.3.5.1.3 says. The aspect ratio that 8.3.5.1.3 keeps is that of the picture as
+it is seen.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gateway.render.rendering import (
     Viewport,
 )
 
-# A side of a picture and its pixels, at most: 16384 x 16384 in colour takes 768 MiB.
+# The longest side of a picture, and its most pixels: 16384 x 16384 in colour takes 768 MiB.
 SIDE_AT_MOST = 1 << 16
 PIXELS_AT_MOST = 1 << 28
 
@@ -50,7 +51,10 @@ class Box:
 
 
 def pixel_aspect(attributes: Attributes) -> float:
-    """The height of a pixel over its width: Pixel Aspect Ratio, else of the spacings the first that is there."""
+    """Return the height of a pixel divided by its width.
+
+    It comes from Pixel Aspect Ratio, or else from the first spacing that is present; 1 where there is none.
+    """
     for tag in ("00280034", "00280030", "00181164", "00182010"):
         pair = attributes.numbers(tag)
         if len(pair) == 2 and pair[0] > 0 and pair[1] > 0:
@@ -61,15 +65,18 @@ def pixel_aspect(attributes: Attributes) -> float:
 
 
 def _sane(aspect: float) -> float:
-    """Ratios beyond 1 : 100 are mistakes, and would ask for monstrous pictures."""
+    """Return the ratio, or 1 where it is not within 1 : 100 and 100 : 1.
+
+    Such a ratio is a mistake, and would make an enormous picture.
+    """
     return aspect if isfinite(aspect) and 0.01 <= aspect <= 100 else 1.0
 
 
 def place(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placement]:
-    """The picture as asked, and where the source lies in it.
+    """Return the picture cropped, scaled and flipped as requested, and the placement of the source in it.
 
     The order is that of U-68: presentation, region, viewport. Raises BadParameter where the region of the
-    viewport is not on the picture, CodecError where the result would be beyond all limits.
+    viewport is not on the picture, CodecError where the result would be too large.
     """
     placement, zoom = Placement(), None
     if how.presentation is not None:
@@ -77,25 +84,25 @@ def place(picture: Array, aspect: float, how: Rendering) -> tuple[Array, Placeme
         zoom = _zoom(how.presentation)
     box = Box(0, 0, picture.shape[1], picture.shape[0])
     if how.region is not None:
-        box = of_region(how.region, picture.shape[1], picture.shape[0])
+        box = crop_region(how.region, picture.shape[1], picture.shape[0])
     if how.viewport is not None:
-        box = of_viewport(how.viewport, box)
+        box = crop_viewport(how.viewport, box)
     size = target_size(how, box, aspect)
     if zoom is not None:
         box, size = _magnify(box, (zoom, zoom * aspect), _bounds(how))
     elif size is None:
         box = _whole(box, picture.shape[1], picture.shape[0])
         size = round(box.width), round(box.height)
-    return resize(picture, box, size), placement.then(_of_box(box, size))
+    return resize(picture, box, size), placement.then(_place_box(box, size))
 
 
-def of_region(region: Region, width: int, height: int) -> Box:
-    """The crop of WADO-URI (PS3.18 9.5.1.2.5)."""
+def crop_region(region: Region, width: int, height: int) -> Box:
+    """Return the crop of WADO-URI's region in pixels (PS3.18 9.5.1.2.5)."""
     return Box(region.xmin * width, region.ymin * height, region.xmax * width, region.ymax * height)
 
 
-def of_viewport(viewport: Viewport, within: Box) -> Box:
-    """The part that `viewport` crops from `within`; what reaches over the edge is cut off.
+def crop_viewport(viewport: Viewport, within: Box) -> Box:
+    """Return the part that `viewport` crops from `within`; a part beyond the edge is cut off.
 
     Raises BadParameter where nothing is left.
     """
@@ -114,7 +121,7 @@ def of_viewport(viewport: Viewport, within: Box) -> Box:
 
 
 def target_size(how: Rendering, box: Box, aspect: float) -> tuple[int, int] | None:
-    """Columns and rows of the picture; None where no size is asked."""
+    """Return columns and rows of the picture; None where no size is requested."""
     width, height = box.width, box.height * aspect
     if how.viewport is not None:
         return fit(width, height, how.viewport.vw, how.viewport.vh)
@@ -124,7 +131,10 @@ def target_size(how: Rendering, box: Box, aspect: float) -> tuple[int, int] | No
 
 
 def fit(width: float, height: float, most_width: int | None, most_height: int | None) -> tuple[int, int]:
-    """The largest size of the same aspect ratio within the bounds; one side equals its bound."""
+    """Return the largest size of the same aspect ratio within the bounds; one side equals its bound.
+
+    Raises CodecError where that is too large.
+    """
     ratios = [most / side for most, side in ((most_width, width), (most_height, height)) if most is not None]
     scale = min(ratios)
     size = (
@@ -135,7 +145,7 @@ def fit(width: float, height: float, most_width: int | None, most_height: int | 
 
 
 def check_limits(size: tuple[int, int]) -> tuple[int, int]:
-    """The size; CodecError where it is beyond all limits."""
+    """Return the size. Raises CodecError where it is beyond `SIDE_AT_MOST` or `PIXELS_AT_MOST`."""
     if max(size) > SIDE_AT_MOST or size[0] * size[1] > PIXELS_AT_MOST:
         raise CodecError(
             f"a picture of {size[0]} by {size[1]} pixels is beyond the limit of {PIXELS_AT_MOST}"
@@ -144,13 +154,16 @@ def check_limits(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _whole(box: Box, width: int, height: int) -> Box:
-    """Corners on pixel borders, at least a pixel apart: one pixel of the source for each of the picture."""
+    """Return the box with corners on pixel borders, at least one pixel apart.
+
+    So each pixel of the picture is one pixel of the source.
+    """
     left, top = min(round(box.left), width - 1), min(round(box.top), height - 1)
     right, bottom = max(round(box.right), left + 1), max(round(box.bottom), top + 1)
     return Box(left, top, min(right, width), min(bottom, height), box.mirrored, box.upended)
 
 
-def _of_box(box: Box, size: tuple[int, int]) -> Placement:
+def _place_box(box: Box, size: tuple[int, int]) -> Placement:
     x, y = size[0] / box.width, size[1] / box.height
     across = (-x, box.right * x) if box.mirrored else (x, -box.left * x)
     down = (-y, box.bottom * y) if box.upended else (y, -box.top * y)
@@ -158,7 +171,7 @@ def _of_box(box: Box, size: tuple[int, int]) -> Placement:
 
 
 def resize(picture: Array, box: Box, size: tuple[int, int]) -> Array:
-    """The part in the box, scaled to columns x rows, mirrored as it says."""
+    """Return the part of the picture in the box, scaled to columns x rows, mirrored as the box says."""
     whole = (box.width, box.height) == size and box.left == int(box.left) and box.top == int(box.top)
     part = picture[int(box.top) : int(box.bottom), int(box.left) : int(box.right)]
     out = part if whole else _scale(picture, box, size)
@@ -168,7 +181,11 @@ def resize(picture: Array, box: Box, size: tuple[int, int]) -> Array:
 
 
 def _scale(picture: Array, box: Box, size: tuple[int, int]) -> Array:
-    """The mean where whole pixels go into one, else bilinear, over as many as go into one."""
+    """Return the part in the box, scaled to columns x rows.
+
+    A pixel is the mean of its source pixels where these are whole, else it is interpolated. Bilinear
+    interpolation takes in all source pixels that fall into a pixel.
+    """
     corners = (box.left, box.top, box.right, box.bottom)
     deep = picture.dtype != np.uint8
     source = Pillow.fromarray(picture.astype(np.float32) if deep else np.ascontiguousarray(picture))
@@ -179,7 +196,7 @@ def _scale(picture: Array, box: Box, size: tuple[int, int]) -> Array:
 
 
 def _present(picture: Array, aspect: float, state: Presentation) -> tuple[Array, Placement, float]:
-    """Displayed area, then rotation, then flip; and the aspect of the pixels that come out."""
+    """Return the picture after displayed area, rotation and flip, its placement and its new pixel aspect."""
     placement = Placement()
     if state.area is not None:
         aspect = _sane(state.area.aspect)
@@ -194,12 +211,12 @@ def _present(picture: Array, aspect: float, state: Presentation) -> tuple[Array,
 
 
 def _turns(state: Presentation) -> int:
-    """Quarters clockwise."""
+    """Return the rotation in quarter turns clockwise."""
     return state.rotation // 90 % 4
 
 
 def _zoom(state: Presentation) -> float | None:
-    """Columns of the picture for one of what is presented, in mode MAGNIFY."""
+    """Return how many picture columns show one presented column; None in modes other than MAGNIFY."""
     if state.area is None or state.area.mode != "MAGNIFY":
         return None
     ratio = state.area.magnification
@@ -208,14 +225,17 @@ def _zoom(state: Presentation) -> float | None:
 
 
 def _bounds(how: Rendering) -> tuple[int | None, int | None]:
-    """Most columns and rows that are asked."""
+    """Return the most columns and rows that are requested."""
     return (how.viewport.vw, how.viewport.vh) if how.viewport is not None else (how.columns, how.rows)
 
 
 def _magnify(
     box: Box, zoom: tuple[float, float], most: tuple[int | None, int | None]
 ) -> tuple[Box, tuple[int, int]]:
-    """The middle of the box, as much as fits the bounds at this magnification (PS3.18 8.3.5.1.6)."""
+    """Return the middle of the box, as much as fits the bounds at this magnification, and its size.
+
+    PS3.18 8.3.5.1.6. Raises CodecError where the size is too large.
+    """
     left, right, width = _middle(box.left, box.right, zoom[0], most[0])
     top, bottom, height = _middle(box.top, box.bottom, zoom[1], most[1])
     return replace(box, left=left, top=top, right=right, bottom=bottom), check_limits((width, height))
@@ -230,7 +250,10 @@ def _middle(low: float, high: float, zoom: float, most: int | None) -> tuple[flo
 
 
 def _area(picture: Array, area: DisplayedArea) -> tuple[Array, Placement]:
-    """What the corners enclose, black where the image does not reach; they may come in either order."""
+    """Return the part that the corners enclose, and its placement.
+
+    It is black outside the image. The corners may come in either order.
+    """
     left, right = sorted((area.left, area.right))
     top, bottom = sorted((area.top, area.bottom))
     width, height = check_limits((right - left + 1, bottom - top + 1))

@@ -1,7 +1,7 @@
-"""From stored values to P-Values: the grayscale pipeline (PS3.4 N.2, PS3.3 C.11, PS3.14).
+"""The grayscale pipeline from stored values to P-Values (PS3.4 N.2, PS3.3 C.11, PS3.14).
 
-Output is proportional to P-Values, which a display calibrated by PS3.14 shows as they are meant; no curve of
-another display is laid over them.
+Output is proportional to P-Values, which a display calibrated by PS3.14 shows as intended; no other display's
+curve is applied.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from gateway.render.stages.storedvalues import read_stored_values
 from gateway.render.stages.voi import ValueSpan, Voi
 
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
-# Pixels that are looked up at once.
+# How many pixels are looked up at once.
 BAND = 1 << 18
 _SHAPE, _PRESENTATION_LUT = "20500020", "20500010"
-# Without a VOI their stored values are P-Values (PS3.3 A.8.2.4, A.8.3.4, A.8.4.4).
+# SOP classes whose stored values are P-Values without a VOI (PS3.3 A.8.2.4, A.8.3.4, A.8.4.4).
 _P_VALUES = frozenset(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in ("1", "2", "3"))
 
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """Stored values that are no part of the picture (PS3.3 C.7.5.1.1.2)."""
+    """The range of stored values that are not part of the picture (PS3.3 C.7.5.1.1.2)."""
 
     low: float
     high: float
@@ -43,7 +43,7 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The whole way of one value."""
+    """All transformations of the pipeline, in the order in which they apply to a stored value."""
 
     modality: Modality
     voi: Voi
@@ -52,7 +52,7 @@ class Chain:
     padding: Padding | None
 
     def apply(self, values: Array, bits: int) -> Array:
-        """Stored values to the output range of `bits`; padding is the darkest, whatever is inverted."""
+        """Return stored values as output of `bits` bits; padding is darkest, even if inverted."""
         share = voi_of.apply(self.voi, self.modality.apply(values))
         if self.lut is not None:
             index = np.rint(share * (len(self.lut.entries) - 1)).astype(np.intp)
@@ -69,17 +69,20 @@ class Chain:
 def grey(
     cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering, bits: int = 8
 ) -> Array:
-    """One frame of MONOCHROME1 or MONOCHROME2 in 8 or 16 bits."""
+    """Return one frame of MONOCHROME1 or MONOCHROME2 in 8 or 16 bits."""
     made = chain(cells, attributes, image, frame, how)
     if image.bits_allocated > 16 or cells.size < 1 << image.bits_allocated:
         return made.apply(read_stored_values(cells, image), bits)
-    # What lies in unused bits is ignored by the table, too: no pixel has to be masked.
+    # The table gives the same output for any unused bits, so pixels need no mask.
     every = np.arange(1 << max(image.bits_allocated, 8), dtype=cells.dtype)
     return look_up(lambda: made.apply(read_stored_values(every, image), bits), cells)
 
 
 def look_up(table: Callable[[], Array], cells: Array) -> Array:
-    """`table()[cells]` of rows and columns, the quick way, in bands: an index takes eight bytes while it is used."""
+    """Return `table()[cells]` of rows x columns.
+
+    The look-up is done in bands, since an index takes eight bytes a pixel while it is used.
+    """
     entries = table()
     found = np.empty(cells.shape, entries.dtype)
     band = max(1, BAND // cells.shape[1])
@@ -89,7 +92,11 @@ def look_up(table: Callable[[], Array], cells: Array) -> Array:
 
 
 def chain(cells: Array, attributes: Attributes, image: ImagePixel, frame: int, how: Rendering) -> Chain:
-    """The transformations that hold: asked, of the presentation, of the frame, of the object."""
+    """Return the transformations for the frame.
+
+    A requested window takes precedence; others come from the presentation state, or else from the frame and
+    the object.
+    """
     state = how.presentation
     if state is not None:
         modality = modality_of.module(state.modality, image.is_signed)
@@ -108,7 +115,8 @@ def chain(cells: Array, attributes: Attributes, image: ImagePixel, frame: int, h
     says = state.lut if state is not None else attributes
     inverse = says.text(_SHAPE).strip() == "INVERSE"
     if state is None:
-        # Either of the two says that the lowest value is white (PS3.3 C.8.11.3.1); a state has only its own.
+        # Presentation LUT Shape or MONOCHROME1 makes the lowest value white (PS3.3 C.8.11.3.1); a state has only
+        # its own shape.
         inverse = inverse or image.photometric == "MONOCHROME1"
     item = says.item(_PRESENTATION_LUT)
     lut = lut_of(item, False) if item is not None else None
@@ -124,7 +132,10 @@ def _possible(image: ImagePixel) -> tuple[float, float]:
 
 
 def _padding(attributes: Attributes, image: ImagePixel) -> Padding | None:
-    """Float and double have tags of their own; a limit makes it a range, in either order."""
+    """Return the padding range; None where the object has none.
+
+    Float and double pixels have tags of their own. A range limit may be the lower or the upper end.
+    """
     tags = (_PADDING, _PADDING_LIMIT)
     if image.is_floating:
         tags = ("00280122", "00280124") if image.bits_allocated == 32 else ("00280123", "00280125")
@@ -136,7 +147,7 @@ def _padding(attributes: Attributes, image: ImagePixel) -> Padding | None:
 
 
 def _as_stored(value: float, image: ImagePixel) -> float:
-    """A padding value of the other sign's VR, as the same bits read in the pixels' sign."""
+    """Return a padding value whose VR has the other sign as the same bits in the pixels' sign."""
     if image.is_floating:
         return value
     low, high = _possible(image)
@@ -155,7 +166,10 @@ def _everything(
     padding: Padding | None,
     state: bool,
 ) -> ValueSpan:
-    """Without a VOI: all possible values where they are meant so, else all that the frame has."""
+    """Return the span to show without a VOI.
+
+    It is the whole possible range where the image or state means that, else the range of values in the frame.
+    """
     low, high = _possible(image)
     whole = image.bits_stored <= 8 and not image.is_signed and modality.identity
     if not image.is_floating and (whole or state or attributes.text("00080016") in _P_VALUES):

@@ -1,6 +1,6 @@
-"""Colour profiles: found, made, converted to (PS3.18 8.3.5.1.5, PS3.3 C.11.15, ICC.1).
+"""Find colour profiles, make them, and convert pictures to them (PS3.18 8.3.5.1.5, PS3.3 C.11.15, ICC.1).
 
-Profiles of the named spaces are made here from their primaries and curves, always the same bytes.
+Profiles of the named spaces are made here from their primaries and curves, always with the same bytes.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ _SPACES = {
 
 
 def finish(picture: Array, attributes: Attributes, frame: int, how: Rendering, found: bytes | None) -> Image:
-    """The picture with its profile, converted where another space is asked; `found` was in the codestream.
+    """Return the picture with its profile, converted where another space is requested.
 
-    Grey becomes colour where a profile is asked, for these are all profiles of RGB. Unasked, only what a
-    presentation state says is embedded (PS3.18 8.3.5.1.6).
+    `found` is the profile in the codestream, if any. Grey becomes colour where a profile is requested, since
+    these are all RGB profiles. Without a request, only the profile of a presentation state is embedded
+    (PS3.18 8.3.5.1.6).
     """
     of_state = how.presentation.icc if how.presentation is not None else None
     if how.icc is None and of_state is not None and usable(of_state):
@@ -69,7 +70,7 @@ def finish(picture: Array, attributes: Attributes, frame: int, how: Rendering, f
 
 
 def object_profile(attributes: Attributes, frame: int) -> bytes | None:
-    """(0028,2000) of the image, or of the optical path of the frame."""
+    """Return ICC Profile (0028,2000) of the image or the frame's optical path; None where it is absent."""
     profile = attributes.raw(_PROFILE)
     if profile:
         return profile
@@ -81,7 +82,7 @@ def object_profile(attributes: Attributes, frame: int) -> bytes | None:
 
 
 def usable(profile: bytes) -> bool:
-    """Whether this is a profile of RGB that can be read."""
+    """Return whether this is an RGB profile that can be read."""
     return profile[36:40] == b"acsp" and profile[16:20] == b"RGB " and _readable(profile)
 
 
@@ -106,7 +107,10 @@ def _convert(colour: Array, source: bytes, target: IccTarget) -> Array:
 
 @lru_cache(maxsize=16)
 def _transform(source: bytes, target: IccTarget) -> ImageCms.ImageCmsTransform | None:
-    """None where the source cannot lead anywhere: `usable` read its header, not its tags."""
+    """Return the transform to the target; None where the source's tags do not allow one.
+
+    `usable` reads the header of the source, not its tags.
+    """
     ends = ImageCms.ImageCmsProfile(BytesIO(source)), ImageCms.ImageCmsProfile(BytesIO(make_profile(target)))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     try:
@@ -116,11 +120,11 @@ def _transform(source: bytes, target: IccTarget) -> ImageCms.ImageCmsTransform |
 
 
 def in_codestream(stream: bytes) -> bytes | None:
-    """The profile within a JPEG (APP2) or in the colour box of a JP2; None where there is none."""
-    return _of_jpeg(stream) if stream[:2] == b"\xff\xd8" else _of_jp2(stream)
+    """Return the profile in a JPEG (APP2) or in the colour box of a JP2; None where there is none."""
+    return _read_jpeg_profile(stream) if stream[:2] == b"\xff\xd8" else _read_jp2_profile(stream)
 
 
-def _of_jpeg(stream: bytes) -> bytes | None:
+def _read_jpeg_profile(stream: bytes) -> bytes | None:
     parts: dict[int, bytes] = {}
     at = 2
     while at + 4 <= len(stream) and stream[at] == 0xFF and stream[at + 1] != 0xDA:
@@ -132,7 +136,7 @@ def _of_jpeg(stream: bytes) -> bytes | None:
     return b"".join(parts[n] for n in sorted(parts)) or None
 
 
-def _of_jp2(stream: bytes) -> bytes | None:
+def _read_jp2_profile(stream: bytes) -> bytes | None:
     at = stream.find(b"colr\2", 0, 4096)
     if not stream.startswith(b"\0\0\0\x0cjP  ") or at < 4:
         return None
@@ -142,7 +146,7 @@ def _of_jp2(stream: bytes) -> bytes | None:
 
 @lru_cache(maxsize=8)
 def make_profile(target: IccTarget) -> bytes:
-    """The profile of a named space (matrix and curve, ICC version 4)."""
+    """Return the profile of a named space (matrix and curve, ICC version 4)."""
     name, primaries, white, curve = _SPACES[target]
     matrix, adapted = _matrix(primaries, white)
     parametric = b"para\0\0\0\0" + struct.pack(">HH", 3 if len(curve) > 1 else 0, 0) + _pack_fixed(*curve)
@@ -161,7 +165,7 @@ def make_profile(target: IccTarget) -> bytes:
 
 
 def _matrix(primaries: tuple[tuple[float, float], ...], white: tuple[float, float]) -> tuple[Array, Array]:
-    """Columns are the XYZ of red, green and blue under D50; and the adaptation from the white that is theirs."""
+    """Return the XYZ of red, green and blue under D50 as columns, and the adaptation from their own white."""
     columns = np.array([_xyz(one) for one in primaries]).T
     own = np.array(_xyz(white))
     matrix = columns * np.linalg.solve(columns, own)
@@ -185,7 +189,7 @@ def _text(text: str) -> bytes:
 
 
 def _assemble(tags: dict[bytes, bytes]) -> bytes:
-    """Header, tag table, data (ICC.1 7.2, 7.3); equal data are kept once."""
+    """Return the profile: header, tag table, data (ICC.1 7.2, 7.3); equal data are stored once."""
     at = 128 + 4 + 12 * len(tags)
     places: dict[bytes, int] = {}
     body, table = b"", struct.pack(">I", len(tags))

@@ -1,4 +1,4 @@
-"""Look-up tables: LUT Descriptor and LUT Data (PS3.3 C.11.1.1.1, C.11.2.1.1)."""
+"""Read look-up tables: LUT Descriptor and LUT Data (PS3.3 C.11.1.1.1, C.11.2.1.1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _DESCRIPTOR, _DATA = "00283002", "00283006"
 
 @dataclass(frozen=True, slots=True)
 class Lut:
-    """`entries[0]` is for `first` and all below, the last entry for all above its input; each has `bits` bits."""
+    """A look-up table, whose first entry is for the value `first`.
+
+    Lower values get the first entry, higher values than its input get the last. Each entry has `bits` bits.
+    """
 
     first: int
     entries: Array
@@ -26,7 +29,7 @@ class Lut:
         return (1 << self.bits) - 1
 
     def look_up(self, values: Array) -> Array:
-        """The entry of each value; fractions are rounded first."""
+        """Return the entry of each value; fractions are rounded first."""
         last = len(self.entries) - 1
         if values.dtype.kind == "f":
             index = np.clip(np.nan_to_num(np.rint(values)) - self.first, 0, last).astype(np.intp)
@@ -37,10 +40,10 @@ class Lut:
 
 
 def lut_of(item: Attributes, signed: bool) -> Lut | None:
-    """The table in an item of a LUT sequence; None where it cannot be one.
+    """Return the table in an item of a LUT sequence; None where it holds no valid table.
 
-    `signed` says that input may be negative: the first value mapped is then read as such, whichever VR
-    Implicit VR left it with.
+    `signed` says that input may be negative: the first value mapped is then read as signed, even if Implicit
+    VR did not keep its VR.
     """
     found = read_descriptor(item, _DESCRIPTOR, signed)
     data = item.raw(_DATA)
@@ -50,13 +53,16 @@ def lut_of(item: Attributes, signed: bool) -> Lut | None:
     entries = table(data, count)
     if entries is None:
         return None
-    # Writers state 16 bits for less, or less than the entries have: only the latter can be told for certain.
+    # Some writers state 16 bits for fewer, others fewer bits than the entries have: only the second can be detected.
     needed = int(entries.max(initial=0)).bit_length()
     return Lut(first, entries, max(bits, needed, 1))
 
 
 def read_descriptor(item: Attributes, tag: str, signed: bool) -> tuple[int, int, int] | None:
-    """Number of entries (0 is 65536), first value mapped, bits of an entry."""
+    """Return number of entries, first value mapped, bits of an entry; None where unreadable.
+
+    A stored number of 0 means 65536.
+    """
     values = [int(value) for value in item.numbers(tag)]
     if len(values) != 3:
         return None
@@ -70,7 +76,10 @@ def read_descriptor(item: Attributes, tag: str, signed: bool) -> tuple[int, int,
 
 
 def table(data: bytes, count: int) -> Array | None:
-    """`count` entries: a word each, or a byte each where there are just so many bytes (PS3.3 C.7.6.3.1.5)."""
+    """Return `count` entries (PS3.3 C.7.6.3.1.5); None where there are no data.
+
+    An entry is a word, or a byte where there are only `count` bytes.
+    """
     if len(data) in {count, count + count % 2} and len(data) < 2 * count:
         return np.frombuffer(data, "u1", count=count)
     entries: Array = np.frombuffer(data[: len(data) // 2 * 2], "<u2")

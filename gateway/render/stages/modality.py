@@ -1,4 +1,4 @@
-"""The Modality LUT: stored values to the units of the modality (PS3.3 C.11.1, C.7.6.16.2.9)."""
+"""The Modality LUT, from stored values to the units of the modality (PS3.3 C.11.1, C.7.6.16.2.9)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gateway.render.stages.lut import Lut, lut_of
 
 _SEQUENCE, _INTERCEPT, _SLOPE = "00283000", "00281052", "00281053"
 _PIXEL_VALUE_TRANSFORMATION = "00289145"
-# X-Ray angiographic and radiofluoroscopic images: their Modality LUT leads back to X-ray intensity, it is not
-# for display (PS3.3 C.8.7.1.1.2); viewers and dcmtk apply the VOI to stored values.
+# X-Ray angiographic and radiofluoroscopic images: their Modality LUT maps to X-ray intensity and is not for
+# display (PS3.3 C.8.7.1.1.2); viewers and dcmtk apply the VOI to stored values.
 _XRAY = frozenset({"1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2"})
 
 
 @dataclass(frozen=True, slots=True)
 class Modality:
-    """A table, or slope and intercept."""
+    """A Modality LUT: a table, or slope and intercept."""
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -31,6 +31,7 @@ class Modality:
         return self.lut is None and self.slope == 1.0 and self.intercept == 0.0
 
     def apply(self, values: Array) -> Array:
+        """Return the values in the units of the modality."""
         if self.lut is not None:
             return self.lut.look_up(values)
         if self.identity:
@@ -43,7 +44,7 @@ class Modality:
         return result
 
     def range(self, low: float, high: float) -> tuple[float, float]:
-        """The possible output for input from `low` to `high`."""
+        """Return the lowest and highest possible output for input from `low` to `high`."""
         if self.lut is not None:
             return 0.0, float(self.lut.top)
         ends = low * self.slope + self.intercept, high * self.slope + self.intercept
@@ -51,7 +52,7 @@ class Modality:
 
 
 def modality(attributes: Attributes, frame: int, signed: bool) -> Modality:
-    """What the object says for `frame`: the functional group's values where it has them, else the data set's."""
+    """Return the Modality LUT of `frame`, from its functional group or else from the data set."""
     group = attributes.functional(frame, _PIXEL_VALUE_TRANSFORMATION)
     if group is not None and _SLOPE in group:
         return module(group, signed)
@@ -61,11 +62,11 @@ def modality(attributes: Attributes, frame: int, signed: bool) -> Modality:
 
 
 def module(attributes: Attributes, signed: bool) -> Modality:
-    """A Modality LUT Module; the sequence excludes slope and intercept (PS3.3 C.11.1)."""
+    """Return a Modality LUT Module; its sequence takes precedence over slope and intercept (PS3.3 C.11.1)."""
     item = attributes.item(_SEQUENCE)
     lut = lut_of(item, signed) if item is not None else None
     if lut is not None:
         return Modality(lut=lut)
     slope, intercept = attributes.number(_SLOPE), attributes.number(_INTERCEPT)
-    # A slope of 0 would make everything one grey: nobody means it.
+    # A slope of 0 would give every pixel the same grey, so it is taken as 1.
     return Modality(slope or 1.0, intercept or 0.0)

@@ -1,4 +1,4 @@
-"""Overlay planes, of their own or in unused bits of the pixels (PS3.3 C.9.2, PS3.5 8.1.2)."""
+"""Overlay planes, stored separately or in unused bits of the pixels (PS3.3 C.9.2, PS3.5 8.1.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BIT_POSITION, _DATA = "0102", "3000"
 
 
 def groups(attributes: Attributes) -> list[str]:
-    """The repeating groups 6000 to 601E that are there."""
+    """Return the repeating groups 6000 to 601E that are present."""
     return sorted({tag[:4] for tag in attributes.tags() if tag.startswith("60") and _is_group(tag[:4])})
 
 
@@ -26,7 +26,7 @@ def _is_group(group: str) -> bool:
 def planes(
     attributes: Attributes, image: ImagePixel, cells: Array, frame: int
 ) -> Iterator[tuple[str, Array]]:
-    """Group and mask in the image's rows and columns of each overlay that `frame` (from 1) has."""
+    """Yield group and mask of each overlay of `frame` (from 1), in the image's rows and columns."""
     for group in groups(attributes):
         mask = plane(attributes, group, image, cells, frame)
         if mask is not None:
@@ -34,7 +34,7 @@ def planes(
 
 
 def plane(attributes: Attributes, group: str, image: ImagePixel, cells: Array, frame: int) -> Array | None:
-    """The mask of one overlay; None where it has none for this frame, or none that can be read."""
+    """Return the mask of one overlay; None where it has none for this frame, or it cannot be read."""
     data = attributes.raw(group + _DATA)
     if data is None:
         return _read_embedded(attributes, group, image, cells)
@@ -52,7 +52,10 @@ def plane(attributes: Attributes, group: str, image: ImagePixel, cells: Array, f
 
 
 def _which_frame(attributes: Attributes, group: str, frame: int) -> int | None:
-    """The overlay's frame for an image's frame; one without a number of frames is on all of them."""
+    """Return the index of the overlay frame for an image frame; None where that has none.
+
+    An overlay without a number of frames is on all frames.
+    """
     count = attributes.integer(group + _FRAMES)
     if count <= 0:
         return 0
@@ -61,7 +64,10 @@ def _which_frame(attributes: Attributes, group: str, frame: int) -> int | None:
 
 
 def _read_embedded(attributes: Attributes, group: str, image: ImagePixel, cells: Array) -> Array | None:
-    """A bit of each pixel cell above or below what is stored (retired in 2004, common before)."""
+    """Return the mask from one bit of each pixel cell outside the stored bits; None where it cannot be read.
+
+    Such overlays were retired in 2004 and are common in older images.
+    """
     position = attributes.integer(group + _BIT_POSITION)
     used = range(image.high_bit + 1 - image.bits_stored, image.high_bit + 1)
     if group + _BIT_POSITION not in attributes or position in used or not 0 < position < image.bits_allocated:
@@ -73,7 +79,7 @@ def _read_embedded(attributes: Attributes, group: str, image: ImagePixel, cells:
 
 
 def _place(mask: Array, attributes: Attributes, group: str, image: ImagePixel) -> Array:
-    """In the image's matrix: the origin is row and column, from 1, and may lie outside."""
+    """Return the mask in the image's matrix; its origin is row and column, from 1, and may lie outside."""
     origin = attributes.numbers(group + _ORIGIN)
     top, left = (int(origin[0]) - 1, int(origin[1]) - 1) if len(origin) == 2 else (0, 0)
     if (top, left) == (0, 0) and mask.shape == (image.rows, image.columns):
@@ -88,6 +94,6 @@ def _place(mask: Array, attributes: Attributes, group: str, image: ImagePixel) -
 
 
 def draw_overlay(picture: Array, mask: Array) -> Array:
-    """The picture with white where the mask is set."""
+    """Draw white where the mask is set, and return the picture."""
     picture[mask] = 255 if picture.dtype == np.uint8 else 65535
     return picture

@@ -1,4 +1,4 @@
-"""Palettes: indices to colours (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6, C.7.9, PS3.3 C.7.6.19)."""
+"""Map indices to colours by palettes (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6, C.7.9, PS3.3 C.7.6.19)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from gateway.render.stages.lut import Lut, read_descriptor, table
 _DESCRIPTORS = ("00281101", "00281102", "00281103")
 _DATA = ("00281201", "00281202", "00281203")
 _SEGMENTED = ("00281221", "00281222", "00281223")
-# Segments that stay within a table of 65536 entries are fewer; a loop of references would not be.
+# A table of 65536 entries needs fewer segments; the bound stops a loop of references.
 _MOST_SEGMENTS = 1 << 17
 
 
 def has_palette(attributes: Attributes) -> bool:
-    """Whether there is a palette to look up in."""
+    """Return whether there is a palette to look up in."""
     return all(tag in attributes for tag in _DESCRIPTORS)
 
 
 def palette(attributes: Attributes, signed: bool) -> tuple[Lut, Lut, Lut]:
-    """Red, green and blue, of 8 or 16 bits. Raises CodecError where one is missing."""
+    """Return red, green and blue, of 8 or 16 bits. Raises CodecError where one is missing."""
     red, green, blue = (_one(attributes, n, signed) for n in range(3))
     if max(int(one.entries.max(initial=0)) for one in (red, green, blue)) < 256:
-        # Bytes in words, whatever the descriptor says: writers of 8-bit palettes do so.
+        # Writers of 8-bit palettes store bytes in words, whatever the descriptor says.
         red, green, blue = (Lut(one.first, one.entries, 8) for one in (red, green, blue))
     return red, green, blue
 
@@ -43,7 +43,7 @@ def _one(attributes: Attributes, number: int, signed: bool) -> Lut:
 
 
 def colour_indices(indices: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
-    """Rows x columns x RGB in 8 bits."""
+    """Return the colours of the indices: rows x columns x RGB in 8 bits."""
     if indices.dtype.itemsize <= 2 and indices.dtype.kind == "u" and indices.size > 1 << 16:
         every = np.arange(1 << 8 * indices.dtype.itemsize, dtype=indices.dtype)
         return np.take(colour_indices(every, colours), indices, axis=0, mode="clip")
@@ -52,7 +52,7 @@ def colour_indices(indices: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
 
 
 def spread(picture: Array, colours: tuple[Lut, Lut, Lut]) -> Array:
-    """Grey of 16 bits, its whole range laid over the palette's, in RGB (PS3.4 N.2.2)."""
+    """Return grey of 16 bits as RGB of 8 bits, its whole range spread over the palette (PS3.4 N.2.2)."""
     last = len(colours[0].entries) - 1
     every = np.arange(1 << 16, dtype=np.uint32)
     index = (every * last + 32767) // 65535 + colours[0].first
@@ -64,7 +64,10 @@ def _eight_bits(values: Array, bits: int) -> Array:
 
 
 def expand_segments(data: bytes, bits: int, count: int) -> Array:
-    """The table that segments expand to: discrete, linear, indirect (PS3.3 C.7.9.2). Raises CodecError."""
+    """Return the table that discrete, linear and indirect segments expand to (PS3.3 C.7.9.2).
+
+    Raises CodecError.
+    """
     values = np.frombuffer(data, "u1") if bits == 8 else np.frombuffer(data[: len(data) // 2 * 2], "<u2")
     words = values.tolist()
     out: list[int] = []
@@ -77,7 +80,10 @@ def expand_segments(data: bytes, bits: int, count: int) -> Array:
 
 
 def _segment(words: list[int], at: int, out: list[int], count: int, bits: int, *, indirect: bool) -> int:
-    """Append what the segment at `at` stands for; where the next one begins."""
+    """Append the entries of the segment at `at` to `out`, and return where the next one begins.
+
+    Raises CodecError.
+    """
     try:
         kind, length = words[at], words[at + 1]
         if kind == 0:
@@ -101,14 +107,20 @@ def _segment(words: list[int], at: int, out: list[int], count: int, bits: int, *
 
 
 def _word_at(offset: int, bits: int) -> int:
-    """Where an indirect segment points, in entries: PS3.3 C.7.9.2.3 has a byte offset from the table's beginning."""
+    """Return the index of the entry that an indirect segment points to. Raises CodecError within a word.
+
+    PS3.3 C.7.9.2.3 stores it as a byte offset from the table's beginning.
+    """
     if bits == 16 and offset % 2:
         raise CodecError(f"an indirect segment of a palette points at byte {offset}, within a word")
     return offset // 2 if bits == 16 else offset
 
 
 def _linear(out: list[int], length: int, last: int) -> None:
-    """From the value before, which is not repeated, to `last` in `length` equal steps."""
+    """Append `length` equal steps up to `last`, starting from the last entry, which is not repeated.
+
+    Raises CodecError where there is no entry yet.
+    """
     if not out:
         raise CodecError("a palette begins with a linear segment")
     first = out[-1]

@@ -1,4 +1,4 @@
-"""Display shutters: what lies outside is covered (PS3.3 C.7.6.11, C.7.6.15)."""
+"""Display shutters, which cover all that lies outside their shapes (PS3.3 C.7.6.11, C.7.6.15)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CENTRE, _RADIUS, _VERTICES = "00181610", "00181612", "00181620"
 def find_covered(
     shutter: Attributes, rows: int, columns: int, aspect: float, bitmap: Array | None
 ) -> Array | None:
-    """True where a pixel is hidden by any of the shapes; None where nothing is. Edges are seen.
+    """Return a mask of the pixels that any of the shapes hides; None where none is hidden. Edges are visible.
 
-    `aspect` is the height of a pixel over its width, for a radius counts pixels along a row. `bitmap` is the
-    overlay of a bitmap shutter.
+    `aspect` is the height of a pixel divided by its width, since a radius counts pixels along a row. `bitmap`
+    is the overlay of a bitmap shutter.
     """
     shapes = {text.strip() for text in shutter.texts(_SHAPE)}
     seen = np.ones((rows, columns), bool)
@@ -37,16 +37,17 @@ def find_covered(
 
 
 def bitmap_group(shutter: Attributes) -> str | None:
-    """The overlay group of a bitmap shutter, as the first half of its tags."""
+    """Return the overlay group of a bitmap shutter, as the first half of its tags; None without one."""
     if "BITMAP" not in {text.strip() for text in shutter.texts(_SHAPE)} or _GROUP not in shutter:
         return None
     return f"{shutter.integer(_GROUP):04X}"
 
 
 def draw_shutter(picture: Array, hidden: Array, shutter: Attributes) -> Array:
-    """The picture with the shutter's P-Value (of 16 bits; black where there is none) where it is hidden.
+    """Draw the shutter over the hidden pixels, and return the picture.
 
-    In a picture of colour, its colour goes before.
+    It is drawn in its P-Value (of 16 bits; black where there is none); in a colour picture its colour takes
+    precedence.
     """
     colour = srgb(shutter.numbers(_COLOUR))
     if picture.ndim == 3 and colour is not None:
@@ -58,7 +59,7 @@ def draw_shutter(picture: Array, hidden: Array, shutter: Attributes) -> Array:
 
 
 def _rectangle(shutter: Attributes, seen: Array) -> None:
-    """Edges count columns and rows from 1."""
+    """Clear `seen` outside the rectangle, whose edges count columns and rows from 1."""
     rows, columns = seen.shape
     left, right = shutter.integer(_LEFT, 1), shutter.integer(_RIGHT, columns)
     upper, lower = shutter.integer(_UPPER, 1), shutter.integer(_LOWER, rows)
@@ -78,7 +79,10 @@ def _circle(shutter: Attributes, seen: Array, aspect: float) -> None:
 
 
 def _polygon(shutter: Attributes, seen: Array) -> None:
-    """Vertices are pairs of row and column; the last is joined with the first."""
+    """Clear `seen` outside the polygon.
+
+    Vertices are pairs of row and column; the last is joined with the first.
+    """
     points = shutter.numbers(_VERTICES)
     corners = [(column - 1, row - 1) for row, column in zip(points[::2], points[1::2], strict=False)]
     if len(corners) < 3:

@@ -1,4 +1,4 @@
-"""Stored values of one frame, and how the Image Pixel Module describes them (PS3.3 C.7.6.3, PS3.5 8.1)."""
+"""Read the stored values of one frame, and the Image Pixel Module (PS3.3 C.7.6.3, PS3.5 8.1)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _FLOATING_BITS = {DOUBLE_FLOAT_PIXEL_DATA: 64, FLOAT_PIXEL_DATA: 32}
 
 
 def read_image_pixel(attributes: Attributes) -> ImagePixel:
-    """Read the Image Pixel Module as it can only be meant. Raises CodecError where it describes no picture.
+    """Return the Image Pixel Module, corrected where needed. Raises CodecError where it describes no picture.
 
-    What is absent or contradicts Bits Allocated becomes what fits it, so that each sample has its bits.
+    A value that is absent or contradicts Bits Allocated is replaced by one that fits, so that each sample has
+    its bits.
     """
     tag = _find_pixels(attributes)
     floating = tag != PIXEL_DATA
@@ -40,7 +41,7 @@ def read_image_pixel(attributes: Attributes) -> ImagePixel:
 
 
 def _find_pixels(attributes: Attributes) -> int:
-    """Return the tag of the element that holds the pixels; Pixel Data where no other is there."""
+    """Return the tag of the element that holds the pixels; that of Pixel Data where there is no other."""
     for tag in _FLOATING_BITS:
         if f"{tag:08X}" in attributes:
             return tag
@@ -48,7 +49,7 @@ def _find_pixels(attributes: Attributes) -> int:
 
 
 def _check(image: ImagePixel) -> None:
-    """Raise CodecError for what no picture can be made of."""
+    """Raise CodecError for a description that cannot be a picture."""
     if image.rows <= 0 or image.columns <= 0:
         raise CodecError(f"no picture has {image.rows} rows and {image.columns} columns")
     if image.samples not in {1, 3}:
@@ -62,7 +63,7 @@ def _check(image: ImagePixel) -> None:
 
 
 def read_stored_values(cells: Array, image: ImagePixel) -> Array:
-    """Return the bits up to High Bit, with the sign of Pixel Representation; floating values as they are."""
+    """Return the bits up to High Bit, with the sign of Pixel Representation; floating values unchanged."""
     if image.is_floating or image.bits_allocated == 1:
         return cells
     width = cells.dtype.itemsize

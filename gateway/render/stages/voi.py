@@ -1,4 +1,4 @@
-"""Values of interest: windows and tables (PS3.3 C.11.2)."""
+"""The VOI LUT: windows and tables that select the values of interest (PS3.3 C.11.2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FRAME_VOI = "00289132"
 
 @dataclass(frozen=True, slots=True)
 class ValueSpan:
-    """Everything from the lowest to the highest value, scaled to the whole output."""
+    """All values from the lowest to the highest, scaled to the whole output."""
 
     low: float
     high: float
@@ -27,14 +27,20 @@ Voi: TypeAlias = Window | Lut | ValueSpan
 
 
 def voi(attributes: Attributes, frame: int, signed: bool) -> Voi | None:
-    """The first VOI of the object: the frame's own group, then the data set; a window before a table."""
+    """Return the first VOI of the frame's functional group, else of the data set; None where there is none.
+
+    A window comes before a table.
+    """
     group = attributes.functional(frame, _FRAME_VOI)
     found = module(group, signed) if group is not None else None
     return found or module(attributes, signed)
 
 
 def module(attributes: Attributes, signed: bool) -> Voi | None:
-    """The first window that its function defines, else the first table of a VOI LUT Module or macro."""
+    """Return the first window whose width is allowed, else the first table, of a VOI LUT Module or macro.
+
+    None where it has neither.
+    """
     centers, widths = attributes.numbers(_CENTER), attributes.numbers(_WIDTH)
     named = attributes.text(_FUNCTION).strip()
     function = VoiFunction(named) if named in set(VoiFunction) else VoiFunction.LINEAR
@@ -46,7 +52,7 @@ def module(attributes: Attributes, signed: bool) -> Voi | None:
 
 
 def apply(voi: Voi, values: Array) -> Array:
-    """Each value as a share of the output range, 0 to 1."""
+    """Return each value as a share of the output range, 0 to 1."""
     if isinstance(voi, Lut):
         return voi.look_up(values).astype(np.float32) / np.float32(voi.top)
     kind = np.float32 if values.dtype.itemsize <= 2 or values.dtype == np.float32 else np.float64
@@ -55,7 +61,7 @@ def apply(voi: Voi, values: Array) -> Array:
         return _ramp(x, voi.low, voi.high)
     c, w = voi.center, voi.width
     if voi.function is VoiFunction.SIGMOID:
-        # Beyond 60 the result is 0 or 1 in double precision: no overflow.
+        # Beyond 60 the result is 0 or 1 in double precision: the clip only avoids overflow.
         power = np.nan_to_num((x - x.dtype.type(c)) * x.dtype.type(-4.0 / w))
         power = np.clip(power, -60, 60)
         share: Array = 1 / (1 + np.exp(power))
@@ -66,7 +72,10 @@ def apply(voi: Voi, values: Array) -> Array:
 
 
 def _ramp(x: Any, low: float, high: float) -> Array:
-    """0 up to `low`, 1 from `high`; where both are one, only what is above is 1 (C.11.2.1.2.1, width 1)."""
+    """Return 0 up to `low`, 1 from `high`, and a straight line between them.
+
+    Where both are the same, only higher values are 1 (C.11.2.1.2.1, width 1).
+    """
     if high <= low:
         above: Array = (x > low).astype(x.dtype)
         return above

@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.dicom.deidentify import pixels as clean
 from gateway.dicom.deidentify.codestreams import cleanable
-from gateway.dicom.deidentify.patching import deidentifying
+from gateway.dicom.deidentify.patching import make_deidentifying_patch
 from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.dicom.model.encode import Encoded, Octets, encode
 from gateway.dicom.model.jsonread import datasets
@@ -170,7 +170,9 @@ def _encode(row: bytes, pseudonyms: Pseudonyms, layout: InstanceLayout) -> Encod
         return Octets(where, value.length)
 
     model = _model(row)
-    model = apply_patch(model, deidentifying(model, pseudonyms.uid, pixels=layout.pixels is not None))
+    model = apply_patch(
+        model, make_deidentifying_patch(model, pseudonyms.uid, pixels=layout.pixels is not None)
+    )
     return encode({tag: member for tag, member in model.items() if "0008" <= tag < "7FE0"}, bulk)
 
 

@@ -78,7 +78,7 @@ class BlendedFrame:
             alike = plane is None and not any(planes) and len(planes) == self.count
             return (self.place[number], Placement()) if alike and number in self.place else None
         _check_space(plane, planes)
-        at = blending.facing(plane, planes)
+        at = blending.find_facing(plane, planes)
         over = planes[at] if at is not None else None
         return None if at is None or over is None else (at, within(plane, over))
 

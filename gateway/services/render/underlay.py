@@ -13,7 +13,7 @@ from gateway.index.base import Scope, StoredInstance
 from gateway.model import FrameNumber, ResourcePath
 from gateway.render.attributes import Attributes
 from gateway.render.objects import dose, segmentation
-from gateway.render.objects.blending import facing
+from gateway.render.objects.blending import find_facing
 from gateway.render.objects.imageplane import ImagePlane, plane_of, within
 from gateway.render.rendering import Placement
 from gateway.services.render.rendertarget import RenderTarget, RenderTargets
@@ -133,7 +133,7 @@ def _at(plane: ImagePlane | None, kinds: Sequence[Sequence[_Placed]]) -> Underla
         return None
     for kind in kinds:
         same = [placed for placed in kind if placed.plane.space == plane.space]
-        at = facing(plane, [placed.plane for placed in same])
+        at = find_facing(plane, [placed.plane for placed in same])
         if at is not None:
             return Underlay(same[at].subject, same[at].number, within(plane, same[at].plane))
     return None

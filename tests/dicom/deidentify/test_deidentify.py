@@ -12,7 +12,7 @@ from typing import Any
 import pydicom
 import pytest
 from gateway.dicom.deidentify import pixels
-from gateway.dicom.deidentify.patching import METHODS, deidentifying
+from gateway.dicom.deidentify.patching import METHODS, make_deidentifying_patch
 from gateway.dicom.deidentify.rules import AttributeAction, RulePlace, action
 from gateway.dicom.deidentify.tables import basic, find_code, type_of
 from gateway.dicom.dictionary import vr_of
@@ -37,7 +37,7 @@ def mapped(uid: str) -> str:
 
 
 def anonymous(model: Mapping[str, Any]) -> Model:
-    return apply_patch(model, deidentifying(model, mapped, pixels=True))
+    return apply_patch(model, make_deidentifying_patch(model, mapped, pixels=True))
 
 
 def written(model: Mapping[str, Any]) -> bytes:

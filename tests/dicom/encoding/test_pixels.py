@@ -91,7 +91,7 @@ def test_kinds_are_worded_as_indexes_hold_them() -> None:
     kind = '["1.2.840.10008.1.2.1",2145386512,false,1,2,4,6,1,16,12,11,0,"MONOCHROME2",0,""]'
     assert layoutbytes.kind_of(layout()) == kind
     assert layoutbytes.kind_of(layout(offset=900, length=2, vr="OB", frame_bits=1)) == kind
-    assert layoutbytes.kind_of(layoutbytes.of_kind(kind)) == kind
+    assert layoutbytes.kind_of(layoutbytes.from_kind(kind)) == kind
 
 
 def test_every_field_of_a_layout_is_kept() -> None:

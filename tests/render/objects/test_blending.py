@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gateway.render.attributes import Attributes
-from gateway.render.objects.blending import BLENDING, blend, facing, opacity, parts
+from gateway.render.objects.blending import BLENDING, blend, find_facing, opacity, parts
 from gateway.render.objects.imageplane import ImagePlane, apart, plane_of, within
 from gateway.render.objects.presentation import read_applied, read_superimposed
 from gateway.render.pipeline import render_frame
@@ -83,13 +83,13 @@ def test_a_point_of_one_is_found_in_the_other() -> None:
 
 def test_planes_face_the_nearest_within_reach() -> None:
     stack: list[ImagePlane | None] = [plane((0, 0, z)) for z in (0, 4, 8)]
-    assert [facing(plane((0, 0, z)), stack) for z in (-1, 1.9, 2.1, 9, 11)] == [0, 0, 1, 2, None]
-    assert facing(plane((0, 0, 3)), [plane(thickness=5)]) is None
-    assert facing(plane((0, 0, 2)), [None, plane(thickness=5)]) == 1
-    assert facing(plane((0, 0, 0.4)), [plane()]) == 0
-    assert facing(plane(), [None]) is None
+    assert [find_facing(plane((0, 0, z)), stack) for z in (-1, 1.9, 2.1, 9, 11)] == [0, 0, 1, 2, None]
+    assert find_facing(plane((0, 0, 3)), [plane(thickness=5)]) is None
+    assert find_facing(plane((0, 0, 2)), [None, plane(thickness=5)]) == 1
+    assert find_facing(plane((0, 0, 0.4)), [plane()]) == 0
+    assert find_facing(plane(), [None]) is None
     tilted = (1, 0, 0, 0, math.cos(0.1), math.sin(0.1))
-    assert facing(plane(), [plane((0, 0, 0), tilted)]) is None
+    assert find_facing(plane(), [plane((0, 0, 0), tilted)]) is None
 
 
 def test_the_one_above_covers_as_much_as_its_opacity_says() -> None:

@@ -223,10 +223,10 @@ def test_ink_on_each_depth(depth: type) -> None:
 
 
 def test_what_has_no_style_has_no_colour() -> None:
-    assert ink_of.of_style(None) is None
-    assert ink_of.of_style(Attributes({})) is None
+    assert ink_of.read_style_ink(None) is None
+    assert ink_of.read_style_ink(Attributes({})) is None
     assert ink_of.opacity(None) == 1.0
-    assert ink_of.of_layer(None) == Ink()
+    assert ink_of.read_layer_ink(None) == Ink()
 
 
 def test_curves_go_through_their_points() -> None:
