@@ -229,7 +229,7 @@ class Page:
     position of the last row: the next page goes on from it, whatever is stored meanwhile.
 
     `kinds` say for each row of an instance in which transfer syntaxes it can be retrieved
-    (`layoutbytes.of_kind`); '' where that is not known. Available Transfer Syntax UID of the rows is the
+    (`layoutbytes.from_kind`); '' where that is not known. Available Transfer Syntax UID of the rows is the
     stored one. `rest` are places of rows of this page that are still to be read by `Index.read_on`, because
     they are long.
     """

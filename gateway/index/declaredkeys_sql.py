@@ -67,8 +67,8 @@ class _Compiler:
         """
         if match.date in self.ready:
             days = 0 if match.zone is None else 1
-            low = searchkeys.day_beside(match.low, -days) if match.low else None
-            high = searchkeys.day_beside(match.high, days) if match.high else None
+            low = searchkeys.shift_day(match.low, -days) if match.low else None
+            high = searchkeys.shift_day(match.high, days) if match.high else None
             self.compile_match(out, Range(match.date, "DA", low, high))
         return False
 

@@ -318,9 +318,9 @@ class Compiler:
         if date is None or time is None:
             return False
         if match.zone is not None:  # the stored time may be in another zone: at most a day away
-            out.add(f"{date} >= ?", searchkeys.day_beside(match.low, -1) if match.low else "0")
+            out.add(f"{date} >= ?", searchkeys.shift_day(match.low, -1) if match.low else "0")
             if match.high is not None:
-                out.add(f"{date} <= ?", searchkeys.day_beside(match.high, 1))
+                out.add(f"{date} <= ?", searchkeys.shift_day(match.high, 1))
             return False
         moment = f"({date} || CASE WHEN {time} >= '0' THEN {time} ELSE '000000.000000' END)"
         # The date alone lets an index narrow it down first.

@@ -129,7 +129,7 @@ def _text(tag: int, value: str) -> bytes:
 
 
 def _value(element: bytes) -> str:
-    """Of an element with a length of two bytes."""
+    """Return the value of an element whose length has two bytes, without padding."""
     return element[8:].decode("latin-1").strip(" \0")
 
 

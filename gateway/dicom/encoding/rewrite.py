@@ -1,4 +1,4 @@
-"""Any data set encoding → Explicit VR Little Endian Part 10, as a stream (PS3.5 A.2, PS3.18 8.7.3).
+"""Rewrite a data set of any encoding as Explicit VR Little Endian Part 10, as a stream (PS3.5 A.2, PS3.18 8.7.3).
 
 Sequences and items are written with undefined length, since their length changes; group lengths are dropped;
 long values pass through in pieces, swapped where the source is big endian. What the reader forgives is
@@ -59,7 +59,7 @@ def _order(mode: Mode) -> Literal["big", "little"]:
 
 @dataclass(slots=True, kw_only=True)
 class _Level(Level):
-    """What decides how the elements of a data set are read; of a sequence, how those of its items begin."""
+    """The mode in which the elements of a data set, or of the items of a sequence, are read."""
 
     mode: Mode
     signed: bool
@@ -73,7 +73,7 @@ def _level(sequence: bool, end: int, mode: Mode, signed: bool) -> _Level:
 
 @dataclass(slots=True)
 class _Header:
-    """An element as its header tells it; where `coded_un`, its value stays as it is and its items are implicit."""
+    """The header of an element; where `coded_un`, its value stays as it is and its items are in implicit VR."""
 
     tag: int
     kind: int

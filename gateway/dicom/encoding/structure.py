@@ -1,4 +1,4 @@
-"""What data sets are put together from: VRs, items and their delimiters (PS3.5 6.2, 7.1.2, 7.5)."""
+"""The building blocks of data sets: VRs, items and their delimiters (PS3.5 6.2, 7.1.2, 7.5)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A header patch applied to the bytes of a data set, as they stream (PS3.5 7).
+"""Apply a header patch to the bytes of a data set, as they stream (PS3.5 7).
 
-What no change touches passes as it is, pixel data in any encoding too; sequences that are changed inside get undefined
+Elements that no change touches pass as they are, pixel data in any encoding too; sequences that are changed inside get undefined
 lengths. Text that the declared character set cannot hold makes the whole data set UTF-8.
 """
 
@@ -36,7 +36,7 @@ _LAST = "G"  # after every tag
 
 @dataclass(slots=True)
 class _Node:
-    """What is to be done to one attribute: `changes` in their order, and whether they begin by replacing it."""
+    """The work on one attribute: `changes` in their order, and whether they begin by replacing it."""
 
     changes: list[tuple[list[str], AttributeChange]] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class _Node:
         return any(change.member is not None for _, change in self.changes)
 
     def member(self, tag: str) -> Mapping[str, Any] | None:
-        """What replaces it, or comes where it was not there; None where nothing is left."""
+        """Return the attribute's new JSON member; None where the changes remove it."""
         whole = [at for at, (parts, _) in enumerate(self.changes) if len(parts) == 1]
         begin = self.changes[whole[-1]][1].member if whole else None
         level: dict[str, Any] = {} if begin is None else {tag: begin}
@@ -59,7 +59,7 @@ class _Node:
         return found
 
     def within(self) -> dict[int, dict[str, _Node]]:
-        """By item."""
+        """Return the changes inside the sequence, by the number of the item."""
         items: dict[int, dict[str, _Node]] = {}
         for parts, change in self.changes:
             node = items.setdefault(int(parts[1]), {}).setdefault(parts[2], _Node())
@@ -69,10 +69,10 @@ class _Node:
 
 @dataclass(slots=True, kw_only=True)
 class _Level(Level):
-    """What is still to be done in a data set (`edits`, by tag) or in a sequence (`items`, by number, then by tag).
+    """The work left in a data set (`edits`, by tag) or in a sequence (`items`, by number, then by tag).
 
-    `model` is that of the data set, `models` those of the items: what is in it is waited for, also where the elements
-    of the file do not ascend.
+    `model` is that of the data set, `models` those of the items: an attribute in it is waited for, also where the
+    elements of the file are not in ascending order.
     """
 
     charset: Charset
@@ -254,7 +254,7 @@ class Patcher(DataSetWalker[_Level]):
 
 
 def _text_set(model: Mapping[str, Any], patch: Patch) -> tuple[TextSet, bool]:
-    """What the new texts are written in, and whether the others have to follow."""
+    """Return the character sets for new texts, and whether all other texts must be written in them too."""
     declared = [str(term or "") for term in model.get(_CHARSET, {}).get("Value", ())]
     foreign, texts = False, []
     for change in patch.changes:

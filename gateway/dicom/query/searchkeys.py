@@ -155,7 +155,7 @@ def date_key(value: str) -> str:
     return text if len(text) == 8 and _are_digits(text) else ""
 
 
-def day_beside(moment: str, days: int) -> str:
+def shift_day(moment: str, days: int) -> str:
     """Return the date of `YYYYMMDD…` some days later; the same date at the ends of the calendar."""
     try:
         return f"{datetime.strptime(moment[:8], '%Y%m%d') + timedelta(days=days):%Y%m%d}".rjust(8, "0")
