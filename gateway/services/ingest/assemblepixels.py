@@ -28,8 +28,8 @@ from gateway.services.ingest.spool import Spool, Spooled
 OCTETS = "application/octet-stream"
 PIXELS = "7FE00010"
 _DESCRIBING = ("00280010", "00280011", "00280002", "00280100")
-# Their pixels have 8 bits: Visible Light, Multi-frame True Color and Multi-frame Grayscale Byte Secondary Capture
-# (PS3.3 A.32, A.8.5, A.8.3).
+# Their pixels have 8 bits: Visible Light, Multi-frame True Color and Multi-frame Grayscale Byte Secondary
+# Capture (PS3.3 A.32, A.8.5, A.8.3).
 _EIGHT_BIT = ("1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4", "1.2.840.10008.5.1.4.1.1.7.2")
 _SLIDES = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
