@@ -1,8 +1,8 @@
 """Protocols of the services that handlers are tested without, with the methods that handlers use.
 
-The classes in gateway/services conform to them, which mypy checks where asgi.py puts both together; so do
-those in tests/http/fakes.py. Rendering and de-identification are always used as they are, and need no
-protocol.
+The classes in gateway/services conform to them, which mypy checks where asgi.py puts both together; so
+do those in tests/http/fakes.py. Rendering and de-identification are always used as they are, and need
+no protocol.
 """
 
 from __future__ import annotations

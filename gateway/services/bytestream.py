@@ -14,8 +14,8 @@ from gateway.store.base import ObjectStore
 
 T = TypeVar("T")
 
-# Bytes. A longer span is streamed, even where the page cache has it: copying it at once would block the event
-# loop.
+# Bytes. A longer span is streamed, even where the page cache has it: copying it at once would block the
+# event loop.
 NOW_AT_MOST = 4 << 20
 # Bytes. Chunks are joined up to this length.
 JOINED = 64 << 10

@@ -77,8 +77,8 @@ class Offer:
 class MediaRange:
     """One media range. `media` is the type of the part where `multipart` is true; `*/*` matches any.
 
-    `multipart` is None for `*/*` itself, which matches both forms; `untyped` is `multipart/related` without
-    type.
+    `multipart` is None for `*/*` itself, which matches both forms; `untyped` is `multipart/related`
+    without type.
     """
 
     media: str

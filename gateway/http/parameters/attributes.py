@@ -45,8 +45,8 @@ class Names:
         """Return the path of an attribute, None where the name is unknown.
 
         Raises BadParameter where a private element has no creator (Q-26), and where the path is deeper than
-        stored data sets. `parameter` is the parameter that holds the name, where the name is not a parameter
-        itself.
+        stored data sets. `parameter` is the parameter that holds the name, where the name is not a
+        parameter itself.
         """
         raw = plain_path(name)
         if raw is None:

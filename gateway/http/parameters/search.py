@@ -169,9 +169,9 @@ def _replace_plus(key: Key) -> str:
 def _means_something(key: Key, limits: Limits, ignored: list[str]) -> bool:
     """Return whether a key selects something; a private creator alone does not.
 
-    A creator identifies a private element that the request also names. Alone it selects nothing, since each
-    data set may give it another block (PS3.5 7.8.1). Such a key is ignored; under `strict` BadParameter is
-    raised.
+    A creator identifies a private element that the request also names. Alone it selects nothing, since
+    each data set may give it another block (PS3.5 7.8.1). Such a key is ignored; under `strict`
+    BadParameter is raised.
     """
     if not key.raw or not is_creator(key.path[-1]):
         return True

@@ -151,8 +151,8 @@ class StudiesBulk:
     ) -> AsyncGenerator[Part, None]:
         """Yield the parts of the opened values, then of the rest.
 
-        Where a value of `rest` cannot be opened in any way, the answer breaks off: its status said that it is
-        there.
+        Where a value of `rest` cannot be opened in any way, the answer breaks off: its status said that it
+        is there.
         """
         try:
             for parts in opened:

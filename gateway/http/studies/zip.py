@@ -40,8 +40,8 @@ async def send_zip(
     """Return the archive, packed while it is sent: its length is not known in advance."""
     stored, damaged = await retrieve.sound(request.scope, path)
     if damaged:
-        # The user who opens the file later does not see the status: an incomplete archive must not look
-        # complete.
+        # The user who opens the file later does not see the status: an incomplete archive must not
+        # look complete.
         raise ObjectDamaged(
             f"{damaged} instances are damaged in the archive, and a zip file would not tell: ask for multipart"
         )

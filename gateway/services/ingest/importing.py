@@ -21,8 +21,8 @@ from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome
 
 CHUNK = 1 << 20
 AT_ONCE = 8
-# Errors that zipfile raises for an archive or member that is damaged, encrypted, or compressed by an unknown
-# method.
+# Errors that zipfile raises for an archive or member that is damaged, encrypted, or compressed by an
+# unknown method.
 _BROKEN = (
     *(OSError, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError, IndexError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),

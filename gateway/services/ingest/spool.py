@@ -34,8 +34,8 @@ class Spool:
     async def append(self, data: bytes) -> None:
         """Append `data`.
 
-        Raises StoreFull where there is no room for temporary files, StoreUnavailable where writing fails
-        otherwise.
+        Raises StoreFull where there is no room for temporary files, StoreUnavailable where writing
+        fails otherwise.
         """
         if len(data) >= IN_MEMORY:  # written without a copy
             pending, self._pending = bytes(self._pending), bytearray()

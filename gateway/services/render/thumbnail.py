@@ -2,8 +2,8 @@
 
 Of an instance it is the middle frame, of a series the middle instance, of a study the series of images with
 the most instances; secondary captures come last. No annotation is drawn, and the object's own overlays are
-left out. An instance that says the patient's name is burned in, or that is not an image, is shown as a drawn
-icon.
+left out. An instance that says the patient's name is burned in, or that is not an image, is shown as a
+drawn icon.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from gateway.render.rendering import Placement
 from gateway.services.render.rendertarget import RenderTarget, RenderTargets
 from gateway.services.retrieve.retrieve import Retrieve
 
-# CT, MR and PET: single, Enhanced and legacy converted. Of images at the same position the first kind is
-# shown.
+# CT, MR and PET: single, Enhanced and legacy converted. Of images at the same position the first kind
+# is shown.
 KINDS = (
     ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"),
     ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"),

@@ -87,8 +87,8 @@ class Archive:
         steps = iter(pieces)
         try:
             while True:
-                # Archives take turns, one chunk at a time, so that one archive does not delay everything
-                # else.
+                # Archives take turns, one chunk at a time, so that one archive does not delay
+                # everything else.
                 async with self._turns:
                     step = loop.run_in_executor(self._threads, next, steps, None)
                     try:

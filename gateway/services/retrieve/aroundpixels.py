@@ -77,8 +77,8 @@ class AroundPixels:
     async def _read_before(self, located: StoredLayout, pixels: PixelLayout) -> bytes:
         """Return the elements before Pixel Data in Explicit VR Little Endian, without group 0002."""
         layout = located.layout
-        # Bytes of the header of Pixel Data. Implicit: tag, length. Explicit: tag, VR, two reserved bytes,
-        # length.
+        # Bytes of the header of Pixel Data. Implicit: tag, length. Explicit: tag, VR, two reserved
+        # bytes, length.
         header = 8 if layout.implicit else 12
         start = (await self._objects.find_dataset(located)).start
         head = await self._objects.read_span(located, Span(start, pixels.offset - header))

@@ -90,8 +90,8 @@ class Frames:
     async def open(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies:
         """Open frames as they are stored, or in the transfer syntax `target`; the first is read already.
 
-        A short answer is decoded or encoded as a whole before this returns: it fails as a whole, or not at
-        all.
+        A short answer is decoded or encoded as a whole before this returns: it fails as a whole, or not
+        at all.
 
         Raises NotAcceptable where the frames cannot be sent in `target`, CodecError, StoreError, Busy.
         """

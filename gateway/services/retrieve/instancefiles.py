@@ -71,8 +71,8 @@ class InstanceFiles:
     async def open_instead(self, located: StoredLayout, target: str, instead: Instead) -> Body:
         """Open a PS3.10 file of the stored frames with the identity and attributes of `instead`.
 
-        The whole file is written again. Raises NotAcceptable where the pixel data cannot be sent in `target`,
-        CodecError.
+        The whole file is written again. Raises NotAcceptable where the pixel data cannot be sent in
+        `target`, CodecError.
         """
         check_obtainable(located, target)
         if target == DEFLATED_EXPLICIT_VR_LE:

@@ -30,9 +30,9 @@ class Metadata:
     async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
         """Return the metadata below a path and the fingerprint of exactly these versions.
 
-        `version_set` is a fingerprint that the caller read before; the returned one may differ. Long metadata
-        comes without rows: `pages` reads them. Raises NotFound, Gone, ObjectDamaged where all instances are
-        damaged.
+        `version_set` is a fingerprint that the caller read before; the returned one may differ. Long
+        metadata comes without rows: `pages` reads them. Raises NotFound, Gone, ObjectDamaged where all
+        instances are damaged.
         """
         with measure("index"):
             known = version_set or await self._index.version_set(scope, path)

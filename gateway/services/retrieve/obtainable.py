@@ -13,8 +13,8 @@ from gateway.services.retrieve.layouts import StoredLayout
 
 NEVER_SENT = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 UNCOMPRESSED = NEVER_SENT | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
-# The longest value that the length field of an element can give (PS3.5 7.1.2); the next number means
-# "undefined".
+# The longest value that the length field of an element can give (PS3.5 7.1.2); the next number
+# means "undefined".
 MOST_NATIVE = 0xFFFFFFFE
 _NATIVE_TARGETS = frozenset({EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE})
 
