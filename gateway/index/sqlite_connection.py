@@ -140,7 +140,7 @@ class Moved(Exception):
 
 
 def check_mark(db: sqlite3.Connection) -> None:
-    """Raise Moved where the file has the mark of a next generation.
+    """Raise Moved where a mark in the file says that another generation replaced it.
 
     The mark is part of the snapshot: within a transaction it does not change.
     """

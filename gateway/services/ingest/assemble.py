@@ -104,7 +104,7 @@ class Assemble:
         original = digest = None
         if encoded.coerced:
             digest = await _digest(encoded)
-            original, changed = await self._pool.run(_remembering, whole, encoded.coerced)
+            original, changed = await self._pool.run(_keep_originals, whole, encoded.coerced)
             encoded = await self._pool.run(encode, changed, resolve)
         syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
         return Assembled(identity, syntax, encoded, Provenance(warnings, original, digest))
@@ -132,7 +132,7 @@ async def _chunks(encoded: Encoded) -> AsyncIterator[bytes]:
 
 
 async def _digest(encoded: Encoded) -> bytes:
-    """Return the SHA-256 of what was sent: the data set, and the values that it could not keep."""
+    """Return the SHA-256 of the data set and of the sent values that it could not hold."""
     digest = hashlib.sha256(repr(encoded.coerced).encode())
     async for chunk in _chunks(encoded):
         digest.update(chunk)
@@ -149,7 +149,7 @@ def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dic
     return original_attributes(apply_patch(model, changes), changes, how, coerced)
 
 
-def _remembering(
+def _keep_originals(
     model: Mapping[str, Any], coerced: Sequence[Nonconforming]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the item of Original Attributes Sequence, and the model with it."""

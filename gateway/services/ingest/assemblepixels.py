@@ -108,7 +108,7 @@ class AssemblePixels:
                     TRANSFER_SYNTAX_UNSUPPORTED, f"{error.detail}; and {missing} is missing"
                 ) from error
             return SentPixels(place, part.transfer_syntax or fromimagefiles.VIDEOS[media], {})
-        members = _agreeing(model, found.members(), _DESCRIBING[:3])
+        members = _fill_missing(model, found.members(), _DESCRIBING[:3])
         if not text_of(model, "00280009"):
             members |= found.timing()
         native = found.image.count_bytes() * found.frames
@@ -220,7 +220,9 @@ def _infer_pixels(model: Mapping[str, Any], parts: Sequence[Spooled], media: str
     return SentPixels(frames, parts[0].transfer_syntax or fromimagefiles.UNDESCRIBED[media], {})
 
 
-def _agreeing(model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]) -> dict[str, Any]:
+def _fill_missing(
+    model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]
+) -> dict[str, Any]:
     """Return the attributes of the picture that the metadata does not have.
 
     Raises Rejected where the two differ in a tag of `strict` (S-53).
@@ -243,7 +245,7 @@ def _members(model: Mapping[str, Any], found: fromimagefiles.Described, frames: 
 
     Raises Rejected where the model says otherwise.
     """
-    members = _agreeing(model, write_members(found.image), _DESCRIBING[:3])
+    members = _fill_missing(model, write_members(found.image), _DESCRIBING[:3])
     given = text_of(model, "00280008")
     if frames > 1 and not given:
         members["00280008"] = {"vr": "IS", "Value": [frames]}

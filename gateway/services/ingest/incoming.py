@@ -102,7 +102,7 @@ class _Identified:
 class FailedInstance:
     """An instance that is not stored, and the reason; none of its bytes is left in the store.
 
-    `identity` is None where it failed before its UIDs were accepted.
+    `identity` is None where it failed before its UIDs were read.
     """
 
     identity: Identity | None

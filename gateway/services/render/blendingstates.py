@@ -80,8 +80,8 @@ class BlendedFrame:
     def _facing(self, plane: ImagePlane | None, number: int) -> tuple[int, Placement] | None:
         """Return the index of the frame that lies over a frame of the lower layer, and its placement.
 
-        If no image says where it is in space, it is the frame at the same position in order. None where there
-        is none.
+        If the images do not say where they are in space, it is the frame at the same place in order. None where no
+        frame lies over it.
         """
         planes = self.above.planes
         if plane is None or not any(planes):
@@ -94,7 +94,7 @@ class BlendedFrame:
 
 
 async def above(rendered: Rendered, scope: Scope, shots: Sequence[RenderedFrame]) -> BlendedLayerAbove:
-    """Read the planes of the frames. Raises CodecError."""
+    """Return the layer of these frames, with their planes. Raises CodecError."""
     found = [plane_of(await rendered.subjects.attributes(scope, shot.subject), shot.number) for shot in shots]
     return BlendedLayerAbove(tuple(shots), tuple(found))
 

@@ -128,7 +128,7 @@ class Rendered:
                 return await self._pool.run(encode, image, media, asked.how.quality)
 
     async def image(self, scope: Scope, shot: RenderedFrame, asked: RenderRequest) -> Image:
-        """Return a frame, drawn."""
+        """Draw a frame and return the image."""
         attributes = await self.subjects.attributes(scope, shot.subject)
         how = asked.how
         if asked.anonymous or not asked.overlays:
@@ -258,11 +258,9 @@ class Rendered:
     async def open_stored_video(
         self, scope: Scope, subject: RenderTarget, media: str
     ) -> tuple[int | None, AsyncGenerator[bytes, None]]:
-        """Return size and bytes of the stored stream.
+        """Return size and bytes of a stored video, without decoding.
 
-        For MP4 it is put into an MP4 file if it is not one yet.
-
-        Nothing is decoded.
+        For MP4, a stream that is not an MP4 file yet is put into one.
         """
         pixels = subject.pixels
         if media == MP4:

@@ -64,7 +64,7 @@ class Thumbnails:
         viewport: Viewport | None,
         media: str,
     ) -> Thumbnail:
-        """Draw it from one listing of the instances below `path`.
+        """Draw the thumbnail from one listing of the instances below `path`.
 
         Raises NotFound, Gone, ObjectDamaged, BadParameter.
         """
