@@ -30,12 +30,12 @@ from gateway.settings import Settings, load
 
 
 def create() -> Starlette:
-    """Make the application with settings from the environment: the factory that uvicorn is given."""
+    """Return the application with settings from the environment; uvicorn calls this factory."""
     return application(load())
 
 
 def application(settings: Settings) -> Starlette:
-    """Make the application for these settings; drivers open when the server starts it."""
+    """Return the application for these settings; drivers open when the server starts it."""
     http = HttpSettings.from_settings(settings)
     counters = Counters()
 
@@ -51,18 +51,18 @@ def application(settings: Settings) -> Starlette:
             await gateway.close()
 
     app = Starlette(lifespan=lifespan)
-    # Not by a Mount, whose pattern leaves paths with a line feed out.
+    # Not a Mount: its pattern does not match paths with a line feed.
     app.router.default = Gate(make_standing_handlers(), http, counters)
     return app
 
 
 def make_standing_handlers() -> tuple[object, ...]:
-    """The handlers that use no service: they answer before the services have started, too."""
+    """Return the handlers that use no service: they answer even before the services have started."""
     return (OpenApi(TABLE), Pages())
 
 
 def make_handlers(gateway: Gateway, settings: HttpSettings) -> tuple[object, ...]:
-    """All handlers, each with just what it uses."""
+    """Return all handlers, each with just the services it uses."""
     retrieve, rendered = gateway.retrieve, gateway.rendered
     documents, states = gateway.documents, gateway.states
     return (

@@ -1,1 +1,1 @@
-"""The HTTP door: routes, negotiation, parameters, responses, errors."""
+"""The HTTP layer: routes, negotiation, parameters, responses, errors."""

@@ -1,4 +1,4 @@
-"""Write the OpenAPI description of everything served to standard output: `python -m gateway.http`."""
+"""Write the OpenAPI description of all resources to standard output: `python -m gateway.http`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The way of a request: guard → route → handler → answer. The URLs themselves are the table in
-resources.py; asgi.py builds the handlers.
+"""Pass a request through guard, router and handler, and send the answer.
+
+The URLs are the table in resources.py; asgi.py builds the handlers.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from gateway.services import readers, timing
 from gateway.services.counters import Counters
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-# What reads only may be given up at any point.
+# Methods that only read: their work may be cancelled at any point.
 WATCHED = frozenset({"GET", "HEAD"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 API = "/api/"
-# The parser of HTTP below us takes no URL of 64 KiB: it answers 400 and does not say why.
+# The HTTP parser below us refuses URLs of 64 KiB with a 400 and no reason.
 MAX_TARGET = 60 << 10
 VARY = "Accept, Accept-Charset, Accept-Encoding, Origin"
 
 
 class Gate:
-    """Every request comes through here: one place for the guard, failures, and what all answers carry.
+    """The entry of every request: one place for the guard, failures, and common header fields.
 
     `handlers` are the objects whose methods the table of resources names.
     """
@@ -82,7 +83,10 @@ class Gate:
     async def _answer_while_connected(
         self, scope: AsgiScope, headers: dict[str, str], receive: Receive
     ) -> Response:
-        """The answer; of a request without a body, given up when nobody waits for it. Raises ClientGone."""
+        """Return the answer; cancel a request without a body when its client disconnects.
+
+        Raises ClientGone.
+        """
         if scope["method"] not in WATCHED:
             return await self._answer(scope, headers, receive)
         leaving = CancelOnDisconnect(receive)
@@ -96,7 +100,7 @@ class Gate:
             leaving.close()
 
     def _count(self, method: str, status: int) -> None:
-        # A client may name any method it likes: that must not make a counter each.
+        # A client may send any method: unknown ones share one counter.
         known = method if method in METHODS else "other"
         self._counters.add(f'http_requests_total{{method="{known}",status="{status}"}}')
 
@@ -135,10 +139,10 @@ class Gate:
         return await self._methods[operation.handler](request)
 
     def _check(self, scope: AsgiScope, request: Request, *, has_body: bool) -> None:
-        """What no handler needs to look at. Raises TargetTooLong, LengthRequired, BadParameter."""
+        """Check the request before a handler sees it. Raises TargetTooLong, LengthRequired, BadParameter."""
         if len(request.path) + len(request.query) > MAX_TARGET:
             raise TargetTooLong(f"the request target is longer than the {MAX_TARGET} bytes that are taken")
-        # In HTTP/1 a request without either has no body: who has to send one is told so.
+        # An HTTP/1 request without either field has no body. If the operation needs one, the client is told.
         sized = bool(request.headers.keys() & {"content-length", "transfer-encoding"})
         if has_body and not sized and str(scope.get("http_version", "1")).startswith("1"):
             raise LengthRequired(
@@ -149,5 +153,5 @@ class Gate:
 
 
 def _is_ours(resource: Resource) -> bool:
-    """Whether PS3.18 speaks of it: the service root and what is below."""
+    """Return whether PS3.18 defines the resource: the service root and everything below."""
     return resource.template == SERVICE or resource.template.startswith(SERVICE + "/")

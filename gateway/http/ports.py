@@ -1,7 +1,8 @@
-"""What handlers use of the services that they are tested without, as protocols: no method more.
+"""Protocols of the services that handlers are tested without, with the methods that handlers use.
 
-The services of gateway/services fit them, which mypy holds where asgi.py puts both together; those of tests/http/fakes.py
-do too. What is only ever used as it is (rendering, de-identification) needs no port.
+The classes in gateway/services conform to them, which mypy checks where asgi.py puts both together; so
+do those in tests/http/fakes.py. Rendering and de-identification are always used as they are, and need
+no protocol.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class ArchivePort(Protocol):
 
 
 class SearchPort(Protocol):
-    """Finds what a query asks for; see `Search`."""
+    """Finds the matches of a query; see `Search`."""
 
     async def search(self, scope: Scope, query: Query) -> Page: ...
 
@@ -129,7 +130,7 @@ class KeysPort(Protocol):
 
 
 class ReadinessPort(Protocol):
-    """Whether store and index can be used now; see `Readiness`."""
+    """Checks whether store and index can be used now; see `Readiness`."""
 
     async def check(self, scope: Scope) -> None: ...
 

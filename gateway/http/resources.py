@@ -1,7 +1,7 @@
-"""What we speak: resources × methods × representations, as one table.
+"""The table of all resources, with their methods and representations.
 
-Routes, `Allow`, the capabilities and the OpenAPI description are made from it. GET implies HEAD; OPTIONS is answered
-everywhere. The methods are those of handlers, which asgi.py builds with what they use.
+Routes, `Allow`, the capabilities and the OpenAPI description are made from it. GET implies HEAD; OPTIONS is
+answered everywhere. The methods are those of the handlers, which asgi.py builds with the services they use.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _URI = Operation(WadoUri.wado, ("image/jpeg", DICOM, *_PICTURES[1:], *_SHOWN))
 
 
 def _make_rendered(template: str) -> tuple[Resource, ...]:
-    """What a study, series, instance or frames of it look like."""
+    """Return the rendered resources of a study, series, instance or of frames."""
     return (
         Resource(f"{template}/rendered", {"GET": _RENDERED}),
         Resource(f"{template}/thumbnail", {"GET": Operation(StudiesRendered.thumbnail, _PICTURES)}),
@@ -71,7 +71,7 @@ def _make_rendered(template: str) -> tuple[Resource, ...]:
 
 
 def _all_of(template: str) -> tuple[Resource, ...]:
-    """Everything of a kind below a study, series or instance."""
+    """Return the resources for all bulk data and all pixel data below a study, series or instance."""
     return (
         Resource(f"{template}/bulkdata", {"GET": Operation(StudiesBulk.all_bulk, _PIXELS[:1])}),
         Resource(f"{template}/pixeldata", {"GET": Operation(StudiesBulk.pixel_data, _PIXELS[:1])}),

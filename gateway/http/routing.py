@@ -1,7 +1,7 @@
-"""Resources and the methods that answer them; what finds the resource of a path.
+"""Resources and the methods that answer them, and the router, which finds the resource of a path.
 
-The table itself is in resources.py. Nothing here knows a handler, so that descriptions, which are answered by handlers of
-the table, can be made from the table.
+The table itself is in resources.py. Nothing here knows a handler: so the handlers of the table that answer
+with descriptions can use this module.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SERVICE = "/dicom-web"
 WADO = "/wado"
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-# A method as its class holds it: of which object it is called, is only known once there are services.
+# A method as its class holds it, not yet bound to a handler: handlers are built later than the table.
 Unbound: TypeAlias = Callable[[Never, Request], Awaitable[Response]]
 
 
@@ -28,8 +28,8 @@ Unbound: TypeAlias = Callable[[Never, Request], Awaitable[Response]]
 class Operation:
     """One method of a resource: its handler, and the media types given and taken, the default first.
 
-    `handler` is a method as its class holds it (`StudiesRetrieve.instances`). `name` is what descriptions call it, where
-    that is not the name of the method.
+    `handler` is a method as its class holds it (`StudiesRetrieve.instances`). `name` is its name in
+    descriptions, where this is not the name of the method.
     """
 
     handler: Unbound
@@ -42,7 +42,7 @@ class Operation:
 
 
 def bind_methods(handlers: Iterable[object]) -> dict[Unbound, Handler]:
-    """Map every method of `handlers` as the table holds it to the same one of the object that is there."""
+    """Map every method of the classes of `handlers` to the same method bound to its handler."""
     return {
         function: MethodType(function, handler)
         for handler in handlers
@@ -60,7 +60,7 @@ class Resource:
 
     @property
     def allow(self) -> str:
-        """The value of an `Allow` field."""
+        """Return the value of an `Allow` field."""
         methods = list(self.methods)
         if "GET" in methods:
             methods.insert(methods.index("GET") + 1, "HEAD")
@@ -98,7 +98,7 @@ class Router:
         node.resource = resource
 
     def find(self, path: str) -> tuple[Resource, dict[str, str]]:
-        """The resource and its path parameters; one slash at the end is overlooked. Raises NotFound."""
+        """Return the resource and its path parameters; one slash at the end is ignored. Raises NotFound."""
         node, values = self._root, dict[str, str]()
         segments = _segments(path)
         for index, segment in enumerate(segments):
@@ -119,7 +119,7 @@ class Router:
 
 
 def _unknown(path: str) -> NotFound:
-    """Wrong roots are the commonest mistake of clients: the answer says where ours is."""
+    """Return the error for an unknown path. Clients often use a wrong root, so it names ours."""
     return NotFound(
         f"no resource has the path {path[:200]!a}; DICOMweb is at {SERVICE}, /openapi.json lists all"
     )

@@ -1,4 +1,4 @@
-"""What the HTTP room needs to know of the settings."""
+"""The part of the settings that HTTP uses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """`allowed_hosts` are names that `Host` may carry besides loopback, the socket's address and the public
-    URL's.
+    """Settings of the HTTP layer. `max_body` of 0 is no limit.
 
-    `max_body` of 0 is no limit.
+    `allowed_hosts` are names that `Host` may have, besides loopback, the socket's address and the host of the
+    public URL.
     """
 
     public_url: str = ""
@@ -35,7 +35,7 @@ class HttpSettings:
 
     @staticmethod
     def from_settings(settings: Settings) -> HttpSettings:
-        """The part of the settings that HTTP needs."""
+        """Return the part of the settings that HTTP uses."""
         return HttpSettings(
             public_url=settings.public_url,
             cors_origins=settings.cors_origin,

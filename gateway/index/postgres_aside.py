@@ -29,21 +29,21 @@ from gateway.index.postgres_connection import (
 )
 
 BUSY = "the index is being rebuilt by another process: wait for it, or stop it"
-# Shorter than `deadlock_timeout`, so that we give up on a lock, and no reader or writer is cancelled.
+# Shorter than `deadlock_timeout`: so we give up on a lock before any reader or writer is cancelled.
 PATIENCE = "300ms"
 ATTEMPTS = 100
 # Writers wait during these attempts, for half a minute at most.
 READERS_ATTEMPTS = 20
 _REST = {*TABLES} - {"extra_key", "study", "series", "instance", "version", "change"}
-# The builder writes `archive`; the other tables (`partition`, `schema_version`) stay where they are. In the
-# order in which readers reach them, so that a reader that has begun can end.
+# The tables that move; the builder writes `archive`, and `partition` and `schema_version` stay. They are in
+# the order in which readers use them, so that a reader that has begun can end.
 MOVED = ("extra_key", "study", "series", "instance", "version", *sorted(_REST), "change", "archive")
 
 R = TypeVar("R")
 
 
 class PostgresSchema(SqlIndex):
-    """The schema that serves, or the one that is built beside it; `PostgresIndex` is the driver of both."""
+    """The schema that serves, or the one that is being built; `PostgresIndex` is the driver of both."""
 
     @classmethod
     @abstractmethod
@@ -52,15 +52,15 @@ class PostgresSchema(SqlIndex):
 
     @abstractmethod
     async def connect(self, **settings: str) -> Any:
-        """Open a connection beside the pool. Raises IndexUnavailable."""
+        """Open a connection outside of the pool. Raises IndexUnavailable."""
 
     @abstractmethod
     async def with_connection(self, work: Work[R]) -> R:
-        """Run `work` on a connection, each statement for itself."""
+        """Run `work` on a connection without a transaction around its statements."""
 
     @abstractmethod
     async def mark_unjournaled(self, revisions: Sequence[int]) -> None:
-        """Have these revisions journaled again."""
+        """Mark these revisions as not journaled, so that they are journaled again."""
 
 
 class PostgresAside:
@@ -75,7 +75,10 @@ class PostgresAside:
 
     @classmethod
     async def open(cls, live: PostgresSchema, dsn: str) -> PostgresAside:
-        """What another process left half built is taken over. Raises Conflict, IndexFailure."""
+        """Open the second schema; one that another process left unfinished is continued.
+
+        Raises Conflict, IndexFailure.
+        """
         held = await live.connect()
         try:
             async with answering():
@@ -133,9 +136,8 @@ class PostgresAside:
     # -- changing places --------------------------------------------------------------------------------
 
     async def _swap(self, db: Any, parted: bool) -> int:
-        await db.execute(
-            "SELECT pg_advisory_xact_lock($1)", GATE
-        )  # a commit under way holds the lock, and ends first
+        # A commit that has begun holds the lock, and ends first.
+        await db.execute("SELECT pg_advisory_xact_lock($1)", GATE)
         count = 0 if parted else await self._catch_up(PostgresConnection(db))
         await _await_old_snapshots(db)
         await self._lock_out_readers(db)
@@ -199,8 +201,8 @@ async def _await_old_snapshots(db: Any) -> None:
     """Wait for readers whose snapshot is older than the last rows: in the new tables they would miss these.
 
     A reader that has used a table already holds a lock that keeps us from moving it; this is about readers
-    that are just about to. After two seconds we go on, so that an endless transaction of another program does
-    not block us.
+    that have not yet used one. After two seconds we go on, so that an endless transaction of another program
+    does not block us.
     """
     limit = await db.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL, how it says what the drivers say alike, and its failures as ours."""
+"""A connection to PostgreSQL, its SQL dialect, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gateway.index.deadline import NEVER, Deadline
 R = TypeVar("R")
 CHANNEL = "gateway_change"
 
-# Advisory locks: commits go one after another once they have their revisions, and one process rebuilds.
+# Advisory locks: commits with revisions go one after another, and only one process rebuilds.
 _NUMBERING = 0x67617466
 REBUILDING = 0x67617467
-# Shared by all who commit, until they have; alone for who puts another index in the place of this one.
+# Every commit holds this lock shared until it ends; a process that replaces the index holds it alone.
 GATE = 0x67617468
 LOST_RACES = (
     asyncpg.UniqueViolationError,
@@ -39,7 +39,7 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
-    # What asyncpg makes of a connection that was cut in the middle of an exchange.
+    # asyncpg raises this where a connection was cut in the middle of an exchange.
     asyncpg.InternalClientError,
     OSError,
     TimeoutError,
@@ -55,12 +55,12 @@ def _like(pieces: Iterable[Piece]) -> str:
 
 
 def _clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL; stored keys have none either."""
+    """Return the text without NUL: PostgreSQL's text cannot hold one, and stored keys have none either."""
     return text.replace("\0", "")
 
 
 def _among(column: str) -> str:
-    """The type of the array is that of the column."""
+    """Return a condition for any of an array, which has the type of the column."""
     return f"{column} = ANY (?)"
 
 
@@ -78,19 +78,19 @@ DIALECT = Dialect(
     shape=_like,
     having=_having,
     clock="(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
-    aside=lambda column: column,  # the planner knows by its statistics
+    aside=lambda column: column,  # the planner decides by its statistics
 )
 
 
 @lru_cache(maxsize=2048)
 def _number_marks(sql: str) -> str:
-    """`?` as `$1`, `$2`, …; our SQL has no other question marks."""
+    """Return the SQL with `$1`, `$2`, … for each `?`; our SQL has no other question marks."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)
 
 
 class PostgresConnection:
-    """A connection out of the pool."""
+    """A connection from the pool."""
 
     dialect = DIALECT
 
@@ -99,7 +99,7 @@ class PostgresConnection:
         self.deadline = deadline
 
     async def apart(self, work: Callable[[], R]) -> R:
-        """In a thread: here all others wait."""
+        """Run `work` in a thread: on the event loop all others would wait."""
         return await asyncio.to_thread(work)
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
@@ -117,7 +117,10 @@ class PostgresConnection:
             await self._db.executemany(_number_marks(sql), rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """Nobody else gets any until we have committed: the log is in the order of commits, and has no gaps."""
+        """Return the next revisions, with a lock until the commit.
+
+        Nobody else gets revisions meanwhile: the log is in the order of commits, and has no gaps.
+        """
         await self.order()
         last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
@@ -149,7 +152,7 @@ async def disconnect(db: Any) -> None:
 
 @asynccontextmanager
 async def answering() -> AsyncIterator[None]:
-    """Failures of the driver as ours; lost races pass through."""
+    """Raise errors of the driver as ours; lost races pass through."""
     try:
         yield
     except LOST_RACES:
@@ -162,7 +165,10 @@ async def answering() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def reading() -> AsyncIterator[None]:
-    """Likewise, where nobody tries again: a reader may be told to step back for who moves tables."""
+    """Raise errors of the driver as ours, lost races too: nobody tries a read again.
+
+    A reader may lose a lock to a process that moves tables.
+    """
     try:
         async with answering():
             yield

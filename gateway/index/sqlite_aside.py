@@ -22,21 +22,21 @@ R = TypeVar("R")
 
 
 class SqliteFile(SqlIndex):
-    """The file that serves, or the one that is built beside it; `SqliteIndex` is the driver of both."""
+    """The file that serves, or the one that is being built; `SqliteIndex` is the driver of both."""
 
     @classmethod
     @abstractmethod
     async def open(cls, path: Path) -> Self:
-        """Open the file; it is made if it is not there."""
+        """Open the file; create it if it does not exist."""
 
     @property
     @abstractmethod
     def path(self) -> Path:
-        """What it was opened by."""
+        """Return the path that it was opened by."""
 
     @abstractmethod
     async def in_writer(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Run `work` where all is written, without a transaction."""
+        """Run `work` in the thread that writes, without a transaction."""
 
 
 class SqliteAside:
@@ -50,8 +50,8 @@ class SqliteAside:
 
     @classmethod
     async def open(cls, live: SqliteFile) -> SqliteAside:
-        """What another process left half built is taken over. Raises Conflict."""
-        await live.last_revision()  # whatever took its place is followed first
+        """Open the second file; one that another process left unfinished is continued. Raises Conflict."""
+        await live.last_revision()  # first follow a generation that replaced this one
         held = ExitStack()
         if not held.enter_context(generations.alone(live.path)):
             held.close()
@@ -105,7 +105,7 @@ class SqliteAside:
                 raise
         finally:
             aside.close()
-        # From here on every transaction finds the mark, and sets the link should we not come to it.
+        # From now on every transaction finds the mark, and sets the link if this process ends before it does.
         generations.settle(self._live.path, self._number)
         return count
 
@@ -121,7 +121,7 @@ class SqliteAside:
             waiting = run_now(changelog.find_unjournaled(source, 1 << 30))
             run_now(changelog.mark_unjournaled(target, [change.revision for change in waiting]))
         aside.execute("COMMIT")
-        # All of it is in the file itself, on disk, before anybody is sent there.
+        # The file itself has all data, on disk, before anybody is sent to it.
         aside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         live.execute(f"PRAGMA application_id = {self._number}")
         return count

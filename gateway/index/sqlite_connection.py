@@ -1,4 +1,4 @@
-"""A connection to the file of the embedded index, and how SQLite says what the drivers say alike."""
+"""A connection to the file of the embedded index, and the SQL dialect of SQLite."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _GRAMS = {"st": ("st.id", "study_gram"), "se": ("se.id", "series_gram")}
 
 
 def _glob(pieces: Iterable[Piece]) -> str:
-    """GLOB compares bytewise and knows the same two wild places; its special characters are put in brackets."""
+    """Return a GLOB pattern; special characters are put in brackets.
+
+    GLOB compares bytewise and has the same two wildcards.
+    """
     return "".join(
         piece.value if isinstance(piece, Wild) else "".join(f"[{c}]" if c in "*?[" else c for c in piece)
         for piece in pieces
@@ -33,7 +36,7 @@ def _token(gram: str) -> str:
 
 
 def _having(alias: str, choices: Sequence[Sequence[str]]) -> tuple[str, Sequence[object]]:
-    """One full-text query for all choices."""
+    """Return a condition for any of the choices, as one full-text query."""
     id, table = _GRAMS[alias]
     asked = " OR ".join("(" + " AND ".join(f'"{_token(gram)}"' for gram in grams) + ")" for grams in choices)
     return f"{id} IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (asked,)
@@ -62,7 +65,7 @@ class SqliteConnection:
         self.deadline = deadline
 
     async def apart(self, work: Callable[[], R]) -> R:
-        """It is in a thread of its own already."""
+        """Run `work` here: this is a thread of its own already."""
         return work()
 
     async def fetch(self, sql: str, *values: object) -> Sequence[sqlite3.Row]:
@@ -82,20 +85,26 @@ class SqliteConnection:
             self._db.executemany(sql, rows)
 
     async def revisions(self, count: int) -> Sequence[int]:
-        """One writer at a time: revisions are committed in order and leave no gap."""
+        """Return the next revisions.
+
+        There is one writer at a time: revisions are committed in order and leave no gap.
+        """
         last = await changelog.last_revision(self)
         return range(last + 1, last + 1 + count)
 
     async def exclude(self, table: str) -> None:
-        """BEGIN IMMEDIATE has: readers see what was before."""
+        """Do nothing: BEGIN IMMEDIATE has locked out writers, and readers see the state before."""
 
     async def announce(self) -> None:
-        """`PRAGMA data_version` tells the others."""
+        """Do nothing: other connections see the change by `PRAGMA data_version`."""
 
     async def replace_grams(
         self, table: str, id: int, before: set[str], after: set[str]
     ) -> Mapping[str, object]:
-        """The table keeps no text: what is to be taken out has to be told."""
+        """Replace the grams of a row in the full-text table.
+
+        The table does not keep the text: the old grams have to be given to remove them.
+        """
         if before == after:
             return {}
         if before:
@@ -115,7 +124,7 @@ class SqliteConnection:
             self._db.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
 
     async def order(self) -> None:
-        """BEGIN IMMEDIATE has: nobody else commits."""
+        """Do nothing: after BEGIN IMMEDIATE nobody else commits."""
 
 
 def _document(grams: set[str]) -> str:
@@ -131,13 +140,19 @@ class Moved(Exception):
 
 
 def check_mark(db: sqlite3.Connection) -> None:
-    """Raises Moved. It is part of the snapshot: within a transaction, what it says stays true."""
+    """Raise Moved where a mark in the file says that another generation replaced it.
+
+    The mark is part of the snapshot: within a transaction it does not change.
+    """
     if number := generations.mark_of(db):
         raise Moved(number)
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:
-    """Two who switch a new file at once are told 'locked' without any waiting: it is tried again."""
+    """Switch the file to WAL; try again while it is locked.
+
+    Two processes that switch a new file at the same time get the error 'locked' at once, without a wait.
+    """
     for left in range(BUSY_SECONDS * 100, -1, -1):
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -149,7 +164,7 @@ def _write_ahead(db: sqlite3.Connection) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Whatever becomes of the link meanwhile, the connection is to the file that it names at the end."""
+    """Connect to the file that `path` names at the end, even if its link changes meanwhile."""
     while True:
         before = _identity(path)
         db = _open(path)
@@ -167,7 +182,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Behind a link the file is there, or lost: it is never made.
+    # Behind a link the file exists, or is lost: it is never created.
     mode = "rw" if path.is_symlink() else "rwc"
     db = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}",
@@ -186,7 +201,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Raises MigrationNeeded."""
+    """Set up a new connection. Raises MigrationNeeded."""
     db.row_factory = sqlite3.Row
     _write_ahead(db)
     db.execute("PRAGMA synchronous = FULL")

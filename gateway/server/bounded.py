@@ -14,11 +14,11 @@ class BoundedConfig(uvicorn.Config):
     """uvicorn's configuration with our bounds."""
 
     bounds: Bounds
-    # Made in the process that serves: it could not be pickled.
+    # Created in the process that serves: it could not be pickled.
     _connections: Connections | None = None
 
     def connections(self, loop: asyncio.AbstractEventLoop) -> Connections:
-        """Return those of this process."""
+        """Return the connections of this process."""
         if self._connections is None:
             self._connections = Connections(self.bounds, loop)
         return self._connections

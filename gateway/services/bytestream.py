@@ -1,4 +1,4 @@
-"""A stream of bytes with its media type and length, known before it starts."""
+"""A stream of bytes whose media type and length are known before it starts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gateway.store.base import ObjectStore
 
 T = TypeVar("T")
 
-# A span above this is streamed, even where the page cache has it: copying it at once would
-# block the event loop.
+# Bytes. A longer span is streamed, even where the page cache has it: copying it at once would block the
+# event loop.
 NOW_AT_MOST = 4 << 20
-# Chunks are joined up to this length.
+# Bytes. Chunks are joined up to this length.
 JOINED = 64 << 10
-# At most so many native bytes of an answer are made before its status line: a failure in them is a status.
+# Native bytes. Shorter answers are made before the status line, so that a failure is a status.
 MADE_FIRST_AT_MOST = 4 << 20
 
 
@@ -73,7 +73,7 @@ async def coalesce(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
                 held.append(chunk)
                 size += len(chunk)
                 continue
-            # A large chunk goes as it is, uncopied.
+            # A large chunk goes as it is, without a copy.
             if held and len(chunk) >= JOINED:
                 yield b"".join(held)
                 yield chunk
@@ -86,7 +86,7 @@ async def coalesce(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
 
 
 async def all_made(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all, made side by side; the first that fails ends the others."""
+    """Return the results of all jobs, run concurrently; the first failure cancels the others."""
     if len(jobs) == 1:
         return [await jobs[0]]
     tasks = [asyncio.ensure_future(job) for job in jobs]

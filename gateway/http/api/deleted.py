@@ -1,4 +1,4 @@
-"""`/api/v1/deleted`: what was deleted and can be restored (our own API, no part of PS3.18)."""
+"""`/api/v1/deleted`: instances that were deleted and can be restored (our own API, not in PS3.18)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MOST = 1000
 
 
 class ApiDeleted:
-    """Handlers of `/api/v1/deleted` and what is below."""
+    """Handlers of `/api/v1/deleted` and the paths below it."""
 
     def __init__(self, remove: Remove, undo_seconds: float | None) -> None:
         self._remove = remove
         self._window = undo_seconds
 
     async def list_deleted(self, request: Request) -> Response:
-        """By series; `next` is the `after` of the following page."""
+        """Return the deleted instances by series; `next` is the `after` of the following page."""
         request.accept.choose((Offer(JSON),))
         study = request.params.one("study")
         limit = min(request.params.read_unsigned("limit") or 100, MOST)
@@ -39,7 +39,10 @@ class ApiDeleted:
         return json_answer(body)
 
     async def restore(self, request: Request) -> Response:
-        """Raises NotFound, Gone where the bytes were given up, Conflict where nothing is deleted."""
+        """Restore a study, series or instance.
+
+        Raises NotFound, Gone where the bytes were reclaimed, Conflict where nothing is deleted.
+        """
         request.accept.choose((Offer(JSON),))
         path = resource_path(request.path_params)
         source = Source("api", peer=request.peer, partition=request.scope.partition)

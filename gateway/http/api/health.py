@@ -1,4 +1,4 @@
-"""What stands beside the service: a page that says what this is, and the two health checks."""
+"""A page that describes the service, and the two health checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ has it:</p>
 
 
 class Pages:
-    """Handlers of `/`, the service root, and `/livez`: they use nothing, and show no patient data."""
+    """Handlers of `/`, the service root, and `/livez`: they use no service, and show no patient data."""
 
     async def home(self, request: Request) -> Response:
         base = html.escape(request.base)
@@ -40,7 +40,7 @@ class Pages:
         return Response(200, headers, [page.encode()])
 
     async def livez(self, request: Request) -> Response:
-        """The process answers."""
+        """Return 200: the process answers."""
         return _plain("ok\n")
 
 
@@ -51,7 +51,7 @@ class Ready:
         self._readiness = readiness
 
     async def readyz(self, request: Request) -> Response:
-        """Store and index answer too, and there is room; a failure is rendered as any other, 503 or 507."""
+        """Return 200 where store and index answer and there is room, else a problem, 503 or 507."""
         await self._readiness.check(request.scope)
         await self._readiness.check_room()
         return _plain("ready\n")

@@ -1,6 +1,7 @@
-"""`/api/v1/keys`: query keys beyond the built-in ones (our own API, no part of PS3.18).
+"""`/api/v1/keys`: query keys beyond the built-in ones (our own API, not in PS3.18).
 
-A key as JSON: `{"key": "00231001[Acme 1.0]", "vr": "DS"}`, written as gateway/dicom/query/declaredkeys.py says.
+A key as JSON: `{"key": "00231001[Acme 1.0]", "vr": "DS"}`, in the form of
+gateway/dicom/query/declaredkeys.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ID = re.compile(r"[0-9]{1,18}\Z")
 
 
 class ApiKeys:
-    """Handlers of `/api/v1/keys` and what is below."""
+    """Handlers of `/api/v1/keys` and the paths below it."""
 
     def __init__(self, keys: KeysPort) -> None:
         self._keys = keys
@@ -34,7 +35,10 @@ class ApiKeys:
         return _json(request, 200, {"keys": [_render_key(key) for key in await self._keys.all()]})
 
     async def declare_key(self, request: Request) -> Response:
-        """201 with Location, 200 where it is declared already. Raises BadParameter, Conflict."""
+        """Declare a key: 201 with Location, 200 where it is declared already.
+
+        Raises BadParameter, Conflict.
+        """
         definition = _definition(await _body(request))
         key, fresh = await self._keys.declare(definition, request.source)
         response = _json(request, 201 if fresh else 200, _render_key(key))
@@ -51,7 +55,7 @@ class ApiKeys:
         return Response(204, {})
 
     async def key_failures(self, request: Request) -> Response:
-        """Instances whose value could not be indexed; `next` is the `after` of the following page."""
+        """Return instances whose value could not be indexed; `next` is the `after` of the following page."""
         limit = min(request.params.read_unsigned("limit") or 100, MOST_FAILURES)
         after = request.params.one("after") or ""
         found = await self._keys.failures(_id(request), after, limit)

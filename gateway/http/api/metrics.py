@@ -1,4 +1,4 @@
-"""`/metrics` in Prometheus' text format: what this process did since it started, and what the index holds."""
+"""`/metrics` in Prometheus' text format: counters of this process, and the size of the index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Metrics:
         self._counters = counters
 
     async def metrics(self, request: Request) -> Response:
-        """With several workers each tells of itself: scrape them apart, or run one a process."""
+        """Return the metrics of this process.
+
+        With several workers, each returns its own: scrape them separately, or run one worker a process.
+        """
         held = await self._search.counts()
         gauges = {f"{level.value}_count": count for level, count in held.items()}
         lines = [*_lines(self._counters.all(), "counter"), *_lines(gauges, "gauge")]

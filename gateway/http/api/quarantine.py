@@ -1,4 +1,4 @@
-"""`/api/v1/quarantine`: instances that a rule of the site set aside (our own API, no part of PS3.18)."""
+"""`/api/v1/quarantine`: instances that a rule of the site set aside (our own API, not in PS3.18)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST_FAILED = 100
 
 
 class ApiQuarantine:
-    """Handlers of `/api/v1/quarantine` and what is below."""
+    """Handlers of `/api/v1/quarantine` and the paths below it."""
 
     def __init__(self, quarantine: Quarantine) -> None:
         self._quarantine = quarantine
 
     async def list_quarantined(self, request: Request) -> Response:
-        """By series; `remaining` is how many more there are."""
+        """Return the instances in quarantine by series; `remaining` is the number of series that follow."""
         request.accept.choose((Offer(JSON),))
         limit = min(request.params.read_unsigned("limit") or 100, MOST)
         offset = request.params.read_unsigned("offset") or 0
@@ -36,7 +36,10 @@ class ApiQuarantine:
         return json_answer({"quarantined": shown, "remaining": page.remaining})
 
     async def release(self, request: Request) -> Response:
-        """What could not be released stays, with the reason. Raises NotFound, Gone, Conflict where nothing could."""
+        """Release instances; those that could not be released stay, and are listed with the reason.
+
+        Raises NotFound, Gone, Conflict where none could be released.
+        """
         request.accept.choose((Offer(JSON),))
         path = resource_path(request.path_params)
         source = Source("release", peer=request.peer, partition=request.scope.partition)
@@ -47,7 +50,7 @@ class ApiQuarantine:
         return json_answer({"released": done.count, "failed": failed, "url": f"{request.base}{path.url()}"})
 
     async def discard(self, request: Request) -> Response:
-        """Raises NotFound, Gone."""
+        """Delete instances in quarantine. Raises NotFound, Gone."""
         source = Source("api", peer=request.peer, partition=request.scope.partition)
         await self._quarantine.discard(request.scope, resource_path(request.path_params), source)
         return Response(204, {"cache-control": "no-store"})

@@ -1,4 +1,4 @@
-"""Retrieve Capabilities (PS3.18 8.9): what is offered below a resource, as WADL (Annex H) and as JSON (Annex G).
+"""Retrieve Capabilities (PS3.18 8.9): the methods below a resource, as WADL (Annex H) and as JSON (Annex G).
 
 Both are written from one tree, which is made from the table of resources and `parameterdocs.PARAMETERS`.
 """
@@ -38,7 +38,7 @@ _SEGMENTS = {
     "frames": "framelist",
     "path...": "BulkDataReference",
 }
-# Transactions by operation: (Retrieve/Search/Store/…, what).
+# Names of the transactions, by operation.
 _TRANSACTIONS = {
     "instances": "Retrieve",
     "metadata": "RetrieveMetadata",
@@ -68,7 +68,7 @@ class Capabilities:
         self._settings = settings
 
     async def answer(self, request: Request, resource: Resource) -> Response:
-        """200 with the description, or 304 (8.9.3.1). Raises NotAcceptable."""
+        """Return 200 with the description, or 304 (8.9.3.1). Raises NotAcceptable."""
         offer = request.accept.choose(OFFERS)
         root = description(self._table, resource, request.base, self._settings)
         body = wadl(root) if offer.media == WADL else as_json(root)
@@ -81,7 +81,7 @@ class Capabilities:
 
 
 def description(table: Sequence[Resource], target: Resource, base: str, settings: HttpSettings) -> Element:
-    """The `application` element: the target and all resources below it, with all their methods (Annex H)."""
+    """Return the `application` element: the target and all resources below, with their methods (Annex H)."""
     below = [r for r in table if _is_below(r.template, target.template)]
     tree = [_resource(target, below, target.template.removeprefix(SERVICE).strip("/"))]
     service = target.template == SERVICE
@@ -100,7 +100,7 @@ def _is_below(template: str, target: str) -> bool:
 
 
 def _docs(table: Sequence[Resource], settings: HttpSettings) -> Iterator[Element]:
-    """What PS3.18 8.3 and 8.8 have a service say of itself."""
+    """Yield the statements that PS3.18 8.3 and 8.8 require of a service."""
     matching = [name for name in UNSUPPORTED if name not in settings.unsupported_matching]
     yield _doc("DICOMweb gateway", "Studies service of DICOM PS3.18: store, search, retrieve.")
     yield _doc("Character sets", ", ".join(WRITABLE) + "; application/dicom+json is UTF-8 always")
@@ -121,7 +121,10 @@ def _doc(title: str, text: str) -> Element:
 
 
 def _resource(resource: Resource | None, below: list[Resource], path: str) -> Element:
-    """`path` is that of this resource relative to the one above it; `below` are all resources under it."""
+    """Return the element of one resource.
+
+    `path` is relative to the resource above; `below` are all resources under it.
+    """
     children: list[Element] = [
         (
             "param",
@@ -142,7 +145,10 @@ def _resource(resource: Resource | None, below: list[Resource], path: str) -> El
 
 
 def _children(template: str, below: list[Resource]) -> list[Element]:
-    """The resources right under `template`; those that have none between get a path of several segments."""
+    """Return the elements of the resources directly under `template`.
+
+    A resource without a parent in the table gets a path of several segments.
+    """
     found: list[Element] = []
     for resource in below:
         if any(_is_below(resource.template, other.template) for other in below):
@@ -192,7 +198,7 @@ def _method(method: str, operation: Operation, resource: Resource) -> Element:
 
 
 def _identifier(operation: Operation, resource: Resource) -> str:
-    """Names of Annex H, such as RetrieveStudyMetadata; one of its kind in the whole document."""
+    """Return an identifier that is unique in the document, with names of Annex H (RetrieveMetadata)."""
     name = _TRANSACTIONS.get(operation.name, operation.name)
     places = [_SEGMENTS.get(p, p).removesuffix("Instance") for p in _placeholders(resource.template)]
     last = [s for s in resource.template.split("/") if s and not s.startswith("{")][-1]
@@ -220,11 +226,11 @@ def _param(parameter: Parameter) -> Element:
     return ("param", attributes, [_doc("", parameter.text), *options])
 
 
-# -- how it is written ----------------------------------------------------------------------------------
+# -- writing the tree ----------------------------------------------------------------------------------
 
 
 def wadl(root: Element) -> bytes:
-    """As XML."""
+    """Return the tree as XML."""
     return ('<?xml version="1.0" encoding="UTF-8"?>\n' + "".join(_xml(root))).encode()
 
 
@@ -243,12 +249,12 @@ def _xml(element: Element) -> Iterator[str]:
     yield f"</{name}>"
 
 
-# Elements that may be there several times are arrays, the others objects (Annex G).
+# Elements that may occur several times are arrays, the others objects (Annex G).
 _ONCE = frozenset({"application", "resources", "request"})
 
 
 def as_json(root: Element) -> bytes:
-    """As JSON: attributes are members that begin with @, text is `value`."""
+    """Return the tree as JSON: attributes are members that begin with @, text is `value`."""
     return orjson.dumps({root[0]: _members(root)})
 
 

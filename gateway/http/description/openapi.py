@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 description of everything served, made from the table of resources; `/openapi.json`.
+"""The OpenAPI 3.1 description of all resources, made from their table; `/openapi.json`.
 
-`python -m gateway.http` writes it to standard output: `make openapi` keeps `openapi/openapi.json` so.
+`python -m gateway.http` writes it to standard output; `make openapi` updates `openapi/openapi.json` with it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ABOUT = (
 
 
 class OpenApi:
-    """Handler of `/openapi.json`. `table` is all that is served, this resource too."""
+    """Handler of `/openapi.json`. `table` has all resources, this one included."""
 
     def __init__(self, table: Sequence[Resource]) -> None:
         self._table = table
@@ -52,12 +52,12 @@ class OpenApi:
 
 
 def write_description(table: Sequence[Resource]) -> bytes:
-    """The description as JSON."""
+    """Return the description as JSON."""
     return orjson.dumps(description(table), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def description(table: Sequence[Resource]) -> dict[str, Any]:
-    """The description."""
+    """Return the description."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "DICOMweb gateway", "version": _version(), "description": ABOUT},
@@ -68,7 +68,7 @@ def description(table: Sequence[Resource]) -> dict[str, Any]:
 
 
 def path_of(resource: Resource) -> str:
-    """The template as OpenAPI writes it."""
+    """Return the template in the syntax of OpenAPI."""
     return resource.template.replace("...}", "}")
 
 
@@ -101,7 +101,7 @@ def _in_path(name: str) -> dict[str, Any]:
 
 
 def _identifier(method: str, name: str, resource: Resource) -> str:
-    """One of its kind: method, operation, and the path without its braces."""
+    """Return a unique identifier: method, operation, and the path without its braces."""
     whole = resource.template in (SERVICE, SERVICE + WADO)
     place = resource.template if whole else resource.template.removeprefix(SERVICE)
     place = place.strip("/").replace("...", "")
@@ -131,7 +131,7 @@ def _describe_body(name: str, media: str) -> dict[str, Any]:
 
 
 def _bare(media: str) -> str:
-    """A multipart type keeps its `type`: it says what is in it."""
+    """Return a media type without quotes; a multipart type keeps its `type`, the type of the parts."""
     return media.replace('"', "")
 
 

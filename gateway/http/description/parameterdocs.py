@@ -1,6 +1,6 @@
-"""What each operation can be asked with: the parameters of the capabilities document and of the OpenAPI description.
+"""Parameters of each operation, for the capabilities document and the OpenAPI description.
 
-By the name of the operation in `resources.TABLE`. `schema` is JSON Schema of the decoded value.
+Operations have the names of `resources.TABLE`. `schema` is the JSON Schema of the decoded value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ TIMES: Final[Mapping[str, Any]] = {"type": "string", "examples": ["1015", "08000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One query parameter or header field. `values` are all there are; `ours`: beyond PS3.18 (8.3)."""
+    """One query parameter or header field.
+
+    `values` are all values it may have; `ours`: not in PS3.18 (8.3).
+    """
 
     name: str
     text: str
@@ -238,5 +241,5 @@ PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
 
 
 def parameters_of(name: str) -> Sequence[Parameter]:
-    """What the operation of this name can be asked with."""
+    """Return the parameters of the operation of this name."""
     return PARAMETERS.get(name, ())

@@ -1,4 +1,4 @@
-"""Hand-written pieces of the OpenAPI description: schemas, and what each operation answers."""
+"""Hand-written pieces of the OpenAPI description: schemas, and the answers of each operation."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
     "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
 }
 
-# What is in a JSON body, by operation.
+# Schemas of JSON bodies, by operation.
 JSON_OF: Final[Mapping[str, str]] = {
     "store": "DataSet",
     "list_deleted": "Deleted",
@@ -243,7 +243,7 @@ TAKEN: Final[Mapping[str, str]] = {"declare_key": "QueryKeyDeclaration"}
 
 _RETRIEVED = {"200": "All of it.", "304": "The client has it already."}
 _SEARCHED = {"200": "What matches.", "204": "Nothing matches."}
-# Successful answers by operation; 200 where nothing is said.
+# Successful answers by operation; 200 where none is given.
 ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "search_studies": _SEARCHED,
     "search_series": _SEARCHED,
@@ -291,7 +291,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
 _EVERYWHERE = ("414", "421", "503")
 _READ = ("400", "404", "406", "410", "416", "502")
 _SEARCH = ("400", "406", "413")
-# Failures by operation, beside those that any request can meet.
+# Failures by operation, in addition to those of any request.
 FAILURES: Final[Mapping[str, tuple[str, ...]]] = {
     "search_studies": _SEARCH,
     "search_series": (*_SEARCH, "404"),
@@ -323,5 +323,5 @@ FAILURES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def failures_of(name: str) -> list[str]:
-    """Statuses of its problems, in order."""
+    """Return the statuses of its problems, sorted."""
     return sorted({*FAILURES.get(name, ()), *_EVERYWHERE})

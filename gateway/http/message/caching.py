@@ -1,4 +1,4 @@
-"""Cache headers and conditional answers that all retrievals share."""
+"""Cache header fields and conditional answers, for all retrievals."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 
 
 def caching(request: Request, tag: str, version: str | None = None) -> dict[str, str]:
-    """Header fields of a representation; a URL that names the version it is of never changes its answer."""
+    """Return the cache header fields of a representation.
+
+    A URL that names the current `version` never changes its answer: it may be cached for ever.
+    """
     fixed = version is not None and request.version == version
     return {"etag": tag, "cache-control": IMMUTABLE if fixed else REVALIDATE}
 
 
 def not_modified(request: Request, headers: dict[str, str]) -> Response | None:
-    """304 where the client has this representation already."""
+    """Return a 304 where the client has this representation already, else None."""
     if is_match(request.headers.get("if-none-match"), headers["etag"]):
         return Response(304, headers)
     return None

@@ -26,13 +26,13 @@ class RangeNotSatisfiable(GatewayError):
 
 
 def entity_tag(*parts: object) -> str:
-    """A strong tag over everything the bytes depend on, in quotes."""
+    """Return a strong tag, in quotes, over everything that the bytes depend on."""
     seed = "\0".join(map(str, (WRITER, *parts)))
     return f'"{hashlib.blake2b(seed.encode(), digest_size=16).hexdigest()}"'
 
 
 def is_match(if_none_match: str | None, tag: str) -> bool:
-    """Whether the client has it already (RFC 9110 13.1.2: weak comparison)."""
+    """Return whether the client has the representation of `tag` (RFC 9110 13.1.2: weak comparison)."""
     if if_none_match is None:
         return False
     if if_none_match.strip() == "*":
@@ -41,10 +41,9 @@ def is_match(if_none_match: str | None, tag: str) -> bool:
 
 
 def byte_range(header: str | None, if_range: str | None, tag: str, length: int) -> Span | None:
-    """The span that is asked, None for all of it: several ranges, other units and a stale If-Range are
-    ignored.
+    """Return the requested span of a body of `length` bytes, None for all of it.
 
-    Raises RangeNotSatisfiable.
+    Several ranges, other units and a stale If-Range are ignored. Raises RangeNotSatisfiable.
     """
     if header is None or (if_range is not None and if_range.strip() != tag):
         return None
@@ -67,7 +66,7 @@ def byte_range(header: str | None, if_range: str | None, tag: str, length: int) 
 
 
 async def cut(chunks: AsyncGenerator[bytes, None], span: Span) -> AsyncGenerator[bytes, None]:
-    """The bytes of `span` out of a stream that begins at 0; the rest is not read."""
+    """Stream the bytes of `span` out of a stream that begins at 0; the rest is not read."""
     at = 0
     async with aclosing(chunks):
         async for chunk in chunks:

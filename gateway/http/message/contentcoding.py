@@ -1,5 +1,6 @@
-"""Content codings (RFC 9110 8.4, 12.5.3; PS3.18 8.6): gzip of request bodies is undone, JSON and XML answers are
-compressed with zstd or gzip. Frames are never compressed again.
+"""Decode gzip request bodies; encode JSON and XML answers with zstd or gzip.
+
+RFC 9110 8.4, 12.5.3; PS3.18 8.6. Frames are never compressed again.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from gateway.dicom.limits import LIMITS
 from gateway.errors import BadRequest, TooLarge, UnsupportedMedia
 
 PIECE = 1 << 20
-# Pieces below this are inflated where they are: a hop to a thread would cost more.
+# Bytes. Shorter chunks are inflated on the event loop: to pass them to a thread would cost more.
 AT_ONCE = 4096
 _NO_GZIP: Any = isal_zlib.error
-_GZIP = 31  # window bits of zlib, and 16 for gzip's header and check sum
+_GZIP = 31  # the window bits of zlib, plus 16 for the header and checksum of gzip
 
 
 def check_coding(header: str) -> str:
-    """`gzip` or `identity`. Raises UnsupportedMedia naming both for any other, and for several in a row."""
+    """Return `gzip` or `identity`.
+
+    Raises UnsupportedMedia naming both for any other coding, and for several codings together.
+    """
     codings = [name for piece in header.split(",") if (name := piece.strip().lower()) not in ("", "identity")]
     if not codings:
         return "identity"
@@ -36,10 +40,10 @@ def check_coding(header: str) -> str:
 
 
 async def gunzip(body: AsyncIterator[bytes], most: int = 0) -> AsyncIterator[bytes]:
-    """What was compressed, in pieces; several members are one body (RFC 1952 2.2).
+    """Stream the decompressed body; several gzip members are one body (RFC 1952 2.2).
 
-    Raises BadRequest where it is no gzip or ends early, TooLarge beyond `most` bytes (0: no limit) or where it grows
-    as only a bomb does.
+    Raises BadRequest where it is not gzip or ends early, TooLarge beyond `most` bytes (0: no limit), or where
+    it grows so much that it must be a bomb.
     """
     inflate: Any = isal_zlib.decompressobj(_GZIP)
     taken = given = 0
@@ -54,7 +58,7 @@ async def gunzip(body: AsyncIterator[bytes], most: int = 0) -> AsyncIterator[byt
             _check(taken, given, most)
             if piece:
                 yield piece
-    while taken and not inflate.eof:  # what was read and had no room in the last piece
+    while taken and not inflate.eof:  # data that was read, but did not fit into the last piece
         piece = await _piece(inflate, b"")
         if not piece:
             raise BadRequest("the gzip body ends early")
@@ -81,7 +85,7 @@ def _check(taken: int, given: int, most: int) -> None:
         raise TooLarge(f"the gzip body grows more than {LIMITS.inflation_ratio}-fold; send it without coding")
 
 
-# Below this a coding costs more than it saves; above the second one it leaves the event loop.
+# Bytes. Shorter bodies are not encoded; longer ones than the second figure are encoded in a thread.
 WORTH_IT = 1400
 OFF_THE_LOOP = 8 << 20
 
@@ -89,12 +93,12 @@ CODINGS = ("zstd", "gzip")
 
 
 def choose_coding(accept_encoding: str | None, size: int) -> str | None:
-    """zstd, gzip or None for identity; the highest q wins, ties go to zstd."""
+    """Return zstd, gzip, or None for identity; the highest q wins, and zstd among equals."""
     if accept_encoding is None or size < WORTH_IT:
         return None
     qualities = _qualities(accept_encoding)
     wild = qualities.get("*", 0.0)
-    # Who takes anything may not know zstd: it has to be named.
+    # A client that accepts `*` may not know zstd: zstd has to be named.
     ranked = [(qualities.get(c, wild if c == "gzip" else 0.0), -index) for index, c in enumerate(CODINGS)]
     quality, index = max(ranked)
     if quality <= 0 or quality < qualities.get("identity", 0.0):
@@ -116,7 +120,10 @@ def _qualities(header: str) -> dict[str, float]:
 
 
 async def encode_body(body: bytes, coding: str | None) -> bytes:
-    """`body` in this coding: one gzip member, as browsers stop after the first, or one zstd frame."""
+    """Return `body` in this coding, as one gzip member or one zstd frame.
+
+    Browsers stop after the first gzip member.
+    """
     if coding is None:
         return body
     work = _gzip if coding == "gzip" else _zstd
@@ -127,7 +134,8 @@ async def encode_body(body: bytes, coding: str | None) -> bytes:
 
 def _gzip(body: bytes) -> bytes:
     data: bytes = igzip.compress(body, compresslevel=1)
-    # The member's header carries the time of compression: the same answer must have the same bytes.
+    # The header of the member has the time of compression: it is cleared, so that the same answer has the
+    # same bytes.
     return data[:4] + b"\0\0\0\0" + data[8:]
 
 
@@ -136,7 +144,7 @@ def _zstd(body: bytes) -> bytes:
 
 
 async def encode_stream(chunks: AsyncGenerator[bytes, None], coding: str) -> AsyncGenerator[bytes, None]:
-    """A body whose length is not known, coded as it streams by, off the event loop."""
+    """Stream a body of unknown length in this coding, encoded off the event loop."""
     coder = _Gzip() if coding == "gzip" else zstandard.ZstdCompressor(level=1).compressobj()
     async with aclosing(chunks):
         async for chunk in chunks:
@@ -146,7 +154,7 @@ async def encode_stream(chunks: AsyncGenerator[bytes, None], coding: str) -> Asy
 
 
 class _Gzip:
-    """One member, whose header says nothing of the time."""
+    """Encodes one gzip member, whose header has no time."""
 
     def __init__(self) -> None:
         self._coder = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)

@@ -1,4 +1,4 @@
-"""What the server takes of an answer, told to who counts what waits for clients."""
+"""Count the bytes of an answer that the server takes, for the accounting of slow clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from gateway.services.readers import Reader
 
 
 class Taking:
-    """A `send` that says how far `reader` is. `begun`: the header fields are out. Raises Busy, see `Reader.takes`."""
+    """A `send` that reports to `reader` what the server took.
+
+    `begun` is true once the header fields are sent. Raises Busy as `Reader.takes` does.
+    """
 
     __slots__ = ("_reader", "_send", "begun")
 

@@ -1,7 +1,7 @@
-"""A client that hangs up before its answer begins: what is worked on for it alone is given up.
+"""Cancel the work for a client that disconnects before its answer begins.
 
-The server goes on with a request whatever becomes of the connection, and its pictures would be drawn for nobody
-while others wait. Short requests never get so far as to be watched.
+The server goes on with a request even when the connection is closed, so pictures would be drawn for nobody
+while other clients wait. Short requests end before they are watched.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from contextlib import suppress
 
 from starlette.types import Receive
 
-# A request that takes longer is watched.
+# Seconds; a request that takes longer is watched.
 UNWATCHED_SECONDS = 0.5
 
 
 class CancelOnDisconnect:
-    """Cancels the task that made it when the client goes; `gone` tells that from other reasons to be cancelled."""
+    """Cancels the task that created it when the client disconnects.
+
+    `gone` is true for this cancellation, false for any other.
+    """
 
     __slots__ = ("_handle", "_receive", "_task", "_watch", "gone")
 
@@ -28,7 +31,7 @@ class CancelOnDisconnect:
         self._handle = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, self._begin)
 
     def close(self) -> None:
-        """From here on the task is left alone."""
+        """Stop watching: the task is not cancelled from now on."""
         self._handle.cancel()
         if self._watch is not None:
             self._watch.remove_done_callback(self._note_left)
@@ -45,7 +48,7 @@ class CancelOnDisconnect:
 
 
 async def hang_up(receive: Receive) -> None:
-    """Ends when the client is gone."""
+    """Return when the client has disconnected."""
     with suppress(asyncio.CancelledError):
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -1,5 +1,6 @@
-"""Failures as answers: one table from class to status, one form (RFC 9457). Nobody else knows a status of a
-failure.
+"""Turn failures into answers: one table from error class to status, one form (RFC 9457).
+
+No other module knows the status of a failure.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ log = logging.getLogger("gateway.http")
 
 
 class MethodNotAllowed(errors.GatewayError):
-    """The resource is there, the method is not; `allow` lists those that are."""
+    """The resource exists, but not with this method; `allow` lists its methods."""
 
     def __init__(self, method: str, allow: str) -> None:
         super().__init__(f"method {method} is not offered here; want {allow}", expected=allow)
@@ -30,15 +31,15 @@ class MethodNotAllowed(errors.GatewayError):
 
 
 class LengthRequired(errors.GatewayError):
-    """A body is wanted, and the request has neither Content-Length nor Transfer-Encoding."""
+    """The request needs a body, and has neither Content-Length nor Transfer-Encoding."""
 
 
 class TargetTooLong(errors.GatewayError):
-    """The request target is longer than is taken."""
+    """The request target is longer than the limit."""
 
 
 class Misdirected(errors.GatewayError):
-    """The request names a host that we are not."""
+    """The request names a host that is not ours."""
 
 
 STATUS: Mapping[type[errors.GatewayError], int] = {
@@ -70,9 +71,9 @@ STATUS: Mapping[type[errors.GatewayError], int] = {
 PROBLEM = Offer("application/problem+json")
 HTML = Offer("text/html")
 TEXT = Offer("text/plain")
-_LENIENT = Offer("application/dicom+json")  # who asks for DICOM JSON or JSON can read a problem
+_LENIENT = Offer("application/dicom+json")  # a client that accepts DICOM JSON or JSON can read a problem
 
-# Internals of drivers may stand in these; clients get a plain sentence instead.
+# The details of these errors may hold internals of drivers: clients get these sentences instead.
 _SILENT: Mapping[type[errors.GatewayError], str] = {
     errors.StoreFull: "the object store has no room left",
     errors.StoreUnavailable: "the object store does not answer; try again later",
@@ -83,14 +84,14 @@ _SILENT: Mapping[type[errors.GatewayError], str] = {
 
 
 def status_of(error: errors.GatewayError) -> int:
-    """By the nearest class in the table."""
+    """Return the status of the nearest class in the table."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
 def failure(error: Exception, accept_header: str | None, *, strict: bool = False) -> Response:
-    """The answer to a request that failed; a bug is a 500 that says nothing but its request id.
+    """Return the answer to a request that failed; a bug is a 500 that shows only its request id.
 
-    Where nothing that it could be written in is acceptable, it is HTML under `strict` (PS3.18 8.6.3), else JSON.
+    Where no form of the answer is acceptable, it is HTML under `strict` (PS3.18 8.6.3), else JSON.
     """
     request = about.get()
     request_id = request.id if request is not None else os.urandom(8).hex()
@@ -113,7 +114,7 @@ def failure(error: Exception, accept_header: str | None, *, strict: bool = False
 def _problem(error: errors.GatewayError) -> dict[str, object]:
     silent = next((text for cls, text in _SILENT.items() if isinstance(error, cls)), None)
     if isinstance(error, errors.ObjectDamaged):
-        silent = None  # its sentence is ours, and whoever asks is to know that waiting will not help
+        silent = None  # its detail is our own sentence: the client has to know that waiting will not help
     problem: dict[str, object] = {"status": status_of(error), "detail": silent or error.detail}
     for name in ("parameter", "tag", "uid", "expected"):
         value = getattr(error, name)
@@ -136,12 +137,12 @@ def _extra_headers(error: Exception, status: int) -> dict[str, str]:
 
 
 def _sayable(value: object) -> object:
-    """What a client wrote and we repeat may hold a lone surrogate, which no UTF-8 can."""
+    """Return the value without lone surrogates: a client may have sent them, and UTF-8 has none."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _render_problem(problem: dict[str, object], accept_header: str | None, otherwise: Offer) -> Response:
-    """As problem+json, unless text or HTML is preferred."""
+    """Return the problem as problem+json, unless text or HTML is preferred."""
     problem = {name: _sayable(value) for name, value in problem.items()}
     ranked = _parse_accept(accept_header).rank((PROBLEM, _LENIENT, HTML, TEXT))
     chosen = ranked[0] if ranked else otherwise
@@ -156,7 +157,7 @@ def _render_problem(problem: dict[str, object], accept_header: str | None, other
 
 
 def _parse_accept(header: str | None) -> Accept:
-    """What is taken; anything where the list is what the problem is about."""
+    """Return the parsed Accept header; a header that accepts anything where it cannot be parsed."""
     try:
         return Accept.parse(header)
     except errors.BadParameter:

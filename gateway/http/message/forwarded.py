@@ -1,4 +1,4 @@
-"""What proxies say of the request they pass on: RFC 7239 `Forwarded`, or the `X-Forwarded-…` fields."""
+"""Read `Forwarded` (RFC 7239) or `X-Forwarded-…`, in which proxies describe the original request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PORT = re.compile(r":\d+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """What the nearest proxy says of the request it got; '' where it says nothing."""
+    """Scheme, host and prefix of the original request, as the nearest proxy saw it; '' where unknown."""
 
     scheme: str = ""
     host: str = ""
@@ -25,7 +25,7 @@ class Forwarded:
 
 
 def read_forwarded(headers: Mapping[str, str]) -> Forwarded:
-    """Of a chain the last entry, which our own proxy wrote."""
+    """Return the last entry of the chain, which our own proxy wrote."""
     if "forwarded" in headers:
         pairs = _entries(headers["forwarded"])[-1]
         scheme, host = pairs.get("proto", ""), pairs.get("host", "")
@@ -43,7 +43,10 @@ def read_forwarded(headers: Mapping[str, str]) -> Forwarded:
 
 
 def senders(headers: Mapping[str, str]) -> list[str]:
-    """Addresses that the request was passed on from, the nearest last; up to the first that is none."""
+    """Return the addresses that passed the request on, the nearest last.
+
+    The list goes back to the first entry that is not an address.
+    """
     if "forwarded" in headers:
         said = [pairs.get("for", "") for pairs in _entries(headers["forwarded"])]
     else:
@@ -68,7 +71,10 @@ def _entries(text: str) -> list[dict[str, str]]:
 
 
 def _address(text: str) -> str | None:
-    """`192.0.2.43`, `192.0.2.43:47011`, `2001:db8::1`, `[2001:db8::1]:47011`; None for names and `unknown`."""
+    """Return the address in `192.0.2.43`, `192.0.2.43:47011`, `2001:db8::1` or `[2001:db8::1]:47011`.
+
+    None for names and `unknown`.
+    """
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

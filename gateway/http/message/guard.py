@@ -1,7 +1,7 @@
-"""Who we are to this client, and whom we answer: Host check, forwarded headers, base URL, CORS.
+"""Check Host and forwarded header fields, find the base URL, and apply CORS.
 
-A page on another site can make a browser send requests to a loopback server: a `Host` that is not ours (DNS
-rebinding) is refused with 421, and no other origin may read answers unless `--cors-origin` names it.
+A page on another site can make a browser send requests to a loopback server. So a `Host` that is not ours
+(DNS rebinding) is refused with 421, and no other origin may read answers unless `--cors-origin` names it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXPOSED = (
 
 
 class Guard:
-    """Judges where a request was sent to, before anything else is done with it."""
+    """Checks the host and origin of a request before anything else is done with it."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
@@ -35,7 +35,10 @@ class Guard:
         self._hosts = frozenset({*settings.allowed_hosts, *([public_host] if public_host else [])})
 
     def base(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-        """The URL of the service root as this client sees it. Raises Misdirected where `Host` is not ours."""
+        """Return the URL of the service root as this client sees it.
+
+        Raises Misdirected where `Host` is not ours.
+        """
         said = self._read_forwarded(scope, headers)
         server = scope.get("server") or ("127.0.0.1", 80)
         if said is None:
@@ -51,7 +54,7 @@ class Guard:
         return _write_base(str(scope.get("scheme", "http")), host, server, "")
 
     def _check_host(self, host: str, address: str) -> None:
-        if not host:  # HTTP/1.0: the socket says where it came to
+        if not host:  # HTTP/1.0: the socket has the address
             return
         found = AUTHORITY.match(host)
         if found is None:
@@ -64,7 +67,7 @@ class Guard:
             )
 
     def peer(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-        """The address that the request came from, as far back as the word of trusted proxies reaches; or ''."""
+        """Return the client's address, or ''; addresses of trusted proxies are followed back to it."""
         client = scope.get("client")
         if not client:
             return ""
@@ -84,18 +87,18 @@ class Guard:
         return any(found in network for network in self._settings.trusted_proxies)
 
     def _read_forwarded(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> Forwarded | None:
-        """What a trusted proxy says; None where the peer is none."""
+        """Return the fields of a trusted proxy; None where the peer is not a trusted proxy."""
         client = scope.get("client")
         return read_forwarded(headers) if client and self._is_proxy(client[0]) else None
 
     # -- other sites ------------------------------------------------------------------------------------
 
     def check_intent(self, headers: Mapping[str, str], base: str, takes: Sequence[str] = ()) -> None:
-        """Raises Forbidden where a page of another site may have made a browser send this, unasked (CSRF).
+        """Raise Forbidden where a page of another site may have made a browser send this request (CSRF).
 
-        What a form or a simple request of Fetch can be made to send has neither a JSON type nor a header of its own;
-        with either, a browser asks first (preflight), and is told no. Raises UnsupportedMedia where a body is not of a
-        type that `takes` names.
+        A form, or a simple request of Fetch, can have neither a JSON type nor a header field of its own. With
+        either, a browser first sends a preflight request, which is refused. Raises UnsupportedMedia where the
+        type of the body is not in `takes`.
         """
         origin = headers.get("origin")
         if origin is not None and not self._is_allowed(origin) and not _is_same(origin, headers, base):
@@ -115,14 +118,17 @@ class Guard:
     # -- CORS -------------------------------------------------------------------------------------------
 
     def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Header fields that let the origin read the answer; none where it may not."""
+        """Return the header fields that let the origin read the answer; none where it may not."""
         origin = headers.get("origin")
         if origin is None or not self._is_allowed(origin):
             return {}
         return {"access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED}
 
     def preflight(self, headers: Mapping[str, str], allow: str) -> dict[str, str]:
-        """Header fields of the answer to a preflight request (Fetch 3.2.2), beside those of `cors`."""
+        """Return the header fields of the answer to a preflight request (Fetch 3.2.2).
+
+        They are sent in addition to those of `cors`.
+        """
         origin = headers.get("origin")
         if "access-control-request-method" not in headers or origin is None or not self._is_allowed(origin):
             return {}
@@ -137,7 +143,7 @@ class Guard:
 
 
 def _is_same(origin: str, headers: Mapping[str, str], base: str) -> bool:
-    """Whether it is our own: the public one, or the host that the request was sent to, whatever TLS ends where."""
+    """Return whether the origin is our own: the public URL, or the requested host, with or without TLS."""
     if origin == base.removesuffix(ROOT):
         return True
     scheme, _, authority = origin.partition("://")
@@ -158,10 +164,10 @@ def _is_loopback(name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _write_base(scheme: str, authority: str, server: tuple[str, int | None] | None, prefix: str) -> str:
-    """The base URL; default ports are left out.
+    """Return the base URL; default ports are left out.
 
-    A Host without a port is given the socket's: Python's dicomweb-client leaves the port out, and URLs without it
-    would lead nowhere.
+    A Host without a port gets the port of the socket: Python's dicomweb-client leaves the port out, and URLs
+    without it would lead nowhere.
     """
     found = AUTHORITY.match(authority)
     if found is None:

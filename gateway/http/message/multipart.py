@@ -1,4 +1,4 @@
-"""multipart/related answers of any number of parts, each made when it is its turn (PS3.18 8.6.1.2)."""
+"""Write multipart/related answers of any number of parts, one after another (PS3.18 8.6.1.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.dicom.model.multipart import closing, encode_head, message_type
 from gateway.http.message.responses import Part, StreamResponse, part_begun
 from gateway.services.bytestream import coalesce, prime
 
-# Tiny parts that are written before others have their turn.
+# Tiny parts that are written before other tasks have their turn.
 AT_A_TIME = 500
 
 
@@ -23,9 +23,9 @@ async def multipart(
     part_type: str,
     size: int | None = None,
 ) -> StreamResponse:
-    """The answer, once its first bytes are at hand; what fails before is a status. `size` is that of the body.
+    """Return the answer once its first bytes are read; an earlier failure can still become a status.
 
-    Raises what the first part does.
+    `size` is the length of the body in bytes. Raises what the first part raises.
     """
     headers["content-type"] = message_type(boundary, part_type)
     chunks = await prime(coalesce(_write_parts(parts, boundary)))
@@ -33,7 +33,10 @@ async def multipart(
 
 
 async def _write_parts(parts: AsyncGenerator[Part, None], boundary: str) -> AsyncGenerator[bytes, None]:
-    """Heads and bodies. Where a part fails, all ends: without the closing boundary, so that it shows."""
+    """Stream the heads and bodies of the parts.
+
+    Where a part fails, the stream ends without the closing boundary, so that the client notices.
+    """
     count = 0
     async with aclosing(parts):
         async for part in parts:

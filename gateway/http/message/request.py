@@ -1,4 +1,4 @@
-"""One request as handlers see it: parsed once, at the door."""
+"""A request as handlers see it: parsed once, on arrival."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from gateway.model import Source
 
 
 class ClientGone(Exception):
-    """The client hung up while we read its body: there is nobody to answer."""
+    """The client disconnected while its body was read: there is nobody to answer."""
 
 
 @dataclass
 class Request:
-    """`base` is the URL of the service root (`http://host/dicom-web`) as the client sees it.
+    """One request. `base` is the URL of the service root (`http://host/dicom-web`) as the client sees it.
 
-    `scope` is what the caller may see; until there is authentication, the whole default partition. `strict`: what
-    PS3.18 does not permit is refused, also where it could be overlooked. `relative`: BulkDataURIs in metadata are to be
-    relative to its URL.
+    `scope` is the data that the caller may see; until there is authentication, the whole default partition.
+    With `strict`, requests that PS3.18 does not permit are refused, even where they could be understood. With
+    `relative`, BulkDataURIs in metadata are relative to the URL of the metadata.
     """
 
     method: str
@@ -51,14 +51,17 @@ class Request:
 
     @cached_property
     def accept(self) -> Accept:
-        """Raises BadParameter where `accept=` or the mixture of types is wrong."""
+        """Return the parsed Accept field.
+
+        Raises BadParameter where `accept=` or the mixture of types is wrong.
+        """
         parameter = self.params.join("accept") if self.query else None
         accept = Accept.parse(self.headers.get("accept"), parameter, strict=self.strict)
         accept.check_mixture(bulk="/bulkdata" in self.path)
         return accept
 
     def charset(self, offer: Offer) -> str:
-        """The character set to write the text of `offer` in (8.8.5). Raises NotAcceptable."""
+        """Return the character set for the text of `offer` (8.8.5). Raises NotAcceptable."""
         parameter = self.params.join("charset") if self.query else None
         offered = (UTF8,) if offer.media == JSON else WRITABLE
         header = self.headers.get("accept-charset")
@@ -66,14 +69,14 @@ class Request:
 
     @property
     def bulk_base(self) -> str:
-        """What BulkDataURIs begin with: the service root, or the way up to it from this URL (RFC 3986 5.2)."""
+        """Return the start of BulkDataURIs: the service root, or the relative path to it (RFC 3986 5.2)."""
         if not self.relative:
             return self.base
         return "/".join([".."] * (self.path.rstrip("/").partition("/studies/")[2].count("/") + 1))
 
     @property
     def version(self) -> str | None:
-        """The version a BulkDataURI of ours names, `?v=…`."""
+        """Return the version that a BulkDataURI of ours names, `?v=…`."""
         return self.params.one("v") if self.query else None
 
     @property
@@ -82,14 +85,15 @@ class Request:
 
     @property
     def announced(self) -> int:
-        """The Content-Length, 0 where the request says none."""
+        """Return the Content-Length in bytes, 0 where the request has none."""
         length = self.headers.get("content-length", "")
         return int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
 
     def body(self, most: int = 0) -> AsyncIterator[bytes]:
-        """The body as it arrives, its content coding undone.
+        """Return the body as it arrives, with its content coding removed.
 
-        Raises UnsupportedMedia at once; while read ClientGone, BadRequest, TooLarge beyond `most` bytes (0: no limit).
+        Raises UnsupportedMedia at once; while it is read ClientGone, BadRequest, TooLarge beyond `most` bytes
+        (0: no limit).
         """
         coding = check_coding(self.headers.get("content-encoding", ""))
         received = self._receive(most)
@@ -113,12 +117,12 @@ class Request:
 
 
 def too_large(most: int) -> TooLarge:
-    """The failure of a body beyond the limit."""
+    """Return the error for a body beyond the limit."""
     return TooLarge(f"the body is larger than the {most} bytes that are taken; send fewer instances at once")
 
 
 def headers_of(scope: AsgiScope) -> dict[str, str]:
-    """Names in lower case; values of repeated fields joined by commas (RFC 9110 5.3)."""
+    """Return the header fields, names in lower case; repeated fields are joined by commas (RFC 9110 5.3)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")

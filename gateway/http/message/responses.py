@@ -1,8 +1,7 @@
-"""Answers that stream themselves: several body messages, nothing joined, exact lengths where known.
+"""Send answers as streams: several body messages, nothing joined, exact lengths where they are known.
 
-After the first byte there is one honest act left when something fails: to stop, so that the length or the
-missing
-last chunk shows it. Whatever is iterated is closed, also when the client hangs up.
+When something fails after the first byte, the answer is cut off, so that the length or the missing last chunk
+shows it. Every iterator is closed, also when the client disconnects.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from gateway.http.message.disconnect import UNWATCHED_SECONDS, hang_up
 
 log = logging.getLogger("gateway.http")
 
-# A body this long, or as slow as UNWATCHED_SECONDS, is watched for a client that hangs up; others are sent before it
-# would be noticed.
+# A body that is longer than this, or slower than UNWATCHED_SECONDS, is watched for a client that disconnects.
+# Others are sent before it would be noticed.
 WATCH_AFTER = 1 << 20
 
-# Chunks up to this size are joined with what goes before: copying them is cheaper than another write.
+# Bytes. Chunks up to this size are joined with the data before: to copy them is cheaper than another write.
 JOIN_BELOW = 16 << 10
 
-# Longer chunks are written in pieces, each once the one before is out: what a slow client has not taken lies in memory
-# twice, here and in the socket's buffer.
+# Bytes. Longer chunks are written in pieces, each after the one before is out: bytes that a slow client has
+# not read lie in memory twice, here and in the buffer of the socket.
 PIECE = 1 << 20
 
 
@@ -43,7 +42,7 @@ class Response:
 
     @property
     def length(self) -> int | None:
-        """Of the body; None where it is not known before the end."""
+        """Return the length of the body in bytes; None where it is not known before its end."""
         return sum(map(len, self.pieces))
 
     @property
@@ -51,7 +50,7 @@ class Response:
         return self.status not in (204, 304)
 
     async def send(self, method: str, receive: Receive, send: Send) -> None:
-        """Write the answer; HEAD gets the header fields only."""
+        """Write the answer; for HEAD only the header fields."""
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": self._fields()})
             if method == "HEAD" or not self.has_body:
@@ -68,7 +67,7 @@ class Response:
         await send({"type": "http.response.body", "body": pieces[-1], "more_body": False})
 
     async def aclose(self) -> None:
-        """Let go of what was to be sent."""
+        """Close the streams of the body."""
 
     def _fields(self) -> list[tuple[bytes, bytes]]:
         fields = [(name.encode("latin-1"), _safe(value)) for name, value in self._flat()]
@@ -84,21 +83,21 @@ class Response:
 
 
 def _safe(value: str) -> bytes:
-    """Header values are visible ASCII; whatever else got in is replaced."""
+    """Return a header value as visible ASCII; other characters are replaced by `?`."""
     if value.isascii() and value.isprintable():
         return value.encode("ascii")
     return "".join(c if " " <= c <= "~" else "?" for c in value).encode("ascii")
 
 
 def json_answer(body: object, status: int = 200) -> Response:
-    """A body of our own API, which speaks of now."""
+    """Return a JSON answer of our own API, which must not be cached."""
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     return Response(status, headers, [orjson.dumps(body)])
 
 
 @dataclass
 class StreamResponse(Response):
-    """A body of one part that comes in chunks; `size` is its length where known."""
+    """A body that comes in chunks; `size` is its length in bytes where it is known."""
 
     chunks: AsyncGenerator[bytes, None] | None = None
     size: int | None = None
@@ -128,7 +127,7 @@ class StreamResponse(Response):
 
 @dataclass
 class Part:
-    """One part of a multipart answer; `size` is the length of its body where known."""
+    """One part of a multipart answer; `size` is the length of its body in bytes where it is known."""
 
     content_type: str
     chunks: AsyncGenerator[bytes, None]
@@ -183,7 +182,10 @@ class MultipartResponse(Response):
 
 
 async def part_begun(part: Part) -> list[bytes]:
-    """The first two chunks; only one where it is all, as of a frame, so that its length can be said."""
+    """Return the first two chunks of a part, or a single one if that is all.
+
+    The length of a part of a single chunk, such as a frame, is then known.
+    """
     begun: list[bytes] = []
     async for chunk in part.chunks:
         begun.append(chunk)
@@ -193,7 +195,7 @@ async def part_begun(part: Part) -> list[bytes]:
 
 
 class _Writer:
-    """Sends chunks, small ones joined with what was held back, and notices a client that hung up."""
+    """Sends chunks, small ones joined with data held back before, and notices a client that disconnects."""
 
     __slots__ = ("_begun", "_held", "_receive", "_send", "_sent", "_watch")
 
@@ -209,7 +211,7 @@ class _Writer:
         self._held += data
 
     async def write(self, chunk: bytes) -> bool:
-        """False when there is nobody left to read."""
+        """Send a chunk; return False where the client has disconnected."""
         if self._watch is None and (
             self._sent > WATCH_AFTER or time.monotonic() - self._begun > UNWATCHED_SECONDS
         ):

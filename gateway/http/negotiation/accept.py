@@ -1,13 +1,15 @@
-"""Choosing what to send: Accept and `accept=` (PS3.18 8.3.3, 8.7). Pure, tested as a table.
+"""Choose a representation by Accept and `accept=` (PS3.18 8.3.3, 8.7). Pure, tested as a table.
 
-Decisions: no Accept header counts as `*/*`, under `strict` it is 406 (D-1); nothing acceptable is 406 (D-2); DICOM
-and rendered media types beside one another are a 400 under `strict` (8.7.5), else the target's own kind is sent, and
-`*/*` means Explicit VR Little Endian there and as stored else (8.7.7). Where a range names no transfer syntax,
-`application/dicom` and `application/octet-stream` mean Explicit VR Little Endian (8.7.3.4) and a compressed type means
-its default of Table 8.7.3-5, or the lossy one that is held where no other is (C-TS-3); `transfer-syntax=*` and a
-wildcard type mean as stored. A lossy step is taken only where its transfer syntax is named.
-`application/octet-stream; transfer-syntax=*` on a compressed frame (OHIF) is answered with the stored codestream
-under its own media type, `image/jls; transfer-syntax=…`: viewers take the codec from that.
+Decisions: without an Accept header, `*/*` counts; under `strict` it is 406 (D-1). If nothing is acceptable,
+it is 406 (D-2). DICOM and rendered media types in one list are a 400 under `strict` (8.7.5); else the types
+that the target has are sent. `*/*` means Explicit VR Little Endian under `strict`, and as stored otherwise
+(8.7.7). If a range names no transfer syntax, `application/dicom` and `application/octet-stream` mean Explicit
+VR Little Endian (8.7.3.4), and a compressed type means its default in Table 8.7.3-5, or the stored lossy one
+where there is no other (C-TS-3). `transfer-syntax=*` and a wildcard type mean as stored. Frames are encoded
+with loss only where the transfer syntax is named.
+
+`application/octet-stream; transfer-syntax=*` on a compressed frame (OHIF) gets the stored codestream under
+its own media type, `image/jls; transfer-syntax=…`: viewers take the codec from it.
 """
 
 from __future__ import annotations
@@ -34,12 +36,11 @@ from gateway.model import EXPLICIT_VR_LE
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One representation that could be sent. `media` is the type of the part, or of the body if not
-    `multipart`.
+    """A representation that could be sent. `media` is the type of the part, or of a body without parts.
 
-    `transfer_syntax` is what would be sent, None where the notion does not apply. `stored`: as it is stored.
-    `unnamed`: it stands for Explicit VR Little Endian, which cannot hold so much (PS3.18 8.7.3.4). `rendered`: of
-    Table 8.7.4-1, where a range with a transfer syntax is left out (8.7.4).
+    `transfer_syntax` is the one that would be sent, None where there is none. `stored`: as it is stored.
+    `unnamed`: it is sent in place of Explicit VR Little Endian, which cannot hold the pixel data (PS3.18
+    8.7.3.4). `rendered`: a type of Table 8.7.4-1; a range with a transfer syntax does not match it (8.7.4).
     """
 
     media: str
@@ -55,14 +56,14 @@ class Offer:
 
     @property
     def default(self) -> bool:
-        """Whether it is meant where no transfer syntax is named (8.7.3.4, 8.7.3.5)."""
+        """Return whether a range without a transfer syntax means this offer (8.7.3.4, 8.7.3.5)."""
         if self.media in (DICOM, OCTETS):
             return self.unnamed or self.transfer_syntax == EXPLICIT_VR_LE
         return self.transfer_syntax == DEFAULTS.get(self.media) or (self.stored and self.lossy)
 
     @property
     def content_type(self) -> str:
-        """Of the part, or of the body if not multipart."""
+        """Return the Content-Type of the part, or of a body without parts."""
         if self.transfer_syntax is None:
             return self.media
         return f"{self.media}; transfer-syntax={self.transfer_syntax}"
@@ -74,10 +75,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class MediaRange:
-    """One media range. `media` is that of the part where `multipart` is true; `*/*` stands for anything.
+    """One media range. `media` is the type of the part where `multipart` is true; `*/*` matches any.
 
-    `multipart` is None for `*/*` alone, which matches both forms; `untyped` is `multipart/related` without
-    type.
+    `multipart` is None for `*/*` itself, which matches both forms; `untyped` is `multipart/related`
+    without type.
     """
 
     media: str
@@ -99,12 +100,15 @@ class MediaRange:
 
     @property
     def prefers_stored(self) -> bool:
-        """Of several transfer syntaxes that match, the stored one; `*/*` alone leaves it to the resource."""
+        """Return whether the stored one is preferred among several matching transfer syntaxes.
+
+        `*/*` itself leaves it to the resource.
+        """
         return not self.whole and not self.untyped
 
     @property
     def specificity(self) -> int:
-        """Parameters over subtype over type/* over */* (C-ACC-11)."""
+        """Return a rank: parameters over subtype over type/* over */* (C-ACC-11)."""
         if self.whole:
             return 0
         if self.wild:
@@ -132,7 +136,7 @@ class MediaRange:
         )
 
     def covers(self, offer: Offer) -> bool:
-        """Whether it takes that media type, whatever the transfer syntax."""
+        """Return whether the range matches that media type, in any transfer syntax."""
         return self.whole or (self.multipart == offer.multipart and self._matches_media(offer))
 
     def _matches_syntax(self, offer: Offer) -> bool:
@@ -147,7 +151,8 @@ class MediaRange:
         return offer.default or (self.wild and not self.untyped and offer.stored)
 
 
-# Media types that are of one kind only (8.7.3, 8.7.4). application/json is left out: clients send it with anything.
+# Media types that are either DICOM (8.7.3) or rendered (8.7.4). application/json is left out: clients send it
+# with anything.
 DICOM_TYPES = frozenset({DICOM, JSON, XML, OCTETS, "image/jls", "image/jphc", "image/jpx", "image/dicom-rle"})
 IMAGES_RENDERED = frozenset({"image/gif", "image/png", "image/jph"})
 RENDERED = IMAGES_RENDERED | {"text/html", "text/plain", "text/xml", "text/rtf", "application/pdf"}
@@ -158,9 +163,10 @@ ANYTHING = MediaRange("*/*", None, None, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """What a client takes, in tiers: the `accept` parameter first, the header if that has no hit (C-ACC-3).
+    """The media ranges of a client, in tiers: the `accept` parameter first, then the header (C-ACC-3).
 
-    `strict`: what the parameter chooses must be covered by the header as well (C-ACC-4).
+    The header counts only where nothing matches the parameter. With `strict`, the header must also cover what
+    the parameter chooses (C-ACC-4).
     """
 
     tiers: tuple[tuple[MediaRange, ...], ...]
@@ -168,9 +174,10 @@ class Accept:
 
     @staticmethod
     def parse(header: str | None, parameter: str | None = None, *, strict: bool = False) -> Accept:
-        """Raises BadParameter where `accept=` holds a wildcard or nothing that can be read (C-ACC-2), or a list is absurd.
+        """Return the ranges of header and parameter.
 
-        Under `strict` nothing is acceptable to who sends no Accept header (8.7.7).
+        Raises BadParameter where `accept=` has a wildcard or no media type (C-ACC-2), or a list is too long.
+        Under `strict` nothing is acceptable without an Accept header (8.7.7).
         """
         _check_length(header, "Accept")
         _check_length(parameter, "accept")
@@ -182,11 +189,11 @@ class Accept:
         return Accept(tuple(tiers), strict)
 
     def check_mixture(self, *, bulk: bool = False) -> None:
-        """Raises BadParameter under `strict` where DICOM and rendered types stand beside one another (8.7.5); else the
-        target has offers of one kind only, and the best of these is sent.
+        """Raise BadParameter under `strict` where a list has both DICOM and rendered types (8.7.5).
 
-        Types that are of both kinds, such as image/jpeg, are what the target makes of them (C-ACC-6). `bulk`: the
-        target is bulk data, which may be a document of any type.
+        Otherwise the target has offers of one kind only, and the best of these is sent. Types that are of
+        both kinds, such as image/jpeg, have the kind of the target (C-ACC-6). `bulk`: the target is bulk
+        data, which may be a document of any type.
         """
         for number, tier in enumerate(self.tiers if self.strict else ()):
             named = {item.named for item in tier if item.quality > 0}
@@ -200,9 +207,7 @@ class Accept:
                 )
 
     def rank(self, offers: Sequence[Offer]) -> list[Offer]:
-        """The acceptable offers, best first; ties go to the earlier offer, or to the one that is as
-        stored.
-        """
+        """Return the acceptable offers, best first; among equals the stored one, then the earlier one."""
         for number, tier in enumerate(self.tiers):
             scored = [(*score, index) for index, offer in enumerate(offers) if (score := _score(tier, offer))]
             if scored:
@@ -213,14 +218,14 @@ class Accept:
         return []
 
     def choose(self, offers: Sequence[Offer]) -> Offer:
-        """The best acceptable offer. Raises NotAcceptable listing what could be had (PS3.18 8.7.8.1)."""
+        """Return the best acceptable offer. Raises NotAcceptable listing the offers (PS3.18 8.7.8.1)."""
         ranked = self.rank(offers)
         if not ranked:
             raise not_acceptable(offers, "" if self.tiers else "there is no Accept header, so")
         return ranked[0]
 
     def charset_of(self, offer: Offer) -> str | None:
-        """The `charset` parameter of the range by which `offer` was chosen (8.7.3.5.3)."""
+        """Return the `charset` parameter of the range by which `offer` was chosen (8.7.3.5.3)."""
         for tier in self.tiers:
             best = _best(tier, offer)
             if best is not None and best.quality > 0:
@@ -229,14 +234,16 @@ class Accept:
 
 
 def not_acceptable(offers: Sequence[Offer], reason: str = "") -> NotAcceptable:
-    """The failure that lists what could be had (C-ACC-14)."""
+    """Return the error that lists the offers (C-ACC-14)."""
     available = list(dict.fromkeys(map(str, offers)))
     return NotAcceptable(f"{reason} nothing of what is accepted can be sent".strip(), available=available)
 
 
 def _score(tier: Sequence[MediaRange], offer: Offer) -> tuple[float, int] | None:
-    """(minus quality, 0 where the stored one is meant and this is it) by the most specific range that
-    matches.
+    """Return (minus quality, rank among equals) of an offer; None where it is not acceptable.
+
+    The most specific range that matches gives the quality. The rank is 0 where the stored representation is
+    preferred and this is it, else 1.
     """
     best = _best(tier, offer)
     if best is None or best.quality <= 0:
@@ -253,7 +260,7 @@ def _best(tier: Sequence[MediaRange], offer: Offer) -> MediaRange | None:
 
 
 def _check_length(text: str | None, name: str) -> None:
-    """Each range is compared with each offer: a list of thousands would take its time for nobody's good."""
+    """Raise BadParameter for a list that is too long: each range is compared with each offer."""
     if text is not None and (len(text) > MAX_LIST or text.count(",") >= MAX_RANGES):
         raise BadParameter(
             f"{name}: the list is longer than {MAX_LIST} characters or {MAX_RANGES} media types",
@@ -263,7 +270,7 @@ def _check_length(text: str | None, name: str) -> None:
 
 @lru_cache(maxsize=512)
 def _ranges(header: str) -> tuple[MediaRange, ...]:
-    """The ranges of an Accept header; malformed entries are left out (C-ACC-9)."""
+    """Return the ranges of an Accept header; malformed entries are left out (C-ACC-9)."""
     found = (_range(parse_media_type(piece)) for piece in split_quoted(header, ",") if piece)
     return tuple(item for item in found if item is not None)
 
@@ -315,7 +322,7 @@ def _canonical_type(essence: str) -> str:
 
 
 def _quality(text: str | None) -> float | None:
-    """RFC 9110 12.4.2; None where it is malformed."""
+    """Return the weight of a range (RFC 9110 12.4.2); None where it is malformed."""
     if text is None:
         return 1.0
     try:
@@ -326,9 +333,9 @@ def _quality(text: str | None) -> float | None:
 
 
 def json_offers(*, single_xml: bool = False) -> tuple[Offer, ...]:
-    """DICOM JSON, the default, and Native DICOM Model XML in multipart (Table 10.4.4-1, 10.6.4).
+    """Return DICOM JSON, the default, and multipart Native DICOM Model XML (Table 10.4.4-1, 10.6.4).
 
-    `single_xml`: bare XML too, where there is exactly one document (R-MT-13).
+    `single_xml`: a bare XML document too, where there is exactly one (R-MT-13).
     """
     offers = (Offer(JSON), Offer("application/dicom+xml", multipart=True))
     return (*offers, Offer("application/dicom+xml")) if single_xml else offers

@@ -1,8 +1,8 @@
-"""Character sets of answers (PS3.18 8.3.3.2, 8.7.3.5.3, 8.8, Annex D). Pure, tested as a table.
+"""Choose the character set of answers. Pure, tested as a table.
 
-The order is that of 8.8.5: the `charset` parameter of the media type that was chosen, then `charset=`, then
-`Accept-Charset`, then UTF-8. DICOM JSON is UTF-8 whatever is asked (PS3.18 F.2); XML, HTML and plain text are
-written in any set below that holds all their characters.
+PS3.18 8.3.3.2, 8.7.3.5.3, 8.8, Annex D. The order is that of 8.8.5: the `charset` parameter of the chosen
+media type, then `charset=`, then `Accept-Charset`, then UTF-8. DICOM JSON is always UTF-8 (PS3.18 F.2); XML,
+HTML and plain text are written in any set below that holds all their characters.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ _NAMES: Final = {
     spelling.lower(): name for name, (terms, _) in ANNEX_D.items() for spelling in (name, *terms)
 } | _ALIASES
 
-# What text other than DICOM JSON can be written in.
+# The sets that text other than DICOM JSON can be written in.
 WRITABLE: Final = tuple(name for name, (_, codec) in ANNEX_D.items() if codec)
 
 
 def find_charset(name: str) -> str | None:
-    """The preferred name of what an identifier or a defined term means, in any case; None where unknown (8.8)."""
+    """Return the preferred name of an identifier or defined term, in any case; None where unknown (8.8)."""
     return _NAMES.get(name.strip().strip('"').strip().lower())
 
 
 def choose_charset(
     named: str | None, parameter: str | None, header: str | None, offered: Collection[str] = (UTF8,)
 ) -> str:
-    """The set to write in; of several as welcome, UTF-8. Raises NotAcceptable listing what is offered.
+    """Return the set to write in; UTF-8 among equals. Raises NotAcceptable listing the sets offered.
 
-    `named` is the `charset` of the media type chosen. Unknown names are left out (8.8.1), and so is a list of
-    nothing else. A list of known ones without `*` rules out the others (8.8.4).
+    `named` is the `charset` of the chosen media type. Unknown names are ignored (8.8.1), and so is a list
+    with no known name. A list of known names without `*` excludes all others (8.8.4).
     """
     refused = False
     for listed in (named, parameter, header):
@@ -73,13 +73,13 @@ def choose_charset(
 
 
 def not_writable(what: str, offered: Collection[str]) -> NotAcceptable:
-    """The failure that lists the sets there are (8.8.5)."""
+    """Return the error that lists the sets offered (8.8.5)."""
     names = [f"charset={name}" for name in offered]
     return NotAcceptable(f"{what} cannot be sent in a character set that is accepted", available=names)
 
 
 def recode(text: bytes, charset: str) -> bytes:
-    """UTF-8 text in another set. Raises NotAcceptable where that cannot hold a character of it (8.8.5)."""
+    """Return UTF-8 text in another set. Raises NotAcceptable where it lacks a character (8.8.5)."""
     if charset == UTF8:
         return text
     try:
@@ -91,7 +91,7 @@ def recode(text: bytes, charset: str) -> bytes:
 
 
 def recode_xml(document: bytes, charset: str) -> bytes:
-    """An XML document in UTF-8 in another set, which its declaration names. Raises NotAcceptable."""
+    """Return a UTF-8 XML document in another set, with its name in the declaration. Raises NotAcceptable."""
     if charset == UTF8:
         return document
     return recode(document.replace(b'encoding="UTF-8"', f'encoding="{charset}"'.encode(), 1), charset)

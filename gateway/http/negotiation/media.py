@@ -1,4 +1,7 @@
-"""Media types with parameters, and lists of them, as headers carry them (RFC 9110 5.6, 8.3; PS3.18 8.7.1)."""
+"""Media types with parameters, and lists of them, as header fields have them.
+
+RFC 9110 5.6, 8.3; PS3.18 8.7.1.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +47,13 @@ DEFAULTS: dict[str, str] = {
     "video/mp4": "1.2.840.10008.1.2.4.102",
     "video/H265": "1.2.840.10008.1.2.4.107",
 }
-# What may hold less than the pixels once were: encoded to only where named, sent as held where nothing is named.
+# Transfer syntaxes that may hold less than the original pixels. Frames are encoded to one only where it is
+# named; stored frames are sent in it even where it is not named.
 LOSSY = frozenset(
     f"1.2.840.10008.1.2.4.{last}" for last in ("50", "51", "53", "55", "81", "91", "93", "111", "112", "203")
 ) | {syntax for syntax, media in COMPRESSED.items() if media.startswith("video/")}
 
-# Spellings of earlier editions and of clients, by what they stand for today.
+# Spellings of earlier editions and of clients, with today's names.
 ALIASES: dict[str, str] = {
     "image/x-dicom-rle": "image/dicom-rle",
     "image/x-jls": "image/jls",
@@ -64,13 +68,16 @@ ALIASES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """`essence` is `type/subtype` in lower case; parameter names are in lower case, values as given."""
+    """A media type. `essence` is `type/subtype` in lower case.
+
+    Parameter names are in lower case, values as given.
+    """
 
     essence: str
     parameters: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> str | None:
-        """The value of a parameter, None where it is not there."""
+        """Return the value of a parameter, None where it is absent."""
         for key, value in self.parameters:
             if key == name:
                 return value
@@ -81,7 +88,7 @@ class MediaType:
 
 
 def split_quoted(text: str, separator: str) -> Iterator[str]:
-    """The pieces between separators, those inside quoted strings left alone; each is stripped."""
+    """Yield the stripped pieces between separators; separators in quoted strings do not count."""
     if '"' not in text:
         for piece in text.split(separator):
             yield piece.strip()
@@ -102,9 +109,9 @@ def split_quoted(text: str, separator: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def parse_media_type(text: str) -> MediaType | None:
-    """A media type or range, None where it is malformed.
+    """Return a media type or range, None where it is malformed.
 
-    Values that should have been quoted (`type=application/dicom`) are taken, and so is a parameter nested in
+    Values that should have been quoted (`type=application/dicom`) are accepted, and so is a parameter inside
     the quotes of `type` (`type="application/dicom; transfer-syntax=1.2"`, C-ACC-18).
     """
     pieces = list(split_quoted(text, ";"))
@@ -148,5 +155,5 @@ def _unnest(parameters: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def find_compressed_type(transfer_syntax: str) -> str:
-    """The media type of a codestream in this transfer syntax; octets where the standard has none."""
+    """Return the media type of a codestream in this transfer syntax; octets where the standard has none."""
     return COMPRESSED.get(transfer_syntax, OCTETS)

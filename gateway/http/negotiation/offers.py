@@ -1,4 +1,4 @@
-"""What could be sent of a resource, the choice for `*/*` first (PS3.18 Table 10.4.4-1, 8.7.3)."""
+"""List the representations of a resource, the choice for `*/*` first (PS3.18 Table 10.4.4-1, 8.7.3)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from gateway.http.negotiation.accept import Accept, Offer
 from gateway.http.negotiation.media import DICOM, OCTETS, find_compressed_type
 from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 
-# Never sent (PS3.18 8.7.3): rewritten to Explicit VR Little Endian on the way out.
+# Never sent (PS3.18 8.7.3): rewritten to Explicit VR Little Endian.
 REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 
 
 def instance_offers(
     transfer_syntax: str, *, single: bool, targets: Sequence[str] = (), native: bool = True
 ) -> list[Offer]:
-    """Of an instance stored in `transfer_syntax`; `single`: it is the only one, so a bare body will do.
+    """Return the offers of an instance stored in `transfer_syntax`.
 
-    `targets` are what else it can be encoded to. `native`: Explicit VR Little Endian can hold it; where not, what is
-    stored stands for that (C-TS-4).
+    `single`: it is the only instance, so a body without parts is possible. `targets` are the other transfer
+    syntaxes that it can be encoded to. `native`: Explicit VR Little Endian can hold it; if not, it is sent as
+    stored in its place (C-TS-4).
     """
     as_stored = EXPLICIT_VR_LE if transfer_syntax in REWRITTEN else transfer_syntax
     offers = [Offer(DICOM, True, as_stored, stored=True, unnamed=not native)]
@@ -30,7 +31,10 @@ def instance_offers(
 
 
 def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence[str] = ()) -> list[Offer]:
-    """Of frames; `transfer_syntax` is that of encapsulated ones, None for native; `targets` as above."""
+    """Return the offers of frames; `transfer_syntax` is None for native ones.
+
+    `single` and `targets` are as in `instance_offers`.
+    """
     if transfer_syntax is None:
         offers = [Offer(OCTETS, True, EXPLICIT_VR_LE, stored=True)]
     else:
@@ -44,7 +48,10 @@ def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence
 def rank_frames(
     accept: Accept, transfer_syntax: str | None, *, single: bool, targets: tuple[str, ...]
 ) -> tuple[Offer, ...]:
-    """The acceptable ones of `frame_offers`, best first; remembered, since a viewer asks a thousand frames alike."""
+    """Return the acceptable ones of `frame_offers`, best first.
+
+    The result is cached: a viewer requests a thousand frames in the same way.
+    """
     return tuple(accept.rank(frame_offers(transfer_syntax, single=single, targets=targets)))
 
 
@@ -52,7 +59,10 @@ def rank_frames(
 def rank_instances(
     accept: Accept, transfer_syntax: str, *, single: bool, targets: tuple[str, ...], native: bool
 ) -> tuple[Offer, ...]:
-    """The acceptable ones of `instance_offers`, best first; under `strict` `*/*` means the default (8.7.7)."""
+    """Return the acceptable ones of `instance_offers`, best first.
+
+    Under `strict` `*/*` means the default (8.7.7).
+    """
     offers = instance_offers(transfer_syntax, single=single, targets=targets, native=native)
     if accept.strict:
         offers.sort(key=lambda offer: (not offer.multipart, offer.transfer_syntax != EXPLICIT_VR_LE))
@@ -60,7 +70,10 @@ def rank_instances(
 
 
 def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
-    """Of one bulk data value: octets, and for an encapsulated document, a video or an icon its own type as well."""
+    """Return the offers of one bulk data value: octets, and its own type.
+
+    An encapsulated document, a video or an icon has a type of its own.
+    """
     coded = content_type.endswith("/*")
     offers = [Offer(OCTETS, True, transfer_syntax, stored=True, unnamed=coded)]
     if coded and transfer_syntax is not None:
@@ -74,16 +87,17 @@ def bulk_offers(content_type: str, transfer_syntax: str | None) -> list[Offer]:
 def value_offers(
     kind: tuple[str, str | None], frames: list[Offer] | None, *, decodable: bool = True
 ) -> list[Offer]:
-    """Of one bulk data value; `frames` are the offers of its frames where it is pixel data that has any.
+    """Return the offers of one bulk data value; `frames` are those of its frames where it is pixel data.
 
-    All native frames one after another come first (R-B-5), where they can be had, then a part for each (8.7.3.3).
+    All native frames one after another come first (R-B-5), where they can be decoded, then a part for each
+    frame (8.7.3.3).
     """
     offers = bulk_offers(*kind) if decodable else []
     return offers + [offer for offer in frames or () if not is_octets(offer)]
 
 
 def is_octets(offer: Offer) -> bool:
-    """Whether it stands for the value as a whole, and not for a frame."""
+    """Return whether the offer is the value as a whole, and not frames."""
     return offer.media == OCTETS and offer.transfer_syntax == EXPLICIT_VR_LE
 
 

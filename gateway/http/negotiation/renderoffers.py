@@ -1,9 +1,9 @@
-"""What an instance can be rendered as (PS3.18 Table 8.7.4-1, 10.4.4). Pure, tested as a table.
+"""List the media types that an instance can be rendered in. Pure, tested as a table.
 
-Decisions: of several frames, `*/*` means a part of image/jpeg for each (R-MT-9), a bare image/gif an animation, a bare
-video/mp4 a video; any other bare image type is the first frame, with a warning, unless strict (D-5, R-MT-4). A stored
-video goes out as it is, unless the request changes the picture. Of studies and series, nothing is a single part
-(R-MT-2).
+PS3.18 Table 8.7.4-1, 10.4.4. Decisions: for several frames, `*/*` means a part of image/jpeg for each
+(R-MT-9), image/gif without multipart an animation, video/mp4 without multipart a video. Any other image type
+without multipart is the first frame, with a warning, unless strict (D-5, R-MT-4). A stored video is sent as
+it is, unless the request changes the picture. Studies and series are always sent as multipart (R-MT-2).
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ STILLS = ("image/jpeg", "image/png", GIF, "image/jp2", "image/jph", "image/jxl")
 
 
 def picture_offers(count: int, *, bare: bool, filmable: bool, lenient: bool) -> list[Offer]:
-    """Of so many frames of an instance, the choice for `*/*` first; `bare`: the target may be a single part."""
+    """Return the offers of `count` frames of an instance, the choice for `*/*` first.
+
+    `bare`: a body without parts is possible.
+    """
     alone = [_make_rendered_offer(media) for media in STILLS]
     parts = [replace(offer, multipart=True) for offer in alone]
     if count == 1:
@@ -37,7 +40,7 @@ def picture_offers(count: int, *, bare: bool, filmable: bool, lenient: bool) -> 
 
 
 def video_offers(stored: str, *, bare: bool, changed: bool, filmable: bool, lenient: bool) -> list[Offer]:
-    """Of a stored video of several frames; `changed`: what is asked makes other pictures of it."""
+    """Return the offers of a stored video of several frames; `changed`: the request changes the picture."""
     films = [] if changed else [stored]
     if (filmable or (stored in REMUXED and not changed)) and MP4 not in films:
         films.append(MP4)
@@ -49,16 +52,16 @@ def video_offers(stored: str, *, bare: bool, changed: bool, filmable: bool, leni
 
 
 def text_offers(media: Sequence[str], *, bare: bool) -> list[Offer]:
-    """Of a document in these media types."""
+    """Return the offers of a document in these media types."""
     alone = [_make_rendered_offer(one) for one in media]
     parts = [replace(offer, multipart=True) for offer in alone]
     return [*alone, *parts] if bare else parts
 
 
 def find_lacking(offers: Sequence[Offer], target: RenderTarget, stored: str, *, changed: bool) -> Lacking:
-    """Return the offers that this installation cannot make, and the extra that each wants.
+    """Return the offers that this installation cannot make, and the extra that each needs.
 
-    `stored` is the media type that a stored video goes out in as it is, unless it is `changed`.
+    `stored` is the media type in which a stored video is sent as it is, unless it is `changed`.
     """
     wanted = {offer: _find_extra(offer.media, target, stored, changed) for offer in offers}
     return {offer: extra for offer, extra in wanted.items() if extra is not None and not is_installed(extra)}
@@ -80,28 +83,28 @@ def rank_installed(accept: Accept, offers: Sequence[Offer], lacking: Lacking) ->
 
 
 def refuse_all(accept: Accept, offers: Sequence[Offer], lacking: Lacking, reason: str = "") -> NotAcceptable:
-    """Return the failure that lists what can be had, and names the extra that would make what is accepted."""
+    """Return the error that lists the offers, and names the extra that would make an acceptable one."""
     if wanted := accept.rank(list(lacking)):
         reason = f"{explain_missing(lacking[wanted[0]], wanted[0].media)}; without it"
     return not_acceptable([offer for offer in offers if offer not in lacking], reason)
 
 
 def is_film(subject: RenderTarget, offer: Offer, count: int) -> bool:
-    """Whether all frames go into one body or part: an animation, or a video."""
+    """Return whether all frames are in one body or part: an animation, or a video."""
     if offer.media.startswith("video/"):
         return True
     return offer.media == GIF and not offer.multipart and count > 1
 
 
 def changes(asked: RenderRequest) -> bool:
-    """Whether a stored video cannot go out as it is; `quality` alone may be overlooked (8.3.5.1.2)."""
+    """Return whether a stored video cannot be sent as it is; `quality` alone may be ignored (8.3.5.1.2)."""
     how = asked.how
     sized = how.viewport or how.region or how.rows or how.columns
     return bool(sized or how.window or how.annotation or asked.profile)
 
 
 def holds_profile(offer: Offer) -> bool:
-    """Whether the media type has a place for an ICC profile, or needs none because it is text."""
+    """Return whether the media type can hold an ICC profile, or needs none because it is text."""
     return offer.media in EMBEDS_ICC or not offer.media.startswith(("image/", "video/"))
 
 

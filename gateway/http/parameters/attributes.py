@@ -1,7 +1,7 @@
-"""Attributes as requests name them (PS3.18 8.3.4.1): keywords or tags, joined by dots into the items of sequences.
+"""Attributes in requests (PS3.18 8.3.4.1): keywords or tags, joined by dots into the items of sequences.
 
-A private element needs its creator as another match parameter of the request, beside it or at the top: by that
-it is found in whatever block a data set has it.
+A private element needs its creator as another match parameter of the request, at the same level or at the
+top: then it is found in any block of a data set.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEX = re.compile(r"[0-9A-Fa-f]{8}\Z")
 
 
 def plain_path(name: str) -> Path | None:
-    """Keywords or tags joined by dots, None where one is unknown (C-QP-11, C-QP-12)."""
+    """Return the path of keywords or tags joined by dots, None where one is unknown (C-QP-11, C-QP-12)."""
     path: list[int] = []
     for piece in name.split("."):
         tag = int(piece, 16) if _HEX.match(piece) else tag_of(piece)
@@ -30,10 +30,10 @@ def plain_path(name: str) -> Path | None:
 
 
 class Names:
-    """The attributes of one request; `used` are the creator elements that said what a private element is."""
+    """The attributes of one request; `used` are the creator elements that private elements referred to."""
 
     def __init__(self, params: Params, *, plus: bool = True) -> None:
-        """`plus`: a `+` is one, else it stands for a space."""
+        """Read the creators. `plus`: `+` means itself, else a space."""
         self.used: set[Path] = set()
         self._creators: dict[Path, str] = {}
         for name, raw in params.pairs:
@@ -42,10 +42,11 @@ class Names:
                 self._creators[path] = decode(name, raw if plus else replace_plus(raw)).strip()
 
     def path(self, name: str, parameter: str = "") -> Path | None:
-        """None where the name is unknown. Raises BadParameter where a private element has no creator (Q-26), and
-        beyond the depth of what is stored.
+        """Return the path of an attribute, None where the name is unknown.
 
-        `parameter` is what holds the name, where it is not a parameter itself.
+        Raises BadParameter where a private element has no creator (Q-26), and where the path is deeper than
+        stored data sets. `parameter` is the parameter that holds the name, where the name is not a
+        parameter itself.
         """
         raw = plain_path(name)
         if raw is None:

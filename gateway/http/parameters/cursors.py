@@ -1,7 +1,7 @@
-"""The cursor of `Link: <…>; rel="next"`: where a page ended, as text that only its own search takes back.
+"""Write and read the cursor of `Link: <…>; rel="next"`: the end of a page, for the same search only.
 
-It holds the position of the last row and a checksum over it and the search it belongs to. It is no secret: what
-it leads to is what the scope shows anyway.
+It holds the position of the last row and a checksum over it and its search. It is not a secret: the scope
+shows the same rows anyway.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _CHECK = 9
 
 
 def write_cursor(query: Query, last: Position) -> str:
-    """The cursor to the page behind `last`."""
+    """Return the cursor to the page after `last`."""
     return _text(query, orjson.dumps(last))
 
 
 def read(query: Query, text: str) -> Position:
-    """The position that a cursor of this search holds. Raises BadParameter."""
+    """Return the position in a cursor of this search. Raises BadParameter."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         body = data[_CHECK:]
@@ -48,6 +48,6 @@ def _text(query: Query, body: bytes) -> str:
 
 
 def _check(query: Query, body: bytes) -> bytes:
-    """Of what is searched; how much of it is shown at once may change from page to page."""
+    """Return a checksum of the search and the position; page size and included attributes may change."""
     search = replace(query, include=(), include_all=False, limit=0, offset=0, count=False, after=None)
     return hashlib.sha256(repr(search).encode() + b"\0" + body).digest()[:_CHECK]

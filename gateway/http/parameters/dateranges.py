@@ -1,4 +1,4 @@
-"""Dates and the times that belong to them: ranges of both are one interval, and both are in the query's zone."""
+"""Combine dates with their times: ranges of both are one interval, in the zone of the query."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.dicom.query.query import DateTimeRange, Equals, Match, Path, Range
 
-# Dates with the times that belong to them: ranges on both are one interval (PS3.4 C.2.2.2.5).
+# Dates and their times: ranges of both are one interval (PS3.4 C.2.2.2.5).
 DATE_TIME: dict[int, int] = {
     0x00080012: 0x00080013,  # Instance Creation
     0x00080020: 0x00080030,  # Study
@@ -22,7 +22,10 @@ DATE_TIME: dict[int, int] = {
 
 
 def combine_ranges(nodes: Sequence[Match], ranges: set[Path]) -> list[Match]:
-    """A range of a date and one of its time become one interval (Q-56); all keys of an item stay together."""
+    """Combine a range of a date and one of its time into one interval (Q-56).
+
+    `nodes` are the keys of one item, or of the top level.
+    """
     by_tag = {node.path[-1]: node for node in nodes if isinstance(node, Range) and node.path in ranges}
     pairs = {tag: by_tag[DATE_TIME[tag]] for tag in by_tag if DATE_TIME.get(tag) in by_tag}
     clocks = {clock.path for clock in pairs.values()}
@@ -42,7 +45,10 @@ def _interval(day: Range, clock: Range) -> DateTimeRange:
 
 
 def in_zone(node: Match, zone: str | None) -> Match:
-    """Dates and times of day are meant in the zone of the query; a date begins at its midnight (Q-32)."""
+    """Return the node with the zone of the query, for dates and times of day (Q-32).
+
+    A date begins at midnight of that zone.
+    """
     if zone is None:
         return node
     if isinstance(node, DateTimeRange) or (isinstance(node, Range) and node.vr == "TM"):

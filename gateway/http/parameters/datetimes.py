@@ -1,8 +1,8 @@
-"""Dates and times of a query as ranges by precision (PS3.5 6.2, PS3.4 C.2.2.2.1, C.2.2.2.5).
+"""Parse dates and times of a query as ranges, according to their precision.
 
-Dates become `YYYYMMDD`, times `HHMMSS.FFFFFF`, date-times both joined. A date-time with an offset is turned
-to
-UTC; one without is taken in the zone that Timezone Offset From UTC names, if the query has it.
+PS3.5 6.2, PS3.4 C.2.2.2.1, C.2.2.2.5. Dates become `YYYYMMDD`, times `HHMMSS.FFFFFF`, date-times both joined.
+A date-time with an offset is converted to UTC; one without is taken in the zone of Timezone Offset From UTC,
+if the query has it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _EARLIEST = "00000101000000"
 
 
 class Malformed(ValueError):
-    """The text is no value of its VR; the message says what was wanted."""
+    """The text is not a value of its VR; the message says what was wanted."""
 
 
 def zone(text: str) -> str:
-    """An offset from UTC, `+0100`. Raises Malformed."""
+    """Return an offset from UTC, such as `+0100`. Raises Malformed."""
     if not _ZONE.match(text):
         raise Malformed("an offset from UTC, such as +0100 or -0530")
     return text
 
 
 def da(text: str) -> Ends:
-    """A date or a range of dates, inclusive. Raises Malformed."""
+    """Return a date or a range of dates, inclusive. Raises Malformed."""
     if "-" not in text:
         day = _day(text)
         return day, day
@@ -57,9 +57,9 @@ def _day(text: str) -> str:
 
 
 def tm(text: str) -> Ends:
-    """A time or a range of times, each end to its own precision. Raises Malformed.
+    """Return a time or a range of times, each end to its own precision. Raises Malformed.
 
-    The end may come before the start where a range of dates goes with it; alone, see `check_order`.
+    The end may be before the start where the query also has a range of dates; otherwise see `check_order`.
     """
     if "-" not in text:
         return _clock(text)
@@ -70,7 +70,7 @@ def tm(text: str) -> Ends:
 
 
 def _clock(text: str) -> tuple[str, str]:
-    """The first and the last microsecond that `text` may mean."""
+    """Return the first and the last microsecond that `text` may mean."""
     found = _TM.match(text)
     if found is None:
         raise Malformed("a time or a range, such as 1015, 101500-103000, 1015- or -1030")
@@ -83,7 +83,7 @@ def _clock(text: str) -> tuple[str, str]:
 
 
 def dt(text: str, zone_of_query: str | None = None) -> Ends:
-    """A date-time or a range of them. A `-` that may be a range separator is one (Q-44). Raises Malformed."""
+    """Return a date-time or a range; a `-` that may be a range separator is one (Q-44). Raises Malformed."""
     found = _DT_RANGE.match(text)
     if found is not None and (found[1] or found[2]):
         low = _moment(found[1], zone_of_query)[0] if found[1] else None
@@ -111,7 +111,7 @@ def _moment(text: str, zone_of_query: str | None) -> tuple[str, str]:
 
 
 def _first(digits: str, fraction: str) -> datetime:
-    """The first microsecond of the year, month, …, second or fraction."""
+    """Return the first microsecond of the year, month, …, second or fraction."""
     full = digits + _EARLIEST[len(digits) :]
     return datetime(
         int(full[:4]),
@@ -125,7 +125,7 @@ def _first(digits: str, fraction: str) -> datetime:
 
 
 def _last(digits: str, fraction: str) -> datetime:
-    """The last microsecond of the year, month, …, second or fraction."""
+    """Return the last microsecond of the year, month, …, second or fraction."""
     first = _first(digits, fraction)
     if fraction:
         return first.replace(microsecond=int(fraction.ljust(6, "9")))
@@ -139,7 +139,7 @@ def _last(digits: str, fraction: str) -> datetime:
 
 
 def _latest(moment: datetime) -> Iterator[tuple[int, int]]:
-    """(the last there is, the one given) of hour, minute and second."""
+    """Yield (largest value, given value) of hour, minute and second."""
     yield 23, moment.hour
     yield 59, moment.minute
     yield 59, moment.second
@@ -155,7 +155,7 @@ def _format_moment(moment: datetime) -> str:
 
 
 def check_order(low: str | None, high: str | None) -> Ends:
-    """The same, once the start is known not to be after the end. Raises Malformed."""
+    """Return the two ends. Raises Malformed where the start is after the end."""
     if low is not None and high is not None and high < low:
         raise Malformed("a range whose end is not before its start")
     return low, high

@@ -1,8 +1,7 @@
-"""One match parameter as a node of the query (PS3.18 8.3.4.1, PS3.4 C.2.2.2).
+"""Turn one match parameter into nodes of the query (PS3.18 8.3.4.1, PS3.4 C.2.2.2).
 
 In UI, CS and AE keys an encoded comma separates values as a raw one does (OHIF sends it so); elsewhere `%2C`
-is
-part of the value. A list means any of them for UIDs and ModalitiesInStudy, all of them under
+is part of the value. A list means any of its values for UIDs and ModalitiesInStudy, all of them under
 `multiplevaluematching=true`, and is a 400 otherwise.
 """
 
@@ -20,13 +19,13 @@ from gateway.http.parameters import datetimes
 from gateway.http.parameters.querystring import decode
 
 MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY = 0x00080061, 0x00080062
-# A name has three groups of 64 characters, so no more words than these, and none longer.
+# A name has three groups of 64 characters: it has no more words than this, and none longer.
 MOST_WORDS = 96
 MOST_LETTERS = 64
-# Values of one key; of those that lead straight to a row, more.
+# Most values of one key; UIDs, which are looked up directly, may be more.
 MOST_VALUES = 256
 MOST_UIDS = 4096
-# Characters of a name or pattern, and wild places in it; characters of what is no text.
+# Most characters of a name or pattern, most `*` in a pattern, and most characters of other values.
 MOST_CHARACTERS = 1024
 MOST_PLACES = 64
 LONGEST_PLAIN = 64
@@ -52,7 +51,7 @@ MATCHABLE = WILDCARD_VRS | EMPTY_VRS | _FORMS.keys()
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A match parameter: its name as sent, the attribute it means, its value still raw."""
+    """A match parameter: its name as sent, its attribute, and its value, not yet decoded."""
 
     name: str
     path: Path
@@ -71,7 +70,10 @@ class Rules:
 
 
 def match_of(key: Key, rules: Rules) -> Sequence[Match]:
-    """The nodes that `key` stands for; all must hold. Raises BadParameter naming it and what was wanted."""
+    """Return the nodes of a key; all of them must match.
+
+    Raises BadParameter naming it and what was wanted.
+    """
     values = _values(key, rules)
     if values in ([], [""]):
         return (Universal(key.path),)
@@ -90,9 +92,9 @@ def match_of(key: Key, rules: Rules) -> Sequence[Match]:
 
 
 def _values(key: Key, rules: Rules) -> list[str]:
-    """Split on raw commas, then decode (C-QP-5).
+    """Return the values: split on raw commas, then decoded (C-QP-5).
 
-    A backslash, which no value of these VRs holds, separates as it does in DICOM (Q-25, Q-65).
+    A backslash, which no value of these VRs may hold, separates values as in DICOM (Q-25, Q-65).
     """
     if key.vr in ENCODED_COMMA_SEPARATES:
         pieces = decode(key.name, key.raw).split(",")
@@ -125,7 +127,10 @@ def _single(key: Key, value: str, rules: Rules) -> Match:
 
 
 def _pattern(key: Key, value: str) -> str:
-    """In its shortest form. Raises BadParameter where it is longer than a value, or has too many places."""
+    """Return the pattern in its shortest form.
+
+    Raises BadParameter where it is too long or has too many `*`.
+    """
     pattern = collapse(value)
     if len(pattern) > MOST_CHARACTERS:
         raise bad_value(key, f"a pattern of {MOST_CHARACTERS} characters at most")
@@ -135,7 +140,7 @@ def _pattern(key: Key, value: str) -> str:
 
 
 def _fuzzy(key: Key, value: str) -> Match:
-    """Each word once: a word that is repeated asks nothing more. Raises BadParameter."""
+    """Return a node with each word once; repeating a word changes nothing. Raises BadParameter."""
     words = tuple(dict.fromkeys(word for word in re.split(r"[\s^=,*]+", value) if word))
     if len(words) > MOST_WORDS:
         raise bad_value(key, f"{MOST_WORDS} words at most")
@@ -160,7 +165,10 @@ def _temporal(key: Key, value: str, zone: str | None) -> Match:
 
 
 def _check_number(key: Key, value: str) -> str:
-    """The value in its one spelling: numbers without sign and leading zeros. Raises BadParameter."""
+    """Return the value in its normal form: whole numbers without `+` and leading zeros.
+
+    Raises BadParameter.
+    """
     form = _FORMS.get(key.vr)
     if form is None:
         return value
@@ -172,7 +180,7 @@ def _check_number(key: Key, value: str) -> str:
 
 
 def bad_value(key: Key, wanted: str) -> BadParameter:
-    """The failure of a value that is not of its VR, or not of a form that may be matched on."""
+    """Return the error for a value that does not fit its VR, or that cannot be matched on."""
     # The value is left out of the message: it may be a patient's name.
     return BadParameter(
         f"{key.name}: the value does not fit VR {key.vr}; want {wanted}",

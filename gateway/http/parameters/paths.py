@@ -1,4 +1,4 @@
-"""What a path says: UIDs, frame numbers, bulk data paths (PS3.18 10.1.1, 10.4.1.1)."""
+"""Parse the parts of a path: UIDs, frame numbers, bulk data paths (PS3.18 10.1.1, 10.4.1.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BULK = re.compile(r"(?:[0-9A-F]{8}/[1-9][0-9]{0,8}/)*[0-9A-F]{8}\Z")
 
 
 def uid(name: str, text: str) -> str:
-    """1 to 64 digits and dots are looked up, whatever their components; anything else is a BadParameter."""
+    """Return `text` where it is 1 to 64 digits and dots, whatever its components. Raises BadParameter."""
     if not _UID.match(text):
         raise BadParameter(
             f"{name} '{text[:80]}': want a UID, 1 to 64 digits and dots",
@@ -26,7 +26,7 @@ def uid(name: str, text: str) -> str:
 
 
 def check_strict(parameters: Mapping[str, str]) -> None:
-    """UIDs by the grammar of PS3.18 5.1.1, frames in ascending order (10.1.1). Raises BadParameter."""
+    """Check UIDs by the grammar of PS3.18 5.1.1, and that frames ascend (10.1.1). Raises BadParameter."""
     for name in ("study", "series", "instance"):
         text = parameters.get(name)
         if text is not None and not (_UID.match(text) and _COMPONENTS.match(text)):
@@ -44,7 +44,7 @@ def check_strict(parameters: Mapping[str, str]) -> None:
 
 
 def resource_path(parameters: Mapping[str, str]) -> ResourcePath:
-    """The study, series or instance that a path names. Raises BadParameter."""
+    """Return the study, series or instance that a path names. Raises BadParameter."""
     series, instance = parameters.get("series"), parameters.get("instance")
     return ResourcePath(
         StudyUID(uid("study", parameters["study"])),
@@ -54,7 +54,7 @@ def resource_path(parameters: Mapping[str, str]) -> ResourcePath:
 
 
 def frame_list(text: str) -> list[FrameNumber]:
-    """Frame numbers in the order asked; repeats are allowed (R-RES-7). Raises BadParameter."""
+    """Return frame numbers in the requested order; repeats are allowed (R-RES-7). Raises BadParameter."""
     pieces = text.split(",")
     if not all(_FRAME.match(piece) for piece in pieces):
         raise BadParameter(
@@ -66,8 +66,9 @@ def frame_list(text: str) -> list[FrameNumber]:
 
 
 def bulk_path(text: str) -> str:
-    """Tags and 1-based item numbers, such as `00400275/1/00400007`. Raises NotFound: bulk data URIs are
-    opaque.
+    """Return a path of tags and 1-based item numbers, such as `00400275/1/00400007`.
+
+    Raises NotFound, not BadParameter: bulk data URIs are opaque.
     """
     if not _BULK.match(text.upper()):
         raise NotFound(f"bulk data '{text[:80]}': there is none by this path", parameter="bulkdata")

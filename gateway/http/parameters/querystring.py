@@ -1,7 +1,8 @@
-"""Query parameters as they are on the wire (PS3.18 8.3.1).
+"""Parse query parameters (PS3.18 8.3.1).
 
-Pieces are split on raw `&` and raw commas before anything is decoded; `;` is an ordinary character, and so is `+`
-but in the values of a search (see `replace_plus`); each piece is percent-decoded once, as UTF-8. Names are case-sensitive.
+Values are split on raw `&` and raw commas before they are decoded. `;` is an ordinary character, and so is
+`+`, except in the values of a search (see `replace_plus`). Each piece is percent-decoded once, as UTF-8.
+Names are case-sensitive.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def decode(name: str, raw: str) -> str:
-    """One percent-decoding. Raises BadParameter."""
+    """Return the value percent-decoded once. Raises BadParameter."""
     if _BAD_ESCAPE.search(raw):
         raise BadParameter(
             f"{name}: a '%' is not followed by two hex digits",
@@ -31,19 +32,22 @@ def decode(name: str, raw: str) -> str:
 
 
 def replace_plus(raw: str) -> str:
-    """With a space for each `+`, as the form encoders of most languages write it; one that is meant is `%2B`."""
+    """Return the value with an encoded space for each `+`, as form encoders write it.
+
+    A literal `+` is sent as `%2B`.
+    """
     return raw.replace("+", "%20")
 
 
 def _unquote(value: str) -> str:
-    """Without one pair of quotes around it, which the grammar permits (8.3.1)."""
+    """Return the value without one pair of quotes around it, which the grammar permits (8.3.1)."""
     return (
         value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] else value
     )
 
 
 class Params:
-    """The parameters of one request, in order, values still raw."""
+    """The parameters of one request, in order, values not yet decoded."""
 
     __slots__ = ("pairs",)
 
@@ -57,23 +61,23 @@ class Params:
                 self.pairs.append((name, value))
 
     def all(self, name: str) -> list[str]:
-        """Raw values under `name`."""
+        """Return the raw values under `name`."""
         return [value for key, value in self.pairs if key == name]
 
     def one(self, name: str) -> str | None:
-        """The decoded value, None where there is none. Raises BadParameter where it is repeated."""
+        """Return the decoded value, None where there is none. Raises BadParameter where it is repeated."""
         values = self.all(name)
         if len(values) > 1:
             raise BadParameter(f"{name}: given {len(values)} times", parameter=name, expected="once")
         return _unquote(decode(name, values[0])) if values else None
 
     def join(self, name: str) -> str | None:
-        """All values under `name` as one comma-separated list, None where there is none."""
+        """Return all values under `name` as one comma-separated list, None where there is none."""
         values = self.all(name)
         return ",".join(_unquote(decode(name, value)) for value in values) if values else None
 
     def flag(self, name: str) -> bool:
-        """`true` or `false`, false where absent (Q-73)."""
+        """Return whether the value is `true`; false where absent (Q-73). Raises BadParameter."""
         value = self.one(name)
         if value not in (None, "true", "false"):
             raise BadParameter(
@@ -82,7 +86,7 @@ class Params:
         return value == "true"
 
     def read_unsigned(self, name: str) -> int | None:
-        """A whole number from 0, None where absent (Q-82)."""
+        """Return a whole number, 0 or more; None where absent (Q-82). Raises BadParameter."""
         value = self.one(name)
         if value is None:
             return None

@@ -1,8 +1,8 @@
-"""Rendering parameters of the RESTful services (PS3.18 8.3.5.1, 8.3.5.2). Pure, tested as a table.
+"""Parse the rendering parameters of the RESTful services. Pure, tested as a table.
 
-Decisions: of `annotation`, words of letters, digits and hyphens are keywords, and unsupported ones are told in a
-warning (R-Q-4); commas at the end of `viewport` are overlooked (R-Q-15); the standard's values of `iccprofile` and
-displayp3 are taken.
+PS3.18 8.3.5.1, 8.3.5.2. Decisions: in `annotation`, words of letters, digits and hyphens are keywords, and a
+warning names the unsupported ones (R-Q-4); commas at the end of `viewport` are ignored (R-Q-15); the
+standard's values of `iccprofile` and displayp3 are accepted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.services.render.renderparameters import (
     valid_width,
 )
 
-# A side of a picture that is asked for, and its pixels: 8K fits.
+# Longest side of a requested picture, and its most pixels: 8K fits.
 SIDE_AT_MOST = 16384
 PIXELS_AT_MOST = 1 << 25
 
@@ -39,7 +39,10 @@ _NAMES = ("annotation", "quality", "viewport", "window", "iccprofile")
 
 
 def rendering(params: Params) -> RenderRequest:
-    """The parameters of a rendered resource. Raises BadParameter naming the parameter and what is accepted."""
+    """Return the parameters of a rendered resource.
+
+    Raises BadParameter naming the parameter and what is accepted.
+    """
     annotation, unsupported = annotation_words(params, "annotation")
     how = Rendering(
         annotation=annotation,
@@ -52,7 +55,7 @@ def rendering(params: Params) -> RenderRequest:
 
 
 def thumbnail(params: Params) -> RenderRequest:
-    """The one parameter of a thumbnail: two values of `viewport` (8.3.5.2). Raises BadParameter."""
+    """Return the one parameter of a thumbnail: two values of `viewport` (8.3.5.2). Raises BadParameter."""
     found = viewport(params)
     if found is not None:
         check_unregioned(found, "a thumbnail")
@@ -60,12 +63,12 @@ def thumbnail(params: Params) -> RenderRequest:
 
 
 def find_given(params: Params, names: Collection[str]) -> frozenset[str]:
-    """Those of `names` that the request has."""
+    """Return the names in `names` that the request has."""
     return frozenset(name for name, _ in params.pairs if name in names)
 
 
 def check_unregioned(found: Viewport, what: str) -> None:
-    """Raises BadParameter where `viewport` has more than its width and height (8.3.5.1.3)."""
+    """Raise BadParameter where `viewport` has more than width and height (8.3.5.1.3)."""
     if any(value is not None for value in (found.sx, found.sy, found.sw, found.sh)):
         raise BadParameter(
             f"viewport: of {what}, only width and height can be asked",
@@ -75,7 +78,10 @@ def check_unregioned(found: Viewport, what: str) -> None:
 
 
 def decimal(text: str) -> float | None:
-    """A number as PS3.18 5.1.1 has it: digits on both sides of a point, 16 characters at most; else None."""
+    """Return a number as PS3.18 5.1.1 defines it, of at most 16 characters; else None.
+
+    A point has digits on both sides.
+    """
     if len(text) > 16 or not _DECIMAL.match(text):
         return None
     value = float(text)
@@ -83,12 +89,15 @@ def decimal(text: str) -> float | None:
 
 
 def positive(text: str) -> int | None:
-    """A whole number from 1; else None."""
+    """Return a whole number, 1 or more; else None."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) else None
 
 
 def annotation_words(params: Params, name: str) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The known keywords and the others (8.3.5.1.1). Raises BadParameter for what is no keyword."""
+    """Return the known keywords and the other words (8.3.5.1.1).
+
+    Raises BadParameter for what is no keyword.
+    """
     text = params.one(name)
     if text is None:
         return frozenset(), ()
@@ -99,7 +108,7 @@ def annotation_words(params: Params, name: str) -> tuple[frozenset[str], tuple[s
 
 
 def quality(params: Params, name: str) -> int:
-    """1 to 100 (8.3.5.1.2); the default where it is absent. Raises BadParameter."""
+    """Return a number from 1 to 100 (8.3.5.1.2), the default where absent. Raises BadParameter."""
     text = params.one(name)
     if text is None:
         return Rendering().quality
@@ -110,7 +119,7 @@ def quality(params: Params, name: str) -> int:
 
 
 def viewport(params: Params) -> Viewport | None:
-    """`vw,vh` or `vw,vh,sx,sy,sw,sh`, inner values may be empty (8.3.5.1.3). Raises BadParameter."""
+    """Return `vw,vh` or `vw,vh,sx,sy,sw,sh`; inner values may be empty (8.3.5.1.3). Raises BadParameter."""
     text = params.one("viewport")
     if text is None:
         return None
@@ -133,7 +142,7 @@ def viewport(params: Params) -> Viewport | None:
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """Raises BadParameter beyond what is rendered."""
+    """Raise BadParameter for a picture beyond the limits."""
     if max(width, height) > SIDE_AT_MOST or width * height > PIXELS_AT_MOST:
         limit = f"sides of {SIDE_AT_MOST} and {PIXELS_AT_MOST} pixels at most"
         raise BadParameter(
@@ -144,7 +153,7 @@ def check_size(name: str, width: int, height: int) -> None:
 
 
 def _window(params: Params) -> Window | None:
-    """`center,width,function` (8.3.5.1.4). Raises BadParameter."""
+    """Return `center,width,function` (8.3.5.1.4). Raises BadParameter."""
     text = params.one("window")
     if text is None:
         return None
@@ -155,7 +164,7 @@ def _window(params: Params) -> Window | None:
 
 
 def window(name: str, center: str, width: str, function: VoiFunction) -> Window:
-    """Raises BadParameter for what is no decimal or no width of the function (PS3.3 C.11.2.1.2)."""
+    """Return a window. Raises BadParameter for bad decimals or widths (PS3.3 C.11.2.1.2)."""
     middle, extent = decimal(center), decimal(width)
     if middle is None or extent is None:
         raise bad(name, f"{center},{width}", "decimals of 16 characters at most, such as 40,400")
@@ -173,5 +182,5 @@ def _icc(params: Params) -> str | None:
 
 
 def bad(name: str, value: str, wanted: str) -> BadParameter:
-    """The failure that names the parameter and what is accepted."""
+    """Return the error that names the parameter and what is accepted."""
     return BadParameter(f"{name} '{value[:60]}': want {wanted}", parameter=name, expected=wanted)

@@ -1,4 +1,4 @@
-"""The parameters of a search as a query (PS3.18 8.3.4, 10.6.1.2)."""
+"""Parse the parameters of a search as a query (PS3.18 8.3.4, 10.6.1.2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.http.parameters.querystring import Params, decode, replace_plus
 from gateway.http.parameters.searchbounds import check_cost, check_count, check_included, check_keys
 from gateway.model import Level, ResourcePath
 
-# `v` names a version in our URLs, `_` is what scripts add to get round caches.
+# `v` names a version in our URLs; scripts add `_` to avoid caches.
 CONTROL = frozenset(
     {"limit", "offset", "cursor", "count", "includefield", "accept", "charset", "v", "_"}
     | {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}
@@ -30,13 +30,13 @@ SPECIFIC_CHARACTER_SET = 0x00080005
 TIMEZONE_OFFSET = 0x00080201
 STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 MAX_OFFSET = 1 << 53
-# Of the file meta, and no attribute to match on; clients ask for it by includefield.
+# In the file meta, so it cannot be matched on; clients request it by includefield.
 TRANSFER_SYNTAX = 0x00020010
 _FILE_META = frozenset({"00020010", "TransferSyntaxUID"})
-# VRs whose values may hold a `+` that is meant.
+# VRs whose values may hold a literal `+`.
 _SIGNED = NUMERIC | {"DT"}
 
-# Kinds of matching, and what is said where one is not supported (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6).
+# Kinds of matching, and the warning where one is not supported (PS3.18 8.3.4.2, 8.3.4.5, 8.3.4.6).
 UNSUPPORTED = {
     "fuzzymatching": "Only literal matching has been performed.",
     "emptyvaluematching": "Empty Value Matching has not been performed.",
@@ -46,10 +46,10 @@ UNSUPPORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many results a search gives when it does not say, and at most; what is done only if so configured.
+    """The limits of a search: results by default and at most, and switches of the site.
 
-    `unsupported` names kinds of matching that are switched off, `strict` turns what is merely not permitted into
-    a 400, `most_matches` is how many a search may match before it is a 413 (0: any number).
+    `unsupported` names kinds of matching that are switched off. `strict` refuses with 400 what is not
+    permitted. `most_matches` is the number of matches above which a search is a 413 (0: no limit).
     """
 
     default: int = 200
@@ -61,9 +61,9 @@ class Limits:
 
 @dataclass(slots=True)
 class ParsedSearch:
-    """A search as it was asked; `ignored` names parameters that are not supported (PS3.18 8.3).
+    """A search as requested; `ignored` names parameters that are not supported (PS3.18 8.3).
 
-    `warnings` are what the standard has said in other words (8.3.4.2, 8.3.4.5, 8.3.4.6).
+    `warnings` are those with a wording of their own in the standard (8.3.4.2, 8.3.4.5, 8.3.4.6).
     """
 
     query: Query
@@ -73,14 +73,14 @@ class ParsedSearch:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which search resource: what is listed, and below what."""
+    """A search resource: the level of its results, and the resource that they are within."""
 
     level: Level
     within: ResourcePath | None = None
 
     @property
     def levels(self) -> frozenset[Level]:
-        """Of match keys that are permitted (PS3.18 Table 10.6.1-1)."""
+        """Return the levels of permitted match keys (PS3.18 Table 10.6.1-1)."""
         ranks = range(RANK[self.level] + 1)
         above = 0 if self.within is None else 1 + RANK[self.within.level]
         return frozenset(level for level, rank in RANK.items() if rank in ranks and rank >= above)
@@ -89,9 +89,9 @@ class Target:
 def search_query(
     params: Params, target: Target, limits: Limits, vrs: Mapping[Path, str] = MappingProxyType({})
 ) -> ParsedSearch:
-    """Raises BadParameter naming the parameter and what was wanted; what is unknown is ignored and named.
+    """Return the query of a search. Unknown parameters are ignored and named.
 
-    `vrs` are those of query keys that were declared.
+    Raises BadParameter naming the parameter and what was wanted. `vrs` are the VRs of the declared keys.
     """
     check_count([name for name, _ in params.pairs])
     ignored: list[str] = []
@@ -123,7 +123,7 @@ def search_query(
 
 
 def _continue_query(params: Params, query: Query) -> Query:
-    """From where a page ended. Raises BadParameter."""
+    """Return the query, continued after the page that `cursor` names. Raises BadParameter."""
     cursor = params.one("cursor")
     if cursor is None:
         return query
@@ -133,14 +133,15 @@ def _continue_query(params: Params, query: Query) -> Query:
 
 
 def is_private_asked(params: Params) -> bool:
-    """Whether a private element is named, whose VR only a declared key may know."""
+    """Return whether a private element is named, whose VR only a declared key may tell."""
     return any((path := plain_path(name)) and any(map(is_private, path)) for name, _ in params.pairs)
 
 
 def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) -> bool:
-    """Keys of other levels are not permitted there, and not supported (PS3.18 10.6.1.2.1, Q-11).
+    """Return whether a key is permitted at the levels of the target (PS3.18 10.6.1.2.1, Q-11).
 
-    One of a level above without a value only asks for the attribute.
+    Others are ignored and named in `ignored`; under `strict` BadParameter is raised. A key of a level above
+    without a value only requests the attribute.
     """
     level = level_of(key.path[0])
     if level in target.levels or (RANK[level] <= RANK[target.level] and not key.raw):
@@ -161,13 +162,16 @@ def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) 
 
 
 def _replace_plus(key: Key) -> str:
-    """`+` as a space, but where a number or a time zone may begin with it."""
+    """Return the value with a space for each `+`, unless a number or a time zone may begin with it."""
     return key.raw if key.path == (TIMEZONE_OFFSET,) or key.vr in _SIGNED else replace_plus(key.raw)
 
 
 def _means_something(key: Key, limits: Limits, ignored: list[str]) -> bool:
-    """A private creator tells what a private element is that the request names. Alone it selects nothing: which block
-    a creator has is a matter of each data set (PS3.5 7.8.1).
+    """Return whether a key selects something; a private creator alone does not.
+
+    A creator identifies a private element that the request also names. Alone it selects nothing, since
+    each data set may give it another block (PS3.5 7.8.1). Such a key is ignored; under `strict`
+    BadParameter is raised.
     """
     if not key.raw or not is_creator(key.path[-1]):
         return True
@@ -198,7 +202,10 @@ def _keys(params: Params, names: Names, vrs: Mapping[Path, str], ignored: list[s
 
 
 def _key(name: str, path: Path, raw: str, vrs: Mapping[Path, str]) -> Key | None:
-    """None where the attribute cannot be matched on. Raises BadParameter where the path makes no sense."""
+    """Return a key, None where the attribute cannot be matched on.
+
+    Raises BadParameter where the path is not one of sequences to an attribute.
+    """
     if any(vr_of(tag) not in ("SQ", "") for tag in path[:-1]):
         raise BadParameter(
             f"{name}: only the last attribute may be other than a sequence",
@@ -221,7 +228,7 @@ def _key(name: str, path: Path, raw: str, vrs: Mapping[Path, str]) -> Key | None
 
 
 def _vr_of(tag: int) -> str:
-    """Private elements that no dictionary knows are compared as text."""
+    """Return the VR of an element; private ones that no dictionary knows are compared as text."""
     return (private_vr(tag.creator, tag) or "LO") if isinstance(tag, PrivateTag) else vr_of(tag)
 
 
@@ -263,7 +270,10 @@ def _matches(keys: Sequence[Key], rules: Rules) -> tuple[Match, ...]:
 
 
 def _check_order(node: Match, keys: Sequence[Key]) -> None:
-    """Times of one day, and whole intervals, go forwards (PS3.4 C.2.2.2.5). Raises BadParameter."""
+    """Raise BadParameter where a time range of one day, or an interval, ends before it starts.
+
+    PS3.4 C.2.2.2.5.
+    """
     if isinstance(node, Range | DateTimeRange):
         path = node.time if isinstance(node, DateTimeRange) else node.path
         try:
@@ -275,8 +285,9 @@ def _check_order(node: Match, keys: Sequence[Key]) -> None:
 def _read_includefield(
     params: Params, names: Names, limits: Limits, ignored: list[str]
 ) -> tuple[tuple[Path, ...], bool]:
-    """includefield: tags, keywords, dotted paths; commas raw or encoded; `all` wins over the rest (Q-74 …
-    Q-79).
+    """Return the attributes of includefield, and whether `all` is among them (Q-74 … Q-79).
+
+    They are tags, keywords or dotted paths, separated by raw or encoded commas; `all` overrides the others.
     """
     paths: dict[Path, None] = {}
     everything = False

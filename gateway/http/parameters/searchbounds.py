@@ -1,7 +1,8 @@
-"""How much one search may ask, so that none can keep the index from the others; beyond it is a 400 that names it.
+"""Limit the work of one search, so that it cannot keep the index from others; beyond it is a 400.
 
-Each value has a bound of its own in `matching`. What all of them together may cost is counted here, in comparisons of
-a row: a pattern costs its pieces, a fuzzy word what it may be spelt and sound like, a list its values.
+Each value has its own limit in `matching`. Here the cost of all values together is counted, in comparisons
+for each row: a pattern costs its pieces, a fuzzy word its spellings and sounds, a list its values. The error
+names the key.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from gateway.errors import BadParameter
 from gateway.http.parameters.matching import Key
 
 MOST_COMPARISONS = 640
-# Attributes that are matched on, and those that are only asked for.
+# Most attributes to match on, and most attributes to include in the results.
 MOST_KEYS = 256
 MOST_INCLUDED = 512
 MOST_PARAMETERS = 1024
 
 
 def cost(match: Match) -> int:
-    """Comparisons of one row."""
+    """Return the comparisons for one row."""
     if isinstance(match, Universal):
         return 0
     if isinstance(match, InItem):
@@ -34,13 +35,13 @@ def cost(match: Match) -> int:
 
 
 def check_count(names: Sequence[str]) -> None:
-    """Raises BadParameter naming the first parameter that is too many."""
+    """Raise BadParameter naming the first parameter that is too many."""
     if len(names) > MOST_PARAMETERS:
         raise _too_much(names[MOST_PARAMETERS], f"{MOST_PARAMETERS} parameters at most")
 
 
 def check_keys(keys: Sequence[Key]) -> None:
-    """Raises BadParameter naming the first key that is too many."""
+    """Raise BadParameter naming the first key that is too many."""
     matched = [key for key in keys if key.raw]
     if len(matched) > MOST_KEYS:
         raise _too_much(matched[MOST_KEYS].name, f"{MOST_KEYS} attributes to match on at most")
@@ -49,13 +50,13 @@ def check_keys(keys: Sequence[Key]) -> None:
 
 
 def check_included(paths: Sequence[Path]) -> None:
-    """Raises BadParameter."""
+    """Raise BadParameter where too many attributes are included."""
     if len(paths) > MOST_INCLUDED:
         raise _too_much("includefield", f"{MOST_INCLUDED} attributes at most")
 
 
 def check_cost(matches: Sequence[Match], keys: Sequence[Key]) -> None:
-    """Raises BadParameter naming the key that costs most."""
+    """Raise BadParameter naming the most expensive key, where all keys together cost too much."""
     costs = [(cost(match), match) for match in matches]
     if sum(each for each, _ in costs) <= MOST_COMPARISONS:
         return

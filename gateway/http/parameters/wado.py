@@ -1,7 +1,7 @@
-"""Query parameters of the URI service (PS3.18 9.1.2, 9.4.1.2, 9.5.1.2). Pure, tested as a table.
+"""Parse the query parameters of the URI service. Pure, tested as a table.
 
-Decisions: `annotation` and `imageAnnotation` are the same (U-57); of `rows` and `columns` one is enough (U-63); the
-names of the RESTful services are not known here.
+PS3.18 9.1.2, 9.4.1.2, 9.5.1.2. Decisions: `annotation` and `imageAnnotation` are the same (U-57); one of
+`rows` and `columns` is enough (U-63); the names of the RESTful services are not known here.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ ANNOTATION = ("annotation", "imageAnnotation")
 
 @dataclass(frozen=True, slots=True)
 class ContentType:
-    """What `contentType` and the Accept field say together. `rendered`: only rendered types are named."""
+    """The media types of `contentType` and the Accept field. `rendered`: only rendered types are named."""
 
     accept: Accept
     rendered: bool
 
 
 def target(params: Params) -> ResourcePath:
-    """The instance that the query names (9.1.2.1). Raises BadParameter."""
+    """Return the instance that the query names (9.1.2.1). Raises BadParameter."""
     kind = params.one("requestType")
     if kind != "WADO":
         said = "is missing" if kind is None else f"is '{kind[:60]}'"
@@ -62,9 +62,9 @@ def target(params: Params) -> ResourcePath:
 
 
 def content_type(params: Params, header: str | None, *, strict: bool) -> ContentType:
-    """What is acceptable, `contentType` first (8.7.8.1, 9.1.2.2.1). Raises BadParameter.
+    """Return the acceptable types, `contentType` first (8.7.8.1, 9.1.2.2.1). Raises BadParameter.
 
-    Under `strict` no Accept field means that only `application/dicom`, asked by `contentType`, is (9.5.1.3).
+    Under `strict`, without an Accept field only `application/dicom` in `contentType` is acceptable (9.5.1.3).
     """
     text = params.join("contentType")
     missing = header is None or not header.strip()
@@ -83,7 +83,7 @@ def content_type(params: Params, header: str | None, *, strict: bool) -> Content
 
 
 def _read_content_types(text: str) -> tuple[MediaRange, ...]:
-    """The media types of `contentType`, which may have a weight and nothing else."""
+    """Return the media types of `contentType`; a weight is the only parameter they may have."""
     for piece in split_quoted(text, ","):
         media = parse_media_type(piece)
         if media is None or "*" in media.essence:
@@ -100,13 +100,16 @@ def _read_content_types(text: str) -> tuple[MediaRange, ...]:
 
 
 def _check_mixture(name: str, named: Sequence[str]) -> None:
-    """Here image/jpeg is a rendered type always (9.1.2.2.1)."""
+    """Raise BadParameter where DICOM and rendered types are mixed.
+
+    Here image/jpeg is always a rendered type (9.1.2.2.1).
+    """
     if DICOM in named and any(n in RENDERED or n.startswith(("image/", "video/")) for n in named):
         raise bad(name, ", ".join(named), f"either {DICOM} or rendered media types")
 
 
 def check_anonymize(params: Params) -> bool:
-    """Whether the instance is to be de-identified (9.4.2.3). Raises BadParameter."""
+    """Return whether the instance is to be de-identified (9.4.2.3). Raises BadParameter."""
     text = params.one("anonymize")
     if text is not None and text != "yes":
         raise bad("anonymize", text, "yes, or no such parameter")
@@ -114,7 +117,7 @@ def check_anonymize(params: Params) -> bool:
 
 
 def rendering(params: Params) -> RenderRequest:
-    """What is asked of the picture. Raises BadParameter."""
+    """Return the parameters of the picture. Raises BadParameter."""
     both = [name for name in ANNOTATION if params.all(name)]
     if len(both) > 1:
         raise bad(both[1], params.one(both[1]) or "", "one of annotation and imageAnnotation")
@@ -134,7 +137,7 @@ def rendering(params: Params) -> RenderRequest:
 
 
 def _window(params: Params) -> Window | None:
-    """Linear (9.5.2.2)."""
+    """Return a linear window (9.5.2.2). Raises BadParameter."""
     center, width = (params.one(name) for name in WINDOW)
     if center is None and width is None:
         return None
@@ -172,9 +175,9 @@ def _side(params: Params, name: str) -> int | None:
 
 
 def frame_number(params: Params, frames: int, *, several: bool, strict: bool) -> int | None:
-    """The frame that is asked (9.5.2.1). Of an object of one frame it is 1 or, if `strict`, not asked at all.
+    """Return the requested frame number, None for none (9.5.2.1). Raises BadParameter.
 
-    Raises BadParameter.
+    For an object with a single frame it is 1; under `strict` it must be absent.
     """
     text = params.one(FRAME)
     if text is None:
@@ -188,7 +191,7 @@ def frame_number(params: Params, frames: int, *, several: bool, strict: bool) ->
 
 
 def presentation(params: Params, study: StudyUID) -> ResourcePath | None:
-    """The presentation state, of the same study (9.5.1.2.7). Raises BadParameter."""
+    """Return the presentation state, of the same study (9.5.1.2.7). Raises BadParameter."""
     state, series = (params.one(name) for name in STATE)
     if state is None and series is None:
         return None

@@ -1,4 +1,7 @@
-"""All bulk data, and all pixel data, of a study, series or instance (PS3.18 10.4.1.1.5, 10.4.1.1.6)."""
+"""Answer with all bulk data or all pixel data of a study, series or instance.
+
+PS3.18 10.4.1.1.5, 10.4.1.1.6.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,16 @@ if TYPE_CHECKING:
     from gateway.services.retrieve.framebodies import FrameBodies
     from gateway.services.retrieve.layouts import StoredLayout
 
-# Values of a short answer.
+# Most values of an answer whose values are all opened before its status line.
 OPENED_AT_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
 class BulkValue:
-    """One value by reference of one instance. `ranked` are the representations that it is wanted in, best first."""
+    """One value of an instance that the metadata gives by reference.
+
+    `ranked` are its acceptable representations, best first; `size` is in bytes.
+    """
 
     stored: StoredInstance
     where: str
@@ -47,7 +53,7 @@ class BulkValue:
 
     @property
     def location(self) -> str:
-        """The BulkDataURI of the metadata, without the base (C-MP-6)."""
+        """Return the BulkDataURI in the metadata, without the base (C-MP-6)."""
         return f"{self.stored.identity.path.url()}/bulkdata/{self.where}?v={self.stored.version}"
 
 
@@ -58,11 +64,11 @@ class StudiesBulk:
         self._retrieve = retrieve
 
     async def all_bulk(self, request: Request) -> Response:
-        """A part for each value that the metadata gives by reference (R-B-3)."""
+        """Return a part for each value that the metadata gives by reference (R-B-3)."""
         return await self._answer(request, "bulkdata")
 
     async def pixel_data(self, request: Request) -> Response:
-        """Pixel Data, Float and Double Float Pixel Data of the top level, nothing else (R-P-1)."""
+        """Return Pixel Data, Float and Double Float Pixel Data of the top level, nothing else (R-P-1)."""
         return await self._answer(request, "pixeldata")
 
     async def _answer(self, request: Request, what: str) -> Response:
@@ -119,8 +125,10 @@ class StudiesBulk:
     async def _open(
         self, request: Request, chosen: Sequence[BulkValue]
     ) -> tuple[AsyncGenerator[Part, None], int]:
-        """The parts, from the first value that can be begun on, and how many before it could not: a failure is still
-        a status then. All values of a short answer are begun on. Raises CodecError, NotAcceptable where none can be.
+        """Return the parts, from the first value that can be opened, and the number of failures before it.
+
+        A failure before the first part can still be a status. All values of a short answer are opened now.
+        Raises CodecError, NotAcceptable where no value can be opened.
         """
         short = len(chosen) <= OPENED_AT_MOST and sum(value.size for value in chosen) <= MADE_FIRST_AT_MOST
         failure: GatewayError | None = None
@@ -141,7 +149,11 @@ class StudiesBulk:
     async def _parts(
         self, request: Request, opened: list[AsyncGenerator[Part, None]], rest: Sequence[BulkValue]
     ) -> AsyncGenerator[Part, None]:
-        """Where one of the `rest` cannot be had in any way, the answer ends: its status has said that it can."""
+        """Yield the parts of the opened values, then of the rest.
+
+        Where a value of `rest` cannot be opened in any way, the answer breaks off: its status said that it
+        is there.
+        """
         try:
             for parts in opened:
                 async for part in parts:
@@ -155,7 +167,10 @@ class StudiesBulk:
                     yield part
 
     async def _begin(self, request: Request, value: BulkValue) -> AsyncGenerator[Part, None]:
-        """In the best representation that it can be had in. Raises CodecError, NotAcceptable where in none."""
+        """Open a value in the best representation that works.
+
+        Raises CodecError, NotAcceptable where none does.
+        """
         failure: GatewayError | None = None
         for offer in value.ranked:
             try:
@@ -166,7 +181,7 @@ class StudiesBulk:
         raise failure
 
     async def _as(self, request: Request, value: BulkValue, offer: Offer) -> AsyncGenerator[Part, None]:
-        """One part; compressed Pixel Data is one for each frame (8.7.3.3)."""
+        """Open a value as one part; compressed Pixel Data as one part for each frame (8.7.3.3)."""
         retrieve = self._retrieve
         located = await retrieve.find_layout(request.scope, value.stored)
         pixels = located.layout.pixels
@@ -181,7 +196,7 @@ class StudiesBulk:
 
 
 def _value(located: StoredLayout, where: str, offers: list[Offer], accept: Accept, size: int) -> BulkValue:
-    """Always in parts: there may be several values (R-MT-1)."""
+    """Return a value with its acceptable offers, always multipart: there may be several values (R-MT-1)."""
     parts = tuple(offer for offer in offers if offer.multipart)
     return BulkValue(located.stored, where, parts, tuple(accept.rank(parts)), size)
 

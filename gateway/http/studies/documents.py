@@ -1,4 +1,4 @@
-"""DICOM JSON and XML documents as answers (PS3.18 Annex F, PS3.19 A.1)."""
+"""Answers of DICOM JSON and XML documents (PS3.18 Annex F, PS3.19 A.1)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ async def documents(
     charset: str = UTF8,
     root: str | None = None,
 ) -> Response:
-    """`rows` are DICOM JSON objects with a NUL byte where `root`, else the URL of the service, goes.
+    """Return the answer with these documents. `tag` seeds the boundary.
 
-    `tag` seeds the boundary. `charset` is that of XML (8.8); DICOM JSON is UTF-8. Raises NotAcceptable where it
-    cannot hold the text.
+    `rows` are DICOM JSON objects with a NUL byte in place of `root`, or of the service URL where `root` is
+    None. `charset` is the one of XML (8.8); DICOM JSON is UTF-8. Raises NotAcceptable where the text has a
+    character that `charset` lacks.
     """
     base = (request.base if root is None else root).encode()
     if offer.media == JSON:
@@ -45,14 +46,14 @@ async def documents(
 
 
 def text_type(offer: Offer, charset: str) -> str:
-    """The Content-Type of text; UTF-8, the default of DICOM media types, is not named (8.7.3.5.3)."""
+    """Return the Content-Type of text; UTF-8, the default of DICOM media types, is not named (8.7.3.5.3)."""
     return offer.media if charset == UTF8 else f"{offer.media}; charset={charset}"
 
 
 async def make_encoded_response(
     request: Request, status: int, headers: dict[str, str], body: bytes
 ) -> Response:
-    """`body` in the content coding that the client likes best."""
+    """Return an answer with `body` in the content coding that the client prefers."""
     coding = choose_coding(request.headers.get("accept-encoding"), len(body))
     if coding is not None:
         headers = {**headers, "content-encoding": coding}
@@ -61,14 +62,14 @@ async def make_encoded_response(
 
 
 def xml_row(row: bytes) -> bytes:
-    """One DICOM JSON object as a Native DICOM Model document."""
+    """Return one DICOM JSON object as a Native DICOM Model document."""
     from gateway.dicom.model.nativexml import to_xml
 
     return to_xml(orjson.loads(row))
 
 
 def xml_of(dataset: dict[str, dict[str, object]]) -> bytes:
-    """One data set as a Native DICOM Model document."""
+    """Return one data set as a Native DICOM Model document."""
     return xml_row(orjson.dumps(dataset))
 
 

@@ -1,4 +1,4 @@
-"""Which representation each instance of an answer is sent in (PS3.18 8.7.8; C-ACC-15)."""
+"""Choose the representation of each instance of an answer (PS3.18 8.7.8; C-ACC-15)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 _UNCOMPRESSED = REWRITTEN | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
 _UID = re.compile(r"[0-9.]{1,64}")
-# So many instances are looked into to say what a client could have asked for.
+# Most instances that are examined to list what a client could have requested.
 LOOKED_INTO = 20
 
 
 class Choice:
-    """Ranks once for each stored transfer syntax; looks into an instance only where it would have to be encoded."""
+    """Chooses offers for instances: ranks them once for each stored transfer syntax.
+
+    It reads the layout of an instance only where the instance would have to be encoded.
+    """
 
     def __init__(self, retrieve: RetrievePort, request: Request, *, single: bool) -> None:
         self._retrieve = retrieve
@@ -41,7 +44,7 @@ class Choice:
         self._ranked: dict[tuple[str, bool], tuple[Offer, ...]] = {}
 
     async def choose(self, stored: StoredInstance) -> Offer | None:
-        """The best that can be sent of an instance, as far as its attributes tell. Raises NotFound."""
+        """Return the best offer for an instance, as far as its attributes tell. Raises NotFound."""
         syntax = stored.transfer_syntax
         located: StoredLayout | None = None
         for offer in self._rank(syntax, native=True):
@@ -55,17 +58,20 @@ class Choice:
         return None
 
     def _may_stand(self, located: StoredLayout, syntax: str) -> bool:
-        """Whether what is stored may stand for Explicit VR Little Endian: it is too long for that (C-TS-4), or it is
-        lossy and cannot be decoded here, as video cannot (C-TS-3).
+        """Return whether the stored form may be sent in place of Explicit VR Little Endian.
+
+        That is so where the pixel data is too long for it (C-TS-4), or is lossy and cannot be decoded here,
+        such as video (C-TS-3).
         """
         undecodable = syntax in LOSSY and not is_convertible(syntax)
         return undecodable or is_too_long(located)
 
     async def choose_named(self, stored: StoredInstance, value: str | None) -> str | None:
-        """What `transferSyntax` of the URI service means for an instance: a target, or None for as it is stored.
+        """Return the transfer syntax that `transferSyntax` of the URI service means.
 
-        Without a value it is Explicit VR Little Endian, with the exceptions of 8.7.3.4; `*` is as stored (8.7.3.6).
-        Raises BadParameter for what is not one UID (9.4.2.4), NotAcceptable for what cannot be had.
+        None means as it is stored. Without a value it is Explicit VR Little Endian, with the exceptions of
+        8.7.3.4; `*` is as stored (8.7.3.6). Raises BadParameter where it is not one UID (9.4.2.4),
+        NotAcceptable where the instance cannot be sent so.
         """
         if value == "*":
             return None
@@ -87,7 +93,7 @@ class Choice:
         return target
 
     async def available(self, stored: Sequence[StoredInstance]) -> list[Offer]:
-        """What could be had of them, for who accepts none of it."""
+        """Return the offers of these instances, to list them where none is acceptable."""
         found: list[Offer] = []
         for instance in stored[:LOOKED_INTO]:
             located = await self._locate(instance)

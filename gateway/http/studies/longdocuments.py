@@ -1,4 +1,4 @@
-"""Answers of a search that are too long to be held: written as they are read, a few megabytes at a time."""
+"""Write answers of a search that are too long for memory: a few megabytes at a time, while they are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from gateway.http.studies.pagedmetadata import Pages, json_array, xml_documents
 def long_documents(
     request: Request, offer: Offer, pieces: Pages, tag: str, headers: dict[str, str], charset: str
 ) -> Response:
-    """`documents`, of rows that come in pieces. Text that `charset` cannot hold ends the answer."""
+    """Return an answer as `documents` does, with rows that come in pages.
+
+    A character that `charset` lacks breaks off the answer.
+    """
     base = request.base.encode()
     if offer.media == JSON:
         return StreamResponse(200, {**headers, "content-type": JSON}, chunks=json_array(pieces, base))

@@ -1,4 +1,4 @@
-"""Parts that are made shortly before their turn, a few at a time."""
+"""Prepare parts shortly before they are sent, a few at a time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-# Pictures that are worked on while one is sent.
+# Pictures that are prepared while one is sent.
 AHEAD = 2
 
 Job = Callable[[], Awaitable[bytes]]
 
 
 class Lookahead:
-    """Runs jobs in order, `AHEAD` of them beyond the one that is taken; the others have not begun."""
+    """Runs jobs in order, up to `AHEAD` of them beyond the one that is taken; later ones have not begun."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
@@ -22,7 +22,7 @@ class Lookahead:
         self._dropped: set[int] = set()
 
     async def take(self, index: int) -> bytes:
-        """The result of a job, or its exception."""
+        """Return the result of a job, or raise its exception."""
         for number in range(index, min(index + AHEAD + 1, len(self._jobs))):
             if number not in self._running and number not in self._dropped:
                 self._running[number] = asyncio.ensure_future(self._jobs[number]())
@@ -30,7 +30,7 @@ class Lookahead:
         return await self._running.pop(index)
 
     def drop(self, index: int) -> None:
-        """Nobody wants this one any more."""
+        """Give up a job whose result nobody wants any more."""
         self._dropped.add(index)
         job = self._running.pop(index, None)
         if job is not None:
@@ -45,7 +45,7 @@ def _consume_result(job: asyncio.Future[bytes]) -> None:
 
 
 class Chunk(AsyncGenerator[bytes, None]):
-    """The result of one job as the only chunk of a part; closing it gives the job up."""
+    """The result of one job as the only chunk of a part; closing it gives up the job."""
 
     def __init__(self, ahead: Lookahead, index: int) -> None:
         self._ahead = ahead

@@ -1,4 +1,7 @@
-"""Metadata and bulk data of a store request, gathered until each instance can be put together (PS3.18 10.5.1.4)."""
+"""Collect metadata and bulk data of a store request until its instances can be put together.
+
+PS3.18 10.5.1.4.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ from gateway.services.ingest.spool import Spooled
 S = TypeVar("S")
 T = TypeVar("T")
 
-# Of all instances of a request together: what is parsed is in memory.
+# Bytes of metadata of all instances of a request together: the parsed metadata is in memory.
 MOST_METADATA = 32 << 20
-# Longer documents are parsed in a thread.
+# Bytes. Longer documents are parsed in a thread.
 AT_ONCE = 64 << 10
 
 
 class MetadataParts:
-    """The instances of one request. `base` is the URL that relative locations are read against."""
+    """The instances of one request. `base` is the URL that relative locations are resolved against."""
 
     def __init__(self, assemble: AssemblePort, base: str) -> None:
         self._assemble = assemble
@@ -39,7 +42,7 @@ class MetadataParts:
         self.refused: list[Outcome] = []
 
     async def read(self, parts: Parts, root: MediaType) -> None:
-        """Every part, in order. Raises BadRequest, DicomError, TooLarge."""
+        """Read every part, in order. Raises BadRequest, DicomError, TooLarge."""
         async for headers in parts:
             text = headers.get("content-type", "")
             media = parse_media_type(text) if text else (root if parts.count == 1 else MediaType(OCTETS))
@@ -53,7 +56,10 @@ class MetadataParts:
             raise BadRequest("the multipart body has no parts")
 
     async def metadata(self, media: str, body: AsyncIterator[bytes]) -> None:
-        """One metadata part: all instances as JSON, one as XML."""
+        """Read one metadata part: JSON has all instances, XML one.
+
+        Raises BadRequest, DicomError, TooLarge.
+        """
         held = bytearray()
         async for chunk in body:
             held += chunk
@@ -78,7 +84,7 @@ class MetadataParts:
         return {self._bulk.name(uri) for model in models for uri in references(model)}
 
     async def _aside(self, work: Callable[[S], T], what: S, size: int) -> T:
-        """Off the event loop, unless there is little of it."""
+        """Run `work` in a thread, or directly where there are few bytes."""
         return work(what) if size < AT_ONCE else await asyncio.to_thread(work, what)
 
     async def _bulk_part(self, media: MediaType, location: str, parts: Parts) -> None:
@@ -98,7 +104,7 @@ class MetadataParts:
         await part.fill(parts.body())
 
     async def store(self, session: SessionPort) -> None:
-        """Put each instance together and take it in; one that cannot be fails alone."""
+        """Put each instance together and pass it to ingest; a failed one fails alone."""
         for model in self._models:
             try:
                 made = await self._assemble.instance(model, self._bulk)
@@ -117,5 +123,5 @@ class MetadataParts:
         self.refused.append(Outcome(identity, failure, detail))
 
     def close(self) -> None:
-        """Let go of temporary files."""
+        """Delete the temporary files."""
         self._bulk.close()

@@ -1,4 +1,7 @@
-"""Metadata too long to be held: written as it is read, a few data sets at a time (PS3.18 Annex F, PS3.19 A.1)."""
+"""Write metadata that is too long for memory: a few data sets at a time, while they are read.
+
+PS3.18 Annex F, PS3.19 A.1.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,9 @@ async def send_pages(
     charset: str,
     coding: str | None,
 ) -> Response:
-    """`documents`, of rows that come in pages; the first is at hand before the status line.
+    """Return an answer as `documents` does, with rows that come in pages; the first page is read now.
 
-    Raises what the first page does; text that `charset` cannot hold in a later one ends the answer.
+    Raises what the first page raises. In a later page a character that `charset` lacks breaks off the answer.
     """
     base = request.bulk_base.encode()
     if offer.media == JSON:
@@ -55,7 +58,7 @@ async def _send_coded(
 
 
 async def json_array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
-    """A JSON array. Large data sets are written off the event loop, alone."""
+    """Stream a JSON array of all rows, about half a megabyte at a time, joined off the event loop."""
     before = b"["
     async with aclosing(pages):
         async for rows in pages:
@@ -66,7 +69,7 @@ async def json_array(pages: Pages, base: bytes) -> AsyncGenerator[bytes, None]:
 
 
 def _groups(rows: Sequence[bytes]) -> list[list[bytes]]:
-    """Rows of half a megabyte together."""
+    """Return the rows in groups of at most half a megabyte; a longer row is a group of its own."""
     groups: list[list[bytes]] = [[]]
     size = 0
     for row in rows:
@@ -89,7 +92,7 @@ async def _parts(pages: Pages, base: bytes, charset: str, media: str) -> AsyncGe
 
 
 async def xml_documents(pages: Pages, base: bytes, charset: str) -> AsyncGenerator[bytes, None]:
-    """Native DICOM XML of each row, made off the event loop."""
+    """Yield the Native DICOM Model document of each row, written off the event loop."""
     async with aclosing(pages):
         async for rows in pages:
             for row in rows:

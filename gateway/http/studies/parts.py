@@ -1,4 +1,4 @@
-"""The parts of a multipart body as they arrive (PS3.18 8.6.1.2, 8.7.1)."""
+"""Read the parts of a multipart body as they arrive (PS3.18 8.6.1.2, 8.7.1)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Parts:
         self.count = 0
 
     async def __aiter__(self) -> AsyncIterator[dict[str, str]]:
-        """The header fields of each part. Raises Truncated where the closing boundary is missing."""
+        """Yield the header fields of each part. Raises Truncated where the closing boundary is missing."""
         while (event := await self._next()) is not None:
             if isinstance(event, PartBegin):
                 self.count += 1
                 yield event.headers
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The octets of the part that has just begun."""
+        """Yield the octets of the part that has just begun."""
         while (event := await self._next()) is not None:
             if isinstance(event, PartData):
                 yield event.data

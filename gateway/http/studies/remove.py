@@ -1,4 +1,4 @@
-"""DELETE on studies, series and instances: ours, beside the standard."""
+"""DELETE on studies, series and instances: our own extension of the standard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.http.ports import RemovePort
 
 
 class StudiesRemove:
-    """Handler of DELETE; what was deleted answers 410 from then on."""
+    """Handler of DELETE; deleted resources answer 410 from then on."""
 
     def __init__(self, remove: RemovePort) -> None:
         self._remove = remove

@@ -1,4 +1,7 @@
-"""`/rendered` and `/thumbnail` of studies, series, instances and frames (PS3.18 10.4.1.1.3, 10.4.1.1.4, 10.4.3.3.3)."""
+"""Answer `/rendered` and `/thumbnail` of studies, series, instances and frames.
+
+PS3.18 10.4.1.1.3, 10.4.1.1.4, 10.4.3.3.3.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,15 @@ from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.render.thumbnail import Thumbnails
 
-# Parts of one answer: who wants more asks frame by frame.
+# Most parts of one answer: clients that want more request frames.
 PARTS_AT_MOST = 20_000
-# What a browser shows must not do anything: it may come from anywhere.
+# A rendered document may come from any sender: it must not run scripts in the browser.
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 @dataclass(frozen=True, slots=True)
 class ResponsePart:
-    """What is sent of one instance: frames one by one, or all of it in one body; `charset` is that of text."""
+    """The body or the parts of one instance: single frames, or all in one body; `charset` is that of text."""
 
     subject: RenderTarget
     offer: Offer
@@ -67,14 +70,17 @@ class StudiesRendered:
         self._thumbnails = thumbnails
 
     async def render(self, request: Request) -> Response:
-        """Pictures of frames, animations, videos and texts, whatever the category has (8.7.4)."""
+        """Return pictures of frames, animations, videos or texts (8.7.4).
+
+        The category of an instance decides which of these it has.
+        """
         path = resource_path(request.path_params)
         asked = rendering.rendering(request.params)
-        _ = request.accept  # what is wrong with it is said before anything is looked up
+        _ = request.accept  # errors in it are reported before anything is looked up
         if path.level is Level.INSTANCE:
-            pieces, left_out = await self._of_instance(request, path, asked), 0
+            pieces, left_out = await self._choose_for_instance(request, path, asked), 0
         else:
-            pieces, left_out = await self._of_all(request, path, asked)
+            pieces, left_out = await self._choose_for_all(request, path, asked)
         for piece in pieces:
             check_profile(asked, piece.offer)
         tag = entity_tag(
@@ -95,10 +101,13 @@ class StudiesRendered:
 
     # -- what there is ----------------------------------------------------------------------------------
 
-    async def _of_instance(
+    async def _choose_for_instance(
         self, request: Request, path: ResourcePath, asked: RenderRequest
     ) -> list[ResponsePart]:
-        """Of one instance, or of frames of it. Raises NotFound, NotAcceptable, BadParameter."""
+        """Return the part of one instance, or of frames of it.
+
+        Raises NotFound, NotAcceptable, BadParameter.
+        """
         subject = await self._rendered.subjects.find(request.scope, path)
         frames = request.path_params.get("frames")
         if frames is not None:
@@ -119,7 +128,7 @@ class StudiesRendered:
         return [self._piece(request, subject, ranked[0], shots)]
 
     async def _whole(self, request: Request, subject: RenderTarget) -> list[RenderedFrame]:
-        """All frames in the order that they are sent in (8.3.5.1.6)."""
+        """Return all frames in the order in which they are sent (8.3.5.1.6)."""
         if subject.obstacle:
             return []
         if subject.category is Category.VIDEO:
@@ -132,10 +141,13 @@ class StudiesRendered:
         rendered = self._rendered
         return await rendered.order(request.scope, await rendered.shots(request.scope, subject))
 
-    async def _of_all(
+    async def _choose_for_all(
         self, request: Request, path: ResourcePath, asked: RenderRequest
     ) -> tuple[list[ResponsePart], int]:
-        """Of every instance that has something acceptable, and how many have not. Raises NotAcceptable."""
+        """Split instances into those with an acceptable representation and a count of the rest.
+
+        Raises NotAcceptable where there is none.
+        """
         pieces: list[ResponsePart] = []
         seen: list[Offer] = []
         lacking: dict[Offer, Extra] = {}
@@ -193,7 +205,7 @@ class StudiesRendered:
     def _find_lacking(
         self, offers: Sequence[Offer], subject: RenderTarget, asked: RenderRequest
     ) -> renderoffers.Lacking:
-        """Return the offers that want an extra which is not installed."""
+        """Return the offers that need an extra which is not installed."""
         stored = self._rendered.find_stored_type(subject)
         return renderoffers.find_lacking(offers, subject, stored, changed=renderoffers.changes(asked))
 
@@ -217,7 +229,7 @@ class StudiesRendered:
         headers: dict[str, str],
         warnings: list[str],
     ) -> Response:
-        """One body: a picture, an animation, a video or a text."""
+        """Return one body: a picture, an animation, a video or a text."""
         shown = piece.shots[0].subject if piece.shots else piece.subject
         film = renderoffers.is_film(piece.subject, piece.offer, len(piece.shots))
         if len(piece.shots) == 1 and not film and "frames" not in request.path_params and shown.frames > 1:
@@ -245,13 +257,13 @@ class StudiesRendered:
         return Body(media, None, size, chunks)
 
     def _goes_out_as_stored(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> bool:
-        """Whether it is a stored video, of which nothing is decoded."""
+        """Return whether it is a stored video that is sent without decoding."""
         whole = _is_whole_video(request, piece.subject)
         passes = self._rendered.passes(piece.subject, piece.offer.media)
         return whole and not renderoffers.changes(asked) and passes
 
     def _find_encoder(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> str:
-        """Return what encodes the video: part of its tag, since another encoder makes other bytes."""
+        """Return the encoder of a video: part of its tag, since another encoder writes other bytes."""
         if piece.offer.media != MP4 or self._goes_out_as_stored(request, piece, asked):
             return ""
         return f" {self._rendered.video_encoder}"
@@ -265,7 +277,7 @@ class StudiesRendered:
         warnings: list[str],
         left_out: int,
     ) -> Response:
-        """A part for each picture, animation, video or text, made when its turn comes."""
+        """Return a part for each picture, animation, video or text, prepared shortly before it is sent."""
         parts = self._parts(request, pieces, asked)
         parts, failed = await _begin_parts(parts, all_now=_is_short(pieces))
         if left_out + failed:
@@ -311,7 +323,7 @@ class StudiesRendered:
             await body.chunks.aclose()
 
     def _location(self, request: Request, piece: ResponsePart, shot: int | None) -> str:
-        """The resource that it was made from (8.6.1.2): the frame where there are several, else the instance."""
+        """Return the URL of the source (8.6.1.2): the frame where there are several, else the instance."""
         if shot is None or not piece.shots:
             return request.base + piece.subject.path.url()
         made_of = piece.shots[shot]
@@ -322,7 +334,7 @@ class StudiesRendered:
     # -- thumbnails -------------------------------------------------------------------------------------
 
     async def thumbnail(self, request: Request) -> Response:
-        """One picture of all that is there, with no name on it (8.3.5.2, 10.4.3.3.4)."""
+        """Return one picture for the whole resource, without the patient's name (8.3.5.2, 10.4.3.3.4)."""
         path = resource_path(request.path_params)
         frames = request.path_params.get("frames")
         numbers = frame_list(frames) if frames is not None else None
@@ -333,7 +345,7 @@ class StudiesRendered:
         if unchanged := not_modified(request, headers):
             return unchanged
         made = await self._thumbnails.make(request.scope, path, numbers, asked.how.viewport, offer.media)
-        # Something may have been committed since: the tag is that of what is sent.
+        # A commit may have come in between: the tag is that of the versions that are sent.
         headers["etag"] = _tag_thumbnail(request, path, made.version_set, numbers, offer, asked.key())
         suffix = f"/frames/{made.frame}" if made.frame is not None else ""
         headers["content-location"] = request.base + made.source.url() + suffix
@@ -348,7 +360,7 @@ def _tag_thumbnail(request: Request, path: ResourcePath, versions: str, *parts: 
 
 
 def check_numbers(subject: RenderTarget, numbers: Sequence[FrameNumber]) -> Sequence[FrameNumber]:
-    """The numbers, once all of them are there. Raises NotFound naming the one that is not (10.4.3.1)."""
+    """Return `numbers` where all these frames exist. Raises NotFound naming a missing one (10.4.3.1)."""
     instance = subject.path.instance
     if not subject.frames:
         raise NotFound(f"instance {instance} has no frames", uid=instance)
@@ -361,7 +373,7 @@ def check_numbers(subject: RenderTarget, numbers: Sequence[FrameNumber]) -> Sequ
 
 
 def check_state(asked: RenderRequest) -> None:
-    """What cannot be asked of a presentation state (8.3.5.1.3, 8.3.5.1.4). Raises BadParameter."""
+    """Raise BadParameter for parameters that a presentation state cannot have (8.3.5.1.3, 8.3.5.1.4)."""
     if asked.how.window is not None:
         raise BadParameter(
             "window: a presentation state has its own", parameter="window", expected="no window"
@@ -371,7 +383,7 @@ def check_state(asked: RenderRequest) -> None:
 
 
 def check_profile(asked: RenderRequest, offer: Offer) -> None:
-    """Raises BadParameter where a profile is asked that the media type has no place for (8.3.5.1.5)."""
+    """Raise BadParameter where a profile is requested that the media type cannot hold (8.3.5.1.5)."""
     if asked.profile and not renderoffers.holds_profile(offer):
         raise BadParameter(
             f"iccprofile '{asked.how.icc}': {offer.media} cannot hold a profile",
@@ -385,17 +397,17 @@ def _is_whole_video(request: Request, subject: RenderTarget) -> bool:
 
 
 def _is_short(pieces: Sequence[ResponsePart]) -> bool:
-    """Whether they are pictures that are made quickly, all together."""
+    """Return whether all of them are pictures that are drawn quickly."""
     films = any(renderoffers.is_film(p.subject, p.offer, len(p.shots)) for p in pieces)
     drawn = sum(weight(shot) for piece in pieces for shot in piece.shots)
     return not films and drawn <= MADE_FIRST_AT_MOST
 
 
 async def _begin_parts(parts: list[Part], *, all_now: bool) -> tuple[list[Part], int]:
-    """The parts from the first that can be made, which is made now, and how many of those looked at cannot be.
+    """Return the parts from the first that can be made, and the number of examined ones that cannot.
 
-    While nothing is sent, a failure can still be a status: `all_now` looks at every one. Raises CodecError,
-    NotAcceptable where none can be made.
+    The first part is made now: before anything is sent, a failure can still be a status. With `all_now` all
+    parts are made now. Raises CodecError, NotAcceptable where none can be made.
     """
     failure: GatewayError | None = None
     made: list[Part] = []

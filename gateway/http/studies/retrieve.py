@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class StudiesRetrieve:
-    """Handlers of GET on studies, series, instances, and what is below them."""
+    """Handlers of GET on studies, series, instances, and the resources below them."""
 
     def __init__(self, retrieve: RetrievePort, archive: ArchivePort) -> None:
         self._retrieve = retrieve
@@ -45,7 +45,7 @@ class StudiesRetrieve:
     # -- metadata ---------------------------------------------------------------------------------------
 
     async def metadata(self, request: Request) -> Response:
-        """An array of all data sets below, or a part of XML for each (10.4.3.3.2)."""
+        """Return the metadata of all instances: an array of JSON, or a part of XML for each (10.4.3.3.2)."""
         path = resource_path(request.path_params)
         offer = request.accept.choose(json_offers(single_xml=path.level is Level.INSTANCE))
         charset = request.charset(offer)
@@ -57,7 +57,7 @@ class StudiesRetrieve:
             return unchanged
         described = await self._retrieve.describe(request.scope, path, versions)
         if described.version_set != versions:
-            # Something was committed since: the tag is that of what is sent.
+            # A commit came in between: the tag is that of the versions that are sent.
             versions = described.version_set
             headers = caching(request, _tag(request, versions, *about), versions)
         headers["content-location"] = f"{request.base}{path.url()}/metadata"
@@ -76,9 +76,9 @@ class StudiesRetrieve:
     # -- instances --------------------------------------------------------------------------------------
 
     async def instances(self, request: Request) -> Response:
-        """PS3.10 files, in the transfer syntax that each of them can be had in (10.4.3.3.1)."""
+        """Return PS3.10 files, each in a transfer syntax that it can be sent in (10.4.3.3.1)."""
         path = resource_path(request.path_params)
-        # What is wrong with the Accept field is said before anything is looked up.
+        # Errors in the Accept field are reported before anything is looked up.
         if is_wanted(request, path.level):
             return await send_zip(self._retrieve, self._archive, request, path)
         stored, damaged = await self._retrieve.sound(request.scope, path)
@@ -107,7 +107,10 @@ class StudiesRetrieve:
     async def _choose_offers(
         self, request: Request, stored: Sequence[StoredInstance], *, single: bool
     ) -> list[tuple[StoredInstance, Offer]]:
-        """The best offer for each instance that has one (C-ACC-15). Raises NotAcceptable where none has."""
+        """Return the best offer for each instance that has one (C-ACC-15).
+
+        Raises NotAcceptable where none has.
+        """
         choice = Choice(self._retrieve, request, single=single)
         chosen = [(s, offer) for s in stored if (offer := await choice.choose(s)) is not None]
         if not chosen:
@@ -124,8 +127,10 @@ class StudiesRetrieve:
     async def _instance_parts(
         self, request: Request, chosen: Sequence[tuple[StoredInstance, Offer]]
     ) -> list[Part]:
-        """The first that can be opened is opened now, while a failure can still be a status, and all of a short
-        answer; others when it is their turn. Raises CodecError, NotAcceptable where none can be (10.4.3.1).
+        """Return the parts. The first is opened now, while a failure can still be a status.
+
+        All parts of a short answer are opened now, others when they are sent. Raises CodecError,
+        NotAcceptable where none can be opened (10.4.3.1).
         """
         parts: list[Part] = []
         made = [stored for stored, offer in chosen if not _is_untouched(stored, offer)]
@@ -162,7 +167,7 @@ class StudiesRetrieve:
     # -- frames -----------------------------------------------------------------------------------------
 
     async def frames(self, request: Request) -> Response:
-        """One part for each frame, in the order asked (10.4.3.3.6); a bare body where one is asked so."""
+        """Return one part for each frame, in the requested order (10.4.3.3.6), or a body without parts."""
         path = resource_path(request.path_params)
         numbers = frame_list(request.path_params["frames"])
         accept = request.accept
@@ -175,7 +180,7 @@ class StudiesRetrieve:
         for offer in rank_frames(accept, syntax, single=single, targets=targets):
             try:
                 return await self._frames_as(request, selection, offer)
-            except (NotAcceptable, CodecError) as error:  # the next best may do
+            except (NotAcceptable, CodecError) as error:  # the next best offer may work
                 failure = failure or error
         raise failure or not_acceptable(frame_offers(syntax, single=single, targets=targets))
 
@@ -205,7 +210,7 @@ class StudiesRetrieve:
     async def _send_frames(
         self, request: Request, selection: FrameSelection, offer: Offer, headers: dict[str, str]
     ) -> Response:
-        """Send a part for each frame, with the length of the whole where the lengths of all are known."""
+        """Send a part for each frame, with the total length where the lengths of all are known."""
         target = None if offer.stored else offer.transfer_syntax
         frames = await self._retrieve.open_frames(selection, target=target)
         base, boundary = _frames_url(request, selection), boundary_of(headers["etag"])
@@ -222,10 +227,10 @@ class StudiesRetrieve:
     # -- bulk data --------------------------------------------------------------------------------------
 
     async def bulk(self, request: Request) -> Response:
-        """The value that a BulkDataURI stands for (10.4.3.3.5).
+        """Return the value that a BulkDataURI names (10.4.3.3.5).
 
-        Pixel Data is decoded, or, a part for each frame, compressed (8.7.3.3): what cannot be decoded is still to be
-        had as it is stored.
+        Pixel Data is decoded, or compressed in one part for each frame (8.7.3.3): frames that cannot be
+        decoded can still be sent as stored.
         """
         path = resource_path(request.path_params)
         where = bulk_path(request.path_params["path"])
@@ -237,7 +242,7 @@ class StudiesRetrieve:
         for offer in ranked:
             try:
                 return await self._bulk_as(request, located, where, offer)
-            except (NotAcceptable, CodecError) as error:  # the next best may do
+            except (NotAcceptable, CodecError) as error:  # the next best offer may work
                 failure = failure or error
         if failure is None:
             raise not_acceptable(offers)
@@ -291,7 +296,10 @@ async def _frame_parts(
 
 
 def _incomplete(request: Request, headers: dict[str, str], why: str) -> None:
-    """Say what is not there (Table 10.4.3-1, 206). Nothing is kept: once mended, the answer is another."""
+    """Add a warning about missing instances (Table 10.4.3-1, 206), and forbid caching.
+
+    Once the archive is repaired, the answer is a different one.
+    """
     said = [headers["warning"]] if "warning" in headers else []
     headers["warning"] = ", ".join([*said, f"299 {request.base}: {why}"])
     headers.pop("etag", None)
@@ -299,7 +307,7 @@ def _incomplete(request: Request, headers: dict[str, str], why: str) -> None:
 
 
 def _is_untouched(stored: StoredInstance, offer: Offer) -> bool:
-    """Whether its bytes go out as they are."""
+    """Return whether the stored bytes are sent as they are."""
     return offer.stored and stored.transfer_syntax not in REWRITTEN and not stored.odd_meta
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class StudiesSearch:
-    """Handlers of GET on `/studies`, `/series`, `/instances` and what is below them."""
+    """Handlers of GET on `/studies`, `/series`, `/instances` and the search resources below them."""
 
     def __init__(self, search: SearchPort, limits: Limits) -> None:
         self._service = search
@@ -42,7 +42,7 @@ class StudiesSearch:
         return await self._search(request, Level.INSTANCE)
 
     async def _search(self, request: Request, level: Level) -> Response:
-        """Zero matches are 204 without a body (10.6.3.1)."""
+        """Return the results; without any, 204 and no body (10.6.3.1)."""
         within = resource_path(request.path_params) if request.path_params else None
         offer = request.accept.choose(json_offers())
         charset = request.charset(offer)
@@ -60,7 +60,10 @@ class StudiesSearch:
         return await documents(request, offer, page.rows, request.path, headers, charset)
 
     async def _find(self, request: Request, query: Query) -> Page:
-        """Raises TooLarge where the search is broader than is allowed (10.6.3.1)."""
+        """Return a page of results.
+
+        Raises TooLarge where the search matches more than is allowed (10.6.3.1).
+        """
         most = self._limits.most_matches
         if not most:
             return await self._service.search(request.scope, query)
@@ -74,7 +77,7 @@ class StudiesSearch:
 
 
 def _next(request: Request, cursor: str) -> str:
-    """The same search, from where this page ended."""
+    """Return the URL of the same search, continued after this page."""
     pairs = [(name, value) for name, value in request.params.pairs if name not in ("offset", "cursor")]
     query = "&".join(
         f"{quote(name, safe='.')}={_ascii(value)}" for name, value in [*pairs, ("cursor", cursor)]
@@ -83,12 +86,12 @@ def _next(request: Request, cursor: str) -> str:
 
 
 def _ascii(raw: str) -> str:
-    """A value as it was sent; what a URI must not hold is encoded."""
+    """Return a value as it was sent; characters that a URI must not have are encoded."""
     return quote(raw.encode("utf-8", "surrogateescape"), safe="%!$'()*+,-./:;=?@_~")
 
 
 def _make_warnings(page: Page, asked: ParsedSearch, base: str) -> dict[str, str]:
-    """Warnings, in the words of 8.3.4.4.1, and the total where it was asked for."""
+    """Return the warnings, in the words of 8.3.4.4.1, and the total where it was requested."""
     lines = [f"299 {base}: {warning}" for warning in asked.warnings]
     if page.remaining:
         lines.append(f"299 {base}: There are {page.remaining} additional results that can be requested")

@@ -9,7 +9,7 @@ from gateway.services.bytestream import Body
 
 
 def single(request: Request, body: Body, content_type: str, headers: dict[str, str]) -> Response:
-    """A bare body, or the range of it that was asked (C-MP-9)."""
+    """Return a body without parts, or the requested range of it (C-MP-9)."""
     headers["content-type"] = content_type
     chunks, size, status = body.chunks, body.length, 200
     if size is not None:

@@ -1,4 +1,4 @@
-"""STOW-RS: instances in, one after another as they arrive (PS3.18 10.5)."""
+"""STOW-RS: store instances, one after another as they arrive (PS3.18 10.5)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gateway.http.studies.storeresponse import make_location, store_response, st
 from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome
 
 TAKEN = (f'{MULTIPART}; type="{DICOM}"', DICOM, *(f'{MULTIPART}; type="{m}"' for m in (JSON, XML)), JSON, XML)
-# Outcomes that are not reported on the event loop.
+# More outcomes than this are rendered off the event loop.
 MANY = 1000
 OFFERS = (Offer(JSON), Offer(XML), Offer(XML, multipart=True))
 
@@ -49,7 +49,7 @@ class StudiesStore:
         self._max_body = max_body
 
     async def store(self, request: Request) -> Response:
-        """Every instance stands or falls alone; what is reported as stored is durable."""
+        """Store instances; each succeeds or fails alone, and those reported as stored are durable."""
         study = request.path_params.get("study")
         study = None if study is None else uid("study", study)
         offer = request.accept.choose(OFFERS)
@@ -89,7 +89,10 @@ class StudiesStore:
         body: AsyncIterator[bytes],
         session: SessionPort,
     ) -> list[Outcome]:
-        """Metadata with or without bulk data; what failed before it could be taken in."""
+        """Store instances that come as metadata, with or without bulk data.
+
+        Returns the outcomes of instances and parts that failed before ingest.
+        """
         found = MetadataParts(self._assemble, f"{request.base}{request.path}")
         try:
             async with aclosing(self._ingest.watch_body(body, request.peer)) as chunks:
@@ -104,14 +107,17 @@ class StudiesStore:
 
 
 def _root(media: MediaType) -> MediaType:
-    """The media type of the root part, or of the body where it is not multipart."""
+    """Return the media type of the root part, or of the body where it is not multipart."""
     if media.essence != MULTIPART:
         return media
     return parse_media_type(media.get("type") or DICOM) or media
 
 
 def _check_type(request: Request) -> MediaType:
-    """What the body is. Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11)."""
+    """Return the media type of the body.
+
+    Raises UnsupportedMedia, and BadRequest where a boundary is missing (S-11).
+    """
     check_coding(request.headers.get("content-encoding", ""))
     text = request.headers.get("content-type", "")
     media = parse_media_type(text) if text else None
@@ -127,7 +133,10 @@ def _check_type(request: Request) -> MediaType:
 
 
 async def _take_parts(parts: Parts, media: MediaType, session: SessionPort, refused: list[Outcome]) -> None:
-    """Each part's own type decides (S-28); where it has none, that of the message."""
+    """Pass each part to ingest by its own type (S-28); a part without a type is application/dicom.
+
+    A part whose type names no transfer syntax has the one of the message.
+    """
     async for headers in parts:
         text = headers.get("content-type", "")
         part_type = parse_media_type(text) if text else MediaType(DICOM)
@@ -157,7 +166,10 @@ async def _not_empty(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _recode_document(document: bytes, charset: str) -> tuple[bytes, str]:
-    """In the set that was asked for; in UTF-8 where that cannot hold it: what is stored cannot be unsaid."""
+    """Return the document in this set, or in UTF-8 where the set lacks a character of it.
+
+    The instances are stored already, so this cannot fail any more.
+    """
     try:
         return recode_xml(document, charset), charset
     except NotAcceptable:
@@ -190,7 +202,7 @@ def _render_store_response(
     else:
         body, charset = _recode_document(xml_of(dataset), charset)
         headers["content-type"] = text_type(offer, charset)
-    if offer.multipart:  # who takes multipart XML only gets one part of it (S-95)
+    if offer.multipart:  # a client that accepts only multipart XML gets one part of it (S-95)
         boundary = boundary_of(location or request.path)
         head = encode_head(boundary, PartHead(headers["content-type"], len(body)), first=True)
         headers["content-type"] = message_type(boundary, XML)

@@ -1,4 +1,7 @@
-"""Store Instances Response Module and the status that goes with it (PS3.18 10.5.3, Annex I)."""
+"""Write the Store Instances Response Module and the status that goes with it.
+
+PS3.18 10.5.3, Annex I.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ if TYPE_CHECKING:
 
 Dataset: TypeAlias = dict[str, dict[str, object]]
 
-MOST_WARNINGS = 10  # header fields are bounded by clients and proxies
+MOST_WARNINGS = 10  # clients and proxies limit the size of header fields
 
 
 def store_status(outcomes: Sequence[Outcome]) -> int:
-    """Table 10.5.3-1: 200 all well, 202 some failed, were stored with warnings or put aside, 409 nothing stored.
+    """Return the status (Table 10.5.3-1): 200 where all is well, 409 where nothing is stored, else 202.
 
-    503 where nothing was stored because we could not, so that a client tries again.
+    202 means that some instances failed, were stored with warnings, or were set aside. It is 503 where
+    nothing is stored because of our own failure, so that the client tries again.
     """
     failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
     if len(failures) < len(outcomes):
@@ -27,7 +31,7 @@ def store_status(outcomes: Sequence[Outcome]) -> int:
 
 
 def store_response(outcomes: Sequence[Outcome], base: str) -> Dataset:
-    """The module as one DICOM JSON object; sequences are absent where they have nothing to say."""
+    """Return the module as one DICOM JSON object; empty sequences are left out."""
     stored = [o for o in outcomes if o.failure is None]
     failed = [o for o in outcomes if o.failure is not None and o.identity is not None]
     others = [o for o in outcomes if o.failure is not None and o.identity is None]
@@ -42,14 +46,15 @@ def store_response(outcomes: Sequence[Outcome], base: str) -> Dataset:
 
 
 def study_url(outcomes: Sequence[Outcome], base: str) -> str:
-    """Of the one study that was stored into, '' where there is none or several (D-11)."""
+    """Return the URL of the one study that was stored into, '' where there is none or several (D-11)."""
     studies = {o.identity.study for o in outcomes if _is_there(o) and o.identity is not None}
     return f"{base}/studies/{studies.pop()}" if len(studies) == 1 else ""
 
 
 def make_location(outcomes: Sequence[Outcome], base: str) -> str:
-    """What `Location` names: the study that instances were added to, `/studies` for several, '' for nothing
-    new.
+    """Return the value of `Location`: the study of the new instances, or `/studies` for several.
+
+    '' where nothing new is stored.
     """
     if not any(_is_there(o) and o.fresh for o in outcomes):
         return ""
@@ -57,7 +62,7 @@ def make_location(outcomes: Sequence[Outcome], base: str) -> str:
 
 
 def store_warnings(outcomes: Sequence[Outcome], base: str) -> list[str]:
-    """`Warning` values, `A700 <service>: Out of memory` (10.5.3.2), the first few."""
+    """Return the first few values of `Warning`, such as `A700 <service>: Out of memory` (10.5.3.2)."""
     lines: dict[str, None] = {}
     for outcome in outcomes:
         code = outcome.failure if outcome.failure is not None else next(iter(outcome.warnings), 0)
@@ -71,7 +76,7 @@ def store_warnings(outcomes: Sequence[Outcome], base: str) -> list[str]:
 
 
 def _is_there(outcome: Outcome) -> bool:
-    """Whether it can be retrieved."""
+    """Return whether the instance can be retrieved."""
     return outcome.failure is None and not outcome.quarantined
 
 

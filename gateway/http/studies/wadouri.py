@@ -1,10 +1,10 @@
-"""The URI service: one instance, named by query parameters (PS3.18 chapter 9).
+"""Serve the URI service: one instance, named by query parameters (PS3.18 chapter 9).
 
-Decisions: without `contentType` and Accept the default of the target's category (U-11), and of what has no rendered
-type the object itself; without `frameNumber` a picture
-is of the first frame (U-55), and image/gif and video/mp4 are of all; what cannot be de-identified is refused for
-`anonymize=yes` with 403 whatever the media type (U-40), a picture then has no overlays, annotation or presentation
-state; what does not fit the transaction is overlooked unless strict (U-43, U-51).
+Decisions: without `contentType` and Accept, the answer has the default type of the target's category (U-11);
+an instance without rendered types is sent as it is. Without `frameNumber`, a picture is of the first frame
+(U-55), and image/gif and video/mp4 are of all. For `anonymize=yes`, an instance that cannot be de-identified
+is refused with 403, whatever the media type (U-40); a picture then has no overlays, annotation or
+presentation state. Parameters that do not fit the transaction are ignored unless strict (U-43, U-51).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class WadoUri:
         self._anonymous = anonymous
 
     async def wado(self, request: Request) -> Response:
-        """The instance as it is, or rendered, as `contentType` and Accept say (9.3)."""
+        """Return the instance, as it is or rendered, by `contentType` and Accept (9.3)."""
         path = wadoparams.target(request.params)
         asked_type = wadoparams.content_type(
             request.params, request.headers.get("accept"), strict=request.strict
@@ -85,7 +85,7 @@ class WadoUri:
     async def _check_anonymize(
         self, request: Request, subject: RenderTarget, asked: RenderRequest
     ) -> RenderRequest:
-        """What is asked of an instance that can be sent without who it is of. Raises BadParameter, Forbidden."""
+        """Return the request for a de-identified instance. Raises BadParameter, Forbidden."""
         _refuse(request, asked, (*wadoparams.ANNOTATION, *wadoparams.STATE), "beside anonymize")
         await self._anonymous.check(request.scope, subject)
         return replace(asked, anonymous=True)
@@ -93,7 +93,7 @@ class WadoUri:
     async def _render_presented(
         self, request: Request, subject: RenderTarget, state: ResourcePath, offer: Offer, asked: RenderRequest
     ) -> Response:
-        """A frame through a presentation state (9.5.2.3). Raises BadParameter."""
+        """Return a frame drawn through a presentation state (9.5.2.3). Raises BadParameter."""
         shot = await self._states.through(request.scope, state, subject)
         tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, asked.key())
         headers = caching(request, tag)
@@ -104,7 +104,7 @@ class WadoUri:
         return single(request, await self._shot(request, shot, offer, asked), offer.media, headers)
 
     async def _offers(self, request: Request, subject: RenderTarget, asked: RenderRequest) -> list[Offer]:
-        """Rendered types, each a single part (8.6), the default of the category first."""
+        """Return the rendered types, each a single part (8.6), the default of the category first."""
         if subject.category is Category.TEXT:
             return renderoffers.text_offers(await self._documents.media(request.scope, subject), bare=True)
         if subject.obstacle:
@@ -142,7 +142,7 @@ class WadoUri:
         return single(request, body, DICOM, headers)
 
     async def _anonymize(self, request: Request, subject: RenderTarget, asked_syntax: str | None) -> Response:
-        """The object without who it is of (9.4.1.2.1). Raises Forbidden, NotAcceptable."""
+        """Return the de-identified instance (9.4.1.2.1). Raises Forbidden, NotAcceptable."""
         anonymous = self._anonymous
         syntax = anonymous.target(subject, asked_syntax)
         key = (await anonymous.pseudonyms()).fingerprint
@@ -159,7 +159,7 @@ class WadoUri:
     async def _picture(
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest
     ) -> Response:
-        """A frame, or all of them in an animation or a video (9.5). Raises BadParameter."""
+        """Return a frame, or all of them in an animation or a video (9.5). Raises BadParameter."""
         several = subject.category in (Category.MULTI, Category.VIDEO)
         number = wadoparams.frame_number(
             request.params, subject.frames, several=several, strict=request.strict
@@ -187,7 +187,10 @@ class WadoUri:
         asked: RenderRequest,
         numbers: list[FrameNumber] | None = None,
     ) -> list[RenderedFrame]:
-        """These frames or all; what is shown beneath them is judged as they are. Raises Forbidden."""
+        """Return these frames or all.
+
+        For `anonymize`, the images beneath them are checked as they are themselves. Raises Forbidden.
+        """
         shots = await self._rendered.shots(request.scope, subject, numbers)
         for shot in shots if asked.anonymous else ():
             if shot.under is not None:
@@ -211,14 +214,14 @@ class WadoUri:
         return Body(offer.media, None, size, chunks)
 
     def _goes_out_as_stored(self, subject: RenderTarget, offer: Offer, asked: RenderRequest) -> bool:
-        """Whether it is a stored video, of which nothing is decoded."""
+        """Return whether it is a stored video that is sent without decoding."""
         passes = self._rendered.passes(subject, offer.media)
         return subject.category is Category.VIDEO and passes and not renderoffers.changes(asked)
 
     async def _text(
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest, accept: Accept
     ) -> Response:
-        """A document; parameters of pictures are overlooked unless strict (U-51)."""
+        """Return a document; parameters of pictures are ignored unless strict (U-51)."""
         if request.strict:
             _refuse(request, asked, asked.given, "of a document")
         charset = _charset(request, offer, accept) if offer.media.startswith("text/") else ""
@@ -233,19 +236,19 @@ class WadoUri:
 
 
 def _charset(request: Request, offer: Offer, accept: Accept) -> str:
-    """The character set to write in (8.8.5, 9.1.2.2.2). Raises NotAcceptable."""
+    """Return the character set to write in (8.8.5, 9.1.2.2.2). Raises NotAcceptable."""
     header = request.headers.get("accept-charset")
     return choose_charset(accept.charset_of(offer), request.params.join("charset"), header, WRITABLE)
 
 
 def _refuse(request: Request, asked: RenderRequest, names: Iterable[str], where: str) -> None:
-    """Raises BadParameter for the first of `names` that is there."""
+    """Raise BadParameter for the first of `names` that the request has."""
     for name in sorted(asked.given.intersection(names)):
         raise bad(name, request.params.all(name)[0], f"no {name} {where}")
 
 
 def _location(request: Request, subject: RenderTarget) -> str:
-    """Of what is anonymous: the resource that was asked for is another one."""
+    """Return the URL of a de-identified instance, which is not the resource of the plain instance."""
     path = subject.path
     named = f"studyUID={path.study}&seriesUID={path.series}&objectUID={path.instance}"
     return f"{request.base}/wado?requestType=WADO&{named}&anonymize=yes"

@@ -1,4 +1,7 @@
-"""`application/zip` for studies, series and instances: an extension, sent to who names it and to nobody else (R-MT-15)."""
+"""Send `application/zip` for studies, series and instances.
+
+Our extension; sent only when Accept names `application/zip` (R-MT-15).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from gateway.http.ports import ArchivePort, RetrievePort
 from gateway.model import EXPLICIT_VR_LE, Level, ResourcePath
 
 ZIP = "application/zip"
-# Raise it when the same instances would be packed otherwise.
+# Raise it when the same instances would be packed differently.
 PACKER = "1"
 
 
 def is_wanted(request: Request, level: Level) -> bool:
-    """Whether zip is named, and liked better than all that the standard has for the resource (F-102)."""
+    """Return whether zip is named, and preferred to every type of the standard for the resource (F-102)."""
     named = {item.media for tier in request.accept.tiers for item in tier if item.quality > 0}
     if ZIP not in named:
         return False
@@ -34,10 +37,11 @@ def is_wanted(request: Request, level: Level) -> bool:
 async def send_zip(
     retrieve: RetrievePort, archive: ArchivePort, request: Request, path: ResourcePath
 ) -> Response:
-    """The archive, made while it is sent: its length is not known before."""
+    """Return the archive, packed while it is sent: its length is not known in advance."""
     stored, damaged = await retrieve.sound(request.scope, path)
     if damaged:
-        # Whoever opens the file later sees no status line: an archive that lacks something must not look whole.
+        # The user who opens the file later does not see the status: an incomplete archive must not
+        # look complete.
         raise ObjectDamaged(
             f"{damaged} instances are damaged in the archive, and a zip file would not tell: ask for multipart"
         )
@@ -47,7 +51,7 @@ async def send_zip(
     headers = caching(request, tag)
     if unchanged := not_modified(request, headers):
         return unchanged
-    # A UUID of the content, as PS3.5 B.2 allows: the same set has the same UID.
+    # A UUID from the content, as PS3.5 B.2 allows: the same set has the same UID.
     uid = f"2.25.{int.from_bytes(hashlib.sha256(tag.encode()).digest()[:16], 'big')}"
     name = path.instance or path.series or path.study
     headers |= {

@@ -1,9 +1,9 @@
 """Sweep of orphans: objects that neither index nor journal names are moved to the trash, and deleted later.
 
-What was written and never committed, or reclaimed and could not be deleted, is an orphan. An index alone is never
-believed: it may be another's, or be behind. Objects go to `trash/` first; a brake stops where there are too many. What
-is older than the index is left until somebody confirms: a rebuilt one has only the journal's word for it, and the end
-of a journal can be lost without a trace.
+An orphan was written and never committed, or was reclaimed and could not be deleted. The index alone does not
+decide: it may belong to another archive, or be behind. Objects go to `trash/` first, and the sweep stops
+where there are too many. Orphans older than the index are left until somebody confirms: only the journal
+tells about them where the index was rebuilt, and the end of a journal can be lost without a trace.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Swept:
-    """The result of a sweep, or of a dry one: keys as they were before."""
+    """The result of a sweep, or of a dry one, with the keys as they were before."""
 
     orphans: list[str] = field(default_factory=list)
     derived: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     brought_back: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    """Orphans that are older than the index, and were left where they are for want of a confirmation."""
+    """Orphans that are older than the index, left where they are because nobody confirmed."""
     uploads: int = 0
     why_not: str = ""
-    """Why nothing was done; empty where it was."""
+    """The reason why nothing was done; empty where something was."""
 
     @property
     def count(self) -> int:
-        """How many objects neither index nor journal names."""
+        """Return the number of objects that neither index nor journal names."""
         return len(self.orphans) + len(self.derived)
 
 
@@ -121,20 +121,20 @@ class Sweeper:
     # -- in the background ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to look now and then whether a sweep is due; once a day among all processes."""
+        """Begin to look now and then whether a sweep is due: once a day for all processes together."""
         self._background.start(self._work, lambda: asyncio.sleep(0))
 
     async def close(self) -> None:
-        """Stop in the middle of the work; nothing is lost by that."""
+        """Stop, even in the middle of a sweep; nothing is lost."""
         await self._background.close()
 
     async def _work(self) -> None:
-        # Not in all processes at once, and not while everything is busy with starting.
+        # All processes begin at different times, and not while they are busy with starting.
         await asyncio.sleep(random.uniform(0.5, 1.5) * LOOK_SECONDS)
         await self.look()
 
     async def look(self) -> Swept | None:
-        """Sweep if it is due and no other process does; return None where it is not."""
+        """Sweep if it is due and no other process does it; return None otherwise."""
         try:
             if not await self._index.take_lease(LEASE, self._holder, LEASE_SECONDS, EVERY_SECONDS):
                 return None
@@ -146,7 +146,7 @@ class Sweeper:
     # -- one sweep --------------------------------------------------------------------------------------
 
     async def run(self, *, confirmed: bool, dry: bool = False) -> Swept:
-        """Sweep now. `confirmed` releases the brake; `dry` only reports what would be done.
+        """Sweep now. `confirmed` allows any number of objects; `dry` only reports what would be done.
 
         Raises IndexFailure, StoreError.
         """
@@ -202,7 +202,10 @@ class Sweeper:
         return swept
 
     async def _keep_older(self, swept: Swept) -> None:
-        """Leave orphans that were written before the index began: index and journal are one source for these."""
+        """Leave orphans that were written before the index began.
+
+        For these, index and journal are one source.
+        """
         since = await self._index.read_adoption_time()
         swept.kept = [key for key in swept.orphans if _is_older(key, since)]
         if not swept.kept:
@@ -280,7 +283,7 @@ class Sweeper:
                 found.count += 1
 
     async def _judge(self, candidates: _Candidates, swept: Swept, settled: int) -> None:
-        """Decide which candidates are orphans, by the journal.
+        """Decide by the journal which candidates are orphans.
 
         Versions in the journal up to revision `settled` are kept unless they were reclaimed. Changes after
         that revision are younger than any candidate.
@@ -298,7 +301,7 @@ class Sweeper:
             (swept.brought_back if is_wanted else swept.given_up).extend(keys)
 
     async def _find_wanted(self, versions: Set[VersionId], settled: int) -> dict[VersionId, str]:
-        """Return the keys of those of these versions that the journal names; it is read once."""
+        """Return the keys of these versions in the journal, by version; the journal is read once."""
         wanted, reclaimed = dict[VersionId, str](), set[VersionId]()
         last = 0
         try:
@@ -341,7 +344,7 @@ class Sweeper:
             self._count("sweep_trash_total", "deleted from the trash: %s", key)
 
     async def _move(self, key: str, to: str) -> bool:
-        """Move an object; return whether it was moved. Where it cannot be, the others are still moved."""
+        """Move an object; return whether it was moved. A failure does not stop the other moves."""
         try:
             await self._store.move(key, to)
         except (ObjectExists, ObjectMissing) as error:

@@ -1,7 +1,7 @@
-"""Instances without who they are of (PS3.18 9.4.1.2.1): what may be sent so, and how it is written.
+"""De-identify instances for `anonymize=yes` (PS3.18 9.4.1.2.1): which may be sent, and how they are written.
 
-Nothing of the stored file is sent but the pixels: the data set is encoded anew from the patched model, so that what
-the model does not know, such as a second element with a tag, preamble or padding, cannot get out.
+Nothing of the stored file is sent except the pixels. The data set is encoded from the patched model, so that
+nothing the model does not know, such as a second element with the same tag, preamble or padding, can get out.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve.aroundpixels import Instead
 from gateway.services.retrieve.retrieve import Retrieve
 
-# Part of every entity tag: raise it when the same instance would be written otherwise.
+# Part of every entity tag: raise it when the same instance would be written differently.
 RULES = "1"
-# LUTs, palettes and profiles of one instance, which stand before the pixels.
+# Bytes of the attributes before the pixels, with LUTs, palettes and profiles.
 HEAD_AT_MOST = 64 << 20
 OBSTACLES_AT_MOST = 10_000
-# JPEG recompressed as JPEG XL is the whole JPEG file again, comments and all.
+# A JPEG recompressed as JPEG XL contains the whole JPEG file, with its comments.
 _WHOLE_FILES = ({BASELINE, JXL_JPEG}, {JXL_JPEG})
 _NUMBERS = re.compile(rb"[0-9eE+. \0\\-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """Where the key of pseudonyms is; `make` says that it may be made there."""
+    """Where the key for pseudonyms is; with `make`, it is created if it is missing."""
 
     path: Path | None
     make: bool = False
 
 
 class Anonymize:
-    """De-identification on the way out."""
+    """De-identification of instances when they are sent."""
 
     def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool, key: KeyFile) -> None:
         self._retrieve = retrieve
@@ -60,7 +60,10 @@ class Anonymize:
         self._obstacles: StudyCache[str] = freshness.watch(StudyCache(OBSTACLES_AT_MOST))
 
     async def pseudonyms(self) -> Pseudonyms:
-        """Raises Forbidden where there is no key, StoreError where it cannot be read."""
+        """Return the pseudonyms.
+
+        Raises Forbidden where there is no key, StoreError where it cannot be read.
+        """
         if self._pseudonyms is None:
             if self._key.path is None:
                 raise _make_refusal("no key for pseudonyms is set up here (deidentification_key)")
@@ -69,7 +72,7 @@ class Anonymize:
         return self._pseudonyms
 
     async def check(self, scope: Scope, subject: RenderTarget) -> None:
-        """Raises Forbidden saying why the instance is not sent without identity."""
+        """Raise Forbidden, saying why, where the instance cannot be sent de-identified."""
         key = (scope.fingerprint, subject.version)
         found = self._obstacles.get(key)
         if found is None:
@@ -81,7 +84,10 @@ class Anonymize:
             raise _make_refusal(found, subject.path.instance)
 
     def target(self, subject: RenderTarget, target: str | None) -> str:
-        """The transfer syntax to send in where `target` (None: as stored) is asked. Raises Forbidden."""
+        """Return the transfer syntax to send in, where the request wants `target` (None: as stored).
+
+        Raises Forbidden.
+        """
         layout = subject.located.layout
         encapsulated = layout.pixels is not None and layout.pixels.encapsulated
         held = layout.transfer_syntax
@@ -97,7 +103,7 @@ class Anonymize:
         return target
 
     async def instance(self, scope: Scope, subject: RenderTarget, target: str) -> Body:
-        """A PS3.10 file without identity. Raises Forbidden, NotAcceptable, CodecError, StoreError."""
+        """Return a de-identified PS3.10 file. Raises Forbidden, NotAcceptable, CodecError, StoreError."""
         await self.check(scope, subject)
         pseudonyms = await self.pseudonyms()
         row = await self._retrieve.read_row(scope, subject.located.stored)
@@ -125,7 +131,7 @@ class Anonymize:
         return b"".join(parts)
 
     async def _bulk(self, scope: Scope, subject: RenderTarget, where: str) -> bytes:
-        """A long value. Raises Forbidden where numbers are none."""
+        """Return a long value. Raises Forbidden where a DS or IS value holds text that is not a number."""
         body = await self._retrieve.value(scope, subject.located, where)
         data = b"".join([chunk async for chunk in body.chunks])
         vr = subject.located.layout.bulk[where].vr
@@ -160,7 +166,7 @@ def _obstacle(row: bytes, subject: RenderTarget) -> str:
 
 
 def _encode(row: bytes, pseudonyms: Pseudonyms, layout: InstanceLayout) -> Encoded:
-    """All but Pixel Data and what belongs to it. Raises DicomError."""
+    """Encode all elements before group 7FE0, without group 0002. Raises DicomError."""
 
     def bulk(path: str, vr: str, uri: str) -> Octets:
         where = uri.partition("/bulkdata/")[2].partition("?")[0]

@@ -1,4 +1,4 @@
-"""Pseudonyms that only who has the key can make, or find out what they stand for (PS3.15 E.3.9; PS3.5 B.2)."""
+"""Make pseudonyms, which only the holder of the key can make or trace back (PS3.15 E.3.9; PS3.5 B.2)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PURPOSE = b"dicomweb-gateway 1 "
 
 
 class Pseudonyms:
-    """Keyed digests: the same for the same value and key, in every process and at every time."""
+    """Keyed digests: the same value and key always give the same pseudonym, in every process."""
 
     def __init__(self, key: bytes, domain: str = "anonymize") -> None:
         self._key = hmac.digest(key, _PURPOSE + domain.encode(), "sha256")
         self.fingerprint = self._digest("fingerprint", "").hex()[:16]
 
     def uid(self, uid: str) -> str:
-        """A UID below 2.25, made like a UUID of version 8 (RFC 9562 5.8)."""
+        """Return a UID below 2.25, made like a UUID of version 8 (RFC 9562 5.8)."""
         digest = bytearray(self._digest("uid", uid)[:16])
         digest[6] = digest[6] & 0x0F | 0x80
         digest[8] = digest[8] & 0x3F | 0x80
@@ -36,9 +36,10 @@ class Pseudonyms:
 
 
 def key_of(path: Path, *, make: bool) -> bytes:
-    """The key in a file: 32 bytes or more, such as `openssl rand 32` gives; made where it is not there and `make` says so.
+    """Return the key in a file: 32 bytes or more, as `openssl rand 32` writes them.
 
-    Several processes may make it at once: the first one's counts. Raises StoreError.
+    With `make`, a missing key is created. Several processes may create it at once: the first one's counts.
+    Raises StoreError.
     """
     try:
         if make and not path.exists():
@@ -53,7 +54,7 @@ def key_of(path: Path, *, make: bool) -> bytes:
 
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as draft:  # readable by its owner alone
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as draft:  # readable by its owner only
         draft.write(secrets.token_bytes(LENGTH))
         draft.flush()
         os.fsync(draft.fileno())

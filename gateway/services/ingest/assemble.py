@@ -66,7 +66,7 @@ def references(model: Mapping[str, Any]) -> Iterator[str]:
 
 
 def identity_of(model: Mapping[str, Any]) -> Identity:
-    """Return the UIDs of a data set. Raises Rejected naming the one that is missing."""
+    """Return the UIDs of a data set. Raises Rejected naming a missing one."""
     uids = []
     for tag, name in _UIDS:
         uid = text_of(model, tag)
@@ -81,14 +81,14 @@ def identity_of(model: Mapping[str, Any]) -> Identity:
 
 
 class Assemble:
-    """Make files of metadata and the bulk data that came with it."""
+    """Makes files of metadata and the bulk data that came with it."""
 
     def __init__(self, pool: CodecPool) -> None:
         self._pool = pool
         self._pixels = AssemblePixels(pool)
 
     async def instance(self, model: dict[str, Any], bulk: Bulk) -> Assembled:
-        """Return the file. Raises Rejected, DicomError, CodecError: then nothing of the instance is stored."""
+        """Return the file. Raises Rejected, DicomError, CodecError; nothing is stored then."""
         identity = identity_of(model)
         pixels = await self._pixels.find(model, bulk)
         _check_document(model, bulk)
@@ -104,7 +104,7 @@ class Assemble:
         original = digest = None
         if encoded.coerced:
             digest = await _digest(encoded)
-            original, changed = await self._pool.run(_remembering, whole, encoded.coerced)
+            original, changed = await self._pool.run(_keep_originals, whole, encoded.coerced)
             encoded = await self._pool.run(encode, changed, resolve)
         syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
         return Assembled(identity, syntax, encoded, Provenance(warnings, original, digest))
@@ -123,7 +123,8 @@ async def _chunks(encoded: Encoded) -> AsyncIterator[bytes]:
         if isinstance(segment, bytes):
             for at in range(0, len(segment), PIECE):
                 yield segment[at : at + PIECE]
-                await asyncio.sleep(0)  # who takes it reads it at once, and others are to have their turn
+                # The consumer takes each piece at once: let other tasks have their turn.
+                await asyncio.sleep(0)
             continue
         assert isinstance(segment.source, Spooled)
         async for chunk in segment.source.chunks():
@@ -131,7 +132,7 @@ async def _chunks(encoded: Encoded) -> AsyncIterator[bytes]:
 
 
 async def _digest(encoded: Encoded) -> bytes:
-    """Return the SHA-256 of what was sent: the data set, and the values in it that could not be kept."""
+    """Return the SHA-256 of the data set and of the sent values that it could not hold."""
     digest = hashlib.sha256(repr(encoded.coerced).encode())
     async for chunk in _chunks(encoded):
         digest.update(chunk)
@@ -139,13 +140,16 @@ async def _digest(encoded: Encoded) -> bytes:
 
 
 def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dict[str, Any]:
-    """Return the item of Original Attributes Sequence for values that their VRs could not hold (PS3.18 10.5.2)."""
+    """Return the item of Original Attributes Sequence for values that do not conform to their VR.
+
+    PS3.18 10.5.2.
+    """
     changes = Patch(tuple(AttributeChange(one.path, {"vr": one.vr}) for one in coerced))
     how = Modification(datetime.now(UTC), IMPLEMENTATION_VERSION_NAME, "CORRECT")
     return original_attributes(apply_patch(model, changes), changes, how, coerced)
 
 
-def _remembering(
+def _keep_originals(
     model: Mapping[str, Any], coerced: Sequence[Nonconforming]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the item of Original Attributes Sequence, and the model with it."""
@@ -154,7 +158,10 @@ def _remembering(
 
 
 def _check_document(model: dict[str, Any], bulk: Bulk) -> None:
-    """Set the document's MIME type from its part (S-52). Raises Rejected where the model says another."""
+    """Set the document's MIME type from the media type of its part (S-52).
+
+    Raises Rejected where the model gives another type.
+    """
     member = model.get(DOCUMENT)
     uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
     if not isinstance(uri, str):

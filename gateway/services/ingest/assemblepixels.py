@@ -1,4 +1,7 @@
-"""Pixel Data of an instance that comes as metadata and bulk data (PS3.18 8.7.3.3, 10.5.1.4)."""
+"""Find the Pixel Data of an instance that comes as metadata and bulk data.
+
+PS3.18 8.7.3.3, 10.5.1.4.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,14 @@ from gateway.services.ingest.spool import Spool, Spooled
 OCTETS = "application/octet-stream"
 PIXELS = "7FE00010"
 _DESCRIBING = ("00280010", "00280011", "00280002", "00280100")
-# Visible light, and Multi-frame True Color Secondary Capture, whose pixels have 8 bits (PS3.3 A.32, A.8.5).
+# Their pixels have 8 bits: Visible Light, Multi-frame True Color and Multi-frame Grayscale Byte Secondary
+# Capture (PS3.3 A.32, A.8.5, A.8.3).
 _EIGHT_BIT = ("1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4", "1.2.840.10008.5.1.4.1.1.7.2")
 _SLIDES = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 _PREFIX = "1.2.840.10008.1.2.4."
 _JXL_LOSSLESS = _PREFIX + "110"
-# A codestream of the key is one of these too: they ask less (PS3.5 A.4).
+# A codestream that conforms to the key conforms to these too, as they are less strict (PS3.5 A.4).
 _LESS_STRICT = {
     _PREFIX + "50": (_PREFIX + "51",),
     _PREFIX + "70": (_PREFIX + "57",),
@@ -45,7 +49,7 @@ _LESS_STRICT = {
 
 @dataclass(frozen=True, slots=True)
 class SentPixels:
-    """Pixel Data of one instance: where it is, how it is encoded, and the members that change for it."""
+    """Pixel Data of one instance: where it is, how it is encoded, and the attributes that change for it."""
 
     place: Octets | Frames
     transfer_syntax: str
@@ -53,15 +57,15 @@ class SentPixels:
 
 
 class AssemblePixels:
-    """Find out what the parts of Pixel Data are, and how they describe themselves."""
+    """Finds the encoding of the parts of Pixel Data, and the attributes that they imply."""
 
     def __init__(self, pool: CodecPool) -> None:
         self._pool = pool
 
     async def find(self, model: Mapping[str, Any], bulk: Bulk) -> SentPixels | None:
-        """Return the Pixel Data that came in parts, None where the model points at none.
+        """Return the Pixel Data that came in parts, or None where the model does not refer to any.
 
-        Raises Rejected where they do not fit the model, CodecError where they cannot be read.
+        Raises Rejected where the parts do not fit the model, CodecError where they cannot be read.
         """
         member = model.get(PIXELS)
         uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
@@ -84,7 +88,10 @@ class AssemblePixels:
         raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
 
     async def _video(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> SentPixels:
-        """Return the video unchanged, in one fragment (PS3.5 A.4); it describes itself where the model does not."""
+        """Return the video unchanged, in one fragment (PS3.5 A.4).
+
+        Attributes that the model does not have come from the video.
+        """
         if len(parts) > 1:
             raise Rejected(CANNOT_UNDERSTAND, f"{media} comes in one part (PS3.18 8.7.3.3.2)")
         (part,) = parts
@@ -101,7 +108,7 @@ class AssemblePixels:
                     TRANSFER_SYNTAX_UNSUPPORTED, f"{error.detail}; and {missing} is missing"
                 ) from error
             return SentPixels(place, part.transfer_syntax or fromimagefiles.VIDEOS[media], {})
-        members = _agreeing(model, found.members(), _DESCRIBING[:3])
+        members = _fill_missing(model, found.members(), _DESCRIBING[:3])
         if not text_of(model, "00280009"):
             members |= found.timing()
         native = found.image.count_bytes() * found.frames
@@ -128,7 +135,8 @@ class AssemblePixels:
         size = sum(frame.length for frame in frames)
         image = found.image
         native = image.rows * image.columns * image.samples * ((image.bits_stored + 7) // 8) * len(frames)
-        lossy = "" if syntax == _JXL_LOSSLESS else found.lossy  # whoever sends it knows, JPEG XL does not say
+        # JPEG XL does not say whether it is lossy: the sender knows.
+        lossy = "" if syntax == _JXL_LOSSLESS else found.lossy
         members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
         return SentPixels(Frames(tuple(frames)), syntax, members)
 
@@ -139,7 +147,7 @@ class AssemblePixels:
         found: fromimagefiles.Described | None = None
         for part in parts:
             data = await _whole(part)
-            # One large picture at a time, whoever sends it.
+            # One large picture at a time, for all senders together.
             async with self._pool.budget.hold(2 * fromimagefiles.count_decoded_bytes(data, media)):
                 decoded, described = await self._pool.run(fromimagefiles.pixels, data, media)
                 found = _alike(found, described, frames)
@@ -159,7 +167,10 @@ class AssemblePixels:
 def _alike(
     first: fromimagefiles.Described | None, other: fromimagefiles.Described, number: int
 ) -> fromimagefiles.Described:
-    """Return what describes all frames; lossy where one of them is. Raises Rejected where they differ."""
+    """Return the description of all frames; it is lossy where one of them is.
+
+    `number` counts the frames before `other`. Raises Rejected where the two differ.
+    """
     if first is None:
         return other
     lossy = first.lossy or other.lossy
@@ -171,14 +182,14 @@ def _alike(
 
 
 async def _whole(part: Spooled) -> bytes:
-    """Return a part in memory. Raises CodecError where it is longer than any picture that could be read."""
+    """Return a part in memory. Raises CodecError where it is longer than any picture that can be read."""
     if part.length > fromimagefiles.CODED_AT_MOST:
         raise CodecError(f"a picture of {part.length} bytes is beyond {fromimagefiles.CODED_AT_MOST}")
     return await part.whole()
 
 
 async def _place(part: Spooled, data: bytes, stream: bytes, spool: Spool) -> Spooled:
-    """Return where the codestream lies: mostly within the part, else written to the spool."""
+    """Return where the codestream lies: usually within the part, else appended to the spool."""
     at = data.find(stream)
     if at >= 0:
         return part.part(at, len(stream))
@@ -197,7 +208,7 @@ def _native(parts: Sequence[Spooled]) -> SentPixels:
 
 
 def _missing(model: Mapping[str, Any]) -> str:
-    """Return the first of the attributes without which nobody can read pixels, '' where all are there."""
+    """Return the first missing attribute that is needed to read the pixels, '' where none is missing."""
     missing = next((tag for tag in _DESCRIBING if not text_of(model, tag)), "")
     return f"({missing[:4]},{missing[4:]})" if missing else ""
 
@@ -209,8 +220,13 @@ def _infer_pixels(model: Mapping[str, Any], parts: Sequence[Spooled], media: str
     return SentPixels(frames, parts[0].transfer_syntax or fromimagefiles.UNDESCRIBED[media], {})
 
 
-def _agreeing(model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]) -> dict[str, Any]:
-    """Return what the picture says where the metadata is silent. Raises Rejected where they differ in `strict` (S-53)."""
+def _fill_missing(
+    model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]
+) -> dict[str, Any]:
+    """Return the attributes of the picture that the metadata does not have.
+
+    Raises Rejected where the two differ in a tag of `strict` (S-53).
+    """
     members: dict[str, Any] = {}
     for tag, member in found.items():
         given = text_of(model, tag)
@@ -225,8 +241,11 @@ def _agreeing(model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequen
 
 
 def _members(model: Mapping[str, Any], found: fromimagefiles.Described, frames: int) -> dict[str, Any]:
-    """Return the description, and the number of frames that came. Raises Rejected where the model says others."""
-    members = _agreeing(model, write_members(found.image), _DESCRIBING[:3])
+    """Return the description of the picture and the number of frames that came.
+
+    Raises Rejected where the model says otherwise.
+    """
+    members = _fill_missing(model, write_members(found.image), _DESCRIBING[:3])
     given = text_of(model, "00280008")
     if frames > 1 and not given:
         members["00280008"] = {"vr": "IS", "Value": [frames]}
@@ -236,7 +255,10 @@ def _members(model: Mapping[str, Any], found: fromimagefiles.Described, frames: 
 
 
 def _lossy(model: Mapping[str, Any], method: str, native: int, size: int) -> dict[str, Any]:
-    """Return Lossy Image Compression, which is never forgotten (PS3.3 C.7.6.1.1.5); `native` bytes became `size`."""
+    """Return the attributes of Lossy Image Compression, which is always recorded (PS3.3 C.7.6.1.1.5).
+
+    `native` bytes were compressed to `size` bytes.
+    """
     if not method or text_of(model, "00282110"):
         return {}
     return {

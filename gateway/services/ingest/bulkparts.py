@@ -1,4 +1,7 @@
-"""Bulk data of one message, by where its parts say that it is (PS3.18 8.6.1.2, 10.5.1.4)."""
+"""Keep the bulk data of one message by the Content-Location of its parts.
+
+PS3.18 8.6.1.2, 10.5.1.4.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from gateway.services.ingest.spool import Spool, Spooled
 
 
 class Bulk:
-    """Bulk data of one message by its Content-Location; relative and absolute forms of a URL are one."""
+    """Bulk data of one message by Content-Location; relative and absolute forms of a URL are the same."""
 
     def __init__(self, base: str) -> None:
         self.spool = Spool()
@@ -18,19 +21,22 @@ class Bulk:
         self._parts: dict[str, list[Spooled]] = {}
 
     def add(self, part: Spooled) -> None:
-        """Take a part in, under its Content-Location."""
+        """Add a part under its Content-Location."""
         self._parts.setdefault(self.name(part.location), []).append(part)
 
     def name(self, uri: str) -> str:
-        """Return the name that two spellings of one location have in common."""
+        """Return the name under which all spellings of one location are known."""
         text = uri.strip().strip("<>").removeprefix("cid:").removeprefix("urn:uuid:")
         try:
             return urljoin(self._base, text)
-        except ValueError:  # no URL (`http://[`), but a name all the same
+        except ValueError:  # not a URL (`http://[`), but still a name
             return text
 
     def find(self, uri: str) -> list[Spooled]:
-        """Return the parts at `uri`, in order: several are frames, and so are those at `uri/frames/n` (S-50)."""
+        """Return the parts at `uri`, in order.
+
+        Several parts are frames; `uri/frames/n` also names frames (S-50).
+        """
         name = self.name(uri)
         found = self._parts.get(name)
         if found:
@@ -41,12 +47,15 @@ class Bulk:
         return frames
 
     def close(self) -> None:
-        """Let go of all parts."""
+        """Close the spool with all parts."""
         self.spool.close()
 
 
 def require_parts(bulk: Bulk, path: str, uri: str) -> list[Spooled]:
-    """Return the parts at `uri`, to which the attribute at `path` points. Raises Rejected where there are none."""
+    """Return the parts at `uri`, which the attribute at `path` names.
+
+    Raises Rejected where there are none.
+    """
     parts = bulk.find(uri)
     if not parts:
         raise Rejected(CANNOT_UNDERSTAND, f"{path}: no part has the Content-Location '{uri[:100]}'")
@@ -54,7 +63,7 @@ def require_parts(bulk: Bulk, path: str, uri: str) -> list[Spooled]:
 
 
 def require_single(bulk: Bulk, path: str, uri: str) -> Octets:
-    """Return the value at `uri`. Raises Rejected where no part, or more than one, is there."""
+    """Return the value at `uri`. Raises Rejected where there is no part, or more than one."""
     parts = require_parts(bulk, path, uri)
     if len(parts) > 1:
         raise Rejected(

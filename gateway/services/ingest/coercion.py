@@ -1,6 +1,6 @@
-"""Coercion by rule: a header patch on an instance that has arrived, with what it changed remembered in it.
+"""Coerce an instance by a rule: change attributes and record the original values in the instance.
 
-PS3.18 10.5.2, PS3.3 C.12.1.1.9. The bytes stream through once more; pixel data stays as it is encoded.
+PS3.18 10.5.2, PS3.3 C.12.1.1.9. The bytes are streamed once more; pixel data stays as it is encoded.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from gateway.services.bytestream import join, map_chunks, only, read_span
 from gateway.services.ingest.policy import Rule
 from gateway.store.base import ObjectStore
 
-# What is stored so becomes Explicit VR Little Endian, and the last JPIP Referenced.
+# Transfer syntaxes that change: uncompressed ones become Explicit VR Little Endian; JPIP Referenced Deflate
+# becomes JPIP Referenced.
 _PLAIN = {
     IMPLICIT_VR_LE: EXPLICIT_VR_LE,
     EXPLICIT_VR_BE: EXPLICIT_VR_LE,
@@ -54,7 +55,7 @@ class Coerced:
 
 
 async def coerce(store: ObjectStore, version: NewVersion, rule: Rule) -> Coerced | None:
-    """What the rule makes of an instance whose object is durable; None where it changes nothing.
+    """Return a stored instance with the changes of the rule; None where the rule changes nothing.
 
     Raises DicomError where the rule cannot be applied; StoreError while the chunks are read.
     """
@@ -81,14 +82,14 @@ def _sender(source: Source) -> str:
 
 
 async def _data_set(store: ObjectStore, version: NewVersion) -> AsyncGenerator[bytes, None]:
-    """In Explicit VR Little Endian, without group 0002."""
+    """Stream the data set in Explicit VR Little Endian, without group 0002."""
     layout, locator = version.layout, version.locator
     begin = locator.offset + layout.dataset_offset
     chunks = read_span(store, locator.key, Span(begin, locator.offset + locator.length))
     if layout.inflated:
         chunks = _inflate(chunks)
     if layout.implicit or layout.big_endian:
-        chunks = _rewritten(chunks, version, layout)
+        chunks = _rewrite(chunks, version, layout)
     async with aclosing(chunks):
         async for chunk in chunks:
             yield chunk
@@ -102,7 +103,7 @@ async def _inflate(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
                 yield piece
 
 
-async def _rewritten(
+async def _rewrite(
     chunks: AsyncGenerator[bytes, None], version: NewVersion, layout: InstanceLayout
 ) -> AsyncGenerator[bytes, None]:
     skip = len(file_meta(version.identity, EXPLICIT_VR_LE))

@@ -1,4 +1,4 @@
-"""Files, folders and zip archives into the gateway; what was done is noted, so that it can be resumed."""
+"""Import files, folders and zip archives; notes of what was done let an import be resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome
 
 CHUNK = 1 << 20
 AT_ONCE = 8
-# What zipfile raises where an archive or a member of it is damaged, encrypted or compressed in a way it does not know.
+# Errors that zipfile raises for an archive or member that is damaged, encrypted, or compressed by an
+# unknown method.
 _BROKEN = (
     *(OSError, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError, IndexError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
@@ -31,7 +32,10 @@ _ENCRYPTED = 1
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file, or a member of a zip archive. `mark` changes when the file does; `refused` says why it cannot be read."""
+    """A file, or a member of a zip archive.
+
+    `mark` changes when the file does; `refused` says why it cannot be read.
+    """
 
     file: Path
     member: str
@@ -42,14 +46,14 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Fit for a terminal, whatever an archive calls its members."""
+        """Return a name that is safe to print on a terminal, whatever an archive calls its members."""
         text = f"{self.file}!{self.member}" if self.member else str(self.file)
         return text if text.isprintable() else ascii(text)[1:-1]
 
 
 @dataclass(slots=True)
 class Tally:
-    """What an import did so far. `refused` has (name, reason) of each file that was not taken."""
+    """Counts of an import so far. `refused` has (name, reason) of each file that was not stored."""
 
     stored: int = 0
     again: int = 0
@@ -66,7 +70,7 @@ class Tally:
 
 
 def candidates(paths: Iterable[Path]) -> Iterator[Candidate]:
-    """Every regular file below `paths`, sorted; archives are opened up."""
+    """Yield every regular file below `paths`, sorted, and the members of archives."""
     for path in paths:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
@@ -109,24 +113,24 @@ def _obstacle(info: zipfile.ZipInfo) -> str:
 
 
 def _unreadable(error: Exception) -> str:
-    """Why, in words that name no more than the kind of error: messages may hold what is in the file."""
+    """Return why a file cannot be read, by the kind of error only: a message may quote the file."""
     if isinstance(error, NotImplementedError):
         return "is compressed by a method that is not known here"
     return f"cannot be read: {type(error).__name__}"
 
 
 class _Archives:
-    """Archives that are read from, each opened once while its members follow one another."""
+    """Open archives; each is opened once while its members follow one another."""
 
     def __init__(self) -> None:
         self._open: dict[Path, zipfile.ZipFile] = {}
         self._lock = threading.Lock()
 
     def open(self, candidate: Candidate) -> BinaryIO:
-        """The file, or the member of an archive. Blocking. Raises one of `_BROKEN`."""
+        """Open the file, or the member of an archive. Blocking. Raises one of `_BROKEN`."""
         if candidate.info is None:
             return candidate.file.open("rb")
-        with self._lock:  # it counts who reads from it, and not for several threads
+        with self._lock:  # the ZipFile counts its readers, and is not safe for several threads
             archive = self._open.get(candidate.file)
             if archive is None:
                 archive = self._open[candidate.file] = zipfile.ZipFile(candidate.file)
@@ -137,16 +141,16 @@ class _Archives:
             handle.close()
 
     def keep(self, files: set[Path]) -> None:
-        """Close all but these."""
+        """Close all archives but these."""
         for file in self._open.keys() - files:
             self._open.pop(file).close()
 
 
 class Notes:
-    """Which candidates are done, in an append-only file; a torn last line is as if it were not there."""
+    """The candidates that are done, in an append-only file; a torn last line is ignored."""
 
     def __init__(self, file: Path) -> None:
-        """Raises BadParameter where there cannot be such a file."""
+        """Read the file. Raises BadParameter where its folder cannot be made."""
         self._file = file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +182,7 @@ class Import:
         self.tally = Tally()
 
     async def run(self, found: Iterable[Candidate]) -> AsyncIterator[Candidate]:
-        """Yields each candidate once it is done, so that the caller can show progress."""
+        """Import the candidates; yield each once it is done, so that the caller can show progress."""
         batch: list[Candidate] = []
         try:
             for candidate in found:

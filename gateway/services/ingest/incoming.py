@@ -1,7 +1,8 @@
-"""One instance on its way in: parsed as it comes, counted, and fed to the store.
+"""Receive one instance: parse its bytes as they come, count them, and stream them to the store.
 
-Its bytes are held until its UIDs are read (`_Unidentified`), and go to the store from then on (`_Identified`). Once
-they have all come it is a `ReceivedInstance`; a `FailedInstance` as soon as anything is wrong with it.
+The bytes are kept in memory until the UIDs are read (`_Unidentified`); from then on they go to the store
+(`_Identified`). After the last byte the instance is a `ReceivedInstance`; it is a `FailedInstance` as soon as
+anything is wrong with it.
 """
 
 from __future__ import annotations
@@ -32,23 +33,24 @@ from gateway.services.ingest.policy import Action, Rule
 from gateway.services.objectkeys import new_version, object_key
 from gateway.store.base import ObjectStore
 
-# Of PS3.5 those that files have (Annex A); not MIME, XML and SMPTE streams. Of private ones nobody could say how
-# the bytes are to be read, let alone the pixels.
+# The transfer syntaxes of PS3.5 that files have (Annex A), without MIME, XML and SMPTE streams. Private ones
+# are not taken: it is not known how to read their data sets, let alone their pixels.
 _STORABLE_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[123458](\.[0-9.]+)?)?\Z")
 
-# Objects that are no composite instances: directories, worklist and query models have nothing to retrieve.
+# SOP classes that are not composite instances: Media Storage Directory and worklist models. Nothing of them
+# can be retrieved.
 NOT_STORABLE = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.32.1"})
 
-# Of a header so much is parsed before others have their turn: its elements may be tiny, and each takes its time.
+# Bytes of a header that are parsed before other tasks have their turn: many tiny elements take time.
 PIECE = 16 << 10
 
-# An instance whose UIDs do not come within this many bytes is refused: until then it is kept in memory.
+# Bytes of an instance in memory before its UIDs are read; an instance with more is refused.
 MOST_BEFORE_IDENTITY = 32 << 20
 
 
 @dataclass(slots=True)
 class _Unidentified:
-    """Before its UIDs are read: nobody can say yet whether the instance is taken, and where it belongs."""
+    """State before the UIDs are read: whether and where the instance is stored is not known yet."""
 
     held: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -59,7 +61,7 @@ class _Unidentified:
 
 
 class _Identified:
-    """After its UIDs are read and accepted: its bytes are counted and go to the store as they come."""
+    """State after the UIDs are accepted: bytes are counted and go to the store as they come."""
 
     def __init__(self, store: ObjectStore, identity: Identity, key: str) -> None:
         self.identity = identity
@@ -75,7 +77,7 @@ class _Identified:
         self._pipe.push(chunk)
 
     async def pass_on(self, chunk: bytes) -> None:
-        """Push `chunk` and wait for room. Raises what the store raised, before more is read in vain."""
+        """Push `chunk` and wait for room. Raises the store's error at once, before more is read in vain."""
         self.push(chunk)
         await self._pipe.room(self._put)
         if self._put.done():
@@ -91,14 +93,17 @@ class _Identified:
             await self._put
 
     async def durable(self) -> tuple[Locator, bytes]:
-        """Wait until the object is durable; return where it is, and its digest. Raises StoreError."""
+        """Wait until the object is durable; return its locator and its SHA-256 digest. Raises StoreError."""
         await self._put
         return Locator(*self._locator, 0, self._length), self._digest.digest()
 
 
 @dataclass(frozen=True, slots=True)
 class FailedInstance:
-    """An instance that is not taken, and why; nothing of it is left. `identity` is None where it did not come so far."""
+    """An instance that is not stored, and the reason; none of its bytes is left in the store.
+
+    `identity` is None where it failed before its UIDs were read.
+    """
 
     identity: Identity | None
     error: GatewayError | Rejected
@@ -106,7 +111,7 @@ class FailedInstance:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedInstance:
-    """An instance whose bytes have all come and can be read, while the store may still be syncing them."""
+    """An instance whose bytes have all come and were parsed; the store may still be syncing them."""
 
     version: VersionId
     read: ReadInstance
@@ -129,7 +134,7 @@ class ReceivedInstance:
         return self.before.original
 
     async def durable(self) -> NewVersion:
-        """Return the version to offer to the index, its object durable. Raises why it cannot be."""
+        """Wait until the object is durable; return the version to offer to the index. Raises StoreError."""
         locator, file_digest = await self.stored.durable()
         read = self.read
         metadata, outline = await asyncio.to_thread(read.place_base) if self.is_long else read.place_base()
@@ -153,9 +158,9 @@ _State: TypeAlias = _Unidentified | _Identified | FailedInstance
 
 
 class IncomingInstance:
-    """One instance on its way in; `consume` reads it, `abandon` gives it up at any time.
+    """One instance that is being received; `consume` reads it, `abandon` stops it at any time.
 
-    `study` is the only study it may belong to, `named` the transfer syntax that the message names.
+    `study` is the only study that it may belong to, `named` the transfer syntax that the message names.
     """
 
     def __init__(
@@ -178,11 +183,11 @@ class IncomingInstance:
 
     @property
     def is_held(self) -> bool:
-        """Whether what comes is kept in memory, since its UIDs are not read yet."""
+        """Return whether its bytes are kept in memory, since its UIDs are not read yet."""
         return isinstance(self._state, _Unidentified)
 
     async def consume(self, body: AsyncIterator[bytes]) -> ReceivedInstance | FailedInstance:
-        """Read all of `body`, also after a failure, so that what follows it can be read.
+        """Read all of `body`, also after a failure, so that the next part can be read.
 
         Raises only what `body` raises.
         """
@@ -193,14 +198,14 @@ class IncomingInstance:
         return await self._finish(self._state)
 
     async def abandon(self) -> None:
-        """Stop what is under way; nothing of the instance is left then."""
+        """Stop receiving; none of the instance is left in the store."""
         if isinstance(self._state, _Identified):
             await self._state.abandon()
 
     # -- chunk by chunk ---------------------------------------------------------------------------------
 
     async def _take(self, state: _State, chunk: bytes) -> _State:
-        """Parse a chunk and keep it or pass it on; return the state that follows."""
+        """Parse a chunk and keep it or pass it on; return the next state."""
         if isinstance(state, FailedInstance):
             return state
         try:
@@ -227,7 +232,10 @@ class IncomingInstance:
             self._reader.feed(rest)
 
     def _hold(self, state: _Unidentified, chunk: bytes) -> _State:
-        """Raises LimitExceeded where so much came without UIDs."""
+        """Keep a chunk in memory; return the next state.
+
+        Raises LimitExceeded where it is too much without UIDs.
+        """
         state.hold(chunk)
         identity = self._reader.identity
         if identity is not None:
@@ -237,7 +245,7 @@ class IncomingInstance:
         return state
 
     async def _finish(self, state: _Unidentified | _Identified) -> ReceivedInstance | FailedInstance:
-        """All bytes have come: read the end of the data set, and tell the store."""
+        """Read the end of the data set after the last byte, and tell the store."""
         is_long = self._reader.is_long
         try:
             finish = self._reader.finish
@@ -258,7 +266,7 @@ class IncomingInstance:
     # -- from one state to the next ---------------------------------------------------------------------
 
     def _identify(self, state: _Unidentified, identity: Identity) -> _Identified | FailedInstance:
-        """The UIDs are read: begin to store what was held, unless the instance is not taken."""
+        """Start to store the bytes that were kept, or fail where the instance is not accepted."""
         try:
             self._judge(identity)
         except Rejected as rejected:
@@ -272,7 +280,7 @@ class IncomingInstance:
         return identified
 
     def _judge(self, identity: Identity) -> None:
-        """Raises Rejected where such an instance is not taken."""
+        """Check whether the instance is accepted. Raises Rejected with the reason."""
         if self._study is not None and identity.study != self._study:
             raise Rejected(
                 WRONG_STUDY, f"the instance is of study {identity.study}, the URL of {self._study}"
@@ -295,7 +303,10 @@ class IncomingInstance:
         return self._fail(state.identity, error)
 
     def _fail(self, identity: Identity | None, error: GatewayError | Rejected) -> FailedInstance:
-        """Say why; what is no composite instance is that first, whatever else is wrong with it."""
+        """Return the failure.
+
+        A SOP class that is not storable is the first reason, whatever else is wrong.
+        """
         claimed = self._reader.claimed_sop_class
         if claimed in NOT_STORABLE:
             error = Rejected(SOP_CLASS_UNSUPPORTED, f"SOP class {claimed} is not storable")

@@ -1,6 +1,6 @@
 """Take instances in: bytes → parsed as they come → durable object → index batch → journal → outcome.
 
-STOW, import and DIMSE are callers of it. A bad instance fails alone and leaves nothing behind.
+STOW, import and DIMSE call it. A bad instance fails alone and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("gateway.services")
 
 
 class Ingest:
-    """Take instances in; one for the whole process."""
+    """Takes instances in; one for the whole process."""
 
     def __init__(
         self,
@@ -46,17 +46,20 @@ class Ingest:
     def session(self, source: Source, *, study: str | None = None, rule: Rule | None = None) -> IngestSession:
         """Return a session for instances that come together; `study` is the only study they may belong to.
 
-        `rule` says what becomes of them, where it is not the site's rules that do.
+        `rule` replaces the rules of the site.
         """
         return IngestSession(self, source, study, rule or self._policies.rule(source))
 
     async def close(self) -> None:
-        """Wait for objects that are being taken away again."""
+        """Wait until objects that are being deleted again are gone."""
         if self._leftovers:
             await asyncio.wait(self._leftovers)
 
     async def watch_body(self, body: AsyncIterator[bytes], peer: str) -> AsyncGenerator[bytes, None]:
-        """Yield the chunks of a body that is collected before there are instances, in a seat like theirs. Raises Busy."""
+        """Yield the chunks of a body that has to be complete before there are instances. Raises Busy.
+
+        It takes a seat as an instance does.
+        """
         seat = await self._slots.seat(peer)
         try:
             async for chunk in seat.resting(body):
@@ -85,7 +88,7 @@ class Ingest:
         try:
             arrived = await incoming.consume(_count(seat.resting(body), seat, incoming))
             await seat.leave()
-        except BaseException:  # cancelled while leaving, too
+        except BaseException:  # also where it is cancelled while it leaves
             seat.rest()
             await incoming.abandon()
             raise
@@ -94,7 +97,7 @@ class Ingest:
         return asyncio.create_task(self._conclude(arrived, seat))
 
     async def _conclude(self, arrived: ReceivedInstance | FailedInstance, seat: Seat) -> Outcome:
-        """Return what becomes of an instance whose bytes have come; its slot is free then."""
+        """Return the outcome of an instance whose bytes have come, and free its slot."""
         try:
             return await self._admit(arrived)
         except Rejected as rejected:
@@ -103,15 +106,18 @@ class Ingest:
             seat.rest()
 
     async def _admit(self, arrived: ReceivedInstance | FailedInstance) -> Outcome:
-        """Have the object durable, coerced where a rule says so, and in the index. Raises Rejected."""
+        """Make the object durable, coerce it where a rule says so, and add it to the index.
+
+        Raises Rejected.
+        """
         try:
             received = _require(arrived)
             version = await received.durable()
             received, version = await self._coerce(received, version)
             verdict = await self._commits.admit(version)
         except GatewayError as error:
-            # The object stays where it may be: an index that did not answer may have committed. What no
-            # version names is swept later.
+            # The object stays where it may be in use: an index that did not answer may have committed. A
+            # later sweep deletes objects that no version names.
             if isinstance(error, StoreError | IndexFailure):
                 log.warning("an instance could not be stored", exc_info=error)
             raise rejection(error) from error
@@ -120,9 +126,9 @@ class Ingest:
     async def _coerce(
         self, received: ReceivedInstance, version: NewVersion
     ) -> tuple[ReceivedInstance, NewVersion]:
-        """Return what the rule makes of it, in an object of its own, or what was given where it changes nothing.
+        """Return the instance as the rule changes it, in an object of its own; else what was given.
 
-        What was received is still what makes a repeat.
+        The content digest stays the one of the received instance: it decides what is a repeat.
         """
         if not received.rule.edits:
             return received, version
@@ -141,7 +147,7 @@ class Ingest:
     async def _store_coerced(
         self, received: ReceivedInstance, version: NewVersion, made: Coerced
     ) -> tuple[ReceivedInstance, NewVersion]:
-        """Return the coerced instance once it is durable; where that fails nothing of it is left."""
+        """Return the coerced instance once it is durable; if that fails, nothing of it is left."""
         changed = ReadWarning("B000", "", f"coerced by a rule for its source: {', '.join(made.changed)}")
         before = Provenance((*received.warnings, changed), made.original)
         incoming = IncomingInstance(self._store, version.source, None, None, before, received.rule)
@@ -155,7 +161,10 @@ class Ingest:
         return coerced, replace(written, content_digest=version.content_digest)
 
     def _judge(self, received: ReceivedInstance, version: NewVersion, verdict: Verdict) -> Outcome:
-        """Return the outcome, and discard what is not kept. Raises Rejected where the index refused it."""
+        """Return the outcome, and delete an object that is not kept.
+
+        Raises Rejected where the index refused it.
+        """
         if not isinstance(verdict, Admitted) and verdict.current != version.version:
             self._discard(version.locator.key)
         if isinstance(verdict, Refused):
@@ -173,7 +182,7 @@ class Ingest:
         )
 
     def _discard(self, key: str) -> None:
-        """Take an object away that no journal names; if that fails it is an orphan, swept later."""
+        """Start to delete an object that no journal names; if that fails, a later sweep deletes it."""
         task = asyncio.create_task(self._delete(key))
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
@@ -200,7 +209,7 @@ class IngestSession:
         named_transfer_syntax: str | None = None,
         before: Provenance = NOTHING_BEFORE,
     ) -> None:
-        """Consume one instance; returns when its bytes are read, while the store may still be syncing.
+        """Consume one instance; return when its bytes are read, while the store may still be syncing.
 
         Raises only what `body` raises.
         """
@@ -212,7 +221,7 @@ class IngestSession:
     async def finish(self) -> list[Outcome]:
         """Return the outcomes, in the order taken; whatever is stored is durable by now."""
         try:
-            # Not by `gather`, which takes most of a second for a hundred thousand that are done.
+            # Not by `gather`, which takes most of a second for a hundred thousand finished tasks.
             return [await task for task in self._tasks]
         except BaseException:
             for task in self._tasks:
@@ -221,14 +230,14 @@ class IngestSession:
 
 
 def _require(arrived: ReceivedInstance | FailedInstance) -> ReceivedInstance:
-    """Raises why it failed."""
+    """Return the received instance. Raises the error of a failed one."""
     if isinstance(arrived, FailedInstance):
         raise arrived.error
     return arrived
 
 
 async def _count(body: AsyncIterator[bytes], seat: Seat, incoming: IncomingInstance) -> AsyncIterator[bytes]:
-    """Yield the chunks; count what has to be kept in memory until the UIDs come. Raises Busy."""
+    """Yield the chunks; count the bytes that are kept in memory until the UIDs come. Raises Busy."""
     size = 0
     async for chunk in body:
         if incoming.is_held:

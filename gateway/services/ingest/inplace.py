@@ -1,4 +1,4 @@
-"""An archive indexed where it lies: every object is read once, nothing is written there (locators only)."""
+"""Index an archive where it lies: every object is read once, and the archive is never written to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.services.ingest.outcomes import CANNOT_UNDERSTAND, Outcome, Rejecte
 from gateway.services.objectkeys import new_version
 from gateway.store.base import Found, ObjectStore
 
-# The store of locators whose keys name a place themselves.
+# The store id of locators whose keys are places outside of the gateway's own store.
 ELSEWHERE = "elsewhere"
 
 
@@ -35,7 +35,7 @@ class InPlace:
         self._policy = policy
 
     async def take(self, found: Found) -> Outcome:
-        """What became of it; index and journal are durable when this returns."""
+        """Index one object; return its outcome. Index and journal are durable when this returns."""
         try:
             version = await self._read(found)
             verdict = await self._commits.admit(version)

@@ -1,4 +1,4 @@
-"""What becomes of an instance that is offered: reasons of PS3.18 Annex I and PS3.7 Annex C, and what they come from."""
+"""Outcomes of instances that are offered, with the reasons of PS3.18 Annex I and PS3.7 Annex C."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.errors import (
 from gateway.index.base import Refused
 from gateway.model import Identity
 
-# PS3.18 Table I.2-2, PS3.7 Annex C. A901 is ours: the study is not the one of the URL.
+# PS3.18 Table I.2-2, PS3.7 Annex C. A901 is our own: the study is not the one of the URL.
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
 WRONG_STUDY = 0xA901
@@ -36,11 +36,11 @@ UID_TAGS = frozenset({"00080016", "00080018", "0020000D", "0020000E"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one instance. `failure` is a Failure Reason (0008,1197), None where it is stored.
+    """The outcome of one instance. `failure` is a Failure Reason (0008,1197), None where it is stored.
 
-    `warnings` are Warning Reasons (0008,1196); `fresh` is false where nothing new is stored; `quarantined` where it
-    is set aside. `detail` is there for a success, too, where other content is known under the UID: `differing` names
-    the first attributes.
+    `warnings` are Warning Reasons (0008,1196); `fresh` is false where nothing new is stored; `quarantined` is
+    true where the instance is set aside. A success has a `detail`, too, where other content is known under
+    the UID: `differing` names the first attributes that differ.
     """
 
     identity: Identity | None
@@ -52,14 +52,15 @@ class Outcome:
     fresh: bool = True
     quarantined: bool = False
     original: Mapping[str, Any] | None = None
-    """The item of Original Attributes Sequence that was added, for what was coerced."""
+    """The item of Original Attributes Sequence that was added to a coerced instance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What happened to an instance before it came here: warnings, and what was coerced.
+    """The history of an instance before it is received: its warnings, and the values that were coerced.
 
-    `content_digest` is of the content as it was sent, where that is not what arrives: what was coerced says when.
+    `content_digest` is of the content as it was sent, where other content is received: coerced content has the time
+    of its coercion in it.
     """
 
     warnings: tuple[ReadWarning, ...] = ()
@@ -71,7 +72,7 @@ NOTHING_BEFORE: Final = Provenance()
 
 
 class Rejected(Exception):
-    """Why an instance is not taken."""
+    """The reason why an instance is not stored."""
 
     def __init__(self, failure: int, detail: str, differing: tuple[str, ...] = ()) -> None:
         super().__init__(detail)
@@ -95,7 +96,7 @@ def refusal(verdict: Refused) -> Rejected:
 
 
 def rejection(error: GatewayError) -> Rejected:
-    """The Failure Reason that fits (PS3.18 Table I.2-2)."""
+    """Return the Failure Reason that fits an error (PS3.18 Table I.2-2)."""
     if isinstance(error, StoreFull):
         return Rejected(OUT_OF_RESOURCES, "the store is full")
     if isinstance(error, Truncated | NotDicom | LimitExceeded):

@@ -1,4 +1,4 @@
-"""Bytes from one task to another, bounded: what is read from a client waits for what the store can take."""
+"""Pass bytes from one task to another, bounded: reading from a client waits for the store."""
 
 from __future__ import annotations
 

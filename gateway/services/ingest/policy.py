@@ -1,8 +1,8 @@
-"""What becomes of instances by where they come from: rules of the site, the first that matches counts.
+"""Decide by rules of the site how to treat instances by their source; the first rule that matches counts.
 
-A rule names sources (kind, peer, AE title, principal, partition; what it does not name may be anything) and says what
-to do: `accept`, `coerce` (changes to attributes), `quarantine` or `reject`; and what happens to other content under
-a known SOP Instance UID: `refuse`, `replace` or `keep-first`.
+A rule names sources (kind, peer, AE title, principal, partition; a property that it does not name may have
+any value). It says what to do: `accept`, `coerce` (changes to attributes), `quarantine` or `reject`. It also
+says what to do with other content under a known SOP Instance UID: `refuse`, `replace` or `keep-first`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _EDIT = frozenset({"attribute", "value", "remove", "when", "vr"})
 _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 _TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _PATH = re.compile(r"[0-9A-Fa-f]{8}(?:/[1-9][0-9]{0,6}/[0-9A-Fa-f]{8})*\Z")
-# An instance stays the one it says it is, and its pixels what they are described as.
+# UIDs that say which instance it is, and Original Attributes Sequence. No rule changes these.
 _FIXED = frozenset({"00080016", "00080018", "0020000D", "0020000E", "04000561"})
 
 
 class Action(enum.Enum):
-    """What is done with an instance."""
+    """The treatment of an instance."""
 
     ACCEPT = "accept"
     COERCE = "coerce"
@@ -45,7 +45,7 @@ class Action(enum.Enum):
 
 
 class When(enum.Enum):
-    """Which values an edit changes."""
+    """The condition under which an edit changes an attribute."""
 
     ALWAYS = "always"
     EMPTY = "empty"
@@ -54,14 +54,17 @@ class When(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of one attribute; `member` None takes it away."""
+    """A change of one attribute; with `member` None it is removed."""
 
     path: str
     member: Mapping[str, Any] | None
     when: When = When.ALWAYS
 
     def change(self, model: Mapping[str, Any]) -> AttributeChange | None:
-        """What is to be changed in this data set; None where it is so already, or `when` does not hold."""
+        """Return the change that this data set needs.
+
+        None where the attribute has that value already, or `when` does not hold.
+        """
         held = _find_member(model, self.path.split("/"))
         has_value = held is not None and bool(held.keys() & {"Value", "BulkDataURI", "InlineBinary"})
         due = {When.ALWAYS: True, When.EMPTY: not has_value, When.PRESENT: has_value}[self.when]
@@ -72,7 +75,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of an instance; a rule without any matcher is for every source."""
+    """The treatment of instances; a rule that names no source matches every source."""
 
     action: Action = Action.ACCEPT
     repeat: RepeatPolicy = RepeatPolicy.REFUSE
@@ -85,7 +88,7 @@ class Rule:
     partitions: tuple[int, ...] = ()
 
     def matches(self, source: Source) -> bool:
-        """Whether the rule is for this source."""
+        """Return whether the rule is for this source."""
         return (
             _one_of(source.kind, self.kinds)
             and _one_of(source.ae_title, self.ae_titles)
@@ -95,26 +98,27 @@ class Rule:
         )
 
     def patch(self, model: Mapping[str, Any]) -> Patch:
-        """What the rule changes in this data set. Raises DicomError where it cannot be done."""
+        """Return the changes of the rule to this data set. Raises DicomError where they cannot be made."""
         return Patch(tuple(c for edit in self.edits if (c := edit.change(model)) is not None))
 
 
 class Policies:
-    """The rules of a site, and what holds where none matches."""
+    """The rules of a site, and the default where none matches."""
 
     def __init__(self, rules: Sequence[Rule] = (), repeat: RepeatPolicy = RepeatPolicy.REFUSE) -> None:
         self._rules = tuple(rules)
         self.default = Rule(repeat=repeat)
 
     def rule(self, source: Source) -> Rule:
-        """The first that is for this source."""
+        """Return the first rule that matches this source."""
         return next((rule for rule in self._rules if rule.matches(source)), self.default)
 
     @staticmethod
     def from_json(text: str, repeat: RepeatPolicy) -> Policies:
-        """Rules from a JSON array of objects, as the setting `store_rules` has them; `repeat` where they say none.
+        """Return the rules of a JSON array of objects, the value of the setting `store_rules`.
 
-        Raises BadParameter naming the rule and what is wrong with it.
+        `repeat` counts where a rule does not give its own. Raises BadParameter naming the rule and what is
+        wrong with it.
         """
         try:
             tables = orjson.loads(text) if text else []
@@ -233,7 +237,7 @@ def _edit(where: str, table: Any) -> Edit:
 
 
 def _path(where: str, text: Any) -> str:
-    """A keyword, a tag, or a path of tags and item numbers."""
+    """Return a path of tags and item numbers; `text` is a keyword, a tag or such a path."""
     tag = tag_of(text) if isinstance(text, str) else None
     if tag is not None:
         return f"{tag:08X}"

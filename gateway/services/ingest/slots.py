@@ -1,8 +1,9 @@
-"""Room for instances on their way in: work is bounded by slots, waiting for clients by seats.
+"""Limit the instances that are received: slots bound the work, seats bound the waiting for clients.
 
-A slot is held while something is done for an instance, never while its client is waited for. A seat is held from its
-first byte to its last: what lies in memory for it meanwhile is small, and bounded by the number of seats. When they are
-all taken, the one whose client has been silent longest is given up for the next, of the peer first that has most of them.
+An instance holds a slot while work is done for it, never while its client is waited for. It holds a seat from
+its first byte to its last; the memory it needs meanwhile is small, and bounded by the number of seats. When
+all seats are taken, one whose client is silent is given to the next instance: of the peer with most seats
+first, and then the one that is silent longest.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from gateway.errors import Busy
 
 WORKING = 32
 SEATS = 128
-# Of all instances together, before their UIDs came and the store could be given their bytes.
+# Bytes of all instances together that are kept in memory before their UIDs come.
 HELD_AT_MOST = 256 << 20
-# Who was silent for less keeps its seat.
+# A client that was silent for less time keeps its seat.
 SILENT_SECONDS = 5.0
 _LOOK_AGAIN = 0.5
 
@@ -43,7 +44,7 @@ class Slots:
         self._freed = asyncio.Condition()
 
     async def seat(self, peer: str) -> Seat:
-        """Return a seat with a slot for work; wait for both, in order. `peer` is whom it is for."""
+        """Return a seat with a slot for work; wait for both, in order. `peer` is the client's address."""
         async with self._freed:
             while len(self._taken) >= self._seats:
                 self._unseat()
@@ -69,7 +70,7 @@ class Slots:
             min(silent, key=lambda seat: (-self._peers[seat.peer], seat.since)).give_up()
 
     async def free(self, seat: Seat) -> None:
-        """Give a seat to others. Does nothing where it was free already."""
+        """Free a seat for others. Does nothing where it is free already."""
         if seat not in self._taken:
             return
         del self._taken[seat]
@@ -80,14 +81,20 @@ class Slots:
             self._freed.notify()
 
     def hold(self, size: int) -> None:
-        """Count `size` bytes more in memory, fewer where negative. Raises Busy where there is no room for them."""
+        """Count `size` bytes more in memory, fewer where negative.
+
+        Raises Busy where there is no room for them.
+        """
         if size > self._room:
             raise Busy("too many instances at once whose UIDs have not come yet; try again later")
         self._room -= size
 
 
 class Seat:
-    """The seat of one instance on its way in. `since`: when its client began to be waited for, None while there is work."""
+    """The seat of one instance that is being received.
+
+    `since` is the monotonic time at which it began to wait for its client, None while there is work.
+    """
 
     __slots__ = ("_given_up", "_held", "_slots", "_task", "_works", "peer", "since")
 
@@ -106,13 +113,13 @@ class Seat:
         self._works = True
 
     def rest(self) -> None:
-        """Give the slot to others."""
+        """Free the slot for others."""
         if self._works:
             self._works = False
             self._slots.work.release()
 
     def hold(self, size: int) -> None:
-        """Count `size` bytes in memory for this instance, in all. Raises Busy."""
+        """Set the bytes in memory for this instance to `size`. Raises Busy."""
         if size != self._held:
             self._slots.hold(size - self._held)
             self._held = size
@@ -123,13 +130,16 @@ class Seat:
         await self._slots.free(self)
 
     def give_up(self) -> None:
-        """Have `resting` raise Busy, as others want the seat."""
+        """Make `resting` raise Busy, as others want the seat."""
         if self._task is not None and not self._given_up:
             self._given_up = True
             self._task.cancel()
 
     async def resting(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the chunks of `body`; free the slot while the next is waited for. Raises Busy where the seat is given up."""
+        """Yield the chunks of `body`; free the slot while it waits for the next one.
+
+        Raises Busy where the seat is given up.
+        """
         chunks = aiter(body)
         self._task = asyncio.current_task()
         while True:

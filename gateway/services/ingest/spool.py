@@ -1,4 +1,4 @@
-"""Keep parts of a message until it is complete: in memory while they are small together, then in a file."""
+"""Keep the parts of a message until it is complete: in memory while they are small, then in a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIECE = 1 << 20
 class Spool:
     """One temporary file for a whole request, so that neither memory nor descriptors grow with its parts.
 
-    The file has no name: it goes when it is closed, also by a crash. It lies where TMPDIR says.
+    The file has no name: it is gone when it is closed, also by a crash. It lies in the folder of TMPDIR.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,12 @@ class Spool:
         return self._written + len(self._pending)
 
     async def append(self, data: bytes) -> None:
-        """Write `data` behind what is there.
+        """Append `data`.
 
-        Raises StoreFull where the temporary place has no room, StoreUnavailable where it fails otherwise.
+        Raises StoreFull where there is no room for temporary files, StoreUnavailable where writing
+        fails otherwise.
         """
-        if len(data) >= IN_MEMORY:  # not copied to be written
+        if len(data) >= IN_MEMORY:  # written without a copy
             pending, self._pending = bytes(self._pending), bytearray()
             await asyncio.to_thread(self._write, pending)
             await asyncio.to_thread(self._write, data)
@@ -61,13 +62,16 @@ class Spool:
             raise StoreUnavailable("temporary files cannot be written") from error
 
     async def read(self, start: int, length: int) -> bytes:
-        """Return at most `length` bytes from `start`; fewer where the file ends and what is in memory begins."""
+        """Return at most `length` bytes from `start`.
+
+        Fewer are returned where the file ends and the bytes in memory begin.
+        """
         if start < self._written:
             return await asyncio.to_thread(self.read_now, start, length)
         return self.read_now(start, length)
 
     def read_now(self, start: int, length: int) -> bytes:
-        """Do as `read`, blocking."""
+        """Return what `read` does, blocking."""
         if start < self._written:
             assert self._file is not None
             return os.pread(self._file.fileno(), min(length, self._written - start), start)
@@ -75,7 +79,7 @@ class Spool:
         return bytes(self._pending[start : start + length])
 
     def close(self) -> None:
-        """Let go of all parts."""
+        """Close the file and drop the bytes in memory."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -100,24 +104,27 @@ class Spooled:
         self._start = spool.length
 
     async def fill(self, body: AsyncIterator[bytes]) -> None:
-        """Take all of `body`; nothing else is appended to the spool meanwhile. Raises what `append` does."""
+        """Take all of `body`; nothing else may be appended to the spool meanwhile.
+
+        Raises what `append` does.
+        """
         async for chunk in body:
             await self.add(chunk)
 
     async def add(self, data: bytes) -> None:
-        """Put `data` behind what is there."""
+        """Append `data` to this part."""
         await self._spool.append(data)
         self.length += len(data)
 
     def part(self, start: int, length: int) -> Spooled:
-        """Return some of these octets."""
+        """Return `length` of these octets from `start`."""
         found = Spooled(self._spool, self.media, self.transfer_syntax, self.location)
         found._start = self._start + start
         found.length = length
         return found
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Stream the octets from the beginning, as often as is wanted."""
+        """Stream the octets from the beginning; may be called several times."""
         at, end = self._start, self._start + self.length
         while at < end:
             chunk = await self._spool.read(at, min(PIECE, end - at))
@@ -125,11 +132,11 @@ class Spooled:
             yield chunk
 
     def open(self) -> BinaryIO:
-        """Return a file to read by position in a thread; nothing is added to the spool meanwhile."""
+        """Return a file to read by position in a thread; nothing may be added to the spool meanwhile."""
         return io.BufferedReader(_Octets(self._spool, self._start, self.length), PIECE)
 
     async def whole(self) -> bytes:
-        """Return all octets in memory: for what a codec has to see at once."""
+        """Return all octets in memory, for a codec that needs them at once."""
         return b"".join([chunk async for chunk in self.chunks()])
 
 

@@ -1,4 +1,4 @@
-"""Blending presentation states: which frame is laid over which (PS3.3 C.11.14, PS3.4 N.2.4)."""
+"""Blending presentation states: frames that are laid over others (PS3.3 C.11.14, PS3.4 N.2.4)."""
 
 from __future__ import annotations
 
@@ -32,21 +32,24 @@ class BlendedLayer:
 
 @dataclass(frozen=True, slots=True)
 class BlendedLayerAbove:
-    """What a state lays over frames, and where that is."""
+    """The frames that a state lays over others, and their planes."""
 
     shots: tuple[RenderedFrame, ...]
     planes: tuple[ImagePlane | None, ...]
 
     @property
     def key(self) -> str:
-        """Another one where any of the images has another version."""
+        """Return a key that changes when any of the images has another version."""
         said = "\n".join(f"{shot.subject.version} {shot.number}" for shot in self.shots)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class BlendedFrame:
-    """A blending state of one image beneath. `place` is where each of its frames comes among all beneath."""
+    """A blending state, applied to one image of the lower layer.
+
+    `place` maps each frame number to its position among all `count` frames of the lower layer.
+    """
 
     rendered: Rendered
     scope: Scope
@@ -61,7 +64,10 @@ class BlendedFrame:
         return f"{self.version} {self.above.key}"
 
     async def present(self, attributes: Attributes, number: int) -> Presentation:
-        """Raises NotAcceptable where the two are not in the same space."""
+        """Return how a frame is drawn, with the frame that lies over it.
+
+        Raises NotAcceptable where the two layers are not in the same frame of reference.
+        """
         shown = read_applied(self.state, blending.BLENDING, attributes, attributes.text("00080018"), number)
         found = self._facing(plane_of(attributes, number), number)
         if found is None:
@@ -72,7 +78,11 @@ class BlendedFrame:
         return replace(shown, blend=partial(blending.blend, above=image.pixels, way=way, share=share))
 
     def _facing(self, plane: ImagePlane | None, number: int) -> tuple[int, Placement] | None:
-        """Which one is laid over a frame, and how; of images that do not tell where they are, the same in order."""
+        """Return the index of the frame that lies over a frame of the lower layer, and its placement.
+
+        If the images do not say where they are in space, it is the frame at the same place in order. None where no
+        frame lies over it.
+        """
         planes = self.above.planes
         if plane is None or not any(planes):
             alike = plane is None and not any(planes) and len(planes) == self.count
@@ -84,7 +94,7 @@ class BlendedFrame:
 
 
 async def above(rendered: Rendered, scope: Scope, shots: Sequence[RenderedFrame]) -> BlendedLayerAbove:
-    """Reads where the frames are. Raises CodecError."""
+    """Return the layer of these frames, with their planes. Raises CodecError."""
     found = [plane_of(await rendered.subjects.attributes(scope, shot.subject), shot.number) for shot in shots]
     return BlendedLayerAbove(tuple(shots), tuple(found))
 

@@ -1,4 +1,7 @@
-"""Texts: structured reports written out, encapsulated documents as they are (PS3.18 8.7.4, category Text)."""
+"""Render text: structured reports as documents, encapsulated documents as they are.
+
+PS3.18 8.7.4, category Text.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,17 @@ from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve.retrieve import Retrieve
 
 PDF = "application/pdf"
-# What a structured report is written in, the default first (PS3.18 Table 8.7.4-1).
+# Media types of a rendered structured report, the default first (PS3.18 Table 8.7.4-1).
 WRITTEN = ("text/html", "text/plain", "text/xml", PDF)
 _TEXT = frozenset({"LT", "ST", "UC", "UT"})
 TEXT_AT_MOST = 16 << 20
 DOCUMENT, MIME_TYPE, LENGTH = "00420011", "00420012", "00420015"
-# What a document may be said to be; anything else could be made to run by who opens it.
+# Media types that an encapsulated document may be served as; any other might run as a script in a browser.
 _SERVED = frozenset({PDF, "text/xml", "text/plain", "text/rtf", "model/stl", "model/obj", "model/mtl"})
 
 
 class Documents:
-    """What text an instance can be had as, and that text."""
+    """Renders the text of instances."""
 
     def __init__(self, retrieve: Retrieve, rendered: Rendered, pool: CodecPool) -> None:
         self._retrieve = retrieve
@@ -39,7 +42,7 @@ class Documents:
         self._pool = pool
 
     async def media(self, scope: Scope, subject: RenderTarget) -> tuple[str, ...]:
-        """The media types that it can be had in, the default first."""
+        """Return the media types that the instance can be rendered in, the default first."""
         if not subject.encapsulated:
             return WRITTEN
         attributes = await self._rendered.subjects.attributes(scope, subject)
@@ -47,7 +50,7 @@ class Documents:
         return (said,) if said in _SERVED else ()
 
     async def text(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
-        """The document as `media`. Raises NotAcceptable."""
+        """Return the document as `media`. Raises NotAcceptable."""
         if media not in await self.media(scope, subject):
             raise NotAcceptable(f"instance {subject.path.instance} cannot be had as {media}")
         if not subject.encapsulated:
@@ -66,7 +69,7 @@ class Documents:
         return Body(media, None, size, _first(body.chunks, size))
 
     async def _report(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
-        """A structured report; XML is its Native DICOM Model (PS3.19 A.1)."""
+        """Return a structured report in `media`; `text/xml` is its Native DICOM Model (PS3.19 A.1)."""
         row = await self._retrieve.read_row(scope, subject.located.stored)
         model = orjson.loads(row.replace(b"\0", b""))
         bulk: dict[str, bytes] = {}
@@ -84,14 +87,17 @@ class Documents:
 
 def _as_pdf(attributes: Attributes) -> bytes:
     require_for_request(Extra.REPORTS, "a report as PDF")
-    # What lays pages out takes a quarter of a second to import, and few ask for it.
+    # The import of the page layout takes a quarter of a second, and few requests need it.
     from gateway.render.documents.pdf import pdf
 
     return pdf(attributes)
 
 
 def _write(model: dict[str, Any], bulk: dict[str, bytes], media: str, charset: str) -> bytes:
-    """Raises NotAcceptable where the character set cannot hold the text (PS3.18 8.8.5)."""
+    """Return a report as HTML, plain text or XML.
+
+    Raises NotAcceptable where the character set cannot encode the text (PS3.18 8.8.5).
+    """
     attributes = Attributes(model, bulk)
     if media == "text/html":
         text = html(attributes, charset)
@@ -108,7 +114,7 @@ def _write(model: dict[str, Any], bulk: dict[str, bytes], media: str, charset: s
 
 
 async def _first(chunks: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:
-    """So many bytes: a document of odd length is padded in the data set (PS3.3 C.24.2)."""
+    """Stream the first `size` bytes: a document of odd length is padded in the data set (PS3.3 C.24.2)."""
     async with aclosing(chunks):
         async for chunk in chunks:
             yield chunk[:size]

@@ -1,4 +1,4 @@
-"""One scale of colours for a whole grid of doses, which no single frame tells (PS3.3 C.8.8.3)."""
+"""Find one colour scale for a whole grid of doses, for which all frames are needed (PS3.3 C.8.8.3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve.retrieve import Retrieve
 
-# Grids beyond this, in samples, are shown with a scale for each frame.
+# Larger grids, in samples, are shown with a scale for each frame.
 SAMPLES_AT_MOST = 1 << 27
 _KEPT = 10_000
 
@@ -26,7 +26,7 @@ class Doses:
         self._kept: StudyCache[int] = freshness.watch(StudyCache(_KEPT))
 
     async def scale(self, scope: Scope, subject: RenderTarget, attributes: Attributes) -> Attributes:
-        """The attributes of a dose with its Largest Image Pixel Value; of anything else as they are.
+        """Return the attributes of a dose with its Largest Image Pixel Value; others unchanged.
 
         Raises CodecError, StoreError.
         """
@@ -42,7 +42,7 @@ class Doses:
         return attributes.with_changes({dose.LARGEST: largest})
 
     async def _largest(self, subject: RenderTarget, attributes: Attributes) -> int:
-        """With one frame at a time in memory."""
+        """Return the largest stored value, with one frame at a time in memory."""
         found = 0
         for number in range(1, subject.frames + 1):
             native = await self._retrieve.read_native_frame(

@@ -1,4 +1,4 @@
-"""A value of fragments as a file that can be read by position, in a thread beside the event loop."""
+"""A value in fragments as a file that a thread reads by position, while the event loop runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.services.render.renderedvideo import wait_for
 from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.retrieve import Retrieve
 
-# What is read at once: a demuxer asks for a few KiB at a time.
+# Bytes of one read of the store: a demuxer reads a few KiB at a time.
 WINDOW = 1 << 20
 
 
 class FragmentFile:
-    """Read, seek and tell over the fragments of encapsulated pixel data."""
+    """A file with read, seek and tell over the fragments of encapsulated pixel data."""
 
     def __init__(
         self, retrieve: Retrieve, located: StoredLayout, pixels: PixelLayout, loop: asyncio.AbstractEventLoop
@@ -26,7 +26,7 @@ class FragmentFile:
         self._retrieve = retrieve
         self._located = located
         self._starts, self._lengths = pixels.starts, pixels.lengths
-        # Where in the stream each fragment begins.
+        # Offsets in the file at which the fragments begin.
         self._begins = [0, *accumulate(pixels.lengths)]
         self._loop = loop
         self._at = 0
@@ -45,7 +45,10 @@ class FragmentFile:
         return self._at
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes; fewer where a fragment or what was read ahead ends."""
+        """Return at most `size` bytes.
+
+        Fewer are returned at the end of a fragment, or of the bytes that were read ahead.
+        """
         if self._at >= self.size or size == 0:
             return b""
         begin, data = self._window

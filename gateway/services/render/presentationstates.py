@@ -1,4 +1,7 @@
-"""Presentation states as targets: which frames one shows, and how each is drawn (PS3.18 8.3.5.1.6, PS3.4 N)."""
+"""Render presentation states: the frames that a state shows, and how each is drawn.
+
+PS3.18 8.3.5.1.6, PS3.4 N.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _IMAGES, _IMAGE_UID, _FRAMES = "00081140", "00081155", "00081160"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An image that a state refers to; no `frames`: all of them."""
+    """An image that a state refers to; empty `frames` mean all of them."""
 
     series: str
     instance: str
@@ -33,7 +36,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class PresentedFrame:
-    """A state of one image. `key` is the version of the state."""
+    """A state applied to one image. `key` is the version of the state."""
 
     attributes: Attributes
     sop_class: str
@@ -45,7 +48,7 @@ class PresentedFrame:
 
 
 def references(state: Attributes) -> Iterator[Reference]:
-    """The images of a state, in its order (PS3.3 C.11.11)."""
+    """Yield the images that a state refers to, in its order (PS3.3 C.11.11)."""
     for series in state.items(_SERIES):
         uid = series.text(_SERIES_UID)
         for image in series.items(_IMAGES):
@@ -54,15 +57,15 @@ def references(state: Attributes) -> Iterator[Reference]:
 
 
 class States:
-    """Finds what a state shows."""
+    """Finds the frames that presentation states show."""
 
     def __init__(self, rendered: Rendered) -> None:
         self._rendered = rendered
 
     async def shots(self, scope: Scope, state: RenderTarget) -> list[RenderedFrame]:
-        """Every frame that the state refers to and that is there, through it.
+        """Return every stored frame that the state refers to, to be drawn through the state.
 
-        Raises NotAcceptable where the state cannot be applied here, or none of its images be rendered.
+        Raises NotAcceptable where the state cannot be applied here, or none of its images can be rendered.
         """
         attributes = await self._applicable(scope, state)
         if state.sop_class == BLENDING:
@@ -80,7 +83,10 @@ class States:
     async def _render_references(
         self, scope: Scope, study: StudyUID, item: Attributes
     ) -> list[tuple[str, RenderedFrame]]:
-        """Frames that a state, or an item of a blending one, refers to, without it; each with its image's UID."""
+        """Return the frames that a state, or an item of a blending state, refers to.
+
+        They are not drawn through the state yet. Each comes with the UID of its image.
+        """
         found: list[tuple[str, RenderedFrame]] = []
         for reference in references(item):
             subject = await self._image(scope, study, reference)
@@ -94,7 +100,7 @@ class States:
         return found
 
     async def _blend(self, scope: Scope, state: RenderTarget, attributes: Attributes) -> list[RenderedFrame]:
-        """The frames that lie beneath, each with what is laid over it (PS3.18 10.4.3.3.3)."""
+        """Return the frames of the lower layer, each with the layer above it (PS3.18 10.4.3.3.3)."""
         both = blending.parts(attributes)
         if both is None:
             return []
@@ -108,16 +114,17 @@ class States:
         for place, (uid, shot) in enumerate(beneath):
             places.setdefault(uid, {})[shot.number] = place
 
-        def blended(uid: str) -> BlendedFrame:
+        def make_blended(uid: str) -> BlendedFrame:
             count = len(beneath)
             return BlendedFrame(self._rendered, scope, attributes, planes, places[uid], count, state.version)
 
-        return [replace(shot, state=blended(uid)) for uid, shot in beneath]
+        return [replace(shot, state=make_blended(uid)) for uid, shot in beneath]
 
     async def through(self, scope: Scope, path: ResourcePath, subject: RenderTarget) -> RenderedFrame:
-        """The first frame of `subject` that the state at `path` refers to, through it (9.5.2.3).
+        """Return the first frame of `subject` that the state at `path` refers to, through it (9.5.2.3).
 
-        Raises BadParameter where there is no such state or it refers to another image, NotAcceptable as above.
+        Raises BadParameter where there is no such state or it refers to another image, NotAcceptable as
+        `shots` does.
         """
         try:
             state = await self._rendered.subjects.find(scope, path)
@@ -153,7 +160,7 @@ class States:
         return attributes
 
     async def _image(self, scope: Scope, study: StudyUID, reference: Reference) -> RenderTarget | None:
-        """A referenced image; None where it is not there or cannot be rendered."""
+        """Return a referenced image; None where it is not stored or cannot be rendered."""
         path = ResourcePath(study, SeriesUID(reference.series), InstanceUID(reference.instance))
         try:
             subject = await self._rendered.subjects.find(scope, path)

@@ -1,6 +1,7 @@
-"""Pictures of frames, each made once for all who ask; animations and videos of several (PS3.18 8.7.4, 10.4.1.1.3).
+"""Render frames as pictures, animations and videos (PS3.18 8.7.4, 10.4.1.1.3).
 
-What is decoded, drawn and encoded is so in the codec pool. An animation or a video has one frame in memory at a time.
+Requests for the same picture at the same time share one job. Decoding, drawing and encoding run in the codec
+pool. An animation or a video has one frame in memory at a time.
 """
 
 from __future__ import annotations
@@ -49,28 +50,28 @@ __all__ = [
     "State",
 ]
 
-# Part of every entity tag of what is rendered: raise it when the same request gives another picture.
+# Part of every entity tag of a rendered answer: raise it when the same request gives another picture.
 RENDERER = "2"
 PICTURES_AT_MOST = 64 << 20
-# Pixels of all frames of an animation or a video: some ten minutes of work.
+# Most pixels of all frames of an animation or a video: some ten minutes of work.
 FILM_AT_MOST = 1 << 32
 PICTURES = MEDIA
 GIF, MP4 = "image/gif", "video/mp4"
-# Rendered media types of stored video (PS3.18 8.7.4); what is not named is H.264.
+# Rendered media types of stored video by transfer syntax (PS3.18 8.7.4); any other is H.264.
 VIDEO_TYPES = {
     "1.2.840.10008.1.2.4.100": "video/mpeg",
     "1.2.840.10008.1.2.4.101": "video/mpeg",
     "1.2.840.10008.1.2.4.107": "video/H265",
     "1.2.840.10008.1.2.4.108": "video/H265",
 }
-# Of what an MP4 file is made without decoding.
+# Stored types that are put into an MP4 file without decoding.
 REMUXED = frozenset({MP4, "video/H265"})
 OVERLAYS = "60"
 _LOSSLESS = frozenset({"image/png", GIF})
 
 
 class State(Protocol):
-    """A presentation state as one frame is to be shown through it; `key` tells it from others and its versions."""
+    """A presentation state, as it applies to one frame; `key` identifies the state and its version."""
 
     @property
     def key(self) -> str: ...
@@ -80,7 +81,7 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RenderedFrame:
-    """One frame, through which presentation state, and what is shown beneath it."""
+    """One frame, the presentation state it is drawn through, and the image shown beneath it."""
 
     subject: RenderTarget
     number: FrameNumber
@@ -94,7 +95,7 @@ class RenderedFrame:
 
 
 class Rendered:
-    """Retrieve Rendered without its HTTP."""
+    """Renders frames, without HTTP."""
 
     def __init__(
         self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool, *, video_encoder: str = ""
@@ -110,7 +111,7 @@ class Rendered:
         self._beneath = Underlays(retrieve, self.subjects)
 
     async def picture(self, scope: Scope, shot: RenderedFrame, asked: RenderRequest, media: str) -> bytes:
-        """A frame in an image media type. Raises BadParameter, CodecError, NotFound, StoreError."""
+        """Return a frame in an image media type. Raises BadParameter, CodecError, NotFound, StoreError."""
         key = (scope.fingerprint, shot.key, media, asked.key(lossy=media not in _LOSSLESS))
         found = self._pictures.get(key)
         if found is None:
@@ -127,7 +128,7 @@ class Rendered:
                 return await self._pool.run(encode, image, media, asked.how.quality)
 
     async def image(self, scope: Scope, shot: RenderedFrame, asked: RenderRequest) -> Image:
-        """A frame, drawn."""
+        """Draw a frame and return the image."""
         attributes = await self.subjects.attributes(scope, shot.subject)
         how = asked.how
         if asked.anonymous or not asked.overlays:
@@ -151,7 +152,10 @@ class Rendered:
     async def _frame(
         self, shot: RenderedFrame, attributes: Attributes, asked: RenderRequest
     ) -> tuple[bytes, Attributes, bytes | None]:
-        """Native bytes, what describes them, and the profile that is in the codestream where one is asked."""
+        """Return the native bytes of a frame, their attributes, and the ICC profile of the codestream.
+
+        The profile is read only where `asked.profile` is set.
+        """
         subject, pixels = shot.subject, shot.subject.pixels
         if subject.stream:
             require_for_request(Extra.VIDEO, "a picture of a video")
@@ -171,7 +175,7 @@ class Rendered:
         return FragmentFile(self._retrieve, subject.located, pixels, asyncio.get_running_loop())
 
     async def order(self, scope: Scope, shots: Sequence[RenderedFrame]) -> list[RenderedFrame]:
-        """Frames as PS3.18 8.3.5.1.6 has them follow one another."""
+        """Return frames in the order of PS3.18 8.3.5.1.6."""
         if len(shots) < 2:
             return list(shots)
         found = [(await self.subjects.attributes(scope, shot.subject), int(shot.number)) for shot in shots]
@@ -181,7 +185,10 @@ class Rendered:
     async def shots(
         self, scope: Scope, subject: RenderTarget, numbers: Sequence[FrameNumber] | None = None
     ) -> list[RenderedFrame]:
-        """These frames, or all as they are stored; segments and doses with what they lie over."""
+        """Return the frames of these numbers, or all in stored order.
+
+        Segments and doses come with the image beneath.
+        """
         if numbers is None:
             numbers = [FrameNumber(number) for number in range(1, subject.frames + 1)]
         beneath = await self._beneath.find(scope, subject, numbers)
@@ -193,7 +200,7 @@ class Rendered:
     # -- animations and videos --------------------------------------------------------------------------
 
     def filmable(self, subject: RenderTarget, count: int) -> bool:
-        """Whether so many of its frames can go into one animation or video."""
+        """Return whether `count` of its frames can go into one animation or video."""
         pixels = subject.located.layout.pixels
         return pixels is not None and pixels.rows * pixels.columns * count <= FILM_AT_MOST
 
@@ -205,9 +212,9 @@ class Rendered:
         asked: RenderRequest,
         media: str,
     ) -> tuple[int, AsyncGenerator[bytes, None]]:
-        """Size and bytes of frames as an animated GIF or an MP4; no shots: a whole stream of video.
+        """Return size and bytes of frames as an animated GIF or an MP4.
 
-        Raises CodecError, BadParameter.
+        Without `shots` all frames of a video stream are taken. Raises CodecError, BadParameter.
         """
         if media == MP4:
             require_for_request(Extra.VIDEO, MP4)
@@ -240,23 +247,26 @@ class Rendered:
             yield await self.image(scope, shot, asked)
 
     def find_stored_type(self, subject: RenderTarget) -> str:
-        """The media type of a stored video."""
+        """Return the media type of a stored video."""
         return VIDEO_TYPES.get(subject.located.layout.transfer_syntax.removesuffix(".1"), MP4)
 
     def passes(self, subject: RenderTarget, media: str) -> bool:
-        """Whether a stored video goes out in this type without anything being decoded."""
+        """Return whether a stored video can be sent in this type without decoding."""
         stored = self.find_stored_type(subject)
         return media == stored or (media == MP4 and stored in REMUXED)
 
     async def open_stored_video(
         self, scope: Scope, subject: RenderTarget, media: str
     ) -> tuple[int | None, AsyncGenerator[bytes, None]]:
-        """The stream as it is held; where MP4 is wanted and it is not one, put into one, nothing being decoded."""
+        """Return size and bytes of a stored video, without decoding.
+
+        For MP4, a stream that is not an MP4 file yet is put into one.
+        """
         pixels = subject.pixels
         if media == MP4:
             file = self._stream(subject, pixels)
             head = await self._films.run(lambda: file.read(16))
-            if head[4:8] not in {b"ftyp", b"styp"}:  # no file in the ISO base media format yet
+            if head[4:8] not in {b"ftyp", b"styp"}:  # not yet a file in the ISO base media format
                 require_for_request(Extra.VIDEO, "a stream that is put into an MP4 file")
                 from gateway.render.output import videostream
 
@@ -271,13 +281,16 @@ class Rendered:
 
 
 def weight(shot: RenderedFrame) -> int:
-    """Native bytes that are in memory while it is drawn."""
+    """Return the native bytes that are in memory while a frame is drawn."""
     subjects = [shot.subject] + ([shot.under.subject] if shot.under else [])
     return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))
 
 
 def _find_video_encoder(name: str) -> str:
-    """Return the encoder of rendered videos, empty where the part is not installed. Loads FFmpeg, once at start."""
+    """Return the encoder of rendered videos, empty where the part is not installed.
+
+    Loads FFmpeg, once at start.
+    """
     if not is_installed(Extra.VIDEO):
         return ""
     from gateway.render.output.video import choose_encoder
@@ -286,7 +299,7 @@ def _find_video_encoder(name: str) -> str:
 
 
 def _draw(file: FragmentFile, attributes: Attributes, asked: RenderRequest) -> Iterator[Image]:
-    """All frames of a stream one after another: to seek each of them would take the square of the time."""
+    """Yield all frames of a stream in order: to seek each of them would take quadratic time."""
     from gateway.render.output import videostream
 
     for number, (native, rows, columns) in enumerate(videostream.frames(file), 1):
@@ -294,7 +307,7 @@ def _draw(file: FragmentFile, attributes: Attributes, asked: RenderRequest) -> I
 
 
 def check_has_picture(subject: RenderTarget) -> RenderTarget:
-    """The instance, once it has a picture. Raises NotAcceptable saying why not."""
+    """Return the instance if it has a picture. Raises NotAcceptable saying why it has none."""
     if subject.obstacle or not subject.frames:
         uid = subject.path.instance
         raise NotAcceptable(

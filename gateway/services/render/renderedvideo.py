@@ -1,4 +1,4 @@
-"""Animations and videos: made once into a file, kept for who asks again, sent in ranges."""
+"""Write animations and videos to files, keep these for later requests, and send them in pieces."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from gateway.render.pool import CodecPool, SingleFlight
 
 T = TypeVar("T")
 
-# Files of one process, all together.
+# Bytes of all files of one process.
 KEPT_AT_MOST = 512 << 20
 PIECE = 1 << 20
-# A frame that is not there by then never will be.
+# Seconds to wait for one frame.
 PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class CachedVideo:
-    """A file that is whole."""
+    """A complete file."""
 
     path: Path
     size: int
 
 
 class VideoCache:
-    """Makes files in threads of its own: these wait for frames, which the codec pool decodes."""
+    """Writes files in threads of its own: these wait for frames, which the codec pool decodes."""
 
     def __init__(self) -> None:
         self._pool = CodecPool(2)
@@ -45,12 +45,15 @@ class VideoCache:
     async def open(
         self, key: Hashable, write: Callable[[Path], None]
     ) -> tuple[int, AsyncGenerator[bytes, None]]:
-        """Size and bytes of the file that `write`, which may block, writes; who asks for the same shares it."""
+        """Return size and bytes of the file that `write`, which may block, writes.
+
+        Requests for the same key share one file.
+        """
         while key not in self._kept:
             await self._flights.run(key, lambda: self._make(key, write))
         film = self._kept[key]
         self._kept.move_to_end(key)
-        # Opened before anything else can run: whoever drops the file now takes nothing from us.
+        # Opened before another task can run: an open file can still be read after it was deleted.
         return film.size, _read(_open(film.path))
 
     async def _make(self, key: Hashable, write: Callable[[Path], None]) -> CachedVideo:
@@ -59,7 +62,7 @@ class VideoCache:
         self._kept[key] = film
         while len(self._kept) > 1 and sum(f.size for f in self._kept.values()) > KEPT_AT_MOST:
             _, old = self._kept.popitem(last=False)
-            # Who is reading it reads on.
+            # Answers that read it have it open, and can read on.
             await asyncio.to_thread(old.path.unlink, missing_ok=True)
         return film
 
@@ -75,7 +78,7 @@ class VideoCache:
         return CachedVideo(path, path.stat().st_size)
 
     async def run(self, fn: Callable[[], T]) -> T:
-        """Work that waits for the event loop, where the codec pool must not."""
+        """Run work that waits for the event loop; such work must not block the codec pool."""
         return await self._pool.run(fn)
 
     def close(self) -> None:
@@ -98,7 +101,10 @@ async def _read(handle: BinaryIO) -> AsyncGenerator[bytes, None]:
 
 
 def pull(items: AsyncGenerator[T, None], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
-    """What an asynchronous generator of `loop` yields, in a thread beside it. Raises CodecError where nothing comes."""
+    """Yield, in a thread, the items of an async generator that runs on `loop`.
+
+    Raises CodecError where an item does not come in time.
+    """
 
     async def following() -> list[T]:
         return [item] if (item := await anext(items, None)) is not None else []
@@ -111,14 +117,17 @@ def pull(items: AsyncGenerator[T, None], loop: asyncio.AbstractEventLoop) -> Ite
 
 
 def wait_for(job: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
-    """The result of a job in `loop`, in a thread beside it. Raises CodecError where it does not come."""
+    """Wait, in a thread, for a job that runs on `loop`; return its result.
+
+    Raises CodecError where it does not come in time.
+    """
     future = asyncio.run_coroutine_threadsafe(job, loop)
     until = time.monotonic() + PATIENCE
     while True:
         try:
             return future.result(1.0)
         except TimeoutError as error:
-            # A result that is itself a time-out, or nobody left to give one.
+            # Either the job itself raised a time-out, or nothing is left that could give a result.
             if future.done() or loop.is_closed() or time.monotonic() > until:
                 future.cancel()
                 raise CodecError("a frame of the film did not come in time") from error

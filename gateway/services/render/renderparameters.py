@@ -1,4 +1,4 @@
-"""What is asked of a picture: the values that HTTP fills and rendering reads (PS3.18 8.3.5, 9.5.1.2)."""
+"""The parameters of a rendering, which HTTP fills in and rendering reads (PS3.18 8.3.5, 9.5.1.2)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """`unsupported` are annotation keywords that are not known here, `given` the parameters that are there.
+    """The parameters of one rendering.
 
-    Without `overlays`, those of the object are left out: they may say who the patient is. What is `anonymous` has
-    none either.
+    `unsupported` are annotation keywords that are not known here, `given` the names of the parameters in the
+    request. Without `overlays`, the overlays of the object are left out: they may identify the patient. They
+    are also left out where `anonymous` is set.
     """
 
     how: Rendering = field(default_factory=Rendering)
@@ -44,17 +45,20 @@ class RenderRequest:
 
     @property
     def profile(self) -> bool:
-        """Whether an ICC profile is to be embedded."""
+        """Return whether an ICC profile is to be embedded."""
         return self.how.icc not in (None, IccTarget.NO)
 
     def key(self, *, lossy: bool = True) -> str:
-        """What the bytes depend on, the same in every process; `quality` counts where the media type is lossy."""
+        """Return a key of everything the bytes depend on, the same in every process.
+
+        `quality` counts only where the media type is lossy.
+        """
         how = self.how
         plain = replace(how, annotation=frozenset(), quality=how.quality if lossy else 0, presentation=None)
         return f"{sorted(how.annotation)} {self.overlays} {self.anonymous} {plain!r}"
 
     def warning(self, service: str) -> str:
-        """The value of a Warning field (PS3.18 8.3.5.1.1); empty where all is supported."""
+        """Return the value of a Warning field (PS3.18 8.3.5.1.1); empty where all values are supported."""
         if not self.unsupported:
             return ""
         values = ",".join(self.unsupported)

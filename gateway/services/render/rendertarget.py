@@ -1,4 +1,4 @@
-"""What is to be rendered: its category (PS3.18 8.7.2), and the attributes that rendering reads."""
+"""Instances to be rendered: their category (PS3.18 8.7.2), and the attributes that rendering reads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.retrieve import Retrieve
 
 ATTRIBUTES_AT_MOST = 64 << 20
-# LUTs, palettes, overlays and profiles of one instance, all together.
+# Bytes of LUTs, palettes, overlays and profiles of one instance together.
 BULK_AT_MOST = 64 << 20
-# JSON above this is parsed off the event loop.
+# Bytes; longer JSON is parsed off the event loop.
 PARSED_NOW = 256 << 10
 
 _SR = "1.2.840.10008.5.1.4.1.1.88."
 _ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."
-# Documents of structured content outside of that family: macular grid, spectacle prescription.
+# Structured documents outside of that family: macular grid, spectacle prescription.
 _MORE_SR = frozenset({"1.2.840.10008.5.1.4.1.1.79.1", "1.2.840.10008.5.1.4.1.1.78.6"})
 _STATES = "1.2.840.10008.5.1.4.1.1.11."
 _DOCUMENT = "00420011"
@@ -35,7 +35,10 @@ _JPIP = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205))
 
 
 class Category(StrEnum):
-    """Resource categories (PS3.18 8.7.2); a presentation state is of the last, yet has pictures (8.3.5.1.6)."""
+    """Resource categories (PS3.18 8.7.2).
+
+    A presentation state is in the category Other, although it has pictures (8.3.5.1.6).
+    """
 
     SINGLE = "single frame image"
     MULTI = "multi-frame image"
@@ -46,7 +49,10 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RenderTarget:
-    """An instance to be rendered. `frames` can be asked for by number; `obstacle` says why it has no picture."""
+    """An instance to be rendered.
+
+    `frames` is the number of frames that can be requested; `obstacle` says why it has no picture.
+    """
 
     located: StoredLayout
     category: Category
@@ -67,29 +73,29 @@ class RenderTarget:
 
     @property
     def pixels(self) -> PixelLayout:
-        """Raises CodecError where there are none."""
+        """Return the layout of the pixel data. Raises CodecError where there is none."""
         if self.located.layout.pixels is None:
             raise CodecError(f"instance {self.path.instance} has no pixel data", uid=self.path.instance)
         return self.located.layout.pixels
 
     @property
     def stream(self) -> bool:
-        """Whether the frames are in one stream of video."""
+        """Return whether the frames are in one stream of video."""
         return is_video(self.located.layout.transfer_syntax)
 
     @property
     def state(self) -> bool:
-        """Whether it is a presentation state."""
+        """Return whether it is a presentation state."""
         return self.sop_class.startswith(_STATES)
 
     @property
     def encapsulated(self) -> bool:
-        """Whether it is a document in a data set, such as a PDF."""
+        """Return whether it is a document in a data set, such as a PDF."""
         return self.sop_class.startswith(_ENCAPSULATED) or _DOCUMENT in self.located.layout.bulk
 
 
 def subject_of(located: StoredLayout) -> RenderTarget:
-    """Its category by SOP class, transfer syntax and frames (8.7.2)."""
+    """Return the instance with its category by SOP class, transfer syntax and frames (8.7.2)."""
     sop_class, layout = located.stored.identity.sop_class, located.layout
     pixels = layout.pixels
     text = sop_class.startswith((_SR, _ENCAPSULATED)) or sop_class in _MORE_SR or _DOCUMENT in layout.bulk
@@ -109,7 +115,7 @@ def subject_of(located: StoredLayout) -> RenderTarget:
 
 
 def _obstacle(pixels: PixelLayout, transfer_syntax: str) -> str:
-    """Why its frames cannot be made pictures, as far as the layout tells."""
+    """Return why its frames cannot be rendered, as far as the layout tells; empty where they can."""
     if pixels.problem or not pixels.frames:
         return pixels.problem or "it has no frames"
     if pixels.encapsulated and not decodable(transfer_syntax):
@@ -120,7 +126,7 @@ def _obstacle(pixels: PixelLayout, transfer_syntax: str) -> str:
 
 
 class RenderTargets:
-    """Looks instances up and reads their attributes, kept for those asked again."""
+    """Finds instances and reads their attributes, which are cached."""
 
     def __init__(self, retrieve: Retrieve, freshness: Freshness, pool: CodecPool) -> None:
         self._retrieve = retrieve
@@ -132,11 +138,17 @@ class RenderTargets:
         return subject_of(await self._retrieve.locate(scope, path))
 
     async def find_listed(self, scope: Scope, stored: StoredInstance) -> RenderTarget:
-        """Return an instance that was listed, whatever became of it since. Raises Gone, ObjectDamaged."""
+        """Return an instance that was listed before, even if it was deleted since.
+
+        Raises Gone, ObjectDamaged.
+        """
         return subject_of(await self._retrieve.find_layout(scope, stored))
 
     async def attributes(self, scope: Scope, subject: RenderTarget) -> Attributes:
-        """Those of the decoded frames, with LUTs, palettes, overlays and profiles read. Raises CodecError."""
+        """Return the attributes of the decoded frames, with LUTs, palettes, overlays and profiles read.
+
+        Raises CodecError.
+        """
         key = (scope.fingerprint, subject.version)
         found = self._kept.get(key)
         if found is None:

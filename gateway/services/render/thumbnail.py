@@ -1,8 +1,9 @@
-"""One small picture of a study, series, instance or of frames (PS3.18 8.3.5.2, 10.4.1.1.4).
+"""Draw one small picture of a study, series, instance or of frames (PS3.18 8.3.5.2, 10.4.1.1.4).
 
-Of an instance it is the frame in the middle, of a series the instance in the middle, of a study the series of images
-with the most instances, of which secondary captures come last. Nothing is written on it and the object's own overlays
-are left out. What is said to have the patient's name burned in, and what is no image, is shown by a drawn sign.
+Of an instance it is the middle frame, of a series the middle instance, of a study the series of images with
+the most instances; secondary captures come last. No annotation is drawn, and the object's own overlays are
+left out. An instance that says the patient's name is burned in, or that is not an image, is shown as a
+drawn icon.
 """
 
 from __future__ import annotations
@@ -24,19 +25,22 @@ from gateway.services.retrieve.retrieve import Retrieve
 
 SIDE = 256
 QUALITY = 80
-# Series that are looked into before a sign is drawn.
+# Series that are tried before an icon is drawn.
 TRIED = 5
 _BURNED_IN, _MODALITY = "00280301", "00080060"
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _WAVEFORMS = ("9",)
-# Pictures of pictures, and what is shown on top of others: taken where there is nothing else.
+# Secondary captures, and objects that are shown on top of images: chosen only where there is nothing else.
 _SECOND = ("7", "30", "66.4", "66.7", "481.2")
 _NO_IMAGES = ("9", "11", "66", "88", "104", "481.3", "481.5", "481.8")
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """The bytes of a picture, what it was made of, and the fingerprint of the versions that it was chosen from."""
+    """The bytes of a picture, the instance it shows, and the versions it was chosen from.
+
+    `version_set` is the fingerprint of these versions.
+    """
 
     data: bytes
     source: ResourcePath
@@ -45,7 +49,7 @@ class Thumbnail:
 
 
 class Thumbnails:
-    """Chooses what stands for all, and draws it."""
+    """Chooses the frame that represents a resource, and draws it."""
 
     def __init__(self, retrieve: Retrieve, rendered: Rendered, pool: CodecPool) -> None:
         self._retrieve = retrieve
@@ -60,7 +64,10 @@ class Thumbnails:
         viewport: Viewport | None,
         media: str,
     ) -> Thumbnail:
-        """Draw it from one listing of what is below `path`. Raises NotFound, Gone, ObjectDamaged, BadParameter."""
+        """Draw the thumbnail from one listing of the instances below `path`.
+
+        Raises NotFound, Gone, ObjectDamaged, BadParameter.
+        """
         box = viewport or Viewport(SIDE, SIDE)
         asked = RenderRequest(Rendering(viewport=box, quality=QUALITY), overlays=False)
         stored, version_set = await self._retrieve.list_versions(scope, path)
@@ -81,7 +88,7 @@ class Thumbnails:
         return Thumbnail(await self._sign(scope, first, box, media), first.path, None, version_set)
 
     async def _is_shown(self, scope: Scope, subject: RenderTarget) -> bool:
-        """Whether it is an image that does not say that something is burned in (PS3.3 C.7.6.1)."""
+        """Return whether it is an image, and does not say that annotation is burned in (PS3.3 C.7.6.1)."""
         check_has_picture(subject)
         attributes = await self._rendered.subjects.attributes(scope, subject)
         return attributes.text(_BURNED_IN).strip().upper() != "YES"
@@ -95,7 +102,7 @@ class Thumbnails:
 
 
 def _number(subject: RenderTarget, numbers: Sequence[FrameNumber] | None) -> FrameNumber:
-    """The frame in the middle, of those asked for. Raises NotFound for one that is not there."""
+    """Return the middle one of the requested frames, or of all. Raises NotFound for a missing one."""
     if numbers is None:
         return FrameNumber((subject.frames + 1) // 2 or 1)
     for number in numbers:
@@ -105,7 +112,7 @@ def _number(subject: RenderTarget, numbers: Sequence[FrameNumber] | None) -> Fra
 
 
 def representatives(stored: Sequence[StoredInstance]) -> list[StoredInstance]:
-    """The instance in the middle of each series, the best series first."""
+    """Return the middle instance of each series, the best series first."""
     series: dict[str, list[StoredInstance]] = {}
     for instance in stored:
         series.setdefault(instance.identity.series, []).append(instance)

@@ -1,6 +1,6 @@
-"""What segments and doses lie over: the images they were made of, or those at the same place in space.
+"""Find the images beneath segments and doses: their source images, or images at the same position.
 
-PS3.3 C.7.6.16.2.6 names the images, C.8.8.3 leaves it to the frame of reference.
+PS3.3 C.7.6.16.2.6 names the source images; for doses C.8.8.3 has only the frame of reference.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from gateway.render.rendering import Placement
 from gateway.services.render.rendertarget import RenderTarget, RenderTargets
 from gateway.services.retrieve.retrieve import Retrieve
 
-# CT, MR and PET, single, Enhanced and legacy converted; of those at one place the first kind is shown.
+# CT, MR and PET: single, Enhanced and legacy converted. Of images at the same position the first kind
+# is shown.
 KINDS = (
     ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"),
     ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"),
     ("1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1"),
 )
-# In a study of more images than this none is looked for by place.
+# In a study of more images than this, no image is looked for by its position.
 IMAGES_AT_MOST = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Underlay:
-    """A frame, and where it lies: from columns and rows of what is over it to its own."""
+    """A frame beneath another one, and its placement: from the other's columns and rows to its own."""
 
     subject: RenderTarget
     number: FrameNumber
@@ -46,7 +47,7 @@ class _Placed:
 
 
 class Underlays:
-    """Finds what is beneath frames, in the same study."""
+    """Finds the images beneath frames, in the same study."""
 
     def __init__(self, retrieve: Retrieve, subjects: RenderTargets) -> None:
         self._retrieve = retrieve
@@ -55,7 +56,7 @@ class Underlays:
     async def find(
         self, scope: Scope, subject: RenderTarget, numbers: Sequence[FrameNumber]
     ) -> list[Underlay | None]:
-        """For each frame what it lies over; None where that is not stored, or the instance is an image itself."""
+        """Return the image beneath each frame; None where none is stored, or the frame needs none."""
         if subject.obstacle or subject.sop_class not in segmentation.CLASSES | dose.CLASSES:
             return [None] * len(numbers)
         attributes = await self._subjects.attributes(scope, subject)
@@ -80,7 +81,7 @@ class Underlays:
         number: FrameNumber,
         stored: Mapping[str, StoredInstance],
     ) -> Underlay | None:
-        """The frame that a segment says it was derived from."""
+        """Return the frame that a segment says it was derived from."""
         source = segmentation.source_of(attributes, number)
         if source is None or source[0] not in stored:
             return None
@@ -97,7 +98,7 @@ class Underlays:
         return Underlay(subject, frame, Placement()) if alike else None
 
     async def _find_placed(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[list[_Placed]]:
-        """Frames of images that tell where they are, by kind."""
+        """Return the frames of images with a known position, by kind."""
         if len(stored) > IMAGES_AT_MOST:
             return []
         found: list[list[_Placed]] = [[] for _ in KINDS]
@@ -114,7 +115,7 @@ class Underlays:
         return found
 
     async def _image(self, scope: Scope, stored: StoredInstance) -> RenderTarget | None:
-        """None where it is gone meanwhile, or has no picture."""
+        """Return an image; None where it is gone meanwhile, or has no picture."""
         try:
             subject = await self._subjects.find_listed(scope, stored)
             await self._subjects.attributes(scope, subject)
@@ -128,7 +129,7 @@ def _plane(attributes: Attributes, number: int) -> ImagePlane | None:
 
 
 def _at(plane: ImagePlane | None, kinds: Sequence[Sequence[_Placed]]) -> Underlay | None:
-    """The frame nearest to `plane`, as far as its thickness reaches, of the first kind that has one."""
+    """Return the frame nearest to `plane`, within its thickness, of the first kind that has one."""
     if plane is None or not plane.space:
         return None
     for kind in kinds:

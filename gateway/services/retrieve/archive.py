@@ -1,4 +1,7 @@
-"""Zip files of studies, series and instances with a DICOMDIR, streamed (PS3.10 8; an extension to PS3.18 10.4)."""
+"""Stream zip files of studies, series and instances, each with a DICOMDIR.
+
+PS3.10 8; an extension to PS3.18 10.4.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ AsyncMember: TypeAlias = tuple[str, datetime, int, Method, AsyncIterator[bytes]]
 
 FILE_SET = "DICOM"
 CHUNK = 1 << 18
-# Archives that are worked on at the same moment.
+# Archives that may be packed at the same moment.
 AT_ONCE = 2
 _REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 README = (
@@ -36,7 +39,10 @@ README = (
 
 
 class Archive:
-    """Packs instances as they are stored, implicit and big endian ones as Explicit VR Little Endian."""
+    """Packs instances into zip files, as they are stored.
+
+    Instances in implicit or big endian are packed as Explicit VR Little Endian.
+    """
 
     def __init__(self, retrieve: Retrieve, pool: CodecPool) -> None:
         self._retrieve = retrieve
@@ -47,9 +53,9 @@ class Archive:
     async def stream_zip(
         self, scope: Scope, stored: Sequence[StoredInstance], uid: str
     ) -> AsyncGenerator[bytes, None]:
-        """Stream the file; `uid` is the File-set UID.
+        """Stream one zip file; `uid` is the File-set UID of its DICOMDIR.
 
-        Raises nothing before the first byte but what reading metadata does.
+        Before the first byte it raises only what reading the metadata raises.
         """
         entries = await self._entries(scope, stored)
         directory = await self._pool.run(dicomdir, entries, FILE_SET, uid)
@@ -67,24 +73,28 @@ class Archive:
                 yield chunk
 
     async def _pack(self, members: AsyncGenerator[AsyncMember, None]) -> AsyncGenerator[bytes, None]:
-        """Stream the archive, piece by piece. In threads of our own: those of everybody read what goes in."""
+        """Stream the archive in chunks of about `CHUNK` bytes.
+
+        Packing runs in threads of its own: the shared threads read the objects that are packed.
+        """
         loop = asyncio.get_running_loop()
         pieces = stream_zip(
             ((*about, _iterate_blocking(body, loop)) for *about, body in _iterate_blocking(members, loop)),  # type: ignore[misc]
             chunk_size=CHUNK,
-            # Stored, not compressed: pixel data hardly gives way, and a viewer waits for it.
+            # Members are stored without compression: pixel data hardly shrinks, and a viewer waits for it.
             get_compressobj=lambda: zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS),
         )
         steps = iter(pieces)
         try:
             while True:
-                # Many archives take turns, so that all else does not wait for each of them.
+                # Archives take turns, one chunk at a time, so that one archive does not delay
+                # everything else.
                 async with self._turns:
                     step = loop.run_in_executor(self._threads, next, steps, None)
                     try:
                         piece = await asyncio.shield(step)
                     except asyncio.CancelledError:
-                        await asyncio.wait([step])  # it is within what is closed below
+                        await asyncio.wait([step])  # the thread still uses `members`, which are closed below
                         raise
                 if piece is None:
                     return
@@ -93,11 +103,11 @@ class Archive:
             await members.aclose()
 
     def close(self) -> None:
-        """Let go of the threads; what is under way ends by itself."""
+        """Shut down the threads; a step that is running ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _entries(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[Entry]:
-        """Return the entry of the directory for each instance, its metadata read in pages."""
+        """Return the DICOMDIR entry of each instance; the metadata are read in pages."""
         left = zip(_names(stored), stored, strict=True)
         entries: list[Entry] = []
         async with aclosing(self._retrieve.pages(scope, [one.version for one in stored])) as pages:
@@ -117,7 +127,7 @@ class Archive:
 
 
 def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
-    """Return a file name for each instance, in order; names say nothing of the patient (F-17)."""
+    """Yield a file name for each instance, in order; names say nothing about the patient (F-17)."""
     series = groupby(stored, key=lambda one: one.identity.series)
     for number, (_, group) in enumerate(series):
         for count, _ in enumerate(group):
@@ -130,7 +140,7 @@ def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
 
 
 def _iterate_blocking(things: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:
-    """Iterate, in a thread, over an async iterator of the event loop, waiting for each item."""
+    """Yield, in a thread, the items of an async iterator that runs on the event loop; block for each item."""
 
     async def step() -> tuple[T] | None:
         try:

@@ -1,4 +1,7 @@
-"""The elements before and after Pixel Data, as they have to be once the pixels are encoded otherwise (PS3.5 8.2, A.4)."""
+"""Read and rewrite the elements before and after Pixel Data, for pixels in another encoding.
+
+PS3.5 8.2, A.4.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,20 @@ _NESTED = f"/{PIXELS:08X}"
 
 @dataclass(frozen=True, slots=True)
 class Instead:
-    """Replaces what is stored around the pixels: an identity, and all elements but Pixel Data, which stand before it."""
+    """Identity and elements that replace the stored ones around the pixels.
+
+    `head` holds all elements except Pixel Data, encoded; Pixel Data follows them.
+    """
 
     identity: Identity
     head: bytes
 
 
 class AroundPixels:
-    """Reads and rewrites what stands around the pixels of an instance. Everything raises DicomError, StoreError."""
+    """Reads and rewrites the elements around the pixels of an instance.
+
+    Every method raises DicomError, StoreError.
+    """
 
     def __init__(self, objects: ObjectBytes, pool: CodecPool) -> None:
         self._objects = objects
@@ -44,14 +53,15 @@ class AroundPixels:
     ) -> bytes:
         """Return group 0002 and all elements before Pixel Data, describing frames in `target`.
 
-        `first` is the first frame so encoded: it tells the ratio of a lossy compression (PS3.3 C.7.6.1.1.5.2). What is
-        lossy is a new image with an identity of its own.
+        `first` is the first encoded frame: its length gives the ratio of a lossy compression (PS3.3
+        C.7.6.1.1.5.2). A lossy image is a new image with an identity of its own.
         """
         source = frame_syntax(located, pixels)
         identity = instead.identity if instead else located.stored.identity
         head = instead.head if instead else await self._read_before(located, pixels)
         if source != target and any(path.endswith(_NESTED) for path in located.layout.bulk):
-            # Fragments are of the transfer syntax of the whole: nothing else may be within (PS3.5 A.4).
+            # All fragments are in the transfer syntax of the file: icons in another one have to be decoded
+            # (PS3.5 A.4).
             head = await self._pool.run(native_within, head, source, partial(_decode_icon, source))
         if source == target:
             return write_edited_head(head, identity, target, {})
@@ -67,7 +77,8 @@ class AroundPixels:
     async def _read_before(self, located: StoredLayout, pixels: PixelLayout) -> bytes:
         """Return the elements before Pixel Data in Explicit VR Little Endian, without group 0002."""
         layout = located.layout
-        # Tag and length; explicit: tag, VR, two reserved bytes, length.
+        # Bytes of the header of Pixel Data. Implicit: tag, length. Explicit: tag, VR, two reserved
+        # bytes, length.
         header = 8 if layout.implicit else 12
         start = (await self._objects.find_dataset(located)).start
         head = await self._objects.read_span(located, Span(start, pixels.offset - header))
@@ -90,17 +101,20 @@ class AroundPixels:
             skip = max(0, skip - len(chunk))
 
     async def count_tail(self, located: StoredLayout, pixels: PixelLayout) -> int:
-        """Return the bytes of `stream_tail` where they are not rewritten, as they never are after fragments."""
+        """Return the length of `stream_tail` in bytes, for elements that are sent as they are stored.
+
+        Elements after encapsulated pixel data are never rewritten.
+        """
         return (await self._objects.find_dataset(located)).stop - pixels.offset - pixels.length
 
 
 def _count_meta(located: StoredLayout) -> int:
-    """Return the bytes that a `Rewriter` writes before the data set."""
+    """Return the length in bytes of the file meta that a `Rewriter` writes before the data set."""
     return len(file_meta(located.stored.identity, EXPLICIT_VR_LE))
 
 
 def _decode_icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> Native:
-    """Return an image within a sequence, decoded. Raises CodecError."""
+    """Return the decoded frames of an image within a sequence (an icon). Raises CodecError."""
     frames = [decode_frame(one, pixels, source).data for one in codestreams]
     if any(len(frame) != native_frame_length(pixels) for frame in frames):
         raise CodecError("an icon decodes to other bytes than its attributes say")

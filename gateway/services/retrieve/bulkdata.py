@@ -1,4 +1,4 @@
-"""The values that BulkDataURIs stand for, little endian (PS3.18 10.4.1.1.5)."""
+"""Open the values that BulkDataURIs name, in little endian (PS3.18 10.4.1.1.5)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from gateway.services.retrieve.objectbytes import ObjectBytes
 from gateway.services.retrieve.obtainable import UNCOMPRESSED
 from gateway.services.retrieve.pixelstream import stream_native
 
-# Which of them, the transfer syntax tells.
+# Wildcards: the transfer syntax says which type of video or image it is.
 VIDEO_TYPE, CODED_TYPE = "video/*", "image/*"
-# Longer text is streamed, its length not known before the end.
+# Bytes. Longer text is streamed: its length in UTF-8 is not known before its end.
 RECODED_AT_ONCE = 4 << 20
 
 
 class BulkData:
-    """Opens values by their path, such as `00283000/1/00283006`, within an instance."""
+    """Opens values of an instance by their path, such as `00283000/1/00283006`."""
 
     def __init__(self, objects: ObjectBytes, listing: Listing, frames: Frames) -> None:
         self._objects = objects
@@ -39,7 +39,10 @@ class BulkData:
         self._frames = frames
 
     async def find_kind(self, located: StoredLayout, bulk_path: str) -> tuple[str, str | None]:
-        """Return the media type and transfer syntax that `open` gives, before it is read. Raises NotFound."""
+        """Return the media type and transfer syntax that `open` will give, without reading the value.
+
+        Raises NotFound.
+        """
         pixels = located.layout.pixels
         if pixels is not None and bulk_path == f"{pixels.tag:08X}":
             if not pixels.encapsulated or not pixels.problem:
@@ -56,7 +59,10 @@ class BulkData:
         return (OCTETS if value.vr in TEXT else value.content_type or OCTETS), None
 
     async def _is_fragments(self, located: StoredLayout, bulk_path: str, value: BulkValue) -> bool:
-        """Tell whether it is encapsulated pixel data within a sequence, as icons are: its header says no length."""
+        """Return whether the value is encapsulated pixel data within a sequence, such as an icon.
+
+        Its header then has an undefined length.
+        """
         if "/" not in bulk_path or not bulk_path.endswith(f"/{PIXELS:08X}"):
             return False
         if located.layout.transfer_syntax in UNCOMPRESSED:
@@ -64,7 +70,7 @@ class BulkData:
         return await self._objects.read_span(located, Span(value.offset - 4, value.offset)) == b"\xff" * 4
 
     async def open(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body:
-        """Open the value by a path. Encapsulated pixel data comes decoded, all frames one after another (R-B-5).
+        """Open the value at a path. Encapsulated pixel data is decoded, all frames in order (R-B-5).
 
         Raises NotFound, CodecError, StoreError, Busy.
         """
@@ -83,7 +89,7 @@ class BulkData:
         return Body(value.content_type or OCTETS, None, value.length, await prime(chunks))
 
     async def _open_text(self, scope: Scope, located: StoredLayout, bulk_path: str, value: BulkValue) -> Body:
-        """Open text as UTF-8, whatever the object holds it in: so JSON and XML speak of it (R-B-11)."""
+        """Open text as UTF-8, whatever its character set in the object, as in JSON and XML (R-B-11)."""
         row = await self._listing.read_row(scope, located.stored)
         text = ToUtf8(charset_at(orjson.loads(row.replace(b"\0", b"")), bulk_path))
         span = Span(value.offset, value.offset + value.length)
@@ -111,18 +117,18 @@ class BulkData:
     def _stream_little(
         self, located: StoredLayout, offset: int, length: int, width: int
     ) -> AsyncGenerator[bytes, None]:
-        """Stream values of `width` bytes each, in little endian order."""
+        """Stream values of `width` bytes each in little endian order."""
         chunks = self._objects.stream_span(located, Span(offset, offset + length))
         return _swap(chunks, width) if located.layout.big_endian and width > 1 else chunks
 
 
 def count_pixel_bytes(pixels: PixelLayout) -> int:
-    """Return the bytes of the pixel data where all of it is made native; of what has no frames, as it is stored."""
+    """Return the bytes of the whole pixel data once decoded; without frames, its stored length."""
     return native_length(pixels) if pixels.frames else pixels.length
 
 
 async def _swap(chunks: AsyncGenerator[bytes, None], width: int) -> AsyncGenerator[bytes, None]:
-    """Stream the bytes of each value in the other order; a value may lie across two chunks."""
+    """Stream the values with the bytes of each in reverse order; a value may lie across two chunks."""
     rest = b""
     async for chunk in chunks:
         data = rest + chunk

@@ -1,4 +1,4 @@
-"""A data set deflated as it streams by (PS3.5 A.5)."""
+"""Deflate a data set while it is streamed (PS3.5 A.5)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gateway.errors import CodecError
 from gateway.render.pool import CodecPool
 from gateway.services.counters import Counters
 
-# Ten times as fast as zlib at its usual level, and a twentieth longer.
+# Ten times as fast as zlib at its usual level; the output is a twentieth longer.
 LEVEL = isal_zlib.ISAL_BEST_COMPRESSION
 
 
 class Deflater:
-    """Push translator whose output is inflated again at once where `verify` asks for proof."""
+    """Push translator that deflates; with `verify` it also inflates its output at once and compares it."""
 
     def __init__(self, *, verify: bool) -> None:
         self._deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
@@ -32,7 +32,10 @@ class Deflater:
         return self._note(self._deflate.compress(chunk))
 
     def finish(self) -> bytes:
-        """Return the rest, padded to an even length (PS3.5 A.5). Raises CodecError where it inflates to something else."""
+        """Return the rest, padded to an even length (PS3.5 A.5).
+
+        Raises CodecError where the output does not inflate to the input.
+        """
         rest = self._note(self._deflate.flush())
         if self._before.digest() != self._after.digest():
             raise CodecError("the deflated data set does not inflate to what it was")
@@ -48,7 +51,7 @@ class Deflater:
 async def deflate(
     chunks: AsyncGenerator[bytes, None], skip: int, pool: CodecPool, counters: Counters, *, verify: bool
 ) -> AsyncGenerator[bytes, None]:
-    """Stream the bytes after the first `skip`, deflated off the event loop. Raises CodecError."""
+    """Stream the bytes after the first `skip`, deflated in the codec pool. Raises CodecError."""
     deflater = Deflater(verify=verify)
     try:
         async for chunk in chunks:

@@ -1,7 +1,8 @@
-"""Frames encoded anew in another transfer syntax, with proof (PS3.18 8.7.3).
+"""Encode frames in another transfer syntax and verify the result (PS3.18 8.7.3).
 
-A lossless codestream is decoded again and compared with the pixels it was made of before it is kept or sent, unless
-the setting `verify_transcoding` is off. Nothing is lost but where a lossy transfer syntax is asked for by name.
+A lossless codestream is decoded again and compared with its source pixels before it is cached or sent, unless
+the setting `verify_transcoding` is off. Frames are encoded with loss only where the request names a lossy
+transfer syntax.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from gateway.services.retrieve.objectbytes import ObjectBytes
 from gateway.services.retrieve.obtainable import frame_syntax
 from gateway.services.timing import measure
 
-# Bytes of codestreams that are kept.
+# Bytes of codestreams that are cached.
 ENCODED_AT_MOST = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One frame to be encoded: its native bytes, as they are described, and into what."""
+    """One frame to encode: its native bytes, their description, and the target transfer syntax."""
 
     data: bytes
     pixels: PixelLayout
@@ -38,7 +39,7 @@ class _Work:
 
 
 class EncodedFrames:
-    """Makes codestreams of frames, and keeps them."""
+    """Encodes frames and caches the codestreams."""
 
     def __init__(
         self,
@@ -61,13 +62,16 @@ class EncodedFrames:
     async def read(
         self, located: StoredLayout, pixels: PixelLayout, run: Sequence[FrameNumber], target: str
     ) -> list[bytes]:
-        """Return the codestreams of frames, made one after another. Raises CodecError, StoreError."""
+        """Return the codestreams of frames, encoded one after another. Raises CodecError, StoreError."""
         return [await self._encode(located, pixels, number, target) for number in run]
 
     async def _encode(
         self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber, target: str
     ) -> bytes:
-        """Encode one frame, or take it from those that are kept; who asks for the same at once shares one job."""
+        """Return the codestream of one frame, from the cache or encoded now.
+
+        Requests for the same frame at the same time share one job.
+        """
         key = (located.stored.version, number, target)
         data = self._encoded.get(key)
         if data is not None:
@@ -99,13 +103,13 @@ class EncodedFrames:
 
 
 class _Proofs:
-    """Counts what was proved. Called in the threads of the codec pool."""
+    """Compares and counts verified codestreams. Its method runs in the threads of the codec pool."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
 
     def check(self, same: bool, target: str) -> None:
-        """Raise CodecError where a codestream does not decode to what it was made of."""
+        """Count one comparison. Raises CodecError unless `same`: the codestream decodes to other pixels."""
         self._counters.add("transcode_proved_total" if same else "transcode_refuted_total")
         if not same:
             raise CodecError(
@@ -121,7 +125,7 @@ def _encode(work: _Work, proofs: _Proofs | None) -> bytes:
 
 
 def _recompress(codestream: bytes, proofs: _Proofs | None) -> bytes:
-    """Return a JPEG file as JPEG XL, from which the very file can be had again."""
+    """Return a JPEG file as JPEG XL, from which exactly the same JPEG file can be reconstructed."""
     made = encode.recompress(codestream)
     if proofs is not None:
         proofs.check(encode.reconstruct(made) == codestream, targets.JXL_JPEG)

@@ -1,4 +1,4 @@
-"""An answer of frames: a body for each, of which the first is at hand before the status line."""
+"""Bodies of several frames; the first is read before the status line is sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from gateway.services.bytestream import Begun, Body
 
 @dataclass(frozen=True, slots=True)
 class FrameBodies:
-    """Frames of one instance, a body for each, in order; each is to be read before the next is taken.
+    """Frames of one instance, a body for each, in order.
 
-    `sizes` are their lengths where these are known, and there are not too many. `bodies` is to be closed.
+    Read each body to its end before you take the next. `sizes` has the lengths in bytes, or is None where
+    they are not known or there are too many frames. The caller closes `bodies`.
     """
 
     transfer_syntax: str
@@ -21,13 +22,13 @@ class FrameBodies:
     bodies: AsyncGenerator[Body, None]
 
     async def take_only(self) -> Body:
-        """Return the first and only one, which closes the rest when it is closed."""
+        """Return the first and only body; closing its chunks closes `bodies`, too."""
         body = await anext(self.bodies)
         return Body(body.content_type, body.transfer_syntax, body.length, _Last(body.chunks, self.bodies))
 
 
 class _Last(Begun[bytes]):
-    """Chunks that let go of what they came from."""
+    """Chunks that close the bodies they come from when they are closed."""
 
     def __init__(self, chunks: AsyncGenerator[bytes, None], bodies: AsyncGenerator[Body, None]) -> None:
         self._chunks = chunks
@@ -42,7 +43,10 @@ class _Last(Begun[bytes]):
 
 
 async def begin_bodies(bodies: AsyncGenerator[Body, None]) -> AsyncGenerator[Body, None]:
-    """Pull the first now, while a failure can still become a status code; where there is none, nothing."""
+    """Pull the first body now, while a failure can still become a status code.
+
+    Returns `bodies` as it is where there is no body. Closes it where pulling fails.
+    """
     try:
         return Begun(await anext(bodies), bodies)
     except StopAsyncIteration:

@@ -1,8 +1,8 @@
-"""Frames have their home here: as they are stored, native, or in another transfer syntax (PS3.18 10.4.1.1.6).
+"""Open frames: as they are stored, native, or in another transfer syntax (PS3.18 10.4.1.1.6).
 
-A request selects its frames once; what a `FrameSelection` names is known to be there. Then they are opened: one, or
-several. Frames that follow one another and are short are worked on in runs, so that reads, jobs and tasks are bounded
-by bytes, and what is in memory for a client is counted by `InFlight` until it is written out.
+A request selects its frames once; the frames that a `FrameSelection` names do exist. Then it opens one or
+several. Short frames that follow one another are processed in runs, so that reads, jobs and tasks are bounded
+by bytes. `InFlight` counts the bytes in memory for a client until they are written out.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from gateway.services.retrieve.objectbytes import ObjectBytes, is_upright
 from gateway.services.retrieve.obtainable import check_obtainable, frame_syntax
 
 OCTETS = "application/octet-stream"
-# Frames whose lengths are told before the first is sent, and that may be made before that.
+# Answers of more frames do not list the lengths of their parts, and are never decoded as a whole first.
 COUNTED_AT_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSelection:
-    """Frames of one instance that are known to be there, in the order in which they are wanted."""
+    """Frames of one instance, in the order in which they are wanted; all of them exist."""
 
     located: StoredLayout
     pixels: PixelLayout
@@ -41,7 +41,7 @@ class FrameSelection:
 
 
 def select_frames(located: StoredLayout, numbers: Sequence[FrameNumber]) -> FrameSelection:
-    """Return these frames. Raises NotFound naming what is not there (PS3.18 10.4.3.1)."""
+    """Return a selection of these frames. Raises NotFound naming a missing one (PS3.18 10.4.3.1)."""
     pixels = _find_framed(located)
     if numbers and (last := max(numbers)) > pixels.frames:
         raise NotFound(
@@ -53,7 +53,7 @@ def select_frames(located: StoredLayout, numbers: Sequence[FrameNumber]) -> Fram
 
 
 def select_all_frames(located: StoredLayout) -> FrameSelection:
-    """Return all frames; there may be millions. Raises NotFound where there are none to offer."""
+    """Return a selection of all frames; there may be millions. Raises NotFound where there are none."""
     pixels = _find_framed(located)
     return FrameSelection(located, pixels, cast(Sequence[FrameNumber], range(1, pixels.frames + 1)))
 
@@ -69,7 +69,7 @@ def _find_framed(located: StoredLayout) -> PixelLayout:
 
 
 class Frames:
-    """Opens frames for an answer: each as a `Body` that begins with bytes at hand."""
+    """Opens frames for an answer: each as a `Body` whose first chunk is already read."""
 
     def __init__(
         self, objects: ObjectBytes, native: NativeFrames, encoded: EncodedFrames, inflight: InFlight
@@ -88,10 +88,12 @@ class Frames:
         return await (await self._open_made(selection, target)).take_only()
 
     async def open(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies:
-        """Open frames as they are stored, or in the transfer syntax `target`. The first is at hand; of what has to
-        be decoded or encoded, all of a short answer: it fails as a whole, or not at all.
+        """Open frames as they are stored, or in the transfer syntax `target`; the first is read already.
 
-        Raises NotAcceptable where that cannot be done, CodecError, StoreError, Busy.
+        A short answer is decoded or encoded as a whole before this returns: it fails as a whole, or not
+        at all.
+
+        Raises NotAcceptable where the frames cannot be sent in `target`, CodecError, StoreError, Busy.
         """
         syntax = frame_syntax(selection.located, selection.pixels)
         if target not in (None, syntax):
@@ -114,7 +116,7 @@ class Frames:
     async def _stream_turned(
         self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber
     ) -> AsyncGenerator[bytes, None]:
-        """Stream a native frame that is stored in another order of bits or bytes: it is in memory as a whole."""
+        """Stream a native frame whose bits or bytes are reordered: the whole frame is in memory."""
         held = await self._inflight.take(native_frame_length(pixels), (located.stored.version, number))
         try:
             for data in await self._objects.read_frames(located, pixels, [number]):
@@ -130,12 +132,12 @@ class Frames:
                 continue
             for data in await self._objects.read_frames(located, pixels, run):
                 yield Body(OCTETS, syntax, len(data), only(data))
-            await asyncio.sleep(0)  # what is at hand does not wait, and there may be thousands of runs
+            await asyncio.sleep(0)  # others have their turn: there may be thousands of runs
 
     # -- decoded or encoded -----------------------------------------------------------------------------
 
     async def _open_made(self, selection: FrameSelection, target: str) -> FrameBodies:
-        """Open frames that are decoded or encoded: the first now, and all where that is done quickly."""
+        """Open frames that are decoded or encoded: the first now, or all where that takes little time."""
         check_obtainable(selection.located, target)
         size = native_frame_length(selection.pixels)
         sizes = None
@@ -148,7 +150,7 @@ class Frames:
     async def _make_now(self, selection: FrameSelection, target: str) -> FrameBodies:
         located, pixels, numbers = selection.located, selection.pixels, selection.numbers
         every = list(runs(pixels, sorted(set(numbers)), _count_work(pixels, target)))
-        # Of one frame, everybody who asks for it has the same bytes.
+        # Requests for the same single frame share the same bytes: `InFlight` counts them once.
         key = (located.stored.version, numbers[0]) if len(numbers) == 1 else None
         held = await self._inflight.take(native_frame_length(pixels) * sum(map(len, every)), key)
         jobs = [self.read(located, pixels, run, target) for run in every]
@@ -185,7 +187,7 @@ class Frames:
     async def read(
         self, located: StoredLayout, pixels: PixelLayout, run: Sequence[FrameNumber], target: str
     ) -> list[bytes]:
-        """Return frames that follow one another in `target`: short ones, or a single one.
+        """Return consecutive frames in `target`: short ones, or a single one.
 
         Raises CodecError, StoreError.
         """
@@ -195,5 +197,8 @@ class Frames:
 
 
 def _count_work(pixels: PixelLayout, target: str) -> int:
-    """Return what a frame weighs in a run, in bytes. Encoding takes long: such frames go one at a time."""
+    """Return the weight of a frame in a run, in bytes.
+
+    Encoding takes long: a frame to encode weighs a whole run, so that such frames go one at a time.
+    """
     return native_frame_length(pixels) if target == EXPLICIT_VR_LE else WINDOW

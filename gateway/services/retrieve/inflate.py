@@ -1,4 +1,4 @@
-"""Deflated data sets (PS3.5 A.5) inflated once, into a derived object whose bytes can be addressed."""
+"""Inflate a deflated data set (PS3.5 A.5) once, into a derived object with addressable bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIECE = 1 << 20
 
 
 class Inflated:
-    """Makes derived objects, and remembers which are there."""
+    """Writes derived objects, and remembers which exist."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -26,7 +26,7 @@ class Inflated:
         self._making = asyncio.Lock()
 
     async def key(self, stored: StoredInstance, layout: InstanceLayout) -> str:
-        """Return the key of the inflated data set, which is made if it is not there yet. Raises StoreError."""
+        """Return the key of the inflated data set; write it first if it does not exist. Raises StoreError."""
         key = make_inflated_key(stored.version)
         if key in self._there:
             return key

@@ -1,4 +1,7 @@
-"""PS3.10 files of stored instances: untouched, rewritten, deflated, or encoded anew (PS3.18 10.4.1.1.1, 8.7.3)."""
+"""Open PS3.10 files of stored instances: untouched, rewritten, deflated, or transcoded.
+
+PS3.18 10.4.1.1.1, 8.7.3.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from gateway.services.retrieve.objectbytes import ObjectBytes
 from gateway.services.retrieve.obtainable import NEVER_SENT, check_obtainable
 from gateway.services.retrieve.transcode import PART10, Transcode
 
-# Instances of a short answer.
+# Most instances of an answer that may count as short.
 LOOKED_AT = 16
 
 
 class InstanceFiles:
-    """Opens instances, each as a file; everything raises StoreError."""
+    """Opens instances, each as a PS3.10 file. Every method raises StoreError."""
 
     def __init__(
         self,
@@ -44,10 +47,11 @@ class InstanceFiles:
         self._verify = verify
 
     async def open(self, scope: Scope, stored: StoredInstance, target: str | None) -> Body:
-        """Open a PS3.10 file: as stored where `target` is None, though never implicit or big endian (PS3.18 8.7.3).
+        """Open a PS3.10 file in `target`, or as it is stored where `target` is None.
 
-        In a lossy `target` it is a new image with a UID of its own. Raises NotAcceptable where the pixel data
-        cannot be had so, CodecError, Gone.
+        Implicit and big endian instances are never sent as they are (PS3.18 8.7.3). In a lossy `target` the
+        file is a new image with a UID of its own. Raises NotAcceptable where the pixel data cannot be sent in
+        `target`, CodecError, Gone.
         """
         return await self._open(await self._layouts.find(scope, stored), target)
 
@@ -65,9 +69,10 @@ class InstanceFiles:
         return await self._rewrite_explicit(located)
 
     async def open_instead(self, located: StoredLayout, target: str, instead: Instead) -> Body:
-        """Open a PS3.10 file of the frames as they are and other attributes, wholly written anew.
+        """Open a PS3.10 file of the stored frames with the identity and attributes of `instead`.
 
-        Raises NotAcceptable where the pixel data cannot be had so, CodecError.
+        The whole file is written again. Raises NotAcceptable where the pixel data cannot be sent in
+        `target`, CodecError.
         """
         check_obtainable(located, target)
         if target == DEFLATED_EXPLICIT_VR_LE:
@@ -80,7 +85,10 @@ class InstanceFiles:
         return Body(PART10, target, len(data), only(data))
 
     async def is_short(self, scope: Scope, made: Sequence[StoredInstance]) -> bool:
-        """Tell whether all of their frames are decoded quickly, so that an answer may wait for it. Raises Gone."""
+        """Return whether all frames of these instances are decoded quickly.
+
+        An answer may then wait for it. Raises Gone.
+        """
         if len(made) > LOOKED_AT:
             return False
         found = [(await self._layouts.find(scope, stored)).layout.pixels for stored in made]
@@ -97,7 +105,7 @@ class InstanceFiles:
         return Body(PART10, located.layout.transfer_syntax, locator.length, chunks)
 
     async def _replace_meta(self, located: StoredLayout) -> Body:
-        """Open the data set as it is stored behind a file meta that is true (PS3.18 10.4.3.3.1, R-I-3)."""
+        """Open the stored data set behind a corrected file meta (PS3.18 10.4.3.3.1, R-I-3)."""
         locator, syntax = located.stored.locator, located.layout.transfer_syntax
         meta = file_meta(located.stored.identity, syntax)
         begin = locator.offset + located.layout.dataset_offset
@@ -106,7 +114,7 @@ class InstanceFiles:
         return Body(PART10, syntax, len(meta) + len(span), join([only(meta), chunks]))
 
     async def _rewrite_explicit(self, located: StoredLayout) -> Body:
-        """Open the data set in Explicit VR Little Endian; encapsulated pixel data stays what it is."""
+        """Open the data set in Explicit VR Little Endian; encapsulated pixel data stays as it is."""
         layout = located.layout
         if layout.pixels is not None and layout.pixels.encapsulated:
             return await self._open_untouched(located)
@@ -117,7 +125,7 @@ class InstanceFiles:
     # -- deflated ---------------------------------------------------------------------------------------
 
     async def _deflate(self, located: StoredLayout) -> Body:
-        """Open the data set, deflated behind a group 0002 that says so (PS3.5 A.5)."""
+        """Open the data set deflated, behind a group 0002 that says so (PS3.5 A.5)."""
         identity = located.stored.identity
         meta = file_meta(identity, DEFLATED_EXPLICIT_VR_LE)
         plain = located.layout.transfer_syntax == EXPLICIT_VR_LE and located.native
@@ -128,7 +136,7 @@ class InstanceFiles:
         return await self._join_deflated(meta, inner, len(file_meta(identity, EXPLICIT_VR_LE)))
 
     async def _join_deflated(self, meta: bytes, inner: Body, skip: int) -> Body:
-        """Join `meta` and what comes after the first `skip` bytes of a file, deflated."""
+        """Return a file of `meta` and the bytes after the first `skip` of `inner`, deflated."""
         chunks = await prime(inner.chunks)
         made = deflate(chunks, skip, self._pool, self._counters, verify=self._verify)
         return Body(PART10, DEFLATED_EXPLICIT_VR_LE, None, join([only(meta), made]))

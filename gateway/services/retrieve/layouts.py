@@ -1,4 +1,7 @@
-"""Where the values of an instance lie: layouts are kept, and read ahead for a series that a viewer walks through."""
+"""Find and cache the layouts of instances: where the values of an instance lie.
+
+The layouts of a series that a viewer walks through are read ahead.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from gateway.services.timing import measure
 
 # Bytes; a layout of a million fragments has 24 MB.
 LAYOUTS_AT_MOST = 48 << 20
-# What a layout takes in memory besides its tables, about.
+# Approximate bytes of a layout in memory without its tables, and of each of its bulk values.
 LAYOUT_WEIGHT, BULK_WEIGHT = 2048, 256
-# A page of neighbours costs what ten single look-ups do.
+# Instances that are read ahead: a page of them costs as much as ten single look-ups.
 AHEAD = 128
 SERIES_REMEMBERED = 1000
 
@@ -32,19 +35,22 @@ class StoredLayout:
 
     @property
     def native(self) -> bool:
-        """Tell whether the pixel data, if any, is not encapsulated."""
+        """Return whether the pixel data, if any, is not encapsulated."""
         return self.layout.pixels is None or not self.layout.pixels.encapsulated
 
 
 def weight_of(layout: InstanceLayout) -> int:
-    """Return the bytes that a layout takes in memory, about."""
+    """Return the approximate bytes that a layout takes in memory."""
     pixels = layout.pixels
     tables = (pixels.starts, pixels.lengths, pixels.first) if pixels is not None else ()
     return LAYOUT_WEIGHT + BULK_WEIGHT * len(layout.bulk) + sum(len(t) * t.itemsize for t in tables)
 
 
 def make_damaged(stored: StoredInstance) -> ObjectDamaged:
-    """Return the error that names the instance and why: not a 404, as it was stored and the archive is to blame."""
+    """Return the error for a damaged instance; it names the instance and the damage.
+
+    It is not a 404: the instance was stored, and the fault is the archive's.
+    """
     uid = stored.identity.instance
     return ObjectDamaged(f"instance {uid} is damaged in the archive: {stored.damage}", uid=uid)
 
@@ -52,8 +58,8 @@ def make_damaged(stored: StoredInstance) -> ObjectDamaged:
 class Layouts:
     """Finds layouts by path or version.
 
-    A second miss in a series says that a viewer walks through it: the layouts that follow are read in one query, in
-    the background.
+    A second miss in a series says that a viewer walks through it: the layouts that follow are read in one
+    query, in the background.
     """
 
     def __init__(self, index: Index, freshness: Freshness) -> None:
@@ -77,15 +83,15 @@ class Layouts:
         return found
 
     async def find(self, scope: Scope, stored: StoredInstance) -> StoredLayout:
-        """Return an instance that was listed, whatever became of it since.
+        """Return the layout of an instance that was listed before, even if it was deleted since.
 
-        Raises Gone once it was reclaimed, ObjectDamaged.
+        Raises Gone once its bytes were reclaimed, ObjectDamaged.
         """
         if stored.damage:
             raise make_damaged(stored)
         path = stored.identity.path
         found = self._cache.get((scope.fingerprint, path))
-        # A version never changes: however old the entry, it is right.
+        # A version never changes: even an old cache entry is right.
         if found is None or found.stored.version != stored.version:
             found = self._cache.get(stored.version)
         if found is not None:
@@ -101,7 +107,7 @@ class Layouts:
         return found
 
     async def close(self) -> None:
-        """Wait for what is being read ahead."""
+        """Wait for the layouts that are being read ahead."""
         if self._ahead:
             await asyncio.wait(self._ahead.values())
 
@@ -123,7 +129,7 @@ class Layouts:
             task.add_done_callback(lambda _: self._ahead.pop(series, None))
 
     async def _follow(self, scope: Scope, path: ResourcePath) -> None:
-        # It was nobody's request: who asks for one of them hears what is wrong.
+        # Nobody requested this: an error will be raised again when one of these instances is requested.
         with suppress(GatewayError):
             generation = self._freshness.generation
             for stored, layout in await self._index.layouts_after(scope, path, AHEAD):

@@ -1,4 +1,4 @@
-"""The versions below a path: one reading of the index, from which the whole answer is made."""
+"""List the versions below a path by one read of the index; the whole answer is made from it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,48 @@ from gateway.services.timing import measure
 
 
 class Listing:
-    """Lists instances in default order. What was listed is read by its version, whatever is committed since."""
+    """Lists instances in default order.
+
+    A listed instance is read by its version, whatever is committed since.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
 
     async def find_version_set(self, scope: Scope, path: ResourcePath) -> str:
-        """Return a fingerprint that changes whenever what is under `path` does. Raises NotFound, Gone."""
+        """Return a fingerprint of the versions under `path`: any change there changes it.
+
+        Raises NotFound, Gone.
+        """
         with measure("index"):
             return await self._index.version_set(scope, path)
 
     async def list_instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
-        """Return those that can be had. Raises NotFound, Gone, ObjectDamaged where none can be had."""
+        """Return the instances that are not damaged.
+
+        Raises NotFound, Gone, ObjectDamaged where all are damaged.
+        """
         return _pick_sound(await self._list(scope, path))
 
     async def list_sound(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], int]:
-        """Return those that can be had, and how many are damaged. Raises as `list_instances` does."""
+        """Return the instances that are not damaged, and the number of damaged ones.
+
+        Raises as `list_instances` does.
+        """
         stored = await self._list(scope, path)
         sound = _pick_sound(stored)
         return sound, len(stored) - len(sound)
 
     async def list_versions(self, scope: Scope, path: ResourcePath) -> tuple[list[StoredInstance], str]:
-        """Return those that can be had, and the version set of this very listing. Raises as `list_instances` does."""
+        """Return the instances that are not damaged, and the version set of this very listing.
+
+        Raises as `list_instances` does.
+        """
         stored = await self._list(scope, path)
         return _pick_sound(stored), fingerprint_of(one.version for one in stored)
 
     async def read_row(self, scope: Scope, stored: StoredInstance) -> bytes:
-        """Return the DICOM JSON object of an instance that was listed, a NUL byte where the base URL goes.
+        """Return the DICOM JSON object of a listed instance, with a NUL byte in place of the base URL.
 
         Raises NotFound once it was reclaimed.
         """

@@ -1,4 +1,4 @@
-"""Metadata below a path: all of it where there is little, in pages where there is much, from one snapshot."""
+"""Read metadata below a path from one snapshot: at once where it is short, else in pages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from gateway.services.retrieve.layouts import make_damaged
 from gateway.services.timing import measure
 
 METADATA_AT_MOST = 64 << 20
-# Metadata that is read and answered at once; beyond that it is read in pages of such a size, as it is sent.
+# Bytes of metadata that are read and answered at once; more are read in pages while they are sent.
 METADATA_AT_ONCE = 8 << 20
 PAGE_BYTES, PAGE_ROWS = 4 << 20, 500
-# JSON, the answer made of it, and what it is compressed to.
+# A page is counted three times: its JSON, the answer made from it, and the compressed answer.
 PAGE_WEIGHT = 3
 
 
 class Metadata:
-    """Reads metadata; what is short is kept, by the fingerprint of its versions."""
+    """Reads metadata; short metadata is cached by the fingerprint of its versions."""
 
     def __init__(self, index: Index, freshness: Freshness, inflight: InFlight) -> None:
         self._index = index
@@ -28,9 +28,11 @@ class Metadata:
         self._kept: StudyCache[Described] = freshness.watch(StudyCache(METADATA_AT_MOST))
 
     async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
-        """Return the metadata below a path with the fingerprint of just these, whatever `version_set` was before.
+        """Return the metadata below a path and the fingerprint of exactly these versions.
 
-        Long ones come without rows: `pages` has them. Raises NotFound, Gone, ObjectDamaged where all is lost.
+        `version_set` is a fingerprint that the caller read before; the returned one may differ. Long
+        metadata comes without rows: `pages` reads them. Raises NotFound, Gone, ObjectDamaged where all
+        instances are damaged.
         """
         with measure("index"):
             known = version_set or await self._index.version_set(scope, path)
@@ -46,7 +48,7 @@ class Metadata:
         return cached
 
     async def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
-        """Stream the metadata of these, a few at a time: the next are read when those are done with.
+        """Yield the metadata of these versions in pages; the next page is read when the caller asks for it.
 
         Raises Busy, NotFound.
         """
@@ -62,9 +64,9 @@ class Metadata:
                 held.release()
 
     async def read_all(self, scope: Scope, path: ResourcePath) -> list[bytes]:
-        """Return DICOM JSON objects in default order, a NUL byte where the base URL goes: of one instance, or a few.
+        """Return all DICOM JSON objects in default order, with NUL bytes in place of the base URL.
 
-        Raises NotFound, Gone, ObjectDamaged, Busy.
+        For one instance, or a few. Raises NotFound, Gone, ObjectDamaged, Busy.
         """
         described = await self.describe(scope, path)
         if described.rows is not None:

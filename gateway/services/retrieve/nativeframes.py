@@ -1,4 +1,4 @@
-"""Frames as Explicit VR Little Endian holds them, decoded where they are compressed (PS3.5 8.1, 8.2)."""
+"""Read frames as Explicit VR Little Endian holds them; compressed ones are decoded (PS3.5 8.1, 8.2)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.objectbytes import ObjectBytes
 from gateway.services.timing import measure
 
-# Bytes of decoded frames that are kept.
+# Bytes of decoded frames that are cached.
 DECODED_AT_MOST = 64 << 20
 
 
 class NativeFrames:
-    """Reads native frames and decodes the others; what was decoded alone is kept."""
+    """Reads native frames and decodes the others; frames that are decoded singly are cached."""
 
     def __init__(self, objects: ObjectBytes, freshness: Freshness, pool: CodecPool) -> None:
         self._objects = objects
@@ -30,7 +30,7 @@ class NativeFrames:
     async def read(
         self, located: StoredLayout, pixels: PixelLayout, run: Sequence[FrameNumber]
     ) -> list[bytes]:
-        """Return the native bytes of frames that follow one another: short ones, or a single one.
+        """Return the native bytes of consecutive frames: short ones, or a single one.
 
         Raises CodecError, StoreError.
         """
@@ -45,12 +45,18 @@ class NativeFrames:
             )
 
     async def read_one(self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber) -> bytes:
-        """Return the native bytes of one frame, single bits from the first of a byte on. Raises as `read` does."""
+        """Return the native bytes of one frame; frames of single bits begin at the first bit of a byte.
+
+        Raises as `read` does.
+        """
         (data,) = await self.read(located, pixels, [number])
         return data
 
     async def _decode(self, located: StoredLayout, pixels: PixelLayout, number: FrameNumber) -> bytes:
-        """Decode one frame, or take it from those that are kept; who asks for the same at once shares one job."""
+        """Return one decoded frame, from the cache or decoded now.
+
+        Requests for the same frame at the same time share one job.
+        """
         key = (located.stored.version, number)
         data = self._decoded.get(key)
         if data is None:
@@ -69,7 +75,7 @@ class NativeFrames:
 def decode_frames(
     codestreams: Sequence[bytes], pixels: PixelLayout, transfer_syntax: str, first: FrameNumber
 ) -> list[bytes]:
-    """Return the native bytes of frames that follow one another. Raises CodecError naming the frame."""
+    """Return the native bytes of consecutive frames, `first` onwards. Raises CodecError naming the frame."""
     found: list[bytes] = []
     for number, codestream in enumerate(codestreams, first):
         frame = decode_frame(codestream, pixels, transfer_syntax)

@@ -1,4 +1,4 @@
-"""Bytes of a located instance, by the offsets that its layout counts in."""
+"""Read bytes of a located instance, by the offsets of its layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from gateway.store.base import ObjectStore
 
 
 class ObjectBytes:
-    """Reads the stored object, or what a deflated data set was inflated to. Everything raises StoreError."""
+    """Reads the stored object, or the derived object of a deflated data set.
+
+    Every method raises StoreError.
+    """
 
     def __init__(self, store: ObjectStore, inflight: InFlight | None = None) -> None:
         self._store = store
@@ -28,7 +31,7 @@ class ObjectBytes:
     # -- spans ------------------------------------------------------------------------------------------
 
     def stream_span(self, located: StoredLayout, span: Span) -> AsyncGenerator[bytes, None]:
-        """Stream the bytes of a span that is counted as the layout does."""
+        """Stream the bytes of a span; it counts from the same start as the offsets of the layout."""
         if located.layout.inflated:
             return self._stream_inflated(located, span)
         locator = located.stored.locator
@@ -41,7 +44,10 @@ class ObjectBytes:
                 yield chunk
 
     async def stream_object(self, key: str, span: Span) -> AsyncGenerator[bytes, None]:
-        """Stream bytes of an object: at once where it has them at hand and there is room, else in its pieces."""
+        """Stream bytes of an object.
+
+        They come at once where the store has them in memory and there is room, else in pieces.
+        """
         now, size = None, len(span)
         held = self._inflight.attempt(size) if size <= NOW_AT_MOST else None
         try:
@@ -58,7 +64,7 @@ class ObjectBytes:
     async def stream_fragments(
         self, located: StoredLayout, spans: Iterable[Span]
     ) -> AsyncGenerator[bytes, None]:
-        """Stream these spans, one after another: short ones that lie close together are one read."""
+        """Stream these spans, one after another; short spans that lie close together are one read."""
         for window, inside in windows(spans):
             if len(inside) == 1:
                 async with aclosing(self.stream_span(located, window)) as chunks:
@@ -75,14 +81,14 @@ class ObjectBytes:
         return await read_whole(self._store, key, Span(base + span.start, base + span.stop))
 
     async def find_dataset(self, located: StoredLayout) -> Span:
-        """Return where the data set lies; of a deflated one, the whole of what it was inflated to."""
+        """Return where the data set lies; of a deflated one, the whole derived object."""
         if located.layout.inflated:
             key, _ = await self._find_object(located)
             return Span(0, (await self._store.stat(key)).length)
         return Span(located.layout.dataset_offset, located.layout.length)
 
     async def _find_object(self, located: StoredLayout) -> tuple[str, int]:
-        """Return the object that the layout's offsets count in, and where it begins there."""
+        """Return the key of the object that the layout's offsets count in, and its first byte's offset."""
         locator = located.stored.locator
         if located.layout.inflated:
             return await self._inflated.key(located.stored, located.layout), 0
@@ -107,7 +113,7 @@ class ObjectBytes:
     async def read_frames(
         self, located: StoredLayout, pixels: PixelLayout, run: Sequence[FrameNumber]
     ) -> list[bytes]:
-        """Return frames that follow one another as they are sent, by one read. For few bytes only."""
+        """Return consecutive frames as they are sent, by one read. For few bytes only."""
         first, last = frame_spans(pixels, run[0])[0], frame_spans(pixels, run[-1])[-1]
         data = await self.read_span(located, Span(first.start, last.stop))
         stored = (
@@ -120,12 +126,15 @@ class ObjectBytes:
 
 
 def is_upright(located: StoredLayout, pixels: PixelLayout) -> bool:
-    """Tell whether a frame is stored as it is sent: no single bits, and not in big endian order."""
+    """Return whether a frame is stored as it is sent: no single bits, and not in big endian order."""
     return pixels.encapsulated or not (pixels.bits_allocated == 1 or located.layout.big_endian)
 
 
 def _turn(located: StoredLayout, pixels: PixelLayout, number: FrameNumber, data: bytes) -> bytes:
-    """Return a frame with single bits from the first of a byte on, or bytes in little endian order."""
+    """Return a frame as it is sent.
+
+    Single bits are moved to start at a whole byte; other values are put in little endian order.
+    """
     if pixels.bits_allocated == 1:
         return realign(data, pixels, number)
     return swap(data, swap_width(pixels.vr, pixels.bits_allocated))

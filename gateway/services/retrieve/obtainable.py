@@ -1,4 +1,4 @@
-"""The transfer syntaxes that an instance can be had in, told from its attributes alone (PS3.18 8.7.3)."""
+"""Find the transfer syntaxes that an instance can be sent in, from its attributes alone (PS3.18 8.7.3)."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ from gateway.services.retrieve.layouts import StoredLayout
 
 NEVER_SENT = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
 UNCOMPRESSED = NEVER_SENT | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
-# The bytes that the length of an element can say (PS3.5 7.1.2); one more stands for an undefined length.
+# The longest value that the length field of an element can give (PS3.5 7.1.2); the next number
+# means "undefined".
 MOST_NATIVE = 0xFFFFFFFE
 _NATIVE_TARGETS = frozenset({EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE})
 
 
 def is_convertible(transfer_syntax: str) -> bool:
-    """Tell whether an instance stored so can be sent in Explicit VR Little Endian."""
+    """Return whether an instance in this transfer syntax can be sent in Explicit VR Little Endian."""
     return transfer_syntax in UNCOMPRESSED or decodable(transfer_syntax)
 
 
 def is_too_long(located: StoredLayout) -> bool:
-    """Tell whether Explicit VR Little Endian cannot hold the pixel data once it is decoded (PS3.18 8.7.3.4)."""
+    """Return whether the decoded pixel data is too long for Explicit VR Little Endian (PS3.18 8.7.3.4)."""
     pixels = located.layout.pixels
     return pixels is not None and pixels.encapsulated and bool(_find_excess(pixels))
 
 
 @lru_cache(maxsize=100)
 def list_possible_targets(transfer_syntax: str) -> tuple[str, ...]:
-    """Return what else an instance stored so might be sent in, best first; `find_obstacle` knows more."""
+    """Return the other transfer syntaxes that an instance stored so might be sent in, best first.
+
+    Only `find_obstacle` says whether a given instance can be.
+    """
     if not is_convertible(transfer_syntax):
         return ()
     return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
 
 
 def find_targets(located: StoredLayout) -> tuple[str, ...]:
-    """Return the transfer syntaxes that the frames can be encoded to; nothing is decoded to know."""
+    """Return the transfer syntaxes that the frames can be encoded to; nothing is decoded to find out."""
     pixels = located.layout.pixels
     if pixels is None or pixels.frames < pixels.declared_frames:
         return ()
@@ -46,7 +50,7 @@ def find_targets(located: StoredLayout) -> tuple[str, ...]:
 
 
 def find_obstacle(located: StoredLayout, target: str) -> str:
-    """Return why an instance cannot be had in a transfer syntax; empty where nothing is known against it."""
+    """Return why an instance cannot be sent in a transfer syntax; empty where there is no known reason."""
     layout, pixels = located.layout, located.layout.pixels
     if target in NEVER_SENT:
         return "it is never sent over the web (PS3.18 8.7.3)"
@@ -64,7 +68,7 @@ def find_obstacle(located: StoredLayout, target: str) -> str:
 
 
 def check_obtainable(located: StoredLayout, target: str) -> None:
-    """Raise NotAcceptable naming the obstacle and what could be had, where there is one."""
+    """Raise NotAcceptable where `find_obstacle` finds one, naming it and the available transfer syntaxes."""
     if reason := find_obstacle(located, target):
         have = [located.layout.transfer_syntax, EXPLICIT_VR_LE, *find_targets(located)]
         available = [f"transfer-syntax={t}" for t in dict.fromkeys(have) if not find_obstacle(located, t)]
@@ -76,7 +80,7 @@ def check_obtainable(located: StoredLayout, target: str) -> None:
 
 
 def frame_syntax(located: StoredLayout, pixels: PixelLayout) -> str:
-    """Return what the frames are stored in: Explicit VR Little Endian for native ones, whatever is around them."""
+    """Return the transfer syntax of the frames: Explicit VR Little Endian for all native ones."""
     return located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
 
 

@@ -1,4 +1,4 @@
-"""Pixel Data as it is written: frames made a few ahead of the one that is sent, as fragments or as one native value."""
+"""Stream Pixel Data: frames encoded a few ahead of the one that is sent, as fragments or one native value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gateway.model import FrameNumber
 from gateway.services.bytestream import map_chunks
 from gateway.services.inflight import Held, InFlight
 
-# Makes frames that follow one another: short ones, or a single one.
+# Reads, decodes or encodes consecutive frames: short ones, or a single one.
 Make: TypeAlias = Callable[[Sequence[FrameNumber]], Coroutine[Any, Any, list[bytes]]]
 
-# Runs of frames that are worked on while one is sent.
+# Runs of frames that are processed while one is sent.
 AHEAD = 2
 
 
@@ -29,10 +29,10 @@ async def stream_in_turn(
     size: int,
     inflight: InFlight,
 ) -> AsyncGenerator[bytes, None]:
-    """Stream the frames that are made, which `held` counts, then those of the runs in `rest`.
+    """Stream the `first` frames, whose memory `held` counts, then the frames of the runs in `rest`.
 
-    A few runs are worked on ahead of time where there is room for them; `size` is the bytes of one frame. Nothing is
-    held while the next is waited for. Raises what `make` does, and Busy.
+    A few runs are processed ahead of time where there is room for them; `size` is the bytes of one frame. No
+    memory is counted while the next run waits for room. Raises what `make` does, and Busy.
     """
     waiting: deque[tuple[asyncio.Future[list[bytes]], Held]] = deque()
     upcoming = next(rest, None)
@@ -66,7 +66,7 @@ async def stream_in_turn(
 
 
 def take_frames(every: Iterator[Sequence[FrameNumber]], count: int) -> list[Sequence[FrameNumber]]:
-    """Return runs from the front, until they have `count` frames or more."""
+    """Take runs from the front until they have `count` frames or more; return them."""
     taken: list[Sequence[FrameNumber]] = []
     while count > 0 and (run := next(every, None)) is not None:
         taken.append(run)
@@ -75,9 +75,9 @@ def take_frames(every: Iterator[Sequence[FrameNumber]], count: int) -> list[Sequ
 
 
 def write_offset_table(pixels: PixelLayout) -> bytes:
-    """Return the Basic Offset Table item: of one frame its offset, of several nothing (PS3.5 A.4).
+    """Return the Basic Offset Table item: the offset of a single frame, empty for several (PS3.5 A.4).
 
-    That of several would stand before what it points at, and frames are sent as they are made.
+    The table stands before the frames and would need their lengths, but frames are sent as they are encoded.
     """
     return write_item_header(4) + bytes(4) if pixels.frames == 1 else write_item_header(0)
 
@@ -94,6 +94,6 @@ async def stream_fragments(frames: AsyncGenerator[bytes, None]) -> AsyncGenerato
 
 
 def stream_native(frames: AsyncGenerator[bytes, None], pixels: PixelLayout) -> AsyncGenerator[bytes, None]:
-    """Stream native frames, each whole, as Pixel Data has them: single bits without padding between frames."""
+    """Stream whole native frames as the value of Pixel Data: no padding between frames of single bits."""
     bits = pixels.rows * pixels.columns * pixels.samples
     return map_chunks(frames, BitJoin(bits)) if pixels.bits_allocated == 1 and bits % 8 else frames

@@ -1,4 +1,7 @@
-"""Retrieval without its HTTP (PS3.18 10.4): an index row (cached), spans, a ranged read, bytes."""
+"""Retrieve instances, metadata, frames and bulk data, without HTTP (PS3.18 10.4).
+
+Each request takes an index row (cached), spans of bytes, and ranged reads of the object.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from gateway.store.base import ObjectStore
 
 
 class Retrieve:
-    """The verbs of retrieval. Each is a method of the module that does the work: there is nothing in between."""
+    """The functions of retrieval. Each attribute is a method of the class that does the work."""
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class Retrieve:
         files = InstanceFiles(objects, layouts, transcode, pool, counters, verify=verify)
         bulk = BulkData(objects, listing, frames)
 
-        # What is below a path.
+        # The instances below a path.
         self.version_set = listing.find_version_set
         self.instances = listing.list_instances
         self.sound = listing.list_sound
@@ -72,5 +75,5 @@ class Retrieve:
         self.kind = bulk.find_kind
         self.value = bulk.open
         self.value_bytes = objects.read_span
-        # Wait for what was begun in the background.
+        # Wait for the work in the background.
         self.close = layouts.close

@@ -1,7 +1,8 @@
-"""A whole instance in another transfer syntax (PS3.18 8.7.3, 10.4.1.1.1; PS3.5 A.4; PS3.3 C.7.6.1.1.5).
+"""Transcode a whole instance (PS3.18 8.7.3, 10.4.1.1.1; PS3.5 A.4; PS3.3 C.7.6.1.1.5).
 
-An instance encoded with loss is a new image: it has its own SOP Instance UID (`headeredit.derive`), though the resource
-it represents is the stored one. Frames go one after another, so that memory does not grow with their number.
+An instance encoded with loss is a new image: it has its own SOP Instance UID (`headeredit.derive`), though
+the resource that it represents is the stored one. Frames go one after another, so that memory does not grow
+with their number.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from gateway.services.retrieve.obtainable import check_obtainable, frame_syntax
 from gateway.services.retrieve.pixelstream import Make
 
 PART10 = "application/dicom"
-# What encodes: an entity tag of what it made must not outlive it.
+# The version of the encoders. It goes into entity tags, so that they change when the encoders do.
 ENCODER = encode.VERSION
-# Frames that are made before anything is sent, however short they are.
+# Most frames that are encoded before anything is sent, however short they are.
 FIRST_AT_MOST = 1000
 
 
 class Transcode:
-    """Writes PS3.10 files whose frames are encoded otherwise than they are stored."""
+    """Writes PS3.10 files with frames in another encoding than the stored one."""
 
     def __init__(self, objects: ObjectBytes, frames: Frames, pool: CodecPool, inflight: InFlight) -> None:
         self._objects = objects
@@ -50,14 +51,15 @@ class Transcode:
     async def write_instance(
         self, located: StoredLayout, pixels: PixelLayout, target: str, instead: Instead | None = None
     ) -> Body:
-        """Return a PS3.10 file with its frames in `target`; all frames of a short one are made now.
+        """Return a PS3.10 file with its frames in `target`.
 
-        Raises NotAcceptable, CodecError, DicomError, StoreError, Busy.
+        All frames of a short file are made before this returns. Raises NotAcceptable, CodecError, DicomError,
+        StoreError, Busy.
         """
         check_obtainable(located, target)
         make = self._choose_make(located, pixels, target, cleaned=instead is not None)
         size = native_frame_length(pixels)
-        # Encoding takes long: one at a time.
+        # Encoding takes long: one frame at a time.
         each = size if target == EXPLICIT_VR_LE else WINDOW
         every = runs(pixels, cast(Sequence[FrameNumber], range(1, pixels.frames + 1)), each)
         now = pixels.frames if native_length(pixels) <= MADE_FIRST_AT_MOST else 1
@@ -75,7 +77,10 @@ class Transcode:
         return Body(PART10, target, None, join([only(head), fragments, only(CLOSE_SEQUENCE), tail]))
 
     def _choose_make(self, located: StoredLayout, pixels: PixelLayout, target: str, *, cleaned: bool) -> Make:
-        """Return what makes frames in `target`. Stored ones that are to be sent are `cleaned` of comments."""
+        """Return a function that gives frames in `target`.
+
+        With `cleaned`, comments are removed from stored codestreams that are sent as they are.
+        """
         source = frame_syntax(located, pixels)
         stays = source == target or (source, target) in targets.SAME_CODESTREAM
         if cleaned and stays and target != EXPLICIT_VR_LE:
@@ -98,7 +103,7 @@ def _join_native(
     tail: AsyncGenerator[bytes, None],
     after: int,
 ) -> Body:
-    """Return a file of native frames; `after` is the bytes of `tail`."""
+    """Return a file of native frames; `after` is the length of `tail` in bytes."""
     size = native_length(pixels)
     pad = b"\0" * (size % 2)
     head += write_header(pixels.tag, _find_native_vr(pixels), size + len(pad))
@@ -107,7 +112,10 @@ def _join_native(
 
 
 def _find_native_vr(pixels: PixelLayout) -> str:
-    """Return the VR of native Pixel Data: OB where a byte holds a sample or several; float pixels keep theirs (PS3.5 A.2)."""
+    """Return the VR of native Pixel Data (PS3.5 A.2).
+
+    Float pixels keep OF or OD. Else it is OW for more than 8 bits allocated, OB for 8 or fewer.
+    """
     if pixels.vr in ("OF", "OD"):
         return pixels.vr
     return "OW" if pixels.bits_allocated > 8 else "OB"
