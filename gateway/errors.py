@@ -128,7 +128,7 @@ class CodecError(GatewayError):
 
 
 class NotInstalled(CodecError):
-    """What would decode or encode it belongs to an extra that is not installed; the message names the command."""
+    """Its decoder or encoder belongs to an extra that is not installed; the message names the command."""
 
 
 class StoreError(GatewayError):
