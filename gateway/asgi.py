@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from gateway.app import Gateway
-from gateway.collecting import freeze_startup_objects
+from gateway.garbagecollection import freeze_startup_objects
 from gateway.http.api.deleted import ApiDeleted
 from gateway.http.api.health import Pages, Ready
 from gateway.http.api.keys import ApiKeys
