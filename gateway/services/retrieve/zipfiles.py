@@ -35,7 +35,7 @@ README = (
 )
 
 
-class Archive:
+class ZipFiles:
     """Packs instances as they are stored, implicit and big endian ones as Explicit VR Little Endian."""
 
     def __init__(self, retrieve: Retrieve, pool: CodecPool) -> None:
