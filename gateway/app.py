@@ -34,9 +34,9 @@ from gateway.services.render.documents import Documents
 from gateway.services.render.presentationstates import States
 from gateway.services.render.rendered import Rendered
 from gateway.services.render.thumbnail import Thumbnails
-from gateway.services.retrieve.archive import Archive
 from gateway.services.retrieve.obtainable import find_obstacle
 from gateway.services.retrieve.retrieve import Retrieve
+from gateway.services.retrieve.zipfiles import ZipFiles
 from gateway.services.search import Search
 from gateway.settings import Settings
 from gateway.store.base import ObjectStore, Place
@@ -99,7 +99,7 @@ class Gateway:
         )
         self.search = Search(index, find_obstacle)
         self.assemble = Assemble(self.pool)
-        self.archive = Archive(self.retrieve, self.pool)
+        self.zip_files = ZipFiles(self.retrieve, self.pool)
         self.rendered = Rendered(
             self.retrieve, self.freshness, self.pool, video_encoder=settings.video_encoder
         )
@@ -177,7 +177,7 @@ class Gateway:
         async with AsyncExitStack() as last_first:
             for part in (self.store, self.index):
                 last_first.push_async_callback(part.close)
-            for own in (self.pool, self.archive, self.rendered):
+            for own in (self.pool, self.zip_files, self.rendered):
                 last_first.callback(own.close)
             for service in (self.retrieve, self.freshness, self.ingest, self.commits):
                 last_first.push_async_callback(service.close)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from gateway.app import Gateway
-from gateway.collecting import freeze_startup_objects
+from gateway.garbagecollection import freeze_startup_objects
 from gateway.http.api.deleted import ApiDeleted
 from gateway.http.api.health import Pages, Ready
 from gateway.http.api.keys import ApiKeys
@@ -75,7 +75,7 @@ def make_handlers(gateway: Gateway, settings: HttpSettings) -> tuple[object, ...
         StudiesBulk(retrieve),
         StudiesRemove(gateway.remove),
         StudiesRendered(retrieve, rendered, documents, states, gateway.thumbnails),
-        StudiesRetrieve(retrieve, gateway.archive),
+        StudiesRetrieve(retrieve, gateway.zip_files),
         StudiesSearch(gateway.search, settings.limits),
         StudiesStore(gateway.ingest, gateway.assemble, gateway.readiness, max_body=settings.max_body),
         WadoUri(retrieve, rendered, documents, states, gateway.anonymous),

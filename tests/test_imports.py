@@ -15,7 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "logs": set(),
     "extras": {"errors"},
-    "collecting": set(),
+    "garbagecollection": set(),
     "model": {"errors"},
     "settings": {"errors"},
     # Translators of bytes and models; they read and write nothing.
@@ -119,7 +119,7 @@ ROOMS: dict[str, set[str]] = {
         *("errors", "extras", "model", "settings", "dicom.query", "store", "index"),
         *("render", "render.output", "services.*"),
     },
-    "asgi": {"app", "collecting", "settings", "services", "http.*"},
+    "asgi": {"app", "garbagecollection", "settings", "services", "http.*"},
     "server": {"logs", "settings"},
     "cli": {"errors", "model", "settings", "app", "services.*", "conformance", "server"},
 }

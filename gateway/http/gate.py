@@ -24,7 +24,7 @@ from gateway.http.resources import TABLE
 from gateway.http.routing import SERVICE, WADO, Resource, Router, bind_methods
 from gateway.http.settings import HttpSettings
 from gateway.logs import About, about
-from gateway.services import readers, timing
+from gateway.services import clientpace, timing
 from gateway.services.counters import Counters
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -58,7 +58,7 @@ class Gate:
             return
         spent = timing.start()
         about.set(About(scope["method"]))
-        reader = readers.start()
+        reader = clientpace.start()
         headers = headers_of(scope)
         try:
             response = await self._answer_while_connected(scope, headers, receive)
@@ -107,7 +107,7 @@ class Gate:
     async def _answer(self, scope: AsgiScope, headers: dict[str, str], receive: Receive) -> Response:
         base = self._guard.base(scope, headers)
         peer = self._guard.peer(scope, headers)
-        if (reader := readers.current()) is not None:
+        if (reader := clientpace.current()) is not None:
             reader.peer = peer
         method = scope["method"]
         resource, values = self._router.find(scope["path"])

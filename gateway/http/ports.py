@@ -91,8 +91,8 @@ class RetrievePort(Protocol):
     async def value(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body: ...
 
 
-class ArchivePort(Protocol):
-    """Packs instances as a zip file; see `Archive`."""
+class ZipFilesPort(Protocol):
+    """Packs instances as a zip file; see `ZipFiles`."""
 
     def stream_zip(
         self, scope: Scope, stored: Sequence[StoredInstance], uid: str

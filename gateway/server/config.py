@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from gateway.logs import configuration, take_over
-from gateway.server.bounded import BoundedConfig
+from gateway.server.boundedconfig import BoundedConfig
 from gateway.server.bounds import Bounds
 from gateway.server.parent import end_with
 from gateway.server.protocol import BoundedProtocol

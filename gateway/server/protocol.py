@@ -21,7 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.server.bounded import BoundedConfig
+from gateway.server.boundedconfig import BoundedConfig
 from gateway.server.connections import MOST_LINGERING
 
 LINGER_SECONDS = 2.0

@@ -19,7 +19,7 @@ from gateway.errors import Busy, GatewayError, IndexUnavailable, StoreError, Sto
 from gateway.index.base import Admitted, Change, Index, NewVersion, ReceivedAgain, Verdict
 from gateway.services.freshness import Freshness
 from gateway.services.journal.journal import Journal
-from gateway.services.lookup import Lookup, Work
+from gateway.services.lostanswers import Lookup, Work
 
 log = logging.getLogger("gateway.commits")
 

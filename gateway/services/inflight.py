@@ -18,7 +18,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import suppress
 
 from gateway.errors import Busy
-from gateway.services.readers import Reader, current
+from gateway.services.clientpace import Reader, current
 
 IN_FLIGHT_AT_MOST = 256 << 20
 # Weights up to this have room of their own, so that a few large frames do not keep all others waiting.

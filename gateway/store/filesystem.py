@@ -17,7 +17,7 @@ from typing import TypeVar
 from gateway.errors import ObjectExists, StoreError
 from gateway.store.base import KEY, Stored
 from gateway.store.disk import Disk
-from gateway.store.files import Files
+from gateway.store.filereads import Files
 
 R = TypeVar("R")
 PIECE = 1 << 20

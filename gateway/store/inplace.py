@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from gateway.errors import BadParameter, ObjectChanged, StoreError
 from gateway.model import Span
 from gateway.store.base import Found, ObjectStore, Place, Stored
-from gateway.store.files import Files
+from gateway.store.filereads import Files
 
 SIGN = "@"
 

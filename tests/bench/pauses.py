@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager
 
 import gateway.asgi  # noqa: F401  all that a process holds from its start
 import orjson
-from gateway.collecting import freeze_startup_objects
 from gateway.dicom.model.jsonread import datasets
+from gateway.garbagecollection import freeze_startup_objects
 
 
 def pauses(settle: Callable[[], AbstractContextManager[None]], work: Callable[[], object]) -> list[float]:

@@ -62,7 +62,7 @@ ALLOWED = {
     "index/postgres.py:PostgresIndex.open": _STARTS,
     "index/driver.py:SqlIndex.migrate": _STARTS,
     "index/postgres.py:PostgresIndex._acquire": "asyncpg looks for certificates of the user where it connects anew",
-    "store/files.py:Files.read_now": "reads with RWF_NOWAIT what the page cache holds, at a tenth of a thread's price",
+    "store/filereads.py:Files.read_now": "reads with RWF_NOWAIT what the page cache holds, at a tenth of a thread's price",
 }
 """`file:function` in the gateway → why it, and what it calls, may wait."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from gateway.app import Gateway
-from gateway.services import lookup
+from gateway.services import lostanswers
 from tests import servers
 from tests.faults.after import Parts, check
 from tests.faults.histories import History, made, stored
@@ -68,7 +68,7 @@ async def test_every_commit_may_be_cut(
 ) -> None:
     """A6: the client got 503, then 'received again', and the store itself was never journaled."""
     if stays:
-        monkeypatch.setattr(lookup, "PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr(lostanswers, "PATIENCE_SECONDS", 0.1)
     parts = Parts((tmp_path / "objects").as_uri(), database)
     async with parts.gateway():  # its tables are there
         pass
@@ -111,7 +111,7 @@ async def test_no_cut_is_an_unexpected_failure(
     from gateway.model import Level
     from tests.faults.after import SCOPE
 
-    monkeypatch.setattr(lookup, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(lostanswers, "PATIENCE_SECONDS", 0.5)
     parts = Parts((tmp_path / "objects").as_uri(), database)
     async with parts.gateway():
         pass

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from gateway.app import Gateway, open_index
 from gateway.errors import GatewayError, IndexUnavailable, StoreFull, StoreUnavailable
-from gateway.services import lookup
+from gateway.services import lostanswers
 from gateway.services.admin.sweep import Sweeper
 from gateway.services.objectkeys import new_version
 from gateway.store.filesystem import FilesystemStore
@@ -72,7 +72,7 @@ class Failing:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(lostanswers, "PATIENCE_SECONDS", 0.05)
 
 
 async def lived(folder: Path, which: str, at: int, *, after: bool, stays: bool, error: GatewayError) -> bool:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from gateway.errors import Busy
-from gateway.services import inflight, readers
+from gateway.services import clientpace, inflight
 from gateway.services.inflight import NOTHING, SMALL, InFlight
 
 LARGE = SMALL * 2
@@ -114,7 +114,7 @@ class Sent:
         await begun.wait()
 
     async def _answer(self, weight: int, begun: asyncio.Event, works: bool, takes: int) -> None:
-        reader = readers.start()
+        reader = clientpace.start()
         reader.peer = self.peer
         held = await self.room.take(weight)
         reader.sent += takes
@@ -140,7 +140,7 @@ async def _never() -> None:
 
 async def taken(room: InFlight, peer: str, weight: int) -> None:
     """In a task of its own, as a request is."""
-    readers.start().peer = peer
+    clientpace.start().peer = peer
     (await room.take(weight)).release()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Message, Send
 
-from gateway.services.readers import Reader
+from gateway.services.clientpace import Reader
 
 
 class Taking:

@@ -17,7 +17,7 @@ from gateway.http.message.responses import MultipartResponse, Part, Response
 from gateway.http.negotiation.accept import Offer, json_offers, not_acceptable
 from gateway.http.negotiation.offers import REWRITTEN, frame_offers, is_octets, rank_frames, value_offers
 from gateway.http.parameters.paths import bulk_path, frame_list, resource_path
-from gateway.http.ports import ArchivePort, RetrievePort
+from gateway.http.ports import RetrievePort, ZipFilesPort
 from gateway.http.studies.documents import documents
 from gateway.http.studies.instancechoice import Choice
 from gateway.http.studies.pagedmetadata import send_pages
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 class StudiesRetrieve:
     """Handlers of GET on studies, series, instances, and the resources below them."""
 
-    def __init__(self, retrieve: RetrievePort, archive: ArchivePort) -> None:
+    def __init__(self, retrieve: RetrievePort, zip_files: ZipFilesPort) -> None:
         self._retrieve = retrieve
-        self._archive = archive
+        self._zip_files = zip_files
 
     # -- metadata ---------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class StudiesRetrieve:
         path = resource_path(request.path_params)
         # Errors in the Accept field are reported before anything is looked up.
         if is_wanted(request, path.level):
-            return await send_zip(self._retrieve, self._archive, request, path)
+            return await send_zip(self._retrieve, self._zip_files, request, path)
         stored, damaged = await self._retrieve.sound(request.scope, path)
         chosen = await self._choose_offers(request, stored, single=path.level is Level.INSTANCE)
         tag = _tag(request, path.url(), ENCODER, *(f"{s.version} {o}" for s, o in chosen))

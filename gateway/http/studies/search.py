@@ -18,7 +18,7 @@ from gateway.http.parameters.search import Limits, ParsedSearch, Target, is_priv
 from gateway.http.ports import SearchPort
 from gateway.http.routing import SERVICE
 from gateway.http.studies.documents import documents
-from gateway.http.studies.longdocuments import long_documents
+from gateway.http.studies.pagedresults import long_documents
 from gateway.model import Level
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from gateway.http.message.request import Request
 from gateway.http.message.responses import Response, StreamResponse
 from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.media import DICOM
-from gateway.http.ports import ArchivePort, RetrievePort
+from gateway.http.ports import RetrievePort, ZipFilesPort
 from gateway.model import EXPLICIT_VR_LE, Level, ResourcePath
 
 ZIP = "application/zip"
@@ -35,7 +35,7 @@ def is_wanted(request: Request, level: Level) -> bool:
 
 
 async def send_zip(
-    retrieve: RetrievePort, archive: ArchivePort, request: Request, path: ResourcePath
+    retrieve: RetrievePort, zip_files: ZipFilesPort, request: Request, path: ResourcePath
 ) -> Response:
     """Return the archive, packed while it is sent: its length is not known in advance."""
     stored, damaged = await retrieve.sound(request.scope, path)
@@ -59,4 +59,4 @@ async def send_zip(
         "content-location": request.base + path.url(),
         "content-disposition": f'attachment; filename="{name}.zip"',
     }
-    return StreamResponse(200, headers, chunks=archive.stream_zip(request.scope, stored, uid))
+    return StreamResponse(200, headers, chunks=zip_files.stream_zip(request.scope, stored, uid))

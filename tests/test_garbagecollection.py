@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from gateway.collecting import THRESHOLDS, freeze_startup_objects
+from gateway.garbagecollection import THRESHOLDS, freeze_startup_objects
 
 
 class Knot:

@@ -38,7 +38,7 @@ README = (
 )
 
 
-class Archive:
+class ZipFiles:
     """Packs instances into zip files, as they are stored.
 
     Instances in implicit or big endian are packed as Explicit VR Little Endian.
