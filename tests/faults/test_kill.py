@@ -23,6 +23,7 @@ class Sent:
     def __init__(self) -> None:
         self.acknowledged: dict[str, bytes] = {}
         self.paths: dict[str, str] = {}
+        self.any = asyncio.Event()
 
 
 async def _client(server: LiveServer, study: str, sent: Sent) -> None:
@@ -50,11 +51,17 @@ async def _client(server: LiveServer, study: str, sent: Sent) -> None:
             for item in answer.json()["00081199"]["Value"]:
                 uid = item["00081155"]["Value"][0]
                 sent.acknowledged[uid] = files[uid]
+            sent.any.set()
 
 
-async def _until_killed(server: LiveServer, sent: Sent, seconds: float) -> None:
+async def _until_killed(server: LiveServer, sent: Sent, seconds: float, *, acknowledged: bool) -> None:
+    """Kill the server after `seconds`; where something has to be `acknowledged`, not before that, however busy we are."""
     clients = [asyncio.create_task(_client(server, generate_uid(), sent)) for _ in range(CLIENTS)]
     await asyncio.sleep(seconds)
+    if acknowledged and not sent.acknowledged:
+        first = asyncio.create_task(sent.any.wait())
+        await asyncio.wait([first, *clients], return_when=asyncio.FIRST_COMPLETED)
+        first.cancel()
     await asyncio.to_thread(server.kill)
     await asyncio.gather(*clients)
 
@@ -88,9 +95,10 @@ def _digest(data: bytes) -> str:
 
 def _rounds(place: Place, count: int) -> None:
     sent = Sent()
-    for _ in range(count):
+    for number in range(count):
         server = place.start()
-        asyncio.run(_until_killed(server, sent, random.uniform(0.3, 1.5)))
+        last = number == count - 1
+        asyncio.run(_until_killed(server, sent, random.uniform(0.3, 1.5), acknowledged=last))
         server = place.start()
         try:
             _check(server, sent)
