@@ -53,7 +53,7 @@ class SqliteAside:
         """What another process left half built is taken over. Raises Conflict."""
         await live.last_revision()  # whatever took its place is followed first
         held = ExitStack()
-        if not held.enter_context(generations.alone(live.path)):
+        if not await asyncio.to_thread(held.enter_context, generations.alone(live.path)):
             held.close()
             raise Conflict(BUSY)
         number = generations.number_of(live.path) + 1

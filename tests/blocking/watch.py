@@ -51,6 +51,7 @@ EVENTS = frozenset(
 )
 WRAPPED = ("fsync", "fdatasync", "stat", "lstat", "statvfs", "replace", "sendfile", "posix_fallocate")
 _STARTS = "belongs to the start or the end of a process: nothing is listened for yet, so that nobody waits"
+_CERTIFICATES = "asyncpg looks for certificates of the user where it connects anew"
 ALLOWED = {
     "app.py:Gateway.open": _STARTS,
     "app.py:Gateway.__init__": _STARTS,
@@ -61,7 +62,11 @@ ALLOWED = {
     "index/sqlite.py:SqliteIndex.open": _STARTS,
     "index/postgres.py:PostgresIndex.open": _STARTS,
     "index/driver.py:SqlIndex.migrate": _STARTS,
-    "index/postgres.py:PostgresIndex._acquire": "asyncpg looks for certificates of the user where it connects anew",
+    "app.py:Gateway.place": "belongs to the command `import`, which serves nobody",
+    "settings.py:Settings.index_url": _STARTS,
+    "index/postgres.py:PostgresIndex._acquire": _CERTIFICATES,
+    "index/postgres.py:PostgresIndex.connect": _CERTIFICATES,
+    "store/inplace.py:WithPlaces.place": "once for each place in the life of a process: looks whether the folder is there",
     "store/files.py:Files.read_now": "reads with RWF_NOWAIT what the page cache holds, at a tenth of a thread's price",
 }
 """`file:function` in the gateway → why it, and what it calls, may wait."""
