@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from pydicom.data import download
-from tests.blocking.watch import SESSION, take_notes
+from tests.blocking.watch import SESSION, WATCHED, is_watched, take_notes
 from tests.conformance.table import Rows
 from tests.reliance import relies
 
@@ -42,8 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--blocking",
         action=argparse.BooleanOptionalAction,
-        default=False,
-        help="fail tests in which an event loop waits for disk, network or sleep",
+        default=None,
+        help="fail tests in which an event loop waits for disk, network or sleep; by default, those of "
+        f"{', '.join(WATCHED)}",
     )
     parser.addoption(
         "--corpus-only",
@@ -76,22 +77,23 @@ def pytest_configure(config: pytest.Config) -> None:
     mode = config.getoption("--rows")
     config.pluginmanager.register(Rows(mode, config.getoption("--rows-file")), "conformance-rows")
     download.download_with_progress = _refused
-    if not config.getoption("--blocking"):
+    blocking = config.getoption("--blocking")
+    if blocking is False:
         return
-    os.environ["GATEWAY_TEST_BLOCKING"] = _NOTES.name
-    folders = (str(Path(__file__).parent / "blocking"), os.environ.get("PYTHONPATH", ""))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     SESSION.install()
+    if blocking:
+        os.environ["GATEWAY_TEST_BLOCKING"] = _NOTES.name
+        folders = (str(Path(__file__).parent / "blocking"), os.environ.get("PYTHONPATH", ""))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
 
 
 @pytest.fixture(autouse=True)
-def nothing_blocks_the_loop() -> Iterator[None]:
-    """Fail the test in which a loop had to wait, here or in a server that a test started (`--blocking`)."""
+def nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test in which a loop had to wait, here or with `--blocking` in a server that a test started."""
     yield
-    if "GATEWAY_TEST_BLOCKING" not in os.environ:
-        return
     found = SESSION.take() + take_notes(Path(_NOTES.name))
-    assert not found, "\n".join(dict.fromkeys(found))
+    if request.config.getoption("--blocking") or is_watched(request.path):
+        assert not found, "\n".join(dict.fromkeys(found))
 
 
 def _refused(url: str, *_: object) -> None:

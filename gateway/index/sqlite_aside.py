@@ -53,7 +53,7 @@ class SqliteAside:
         """Open the second file; one that another process left unfinished is continued. Raises Conflict."""
         await live.last_revision()  # first follow a generation that replaced this one
         held = ExitStack()
-        if not held.enter_context(generations.alone(live.path)):
+        if not await asyncio.to_thread(held.enter_context, generations.alone(live.path)):
             held.close()
             raise Conflict(BUSY)
         number = generations.number_of(live.path) + 1

@@ -22,7 +22,7 @@ _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
 class Files(ABC):
-    """The reading half of a store whose objects are files; `_path` returns the file of a key."""
+    """The reading half of a store whose objects are files; `_path` returns the file of a key, in a thread."""
 
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
@@ -54,8 +54,7 @@ class Files(ABC):
 
     @asynccontextmanager
     async def read(self, key: str, span: Span | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
-        path = self._path(key)
-        descriptor, size = await self._run(lambda: self._open(path, key))
+        descriptor, size = await self._run(lambda: self._open(key))
         try:
             start, stop = (span.start, span.stop) if span is not None else (0, size)
             if stop > size:
@@ -78,9 +77,8 @@ class Files(ABC):
             start += len(data)
 
     async def stat(self, key: str) -> Stored:
-        path = self._path(key)
         try:
-            found = await self._run(path.stat)
+            found = await self._run(lambda: self._path(key).stat())
         except ObjectMissing:
             raise ObjectMissing(f"no object {key}") from None
         self._check(key, found)
@@ -89,9 +87,9 @@ class Files(ABC):
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
 
-    def _open(self, path: Path, key: str) -> tuple[int, int]:
+    def _open(self, key: str) -> tuple[int, int]:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise ObjectMissing(f"no object {key}") from error
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -56,9 +57,15 @@ class Folder(Files):
 
     async def find(self) -> AsyncIterator[Found]:
         for path in await self._run(lambda: sorted(p for p in self._root.rglob("*") if p.is_file())):
-            if path.resolve().is_relative_to(self._root):
-                name, found = path.relative_to(self._root).as_posix(), path.stat()
-                yield Found(key_of(self._url, _mark(found), name), name, found.st_size)
+            if found := await self._run(partial(self._describe, path)):
+                yield found
+
+    def _describe(self, path: Path) -> Found | None:
+        """Return a file of the folder; None where it leads out of it."""
+        if not path.resolve().is_relative_to(self._root):
+            return None
+        name, found = path.relative_to(self._root).as_posix(), path.stat()
+        return Found(key_of(self._url, _mark(found), name), name, found.st_size)
 
 
 def _mark(found: os.stat_result) -> str:

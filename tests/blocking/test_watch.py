@@ -110,3 +110,10 @@ def test_what_is_allowed_is_there_and_says_why() -> None:
         text = (Path(watch.GATEWAY) / file).read_text(encoding="utf-8")
         assert f"def {name.rpartition('.')[2]}(" in text, place
         assert len(reason) > 20
+
+
+def test_folders_that_are_watched_in_every_run_are_there() -> None:
+    tests = Path(watch.TESTS)
+    assert all(any((tests / folder).rglob("test_*.py")) for folder in watch.WATCHED)
+    assert watch.is_watched(tests / "store" / "test_inplace.py")
+    assert not watch.is_watched(tests / "wire" / "test_clients.py")

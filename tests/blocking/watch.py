@@ -5,7 +5,8 @@ and connection; what it does not tell of (flushing to disk, asking for a file's 
 loop is running in its thread and the innermost code of the project above it is the gateway's: no clock is read, so
 that a slow machine changes nothing. What may wait, and why, stands in `ALLOWED`.
 
-`tests/conftest.py` installs it in every run of the tests, and by `sitecustomize` in each server that tests start.
+`tests/conftest.py` installs it in every run of the tests, with `--blocking` by `sitecustomize` also in each server that
+tests start.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ EVENTS = frozenset(
 )
 WRAPPED = ("fsync", "fdatasync", "stat", "lstat", "statvfs", "replace", "sendfile", "posix_fallocate")
 _STARTS = "belongs to the start or the end of a process: nothing is listened for yet, so that nobody waits"
+_CERTIFICATES = "asyncpg looks for certificates of the user where it connects anew"
 ALLOWED = {
     "app.py:Gateway.open": _STARTS,
     "app.py:Gateway.__init__": _STARTS,
@@ -61,10 +63,16 @@ ALLOWED = {
     "index/sqlite.py:SqliteIndex.open": _STARTS,
     "index/postgres.py:PostgresIndex.open": _STARTS,
     "index/driver.py:SqlIndex.migrate": _STARTS,
-    "index/postgres.py:PostgresIndex._acquire": "asyncpg looks for certificates of the user where it connects anew",
+    "app.py:Gateway.place": "belongs to the command `import`, which serves nobody",
+    "settings.py:Settings.index_url": _STARTS,
+    "index/postgres.py:PostgresIndex._acquire": _CERTIFICATES,
+    "index/postgres.py:PostgresIndex.connect": _CERTIFICATES,
+    "store/inplace.py:WithPlaces.place": "once for each place in the life of a process: looks whether the folder is there",
     "store/filereads.py:Files.read_now": "reads with RWF_NOWAIT what the page cache holds, at a tenth of a thread's price",
 }
 """`file:function` in the gateway → why it, and what it calls, may wait."""
+WATCHED = ("http", "index", "services", "store")
+"""Folders of tests that are judged in every run; the others, and servers that tests start, with `--blocking`."""
 
 
 class Watch:
@@ -119,6 +127,11 @@ class Watch:
 
 SESSION = Watch()
 """That of a run of the tests."""
+
+
+def is_watched(test: Path) -> bool:
+    """Return whether a file of tests is judged in every run."""
+    return str(test).removeprefix(TESTS).partition(os.sep)[0] in WATCHED
 
 
 def place_of(frame: FrameType | None) -> str | None:

