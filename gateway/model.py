@@ -26,12 +26,6 @@ def quarantine_of(partition: PartitionId) -> PartitionId:
     return PartitionId(partition | _QUARANTINE)
 
 
-EXPLICIT_VR_LE = "1.2.840.10008.1.2.1"
-IMPLICIT_VR_LE = "1.2.840.10008.1.2"
-EXPLICIT_VR_BE = "1.2.840.10008.1.2.2"
-DEFLATED_EXPLICIT_VR_LE = "1.2.840.10008.1.2.1.99"
-
-
 class Level(enum.Enum):
     """An information entity of the Study Root model."""
 

@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
         *("errors", "model", "dicom.encoding", "render", "render.codecs", "render.stages", "render.objects"),
     },
     # Use cases: what lies in `services` itself is below its folders, but for those that are named here.
-    "services": {"errors", "model", "index", "store"},
+    "services": {"errors", "model", "dicom", "index", "store"},
     "services.journal": {"errors", "model", "index", "store", "services"},
     "services.commits": {"errors", "model", "index", "services", "services.journal"},
     "services.ingest": {
@@ -73,7 +73,7 @@ ROOMS: dict[str, set[str]] = {
     },
     # HTTP: from what a message is made of up to the table of resources, and the gate that all requests come through.
     "http": set(),
-    "http.negotiation": {"errors", "extras", "model", "services.render"},
+    "http.negotiation": {"errors", "extras", "model", "dicom", "services.render"},
     "http.parameters": {
         *("errors", "model", "dicom", "dicom.model", "dicom.query", "http.negotiation", "services.render"),
     },
@@ -102,7 +102,15 @@ ROOMS: dict[str, set[str]] = {
         *("http.message", "http.routing", "http.ports"),
     },
     "http.description": {
-        *("extras", "http.negotiation", "http.parameters", "http.settings", "http.message", "http.routing"),
+        *(
+            "dicom",
+            "extras",
+            "http.negotiation",
+            "http.parameters",
+            "http.settings",
+            "http.message",
+            "http.routing",
+        ),
         "http.studies",
     },
     "http.resources": {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import zstandard
 
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.query.declaredkeys import Definition, KeyValue, parse_definition, values
 from gateway.errors import Conflict, NotFound
 from gateway.index import changelog, rows
@@ -159,7 +160,7 @@ class Values:
         """Return whether there is a key of this level."""
         return any(key.definition.level is level for key in self._keys)
 
-    def add(self, level: Level, owner: Owner, attributes: rows.Attributes) -> None:
+    def add(self, level: Level, owner: Owner, attributes: DataSet) -> None:
         """Add the values of one owner for all keys of this level."""
         for key in self._keys:
             if key.definition.level is level:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import zstandard
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.encoding import layoutbytes
 from gateway.index import rows
 from gateway.index.connection import Connection
@@ -24,8 +26,8 @@ KIND = "(SELECT l.kind FROM instance_layout l WHERE l.version = i.version) AS ki
 class Entity:
     """A study, series or instance: `answer` is in every search result, `attributes` are all of its level."""
 
-    answer: rows.Attributes
-    attributes: rows.Attributes
+    answer: DataSet
+    attributes: DataSet
 
 
 async def studies(db: Connection, cut: Cut, ids: Sequence[int]) -> dict[int, Entity]:
@@ -106,9 +108,13 @@ async def kinds(db: Connection, versions: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _pick_made(answer: rows.Attributes) -> rows.Attributes:
+def _pick_made(answer: DataSet) -> DataSet:
     """Return the attributes that an answer has and no data set does, such as Retrieve URL."""
-    return {tag: answer[tag] for tag in ("00080056", "00081190", "00083002") if tag in answer}
+    return {
+        tag: answer[tag]
+        for tag in (tags.INSTANCE_AVAILABILITY, tags.RETRIEVE_URL, tags.AVAILABLE_TRANSFER_SYNTAX_UID)
+        if tag in answer
+    }
 
 
 async def _bodies(db: Connection, versions: Sequence[str]) -> dict[str, bytes]:
@@ -145,7 +151,7 @@ async def _read_seen_studies(db: Connection, cut: Cut, ids: Sequence[int]) -> di
     uids = await _uids(db, "SELECT id, uid FROM study", ids)
     found = {}
     for id, seen in (await _read_seen(db, cut, Level.STUDY, ids)).items():
-        modalities = {rows.text(shown.attributes, "00080060") for shown in seen.series.values()} - {""}
+        modalities = {rows.text(shown.attributes, tags.MODALITY) for shown in seen.series.values()} - {""}
         counted = rows.study_counted(modalities, seen.sop_classes, len(seen.series), seen.instances)
         answer = rows.study_answer(uids[id][0], seen.shown.attributes, counted)
         found[id] = Entity(answer, seen.shown.attributes | counted | _pick_made(answer))

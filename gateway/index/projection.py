@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import zstandard
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute, DataSet
 from gateway.index import declaredkeys, rows
 from gateway.index.base import version_mark
 from gateway.index.connection import Connection, Row
@@ -27,7 +29,7 @@ class Series:
     shown: rows.Shown
     instance_count: int = 0
     version_set: int = 0
-    before: rows.Attributes = field(default_factory=dict)
+    before: DataSet = field(default_factory=dict)
     touched: bool = False
 
 
@@ -41,7 +43,7 @@ class Study:
     series_count: int = 0
     instance_count: int = 0
     version_set: int = 0
-    before: rows.Attributes = field(default_factory=dict)
+    before: DataSet = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)
     stale: bool = False
     touched: bool = False
@@ -258,7 +260,7 @@ class Projection:
         await self._update("series", series.id, columns)
 
     async def _write_items(self, series: Series) -> None:
-        if rows.REQUEST in series.before:
+        if tags.REQUEST_ATTRIBUTES_SEQUENCE in series.before:
             await self._db.execute("DELETE FROM request_item WHERE series = ?", series.id)
         items = rows.request_items(series.shown.attributes)
         await self._db.many(
@@ -306,12 +308,12 @@ def _merge(study: Study, series: Series, said: Said) -> None:
     study.instance_count += 1
     series.instance_count += 1
     study.sop_classes.add(said.sop_class)
-    if modality := rows.text(series.shown.attributes, "00080060"):
+    if modality := rows.text(series.shown.attributes, tags.MODALITY):
         study.modalities.add(modality)
     mark = version_mark(said.version)
     study.version_set ^= mark
     series.version_set ^= mark
 
 
-def _json(attribute: rows.Attribute) -> str:
+def _json(attribute: Attribute) -> str:
     return orjson.dumps(attribute.get("Value", [])).decode()

@@ -6,18 +6,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 
+from gateway.dicom import tagnumbers, tags
+from gateway.dicom.dataset import Attribute, DataSet
 from gateway.dicom.dictionary import name_of, vr_of
 from gateway.dicom.query import searchkeys
 from gateway.dicom.query.levels import SERIES_TAGS, STUDY_GROUPS, STUDY_TAGS
 from gateway.dicom.query.timezones import zone_of
 from gateway.model import Identity
-
-Attribute: TypeAlias = dict[str, Any]
-Attributes: TypeAlias = dict[str, Attribute]
 
 # Placeholder for the base URL while an answer is a structure; in bytes it is a NUL, which
 # JSON text never holds.
@@ -25,24 +24,34 @@ BASE = "\uf8ff\uf8fe\uf8ff"
 _BASE_BYTES = BASE.encode()
 
 STUDY_REQUIRED: tuple[str, ...] = (
-    "00080020",
-    "00080030",
-    "00080050",
-    "00080090",
-    "00100010",
-    "00100020",
-    "00100030",
-    "00100040",
-    "00200010",
+    tags.STUDY_DATE,
+    tags.STUDY_TIME,
+    tags.ACCESSION_NUMBER,
+    tags.REFERRING_PHYSICIAN_NAME,
+    tags.PATIENT_NAME,
+    tags.PATIENT_ID,
+    tags.PATIENT_BIRTH_DATE,
+    tags.PATIENT_SEX,
+    tags.STUDY_ID,
 )
-STUDY_IF_KNOWN = ("00080201",)
-SERIES_REQUIRED = ("00080060", "00200011")
-SERIES_IF_KNOWN = ("00080201", "0008103E", "00400244", "00400245", "00400275")
-INSTANCE_REQUIRED = ("00200013",)
-INSTANCE_IF_KNOWN = ("00080201", "00280008", "00280010", "00280011", "00280100")
-REQUEST = "00400275"
-REQUEST_KEYS = ("00400009", "00401001")
-TIMEZONE = "00080201"
+STUDY_IF_KNOWN = (tags.TIMEZONE_OFFSET_FROM_UTC,)
+SERIES_REQUIRED = (tags.MODALITY, tags.SERIES_NUMBER)
+SERIES_IF_KNOWN = (
+    tags.TIMEZONE_OFFSET_FROM_UTC,
+    tags.SERIES_DESCRIPTION,
+    tags.PERFORMED_PROCEDURE_STEP_START_DATE,
+    tags.PERFORMED_PROCEDURE_STEP_START_TIME,
+    tags.REQUEST_ATTRIBUTES_SEQUENCE,
+)
+INSTANCE_REQUIRED = (tags.INSTANCE_NUMBER,)
+INSTANCE_IF_KNOWN = (
+    tags.TIMEZONE_OFFSET_FROM_UTC,
+    tags.NUMBER_OF_FRAMES,
+    tags.ROWS,
+    tags.COLUMNS,
+    tags.BITS_ALLOCATED,
+)
+REQUEST_KEYS = (tags.SCHEDULED_PROCEDURE_STEP_ID, tags.REQUESTED_PROCEDURE_ID)
 
 # Keys are cut so that no value, however wrong, is too long for a database index;
 # conforming values are shorter.
@@ -50,20 +59,20 @@ MOST_CHARACTERS = 512
 
 # Instance Availability (PS3.3 C.4.23.1.1) in metadata made from a journal line alone; only metadata of
 # damaged versions are tested for it.
-UNAVAILABLE = b'"00080056":{"vr":"CS","Value":["UNAVAILABLE"]}'
+UNAVAILABLE = f'"{tags.INSTANCE_AVAILABILITY}":{{"vr":"CS","Value":["UNAVAILABLE"]}}'.encode()
 
 # Stands for a date or time that is present but cannot be read: it sorts below every date and
 # above an empty value.
 UNREADABLE = "!"
 
 
-def dump(attributes: Attributes) -> bytes:
+def dump(attributes: DataSet) -> bytes:
     """Return DICOM JSON with keys ascending, and a NUL in place of `BASE`."""
     return orjson.dumps(dict(sorted(attributes.items()))).replace(_BASE_BYTES, b"\0")
 
 
-def load(data: bytes) -> Attributes:
-    parsed: Attributes = orjson.loads(data.replace(b"\0", _BASE_BYTES))
+def load(data: bytes) -> DataSet:
+    parsed: DataSet = orjson.loads(data.replace(b"\0", _BASE_BYTES))
     return parsed
 
 
@@ -73,24 +82,24 @@ def uid_hash(uid: str) -> bytes:
     return digest[:15] + bytes([digest[15] & 0xC0])
 
 
-def value(attributes: Attributes, tag: str) -> Any:
+def value(attributes: DataSet, tag: str) -> Any:
     """Return the first value, None where there is none."""
     values = attributes.get(tag, {}).get("Value")
     return values[0] if values else None
 
 
-def text(attributes: Attributes, tag: str) -> str:
+def text(attributes: DataSet, tag: str) -> str:
     """Return the first value as a key: without NUL, which PostgreSQL does not take, and of bounded length."""
     found = value(attributes, tag)
     return "" if found is None else str(found).replace("\0", "")[:MOST_CHARACTERS]
 
 
-def _temporal(attributes: Attributes, tag: str, key: Callable[[str], str]) -> str:
+def _temporal(attributes: DataSet, tag: str, key: Callable[[str], str]) -> str:
     found = text(attributes, tag)
     return key(found) or (UNREADABLE if found else "")
 
 
-def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
+def _name(attributes: DataSet, tag: str, columns: str) -> dict[str, str]:
     """Return columns for the three folded component groups and the words for fuzzy matching of a name."""
     found = value(attributes, tag)
     groups = searchkeys.split_stored_groups(found) if found is not None else ("", "", "")
@@ -100,7 +109,7 @@ def _name(attributes: Attributes, tag: str, columns: str) -> dict[str, str]:
     return dict(zip(names, (*clean, words.replace("\0", "")), strict=True))
 
 
-def number(attributes: Attributes, tag: str) -> int | None:
+def number(attributes: DataSet, tag: str) -> int | None:
     """Return the first value as a whole number that fits a column, else None."""
     try:
         found = float(text(attributes, tag))
@@ -113,9 +122,9 @@ def number(attributes: Attributes, tag: str) -> int | None:
 class Split:
     """Attributes of an instance: `study` and `series` of these levels with a value, `instance` all."""
 
-    study: Attributes
-    series: Attributes
-    instance: Attributes
+    study: DataSet
+    series: DataSet
+    instance: DataSet
 
     @property
     def mark(self) -> bytes:
@@ -129,8 +138,8 @@ def split(metadata: bytes) -> Split:
 
     An outline is enough, since the attributes that are searched and compared are short.
     """
-    study: Attributes = {}
-    series: Attributes = {}
+    study: DataSet = {}
+    series: DataSet = {}
     whole = load(metadata)
     for tag, attribute in whole.items():
         if tag in SERIES_TAGS:
@@ -138,9 +147,9 @@ def split(metadata: bytes) -> Split:
                 series[tag] = attribute
         elif (tag in STUDY_TAGS or tag[:4] in STUDY_GROUPS) and "Value" in attribute:
             study[tag] = attribute
-    zone = whole.get(TIMEZONE)
+    zone = whole.get(tags.TIMEZONE_OFFSET_FROM_UTC)
     if zone is not None and "Value" in zone:
-        study[TIMEZONE] = series[TIMEZONE] = zone
+        study[tags.TIMEZONE_OFFSET_FROM_UTC] = series[tags.TIMEZONE_OFFSET_FROM_UTC] = zone
     return Split(study, series, whole)
 
 
@@ -148,22 +157,22 @@ def split(metadata: bytes) -> Split:
 class Shown:
     """The attributes that a study or series shows: each as the earliest instance that has it gave it."""
 
-    attributes: Attributes = field(default_factory=dict)
+    attributes: DataSet = field(default_factory=dict)
     changed: bool = False
 
-    def merge(self, more: Attributes) -> list[tuple[str, Attribute, Attribute]]:
+    def merge(self, more: DataSet) -> list[tuple[str, Attribute, Attribute]]:
         """Add new attributes; return (tag, shown, differing) for each that differs from the one shown."""
         differing = []
         before = len(self.attributes)
         for tag, attribute in more.items():
             shown = self.attributes.setdefault(tag, attribute)
-            if shown is not attribute and shown != attribute and tag != TIMEZONE:
+            if shown is not attribute and shown != attribute and tag != tags.TIMEZONE_OFFSET_FROM_UTC:
                 differing.append((tag, shown, attribute))
         self.changed = self.changed or len(self.attributes) != before
         return differing
 
 
-def _pick(attributes: Attributes, required: tuple[str, ...], known: tuple[str, ...]) -> Attributes:
+def _pick(attributes: DataSet, required: tuple[str, ...], known: tuple[str, ...]) -> DataSet:
     answer = {tag: attributes.get(tag, {"vr": vr_of(int(tag, 16))}) for tag in required}
     answer.update((tag, attributes[tag]) for tag in known if "Value" in attributes.get(tag, ()))
     return answer
@@ -185,134 +194,150 @@ def _one(vr: str, *values: Any) -> Attribute:
 
 def study_counted(
     modalities: Iterable[str], sop_classes: Iterable[str], series: int, instances: int
-) -> Attributes:
+) -> DataSet:
     """Return the attributes that are computed over the instances of a study (PS3.4 C.3.4)."""
     return {
-        "00080061": _one("CS", *sorted(modalities)),
-        "00080062": _one("UI", *sorted(sop_classes)),
-        "00201206": _one("IS", series),
-        "00201208": _one("IS", instances),
+        tags.MODALITIES_IN_STUDY: _one("CS", *sorted(modalities)),
+        tags.SOP_CLASSES_IN_STUDY: _one("UI", *sorted(sop_classes)),
+        tags.NUMBER_OF_STUDY_RELATED_SERIES: _one("IS", series),
+        tags.NUMBER_OF_STUDY_RELATED_INSTANCES: _one("IS", instances),
     }
 
 
-def study_answer(uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
+def study_answer(uid: str, attributes: DataSet, counted: DataSet) -> DataSet:
     """Return the attributes of a study in search results (PS3.18 Table 10.6.3-3)."""
     return (
         _pick(attributes, STUDY_REQUIRED, STUDY_IF_KNOWN)
-        | {tag: counted[tag] for tag in ("00080061", "00201206", "00201208")}
         | {
-            "0020000D": _one("UI", uid),
-            "00080056": _one("CS", "ONLINE"),
-            "00081190": _one("UR", f"{BASE}/studies/{uid}"),
+            tag: counted[tag]
+            for tag in (
+                tags.MODALITIES_IN_STUDY,
+                tags.NUMBER_OF_STUDY_RELATED_SERIES,
+                tags.NUMBER_OF_STUDY_RELATED_INSTANCES,
+            )
+        }
+        | {
+            tags.STUDY_INSTANCE_UID: _one("UI", uid),
+            tags.INSTANCE_AVAILABILITY: _one("CS", "ONLINE"),
+            tags.RETRIEVE_URL: _one("UR", f"{BASE}/studies/{uid}"),
         }
     )
 
 
-DESCRIPTION = "00081030"
+_DESCRIPTION = f'"{tags.STUDY_DESCRIPTION}":'.encode()
+_RETRIEVE_URL = f'"{tags.RETRIEVE_URL}":'.encode()
 
 
-def show_description(attributes: Attributes) -> bytes:
+def show_description(attributes: DataSet) -> bytes:
     """Return Study Description as JSON, for search results that include it."""
-    shown = attributes.get(DESCRIPTION) or {"vr": vr_of(int(DESCRIPTION, 16))}
+    shown = attributes.get(tags.STUDY_DESCRIPTION) or {"vr": vr_of(tagnumbers.STUDY_DESCRIPTION)}
     return orjson.dumps(shown).replace(_BASE_BYTES, b"\0")
 
 
 def with_description(answer: bytes, shown: bytes) -> bytes:
     """Insert the description into the answer of a study: keys ascend, and Retrieve URL is the next one."""
-    return answer.replace(b'"00081190":', b'"00081030":' + shown + b',"00081190":', 1)
+    return answer.replace(_RETRIEVE_URL, _DESCRIPTION + shown + b"," + _RETRIEVE_URL, 1)
 
 
-def series_counted(instances: int) -> Attributes:
-    return {"00201209": _one("IS", instances)}
+def series_counted(instances: int) -> DataSet:
+    return {tags.NUMBER_OF_SERIES_RELATED_INSTANCES: _one("IS", instances)}
 
 
-def series_answer(study: str, uid: str, attributes: Attributes, counted: Attributes) -> Attributes:
+def series_answer(study: str, uid: str, attributes: DataSet, counted: DataSet) -> DataSet:
     """Return the attributes of a series in search results (PS3.18 Table 10.6.3-4)."""
     answer = _pick(attributes, SERIES_REQUIRED, SERIES_IF_KNOWN)
-    if REQUEST in answer:
-        items = [_pick(item, REQUEST_KEYS, ()) for item in items_of(answer[REQUEST]) or ()]
-        answer[REQUEST] = _one("SQ", *items)
+    if tags.REQUEST_ATTRIBUTES_SEQUENCE in answer:
+        items = [
+            _pick(item, REQUEST_KEYS, ()) for item in items_of(answer[tags.REQUEST_ATTRIBUTES_SEQUENCE]) or ()
+        ]
+        answer[tags.REQUEST_ATTRIBUTES_SEQUENCE] = _one("SQ", *items)
     return (
         answer
         | counted
         | {
-            "0020000D": _one("UI", study),
-            "0020000E": _one("UI", uid),
-            "00081190": _one("UR", f"{BASE}/studies/{study}/series/{uid}"),
+            tags.STUDY_INSTANCE_UID: _one("UI", study),
+            tags.SERIES_INSTANCE_UID: _one("UI", uid),
+            tags.RETRIEVE_URL: _one("UR", f"{BASE}/studies/{study}/series/{uid}"),
         }
     )
 
 
 def instance_answer(
-    identity: Identity, transfer_syntax: str, attributes: Attributes, *, damaged: bool = False
-) -> Attributes:
+    identity: Identity, transfer_syntax: str, attributes: DataSet, *, damaged: bool = False
+) -> DataSet:
     """Return the attributes of an instance in search results (PS3.18 Table 10.6.3-5).
 
     Available Transfer Syntax UID is the stored one, in which the instance can be retrieved without loss.
     """
     return _pick(attributes, INSTANCE_REQUIRED, INSTANCE_IF_KNOWN) | {
-        "00080016": _one("UI", identity.sop_class),
-        "00080018": _one("UI", identity.instance),
-        "0020000D": _one("UI", identity.study),
-        "0020000E": _one("UI", identity.series),
-        "00080056": _one("CS", "UNAVAILABLE" if damaged else "ONLINE"),
-        "00081190": _one("UR", BASE + identity.path.url()),
-        "00083002": _one("UI", transfer_syntax),
+        tags.SOP_CLASS_UID: _one("UI", identity.sop_class),
+        tags.SOP_INSTANCE_UID: _one("UI", identity.instance),
+        tags.STUDY_INSTANCE_UID: _one("UI", identity.study),
+        tags.SERIES_INSTANCE_UID: _one("UI", identity.series),
+        tags.INSTANCE_AVAILABILITY: _one("CS", "UNAVAILABLE" if damaged else "ONLINE"),
+        tags.RETRIEVE_URL: _one("UR", BASE + identity.path.url()),
+        tags.AVAILABLE_TRANSFER_SYNTAX_UID: _one("UI", transfer_syntax),
     }
 
 
-def study_keys(attributes: Attributes) -> dict[str, Any]:
+def study_keys(attributes: DataSet) -> dict[str, Any]:
     """Return the key columns of a study row."""
-    issuer, patient_id = text(attributes, "00100021"), text(attributes, "00100020")
+    issuer, patient_id = text(attributes, tags.ISSUER_OF_PATIENT_ID), text(attributes, tags.PATIENT_ID)
     return {
-        "study_date": _temporal(attributes, "00080020", searchkeys.date_key),
-        "study_time": _temporal(attributes, "00080030", searchkeys.time_key),
-        "accession_number": text(attributes, "00080050"),
-        **_name(attributes, "00080090", "referring"),
-        **_name(attributes, "00100010", "patient"),
+        "study_date": _temporal(attributes, tags.STUDY_DATE, searchkeys.date_key),
+        "study_time": _temporal(attributes, tags.STUDY_TIME, searchkeys.time_key),
+        "accession_number": text(attributes, tags.ACCESSION_NUMBER),
+        **_name(attributes, tags.REFERRING_PHYSICIAN_NAME, "referring"),
+        **_name(attributes, tags.PATIENT_NAME, "patient"),
         "patient_id": patient_id,
         "issuer_of_patient_id": issuer,
-        "patient_birth_date": _temporal(attributes, "00100030", searchkeys.date_key),
-        "patient_sex": text(attributes, "00100040"),
-        "study_id": text(attributes, "00200010"),
-        "study_description": text(attributes, "00081030"),
+        "patient_birth_date": _temporal(attributes, tags.PATIENT_BIRTH_DATE, searchkeys.date_key),
+        "patient_sex": text(attributes, tags.PATIENT_SEX),
+        "study_id": text(attributes, tags.STUDY_ID),
+        "study_description": text(attributes, tags.STUDY_DESCRIPTION),
         "patient_hash": uid_hash(f"{issuer}\\{patient_id}"),
     }
 
 
-def series_keys(attributes: Attributes) -> dict[str, Any]:
+def series_keys(attributes: DataSet) -> dict[str, Any]:
     """Return the key columns of a series row."""
     return {
-        "modality": text(attributes, "00080060"),
-        "number": number(attributes, "00200011"),
-        "pps_start_date": _temporal(attributes, "00400244", searchkeys.date_key),
-        "pps_start_time": _temporal(attributes, "00400245", searchkeys.time_key),
-        "series_description": text(attributes, "0008103E"),
-        "institution_name": text(attributes, "00080080"),
-        "body_part_examined": text(attributes, "00180015"),
-        "protocol_name": text(attributes, "00181030"),
-        "station_name": text(attributes, "00081010"),
-        "manufacturer": text(attributes, "00080070"),
-        "manufacturer_model_name": text(attributes, "00081090"),
-        "frame_of_reference_uid": text(attributes, "00200052"),
+        "modality": text(attributes, tags.MODALITY),
+        "number": number(attributes, tags.SERIES_NUMBER),
+        "pps_start_date": _temporal(
+            attributes, tags.PERFORMED_PROCEDURE_STEP_START_DATE, searchkeys.date_key
+        ),
+        "pps_start_time": _temporal(
+            attributes, tags.PERFORMED_PROCEDURE_STEP_START_TIME, searchkeys.time_key
+        ),
+        "series_description": text(attributes, tags.SERIES_DESCRIPTION),
+        "institution_name": text(attributes, tags.INSTITUTION_NAME),
+        "body_part_examined": text(attributes, tags.BODY_PART_EXAMINED),
+        "protocol_name": text(attributes, tags.PROTOCOL_NAME),
+        "station_name": text(attributes, tags.STATION_NAME),
+        "manufacturer": text(attributes, tags.MANUFACTURER),
+        "manufacturer_model_name": text(attributes, tags.MANUFACTURER_MODEL_NAME),
+        "frame_of_reference_uid": text(attributes, tags.FRAME_OF_REFERENCE_UID),
     }
 
 
-def instance_keys(sop_class: str, attributes: Attributes) -> dict[str, Any]:
+def instance_keys(sop_class: str, attributes: DataSet) -> dict[str, Any]:
     """Return the key columns of an instance row."""
     return {
         "sop_class": sop_class,
-        "number": number(attributes, "00200013"),
+        "number": number(attributes, tags.INSTANCE_NUMBER),
         "acquisition_datetime": _temporal(
-            attributes, "0008002A", lambda value: searchkeys.datetime_key(value, zone_of(attributes))
+            attributes,
+            tags.ACQUISITION_DATE_TIME,
+            lambda value: searchkeys.datetime_key(value, zone_of(attributes)),
         ),
     }
 
 
-def request_items(attributes: Attributes) -> list[tuple[int, str, str]]:
+def request_items(attributes: DataSet) -> list[tuple[int, str, str]]:
     """Return item number and the two keys of each item of Request Attributes Sequence."""
     step, procedure = REQUEST_KEYS
-    items = items_of(attributes.get(REQUEST)) or ()
+    items = items_of(attributes.get(tags.REQUEST_ATTRIBUTES_SEQUENCE)) or ()
     return [(n, text(item, step), text(item, procedure)) for n, item in enumerate(items)]
 
 
@@ -349,7 +374,7 @@ def differing_attributes(left: bytes, right: bytes, most: int = 10) -> tuple[str
     return tuple(found) or ("PixelData",)
 
 
-def _differing(left: Attributes, right: Attributes, place: str) -> Iterator[str]:
+def _differing(left: DataSet, right: DataSet, place: str) -> Iterator[str]:
     for tag in sorted(left.keys() | right.keys()):
         a, b = left.get(tag), right.get(tag)
         if _comparable(a) == _comparable(b):
@@ -363,7 +388,7 @@ def _differing(left: Attributes, right: Attributes, place: str) -> Iterator[str]
             yield from _differing(*pair, f"{name}[{n}].")
 
 
-def items_of(attribute: Attribute | None) -> list[Attributes] | None:
+def items_of(attribute: Attribute | None) -> list[DataSet] | None:
     """Return the items of a sequence; None where it is empty, or no sequence, whatever the file calls it."""
     if attribute is None or attribute.get("vr") != "SQ":
         return None

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import zstandard
 
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.query.levels import level_of
 from gateway.dicom.query.match import satisfies
 from gateway.dicom.query.query import Match
@@ -111,7 +112,7 @@ async def visible(
     return [one for one in found if one.version in passing]
 
 
-async def _load_told(db: Connection, versions: Sequence[str]) -> dict[str, rows.Attributes]:
+async def _load_told(db: Connection, versions: Sequence[str]) -> dict[str, DataSet]:
     """Return the attributes of instances together with those that their study and series show."""
     found = await db.fetch(
         "SELECT m.version, m.body, se.attributes AS series_attributes, st.attributes AS study_attributes "

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gateway.dicom import tagnumbers
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.dictionary import name_of
 from gateway.dicom.query.match import satisfies
 from gateway.dicom.query.query import Match, Position, Query
@@ -38,7 +40,15 @@ _INSTANCES = "i.number NULLS LAST, i.uid"
 
 # Attributes computed over a study's instances: the stored values are wrong under a scope that
 # hides some of them.
-_COUNTED = frozenset({0x00080061, 0x00080062, 0x00201206, 0x00201208, 0x00201209})
+_COUNTED = frozenset(
+    {
+        tagnumbers.MODALITIES_IN_STUDY,
+        tagnumbers.SOP_CLASSES_IN_STUDY,
+        tagnumbers.NUMBER_OF_STUDY_RELATED_SERIES,
+        tagnumbers.NUMBER_OF_STUDY_RELATED_INSTANCES,
+        tagnumbers.NUMBER_OF_SERIES_RELATED_INSTANCES,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,9 +365,9 @@ class _Related:
         return found
 
 
-def _describe(found: dict[Level, Entity]) -> rows.Attributes:
+def _describe(found: dict[Level, Entity]) -> DataSet:
     """Return all attributes of a row: the shown ones of study and series, the rest from the instance."""
-    described: rows.Attributes = {}
+    described: DataSet = {}
     for level in (Level.INSTANCE, Level.SERIES, Level.STUDY):
         if level in found:
             described |= found[level].attributes

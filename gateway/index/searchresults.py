@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from gateway.dicom import tagnumbers, tags
+from gateway.dicom.dataset import Attribute, DataSet
 from gateway.dicom.dictionary import vr_of
 from gateway.dicom.model.private import PrivateTag, creator_key, where
 from gateway.dicom.query.levels import RANK, level_of
@@ -14,21 +16,48 @@ from gateway.index import rows
 from gateway.index.entities import Entity
 from gateway.model import Level
 
-_REQUEST = int(rows.REQUEST, 16)
 _REQUEST_KEYS: tuple[Path, ...] = tuple((int(tag, 16),) for tag in rows.REQUEST_KEYS)
-_CHARACTER_SET = "00080005"  # the answer is in UTF-8, whatever the character set of the data set is
+_CHARACTER_SET = (
+    tags.SPECIFIC_CHARACTER_SET
+)  # the answer is in UTF-8, whatever the character set of the data set is
 _ALWAYS = {
     Level.STUDY: frozenset(int(tag, 16) for tag in rows.STUDY_REQUIRED)
-    | {0x0020000D, 0x00080056, 0x00080061, 0x00081190, 0x00201206, 0x00201208},
+    | {
+        tagnumbers.STUDY_INSTANCE_UID,
+        tagnumbers.INSTANCE_AVAILABILITY,
+        tagnumbers.MODALITIES_IN_STUDY,
+        tagnumbers.RETRIEVE_URL,
+        tagnumbers.NUMBER_OF_STUDY_RELATED_SERIES,
+        tagnumbers.NUMBER_OF_STUDY_RELATED_INSTANCES,
+    },
     Level.SERIES: frozenset(int(tag, 16) for tag in rows.SERIES_REQUIRED)
-    | {0x0020000D, 0x0020000E, 0x00081190, 0x00201209},
+    | {
+        tagnumbers.STUDY_INSTANCE_UID,
+        tagnumbers.SERIES_INSTANCE_UID,
+        tagnumbers.RETRIEVE_URL,
+        tagnumbers.NUMBER_OF_SERIES_RELATED_INSTANCES,
+    },
     Level.INSTANCE: frozenset(int(tag, 16) for tag in rows.INSTANCE_REQUIRED)
-    | {0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002},
+    | {
+        tagnumbers.SOP_CLASS_UID,
+        tagnumbers.SOP_INSTANCE_UID,
+        tagnumbers.STUDY_INSTANCE_UID,
+        tagnumbers.SERIES_INSTANCE_UID,
+        tagnumbers.INSTANCE_AVAILABILITY,
+        tagnumbers.RETRIEVE_URL,
+        tagnumbers.AVAILABLE_TRANSFER_SYNTAX_UID,
+    },
 }
-_BESIDE = frozenset({int(rows.DESCRIPTION, 16)})
-_TRANSFER_SYNTAX, _AVAILABLE = 0x00020010, "00083002"
+_BESIDE = frozenset({tagnumbers.STUDY_DESCRIPTION})
 _READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTANCE_IF_KNOWN)) | {
-    *(0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00080056, 0x00081190, 0x00083002, _TRANSFER_SYNTAX)
+    tagnumbers.SOP_CLASS_UID,
+    tagnumbers.SOP_INSTANCE_UID,
+    tagnumbers.STUDY_INSTANCE_UID,
+    tagnumbers.SERIES_INSTANCE_UID,
+    tagnumbers.INSTANCE_AVAILABILITY,
+    tagnumbers.RETRIEVE_URL,
+    tagnumbers.AVAILABLE_TRANSFER_SYNTAX_UID,
+    tagnumbers.TRANSFER_SYNTAX_UID,
 }
 
 
@@ -113,9 +142,9 @@ class SearchResults:
             level_of(tag) is Level.INSTANCE and tag not in _READY for tag in wanted
         )
 
-    def compose(self, found: dict[Level, Entity]) -> rows.Attributes:
+    def compose(self, found: dict[Level, Entity]) -> DataSet:
         """Return the attributes of one row; `found` holds the levels from the study down to it."""
-        answer: rows.Attributes = {}
+        answer: DataSet = {}
         for level in find_shown_levels(self.query):
             answer |= found[level].answer
             if self.query.include_all:
@@ -128,11 +157,13 @@ class SearchResults:
         answer.pop(_CHARACTER_SET, None)
         return answer
 
-    def _add(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
-        if tag == _TRANSFER_SYNTAX:
+    def _add(self, answer: DataSet, tag: int, found: dict[Level, Entity]) -> None:
+        if tag == tagnumbers.TRANSFER_SYNTAX_UID:
             # It is an element of the file meta information, not of the data set (PS3.10 7.1): the stored
             # answer has it.
-            answer["00020010"] = found[Level.INSTANCE].answer[_AVAILABLE]
+            answer[tags.TRANSFER_SYNTAX_UID] = found[Level.INSTANCE].answer[
+                tags.AVAILABLE_TRANSFER_SYNTAX_UID
+            ]
             return
         key, attribute = _attribute(found, tag)
         if attribute is not None and (key not in answer or tag in self.whole):
@@ -141,13 +172,13 @@ class SearchResults:
         elif not isinstance(tag, PrivateTag) and (vr := vr_of(tag)[:2]):
             answer.setdefault(key, {"vr": vr})
 
-    def _with_creator(self, answer: rows.Attributes, key: str, tag: int, found: dict[Level, Entity]) -> None:
+    def _with_creator(self, answer: DataSet, key: str, tag: int, found: dict[Level, Entity]) -> None:
         """Add the private creator element, which names the owner of a private element (PS3.18 8.3.4.3)."""
         if isinstance(tag, PrivateTag):
             *_, own = found.values()
             answer[creator_key(key)] = own.attributes[creator_key(key)]
 
-    def _shape(self, answer: rows.Attributes, tag: int, found: dict[Level, Entity]) -> None:
+    def _shape(self, answer: DataSet, tag: int, found: dict[Level, Entity]) -> None:
         """Reduce a matched sequence to matching items, and these to wanted attributes (PS3.4 C.2.2.2.6)."""
         if RANK[level_of(tag)] > RANK[self.query.level]:
             return
@@ -159,13 +190,16 @@ class SearchResults:
             return
         items = _fitting(items, self.items.get(tag, ()))
         if tag not in self.whole and not self.query.include_all:
-            wanted = [*self.parts.get(tag, ()), *(_REQUEST_KEYS if tag == _REQUEST else ())]
+            wanted = [
+                *self.parts.get(tag, ()),
+                *(_REQUEST_KEYS if tag == tagnumbers.REQUEST_ATTRIBUTES_SEQUENCE else ()),
+            ]
             items = [_project(item, wanted) for item in items]
         answer[key] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
         self._with_creator(answer, key, tag, found)
 
 
-def _fitting(items: Sequence[rows.Attributes], matches: Sequence[InItem]) -> list[rows.Attributes]:
+def _fitting(items: Sequence[DataSet], matches: Sequence[InItem]) -> list[DataSet]:
     """Return the items that match; nested sequences with matches of their own are reduced likewise."""
     fitting = [item for item in items if all(satisfies(item, match.keys) for match in matches)]
     inner: dict[int, list[InItem]] = {}
@@ -176,7 +210,7 @@ def _fitting(items: Sequence[rows.Attributes], matches: Sequence[InItem]) -> lis
     return [_narrow(item, inner) for item in fitting] if inner else fitting
 
 
-def _narrow(item: rows.Attributes, inner: dict[int, list[InItem]]) -> rows.Attributes:
+def _narrow(item: DataSet, inner: dict[int, list[InItem]]) -> DataSet:
     made = dict(item)
     for tag, matches in inner.items():
         items = rows.items_of(item.get(where(item, tag)))
@@ -195,7 +229,7 @@ def _paths_of(match: InItem) -> Iterator[Path]:
             yield (*match.path, *key.path)
 
 
-def _all_of(level: Level, entity: Entity) -> rows.Attributes:
+def _all_of(level: Level, entity: Entity) -> DataSet:
     """Return the attributes of this level.
 
     An instance's data set holds attributes of the levels above, too.
@@ -206,21 +240,21 @@ def _all_of(level: Level, entity: Entity) -> rows.Attributes:
     return {tag: value for tag, value in attributes.items() if level_of(int(tag, 16)) is level}
 
 
-def _without_part(answer: rows.Attributes) -> rows.Attributes:
+def _without_part(answer: DataSet) -> DataSet:
     """Return the answer without Request Attributes Sequence: answers show a part of its items only."""
-    return {tag: value for tag, value in answer.items() if tag != rows.REQUEST}
+    return {tag: value for tag, value in answer.items() if tag != tags.REQUEST_ATTRIBUTES_SEQUENCE}
 
 
-def _attribute(found: dict[Level, Entity], tag: int) -> tuple[str, rows.Attribute | None]:
+def _attribute(found: dict[Level, Entity], tag: int) -> tuple[str, Attribute | None]:
     """Return the key of an attribute, and its value as its level shows it, else as the row itself has it."""
     *_, own = found.values()
     key = where(own.attributes, tag)
     return key, found[level_of(tag)].attributes.get(key) or own.attributes.get(key)
 
 
-def _project(item: rows.Attributes, paths: Sequence[Path]) -> rows.Attributes:
+def _project(item: DataSet, paths: Sequence[Path]) -> DataSet:
     """Return the parts of an item that paths name; a missing attribute becomes an empty one."""
-    made: rows.Attributes = {}
+    made: DataSet = {}
     for tag in dict.fromkeys(path[0] for path in paths):
         key, below = where(item, tag), [path[1:] for path in paths if path[0] == tag]
         items = rows.items_of(item.get(key))

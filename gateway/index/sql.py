@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.dicom import tagnumbers
 from gateway.dicom.query import searchkeys
 from gateway.dicom.query.levels import RANK, level_of
 from gateway.dicom.query.query import (
@@ -31,37 +32,37 @@ from gateway.model import Level
 
 # Tag → column. Lists hold `\value\value\`.
 COLUMNS: dict[int, str] = {
-    0x00080020: "st.study_date",
-    0x00080030: "st.study_time",
-    0x00080050: "st.accession_number",
-    0x00080061: "st.modalities",
-    0x00080062: "st.sop_classes",
-    0x00080090: "st.referring_name",
-    0x00100010: "st.patient_name",
-    0x00100020: "st.patient_id",
-    0x00100021: "st.issuer_of_patient_id",
-    0x00100030: "st.patient_birth_date",
-    0x00100040: "st.patient_sex",
-    0x0020000D: "st.uid",
-    0x00200010: "st.study_id",
-    0x00081030: "st.study_description",
-    0x00080060: "se.modality",
-    0x0020000E: "se.uid",
-    0x00200011: "se.number",
-    0x00400244: "se.pps_start_date",
-    0x00400245: "se.pps_start_time",
-    0x0008103E: "se.series_description",
-    0x00080080: "se.institution_name",
-    0x00180015: "se.body_part_examined",
-    0x00181030: "se.protocol_name",
-    0x00081010: "se.station_name",
-    0x00080070: "se.manufacturer",
-    0x00081090: "se.manufacturer_model_name",
-    0x00200052: "se.frame_of_reference_uid",
-    0x00080016: "i.sop_class",
-    0x00080018: "i.uid",
-    0x00200013: "i.number",
-    0x0008002A: "i.acquisition_datetime",
+    tagnumbers.STUDY_DATE: "st.study_date",
+    tagnumbers.STUDY_TIME: "st.study_time",
+    tagnumbers.ACCESSION_NUMBER: "st.accession_number",
+    tagnumbers.MODALITIES_IN_STUDY: "st.modalities",
+    tagnumbers.SOP_CLASSES_IN_STUDY: "st.sop_classes",
+    tagnumbers.REFERRING_PHYSICIAN_NAME: "st.referring_name",
+    tagnumbers.PATIENT_NAME: "st.patient_name",
+    tagnumbers.PATIENT_ID: "st.patient_id",
+    tagnumbers.ISSUER_OF_PATIENT_ID: "st.issuer_of_patient_id",
+    tagnumbers.PATIENT_BIRTH_DATE: "st.patient_birth_date",
+    tagnumbers.PATIENT_SEX: "st.patient_sex",
+    tagnumbers.STUDY_INSTANCE_UID: "st.uid",
+    tagnumbers.STUDY_ID: "st.study_id",
+    tagnumbers.STUDY_DESCRIPTION: "st.study_description",
+    tagnumbers.MODALITY: "se.modality",
+    tagnumbers.SERIES_INSTANCE_UID: "se.uid",
+    tagnumbers.SERIES_NUMBER: "se.number",
+    tagnumbers.PERFORMED_PROCEDURE_STEP_START_DATE: "se.pps_start_date",
+    tagnumbers.PERFORMED_PROCEDURE_STEP_START_TIME: "se.pps_start_time",
+    tagnumbers.SERIES_DESCRIPTION: "se.series_description",
+    tagnumbers.INSTITUTION_NAME: "se.institution_name",
+    tagnumbers.BODY_PART_EXAMINED: "se.body_part_examined",
+    tagnumbers.PROTOCOL_NAME: "se.protocol_name",
+    tagnumbers.STATION_NAME: "se.station_name",
+    tagnumbers.MANUFACTURER: "se.manufacturer",
+    tagnumbers.MANUFACTURER_MODEL_NAME: "se.manufacturer_model_name",
+    tagnumbers.FRAME_OF_REFERENCE_UID: "se.frame_of_reference_uid",
+    tagnumbers.SOP_CLASS_UID: "i.sop_class",
+    tagnumbers.SOP_INSTANCE_UID: "i.uid",
+    tagnumbers.INSTANCE_NUMBER: "i.number",
+    tagnumbers.ACQUISITION_DATE_TIME: "i.acquisition_datetime",
 }
 LISTS = frozenset({"st.modalities", "st.sop_classes"})
 NUMBERS = frozenset({"se.number", "i.number"})
@@ -89,8 +90,10 @@ _PINNING = frozenset(
         *("se.uid", "se.frame_of_reference_uid", "i.uid"),
     }
 )
-REQUEST_ITEMS = 0x00400275
-ITEM_COLUMNS = {0x00400009: "r.scheduled_procedure_step_id", 0x00401001: "r.requested_procedure_id"}
+ITEM_COLUMNS = {
+    tagnumbers.SCHEDULED_PROCEDURE_STEP_ID: "r.scheduled_procedure_step_id",
+    tagnumbers.REQUESTED_PROCEDURE_ID: "r.requested_procedure_id",
+}
 _NEVER = "1 = 0"
 _MANY, _ONE = Wild.MANY, Wild.ONE
 
@@ -335,7 +338,7 @@ class Compiler:
 
     def _request_item(self, out: Compiled, match: InItem) -> bool:
         """Match all keys in the same item of Request Attributes Sequence."""
-        if match.path != (REQUEST_ITEMS,):
+        if match.path != (tagnumbers.REQUEST_ATTRIBUTES_SEQUENCE,):
             return False
         inner = Compiled(conditions=["r.series = se.id"])
         for key in match.keys:

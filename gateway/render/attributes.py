@@ -6,11 +6,12 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-JsonObject: TypeAlias = Mapping[str, Any]
+from gateway.dicom import tags
+from gateway.dicom.dataset import ReadOnlyDataSet
 
 # Map each VR to the little endian NumPy type of one value.
 _WORDS = {
@@ -29,36 +30,40 @@ _WORDS = {
     "UV": "<u8",
     "OV": "<u8",
 }
-SHARED, PER_FRAME = "52009229", "52009230"
 # Sequences in which rendering may need a value that the metadata gives by reference.
 _ENTERED = frozenset(
     {
-        SHARED,
-        PER_FRAME,
-        "00081115",  # Referenced Series of a presentation state
-        "00283000",  # Modality LUT
-        "00283010",  # VOI LUT
-        "00283110",  # Softcopy VOI LUT
-        "20500010",  # Presentation LUT
-        "00289132",  # Frame VOI LUT
-        "00289145",  # Pixel Value Transformation
-        "00480105",  # Optical Path
-        "00700402",  # Blending
-        "00620002",  # Segment
-        "00700001",  # Graphic Annotation
-        "00700009",  # Graphic Object
+        tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+        tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+        tags.REFERENCED_SERIES_SEQUENCE,  # Referenced Series of a presentation state
+        tags.MODALITY_LUT_SEQUENCE,
+        tags.VOI_LUT_SEQUENCE,
+        tags.SOFTCOPY_VOI_LUT_SEQUENCE,
+        tags.PRESENTATION_LUT_SEQUENCE,
+        tags.FRAME_VOI_LUT_SEQUENCE,
+        tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+        tags.OPTICAL_PATH_SEQUENCE,
+        tags.BLENDING_SEQUENCE,
+        tags.SEGMENT_SEQUENCE,
+        tags.GRAPHIC_ANNOTATION_SEQUENCE,
+        tags.GRAPHIC_OBJECT_SEQUENCE,
     }
 )
 _WANTED = frozenset(
     {
-        "00282000",  # ICC Profile
-        "00283006",  # LUT Data
-        "00281050",
-        "00281051",
-        "00181620",  # vertices of a polygonal shutter
-        "00700022",  # points of a graphic object
-        *(f"0028120{n}" for n in range(1, 5)),
-        *(f"0028122{n}" for n in range(1, 4)),
+        tags.ICC_PROFILE,
+        tags.LUT_DATA,
+        tags.WINDOW_CENTER,
+        tags.WINDOW_WIDTH,
+        tags.VERTICES_OF_THE_POLYGONAL_SHUTTER,
+        tags.GRAPHIC_DATA,  # points of a graphic object
+        tags.RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        tags.GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        tags.BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        tags.ALPHA_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        tags.SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        tags.SEGMENTED_GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+        tags.SEGMENTED_BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
     }
 )
 
@@ -73,7 +78,9 @@ class Attributes:
 
     __slots__ = ("_at", "_bulk", "_members")
 
-    def __init__(self, members: JsonObject, bulk: Mapping[str, bytes] | None = None, at: str = "") -> None:
+    def __init__(
+        self, members: ReadOnlyDataSet, bulk: Mapping[str, bytes] | None = None, at: str = ""
+    ) -> None:
         self._members = members
         self._bulk: Mapping[str, bytes] = bulk or {}
         self._at = at
@@ -225,17 +232,19 @@ class Attributes:
 
         It is the frame's own item if it has one, else the shared item; None where there is neither.
         """
-        own = self.values(PER_FRAME)
+        own = self.values(tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
         if 0 < frame <= len(own) and isinstance(own[frame - 1], Mapping):
-            group = Attributes(own[frame - 1], self._bulk, f"{self._at}{PER_FRAME}/{frame}/")
+            group = Attributes(
+                own[frame - 1], self._bulk, f"{self._at}{tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE}/{frame}/"
+            )
             found = group.item(macro)
             if found is not None:
                 return found
-        shared = self.item(SHARED)
+        shared = self.item(tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
         return shared.item(macro) if shared is not None else None
 
 
-def bulk_wanted(members: JsonObject, at: str = "") -> list[str]:
+def bulk_wanted(members: ReadOnlyDataSet, at: str = "") -> list[str]:
     """Return the paths of the values by reference that rendering needs: LUTs, palettes, overlays, profiles.
 
     Pixel data is not among them. Their bytes go, in little endian order, into `Attributes(bulk=...)`.

@@ -7,11 +7,10 @@ from functools import lru_cache
 
 import orjson
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding import layoutbytes
 from gateway.index.base import StoredInstance
 from gateway.model import (
-    DEFLATED_EXPLICIT_VR_LE,
-    EXPLICIT_VR_LE,
     Identity,
     InstanceUID,
     Locator,
@@ -25,7 +24,7 @@ from gateway.services.retrieve.layouts import StoredLayout
 Obstacle = Callable[[StoredLayout, str], str]
 
 _ANY = Identity(StudyUID(""), SeriesUID(""), InstanceUID(""), "")
-_TAG = b'"00083002":{"vr":"UI","Value":['
+_TAG = f'"{tags.AVAILABLE_TRANSFER_SYNTAX_UID}":{{"vr":"UI","Value":['.encode()
 
 
 class Available:
@@ -44,7 +43,14 @@ class Available:
         layout = layoutbytes.from_kind(kind)
         stored = layout.transfer_syntax
         instance = StoredInstance(VersionId(""), _ANY, stored, Locator("", "", 0, 0), b"", b"", 0)
-        wanted = dict.fromkeys((stored, EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *LOSSLESS_TARGETS))
+        wanted = dict.fromkeys(
+            (
+                stored,
+                uids.EXPLICIT_VR_LITTLE_ENDIAN,
+                uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+                *LOSSLESS_TARGETS,
+            )
+        )
         located = StoredLayout(instance, layout)
         return tuple(syntax for syntax in wanted if not self._obstacle(located, syntax))
 
@@ -65,7 +71,7 @@ class Available:
             return row.replace(before, after)
         # An item of a sequence has the same bytes; a NUL stands where the sender puts the base URL.
         found = orjson.loads(row.replace(b"\0", _BASE))
-        found["00083002"]["Value"] = list(self.syntaxes(kind))
+        found[tags.AVAILABLE_TRANSFER_SYNTAX_UID]["Value"] = list(self.syntaxes(kind))
         return orjson.dumps(found).replace(_BASE, b"\0")
 
 

@@ -8,6 +8,7 @@ import re
 import time
 from datetime import UTC, datetime
 
+from gateway.dicom import tags
 from gateway.errors import DicomError
 from gateway.model import PartitionId, VersionId
 from gateway.store.base import KEY
@@ -38,7 +39,7 @@ def object_key(partition: PartitionId, study: str, version: VersionId) -> str:
     shard = hashlib.sha256(study.encode()).hexdigest()[:2]
     key = f"{shard}/{partition}/{study}/{version}.dcm"
     if not KEY.match(key):
-        raise DicomError(f"Study Instance UID '{study}' is no UID", tag="0020000D", uid=study)
+        raise DicomError(f"Study Instance UID '{study}' is no UID", tag=tags.STUDY_INSTANCE_UID, uid=study)
     return key
 
 

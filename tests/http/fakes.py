@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from gateway.asgi import make_handlers
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
 from gateway.dicom.query.declaredkeys import Definition
 from gateway.dicom.query.query import Path, Query
@@ -27,7 +28,6 @@ from gateway.http.studies.search import StudiesSearch
 from gateway.http.studies.store import StudiesStore
 from gateway.index.base import Described, ExtraKey, KeyFailure, Page, Scope, StoredInstance
 from gateway.model import (
-    EXPLICIT_VR_LE,
     Identity,
     InstanceUID,
     Locator,
@@ -57,7 +57,7 @@ async def chunked(data: bytes) -> AsyncGenerator[bytes, None]:
         yield data[start : start + 7]
 
 
-def stored(number: int = 1, syntax: str = EXPLICIT_VR_LE, size: int = 20) -> StoredInstance:
+def stored(number: int = 1, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN, size: int = 20) -> StoredInstance:
     identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID(f"1.4.{number}"), "1.5")
     version = VersionId(f"{number:032x}")
     return StoredInstance(version, identity, syntax, Locator("s", "k", 0, size), b"", b"", 0)
@@ -158,7 +158,7 @@ class MemoryAssemble:
 class MemoryRetrieve:
     """`syntaxes` are those of the instances 1.4.1, 1.4.2, …; bytes say what they stand for."""
 
-    syntaxes: list[str] = field(default_factory=lambda: [EXPLICIT_VR_LE])
+    syntaxes: list[str] = field(default_factory=lambda: [uids.EXPLICIT_VR_LITTLE_ENDIAN])
     encapsulated: bool = False
     decodable: bool = True
     rows: list[bytes] = field(default_factory=lambda: [b'{"00081190":{"vr":"UR","Value":["\0/x"]}}'])
@@ -195,20 +195,20 @@ class MemoryRetrieve:
 
     async def locate(self, scope: Scope, path: ResourcePath) -> StoredLayout:
         number = int((path.instance or "1.4.1").split(".")[-1])
-        syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else EXPLICIT_VR_LE
+        syntax = self.syntaxes[number - 1] if number <= len(self.syntaxes) else uids.EXPLICIT_VR_LITTLE_ENDIAN
         syntax = JLS if self.encapsulated else syntax
-        framed = pixels(encapsulated=syntax != EXPLICIT_VR_LE)
+        framed = pixels(encapsulated=syntax != uids.EXPLICIT_VR_LITTLE_ENDIAN)
         return StoredLayout(stored(number, syntax), layout(syntax, framed))
 
     async def open_frame(self, selection: FrameSelection, *, target: str | None = None) -> Body:
         return await (await self.open_frames(selection, target=target)).take_only()
 
     async def open_frames(self, selection: FrameSelection, *, target: str | None = None) -> FrameBodies:
-        decoded = target == EXPLICIT_VR_LE and self.encapsulated
+        decoded = target == uids.EXPLICIT_VR_LITTLE_ENDIAN and self.encapsulated
         if decoded and not self.decodable:
             raise NotAcceptable("cannot be decoded here")
         kind = b"native" if decoded or not self.encapsulated else b"stored"
-        if target not in (None, EXPLICIT_VR_LE):
+        if target not in (None, uids.EXPLICIT_VR_LITTLE_ENDIAN):
             kind = b"coding"
 
         async def bodies() -> AsyncGenerator[Body, None]:
@@ -218,7 +218,7 @@ class MemoryRetrieve:
         return FrameBodies("", [7] * len(selection.numbers), bodies())
 
     async def kind(self, located: StoredLayout, bulk_path: str) -> tuple[str, str | None]:
-        return self.bulk_type, EXPLICIT_VR_LE if bulk_path == "7FE00010" else None
+        return self.bulk_type, uids.EXPLICIT_VR_LITTLE_ENDIAN if bulk_path == "7FE00010" else None
 
     async def value(self, scope: Scope, located: StoredLayout, bulk_path: str) -> Body:
         data = b"bulk " + bulk_path.encode()

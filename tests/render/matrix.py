@@ -10,30 +10,34 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import PixelLayout
-from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import encode, transcodetargets
-from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decode_frame
+from gateway.render.codecs.decode import decode_frame
 from gateway.render.codecs.pixelcells import read_signed_cells
 from gateway.render.codecs.ybr import ybr_to_rgb
 from tests.render.compressed import layout
 
 SYNTAXES = (
-    EXPLICIT_VR_LE,
-    RLE,
-    DEFLATED_FRAME,
-    *sorted(set(transcodetargets.TARGETS) - {RLE, DEFLATED_FRAME}),
+    uids.EXPLICIT_VR_LITTLE_ENDIAN,
+    uids.RLE_LOSSLESS,
+    uids.DEFLATED_IMAGE_FRAME_COMPRESSION,
+    *sorted(set(transcodetargets.TARGETS) - {uids.RLE_LOSSLESS, uids.DEFLATED_IMAGE_FRAME_COMPRESSION}),
 )
-NAMES = {EXPLICIT_VR_LE: "native", RLE: "RLE", DEFLATED_FRAME: "deflate"}
+NAMES = {
+    uids.EXPLICIT_VR_LITTLE_ENDIAN: "native",
+    uids.RLE_LOSSLESS: "RLE",
+    uids.DEFLATED_IMAGE_FRAME_COMPRESSION: "deflate",
+}
 
 # What a lossy step may change, in per cent of the range of the samples, and where it is in the mean.
 TOLERANCE = {
-    transcodetargets.BASELINE: (5.0, 1.0),
-    transcodetargets.EXTENDED: (5.0, 1.0),
-    transcodetargets.JLS_NEAR: (7.0, 3.5),
-    transcodetargets.J2K_ANY: (7.0, 1.5),
-    transcodetargets.HT_ANY: (3.0, 0.5),
-    transcodetargets.JXL_ANY: (12.0, 1.2),
+    uids.JPEG_BASELINE_8_BIT: (5.0, 1.0),
+    uids.JPEG_EXTENDED_12_BIT: (5.0, 1.0),
+    uids.JPEG_LS_NEAR_LOSSLESS: (7.0, 3.5),
+    uids.JPEG_2000: (7.0, 1.5),
+    uids.HTJ2K: (3.0, 0.5),
+    uids.JPEG_XL: (12.0, 1.2),
 }
 
 
@@ -117,14 +121,18 @@ KINDS: dict[str, dict[str, Any]] = {
 def stored(kind: str, syntax: str) -> tuple[bytes, PixelLayout] | None:
     """A frame of this kind as it lies in a file of this transfer syntax; None where it cannot."""
     data, pixels = picture(**KINDS[kind])
-    if syntax == EXPLICIT_VR_LE:
+    if syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN:
         return data, pixels
-    if syntax == transcodetargets.JXL_JPEG:
-        baseline = stored(kind, transcodetargets.BASELINE)
+    if syntax == uids.JPEG_XL_JPEG_RECOMPRESSION:
+        baseline = stored(kind, uids.JPEG_BASELINE_8_BIT)
         return (encode.recompress(baseline[0]), baseline[1]) if baseline else None
-    if transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, syntax) or holds_more(pixels, data, syntax):
+    if transcodetargets.unreachable(pixels, uids.EXPLICIT_VR_LITTLE_ENDIAN, syntax) or holds_more(
+        pixels, data, syntax
+    ):
         return None
-    described = replace(transcodetargets.describe(pixels, EXPLICIT_VR_LE, syntax), encapsulated=True)
+    described = replace(
+        transcodetargets.describe(pixels, uids.EXPLICIT_VR_LITTLE_ENDIAN, syntax), encapsulated=True
+    )
     return encode.encode_frame(data, pixels, syntax), described
 
 
@@ -143,7 +151,7 @@ def holds_more(pixels: PixelLayout, data: bytes, syntax: str) -> bool:
 
 def seen(frame: bytes, pixels: PixelLayout, syntax: str) -> np.ndarray[Any, Any]:
     """The values that a reader of this representation gets, colour as RGB where it is not kept."""
-    if syntax == EXPLICIT_VR_LE:
+    if syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN:
         return read_signed_cells(frame, pixels).astype("i8")
     decoded = decode_frame(frame, pixels, syntax)
     native = replace(
@@ -161,13 +169,13 @@ def converted(kind: str, source: str, target: str) -> tuple[bytes, PixelLayout] 
     after = replace(transcodetargets.describe(pixels, source, target), encapsulated=True)
     if source == target or (source, target) in transcodetargets.SAME_CODESTREAM:
         return frame, pixels
-    if (source, target) == (transcodetargets.JXL_JPEG, transcodetargets.BASELINE):
+    if (source, target) == (uids.JPEG_XL_JPEG_RECOMPRESSION, uids.JPEG_BASELINE_8_BIT):
         return encode.reconstruct(frame), after
-    if target == transcodetargets.JXL_JPEG:
+    if target == uids.JPEG_XL_JPEG_RECOMPRESSION:
         return encode.recompress(frame), after
     native = replace(transcodetargets.native(pixels, source), encapsulated=False)
-    data = frame if source == EXPLICIT_VR_LE else decode_frame(frame, pixels, source).data
-    if target == EXPLICIT_VR_LE:
+    data = frame if source == uids.EXPLICIT_VR_LITTLE_ENDIAN else decode_frame(frame, pixels, source).data
+    if target == uids.EXPLICIT_VR_LITTLE_ENDIAN:
         return data, native
     return None if holds_more(native, data, target) else (encode.encode_frame(data, native, target), after)
 
@@ -189,7 +197,7 @@ def difference(kind: str, source: str, target: str) -> tuple[float, float] | Non
 def had_ybr(pixels: PixelLayout, syntax: str) -> bool:
     """Whether a decoded frame is still luminance and chrominance."""
     return (
-        pixels if syntax == EXPLICIT_VR_LE else transcodetargets.native(pixels, syntax)
+        pixels if syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN else transcodetargets.native(pixels, syntax)
     ).photometric == "YBR_FULL"
 
 

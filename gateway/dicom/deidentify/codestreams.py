@@ -9,11 +9,22 @@ from __future__ import annotations
 
 import re
 
+from gateway.dicom import uids
 from gateway.errors import CodecError
 
-_RLE = "1.2.840.10008.1.2.5"
-_JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81))
-_JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
+_JPEG = frozenset(
+    {
+        uids.JPEG_BASELINE_8_BIT,
+        uids.JPEG_EXTENDED_12_BIT,
+        uids.JPEG_LOSSLESS,
+        uids.JPEG_LOSSLESS_SV1,
+        uids.JPEG_LS_LOSSLESS,
+        uids.JPEG_LS_NEAR_LOSSLESS,
+    }
+)
+_JPEG_2000 = frozenset(
+    {uids.JPEG_2000_LOSSLESS, uids.JPEG_2000, uids.HTJ2K_LOSSLESS, uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K}
+)
 _SOI, _EOI, _SOS, _JPEG_COM = 0xD8, 0xD9, 0xDA, 0xFE
 _SOC, _EOC, _SOT, _SOD, _J2K_COM = 0x4F, 0xD9, 0x90, 0x93, 0x64
 # Application data that only describes the samples: density, colour transforms.
@@ -28,12 +39,12 @@ _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 def cleanable(transfer_syntax: str) -> bool:
     """Return whether frames in this transfer syntax can be cleaned and sent without decoding."""
-    return transfer_syntax in _JPEG | _JPEG_2000 | {_RLE}
+    return transfer_syntax in _JPEG | _JPEG_2000 | {uids.RLE_LOSSLESS}
 
 
 def clean_codestream(codestream: bytes, transfer_syntax: str) -> bytes:
     """Return the frame without text. Raises CodecError where its markers are not understood."""
-    if transfer_syntax == _RLE:
+    if transfer_syntax == uids.RLE_LOSSLESS:
         return codestream
     return _jpeg(codestream) if transfer_syntax in _JPEG else _jpeg_2000(codestream)
 

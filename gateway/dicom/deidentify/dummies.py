@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute
 from gateway.dicom.dictionary import keyword_of, vr_of
 
 WORD = "ANONYMIZED"
@@ -20,9 +22,9 @@ _VALUES: dict[str, Any] = {
     "UR": "about:blank",
 }
 _CODE = {
-    "00080100": {"vr": "SH", "Value": [WORD]},
-    "00080102": {"vr": "SH", "Value": ["99ANONYMIZED"]},
-    "00080104": {"vr": "LO", "Value": [WORD]},
+    tags.CODE_VALUE: {"vr": "SH", "Value": [WORD]},
+    tags.CODING_SCHEME_DESIGNATOR: {"vr": "SH", "Value": ["99ANONYMIZED"]},
+    tags.CODE_MEANING: {"vr": "LO", "Value": [WORD]},
 }
 
 
@@ -32,7 +34,7 @@ def resolve_vr(tag: str, vr: str) -> str:
     return known if len(known) == 2 else vr
 
 
-def dummy(tag: str, vr: str) -> dict[str, Any] | None:
+def dummy(tag: str, vr: str) -> Attribute | None:
     """Return the member that replaces an attribute; None where it can only be left out.
 
     Sequences that do not hold codes are documents and annotations, which images do not have. Outside of the

@@ -8,11 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute
 
 # Identifiers of patient and request that may be repeated in a description, like names and the birth date.
-_IDENTIFIERS = frozenset({"00100020", "00101000", "00101001", "00102154", "00080050", "00200010", "00401001"})
-_BIRTH = "00100030"
+_IDENTIFIERS = frozenset(
+    {
+        tags.PATIENT_ID,
+        tags.OTHER_PATIENT_IDS,
+        tags.OTHER_PATIENT_NAMES,
+        tags.PATIENT_TELEPHONE_NUMBERS,
+        tags.ACCESSION_NUMBER,
+        tags.STUDY_ID,
+        tags.REQUESTED_PROCEDURE_ID,
+    }
+)
 _PIECES = re.compile(r"[\^=\s,;]+")
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+){3,}")
 _SHORTEST, _WORD = 3, 5
@@ -20,7 +31,7 @@ _SHORTEST, _WORD = 3, 5
 MANY = 2000
 
 
-def _texts(member: Mapping[str, Any]) -> Iterator[str]:
+def _texts(member: Attribute) -> Iterator[str]:
     for value in member.get("Value") or ():
         if isinstance(value, str):
             yield value
@@ -35,7 +46,7 @@ class Identifiers:
     found: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
 
-    def learn(self, tag: str, member: Mapping[str, Any]) -> None:
+    def learn(self, tag: str, member: Attribute) -> None:
         """Remember a value that is removed or replaced."""
         vr = member.get("vr")
         if vr == "PN":
@@ -45,7 +56,7 @@ class Identifiers:
             self.uids.update(text.strip(" \0") for text in _texts(member))
         elif tag in _IDENTIFIERS:
             self._add(text.strip() for text in _texts(member))
-        elif tag == _BIRTH:
+        elif tag == tags.PATIENT_BIRTH_DATE:
             for text in _texts(member):
                 day = text.strip()
                 self._add((day, f"{day[:4]}-{day[4:6]}-{day[6:]}", f"{day[6:]}.{day[4:6]}.{day[:4]}"))
@@ -78,7 +89,7 @@ class Finder:
     pattern: re.Pattern[str] | None
     uids: set[str]
 
-    def holds(self, member: Mapping[str, Any]) -> bool:
+    def holds(self, member: Attribute) -> bool:
         """Return whether a member has text that contains an identifier, or a number that is one."""
         if member.get("vr") == "IS":
             numbers = (str(value) for value in member.get("Value") or ())

@@ -9,74 +9,105 @@ fused and captured images have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from gateway.dicom.deidentify.tables import STORAGE
+from gateway.dicom import tags, uids
+from gateway.dicom.dataset import ReadOnlyDataSet
 from gateway.dicom.encoding.frames import is_video
 
 # SOP classes of the images that are de-identified, without their common root.
-_IMAGES = (
-    *(
-        "1",
-        "1.1",
-        "1.1.1",
-        "1.2",
-        "1.2.1",
-        "1.3",
-        "1.3.1",
-        "2",
-        "2.1",
-        "2.2",
-        "3.1",
-        "4",
-        "4.1",
-        "4.3",
-        "4.4",
-    ),
-    *("6.1", "6.2", "7", "7.1", "7.2", "7.3", "7.4", "12.1", "12.1.1", "12.2", "12.2.1", "13.1.1", "13.1.2"),
-    *(
-        "13.1.3",
-        "13.1.4",
-        "13.1.5",
-        "14.1",
-        "14.2",
-        "20",
-        "30",
-        "66.4",
-        "77.1.1",
-        "77.1.2",
-        "77.1.3",
-        "77.1.4",
-    ),
-    *("77.1.5.1", "77.1.5.2", "77.1.5.4", "77.1.6", "77.1.7", "128", "128.1", "130", "481.1", "481.2"),
+_SINGLE = frozenset(
+    {
+        uids.COMPUTED_RADIOGRAPHY_IMAGE_STORAGE,
+        uids.DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+        uids.DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+        uids.DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+        uids.DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+        uids.DIGITAL_INTRA_ORAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+        uids.DIGITAL_INTRA_ORAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+        uids.CT_IMAGE_STORAGE,
+        uids.ENHANCED_CT_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
+        uids.ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE,
+        uids.MR_IMAGE_STORAGE,
+        uids.ENHANCED_MR_IMAGE_STORAGE,
+        uids.ENHANCED_MR_COLOR_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE,
+        uids.ULTRASOUND_IMAGE_STORAGE,
+        uids.ENHANCED_US_VOLUME_STORAGE,
+        uids.SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.X_RAY_ANGIOGRAPHIC_IMAGE_STORAGE,
+        uids.ENHANCED_XA_IMAGE_STORAGE,
+        uids.X_RAY_RADIOFLUOROSCOPIC_IMAGE_STORAGE,
+        uids.ENHANCED_XRF_IMAGE_STORAGE,
+        uids.X_RAY_3D_ANGIOGRAPHIC_IMAGE_STORAGE,
+        uids.X_RAY_3D_CRANIOFACIAL_IMAGE_STORAGE,
+        uids.BREAST_TOMOSYNTHESIS_IMAGE_STORAGE,
+        uids.BREAST_PROJECTION_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+        uids.BREAST_PROJECTION_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+        uids.INTRAVASCULAR_OPTICAL_COHERENCE_TOMOGRAPHY_IMAGE_STORAGE_FOR_PRESENTATION,
+        uids.INTRAVASCULAR_OPTICAL_COHERENCE_TOMOGRAPHY_IMAGE_STORAGE_FOR_PROCESSING,
+        uids.NUCLEAR_MEDICINE_IMAGE_STORAGE,
+        uids.PARAMETRIC_MAP_STORAGE,
+        uids.SEGMENTATION_STORAGE,
+        uids.VL_ENDOSCOPIC_IMAGE_STORAGE,
+        uids.VL_MICROSCOPIC_IMAGE_STORAGE,
+        uids.VL_SLIDE_COORDINATES_MICROSCOPIC_IMAGE_STORAGE,
+        uids.VL_PHOTOGRAPHIC_IMAGE_STORAGE,
+        uids.OPHTHALMIC_PHOTOGRAPHY_8_BIT_IMAGE_STORAGE,
+        uids.OPHTHALMIC_PHOTOGRAPHY_16_BIT_IMAGE_STORAGE,
+        uids.OPHTHALMIC_TOMOGRAPHY_IMAGE_STORAGE,
+        uids.VL_WHOLE_SLIDE_MICROSCOPY_IMAGE_STORAGE,
+        uids.DERMOSCOPIC_PHOTOGRAPHY_IMAGE_STORAGE,
+        uids.POSITRON_EMISSION_TOMOGRAPHY_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_PET_IMAGE_STORAGE,
+        uids.ENHANCED_PET_IMAGE_STORAGE,
+        uids.RT_IMAGE_STORAGE,
+        uids.RT_DOSE_STORAGE,
+    }
 )
-_SINGLE = frozenset(STORAGE + name for name in _IMAGES)
 # Images that are computed from signals: their pixels hold text only if it was written there on purpose.
 _RECONSTRUCTED = frozenset(
-    STORAGE + name for name in ("2", "2.1", "2.2", "4", "4.1", "4.4", "20", "128", "128.1", "130", "30")
+    {
+        uids.CT_IMAGE_STORAGE,
+        uids.ENHANCED_CT_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
+        uids.MR_IMAGE_STORAGE,
+        uids.ENHANCED_MR_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE,
+        uids.NUCLEAR_MEDICINE_IMAGE_STORAGE,
+        uids.POSITRON_EMISSION_TOMOGRAPHY_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_PET_IMAGE_STORAGE,
+        uids.ENHANCED_PET_IMAGE_STORAGE,
+        uids.PARAMETRIC_MAP_STORAGE,
+    }
 )
-_COMPUTED = frozenset(STORAGE + name for name in ("66.4", "481.2"))
+_COMPUTED = frozenset({uids.SEGMENTATION_STORAGE, uids.RT_DOSE_STORAGE})
 _MODALITIES = frozenset({"CT", "MR", "PT", "NM", "SEG", "RTDOSE"})
 _CAPTURED = frozenset({"DV", "SD", "DF", "DRW", "SI", "WSD"})
 _LABELS = frozenset({"LABEL", "OVERVIEW"})
 _SCREENS = ("SCREEN", "SAVE", "DOSE_INFO")
 
 
-def obstacle(model: Mapping[str, Any], transfer_syntax: str) -> str:
+def obstacle(model: ReadOnlyDataSet, transfer_syntax: str) -> str:
     """Return why an instance cannot be sent de-identified; empty where no reason is known."""
-    sop_class = _text(model, "00080016")
+    sop_class = _text(model, tags.SOP_CLASS_UID)
     if sop_class not in _SINGLE:
-        private = "" if sop_class.startswith("1.2.840.10008.") else "private "
+        private = "" if sop_class.startswith(uids.REGISTERED) else "private "
         return f"only images are de-identified, and it is of {private}SOP class {sop_class[:64]}"
     if is_video(transfer_syntax):
         return "video is not looked into"
-    if "00287FE0" in model:
+    if tags.PIXEL_DATA_PROVIDER_URL in model:
         return "its pixel data is behind a URL (0028,7FE0)"
     return _find_embedded_overlays(model) or _find_burned_in_text(model, sop_class)
 
 
-def _find_embedded_overlays(model: Mapping[str, Any]) -> str:
+def _find_embedded_overlays(model: ReadOnlyDataSet) -> str:
     """Return the obstacle of overlays in unused bits of the pixels (retired), which stay there."""
     for tag in model:
         if tag[:2] == "60" and f"{tag[:4]}3000" not in model:
@@ -84,12 +115,12 @@ def _find_embedded_overlays(model: Mapping[str, Any]) -> str:
     return ""
 
 
-def _find_burned_in_text(model: Mapping[str, Any], sop_class: str) -> str:
-    said = _text(model, "00280301").upper()
-    image_type = [str(one).strip().upper() for one in _values(model, "00080008")]
+def _find_burned_in_text(model: ReadOnlyDataSet, sop_class: str) -> str:
+    said = _text(model, tags.BURNED_IN_ANNOTATION).upper()
+    image_type = [str(one).strip().upper() for one in _values(model, tags.IMAGE_TYPE)]
     if said == "YES":
         return "it has text burned in: Burned In Annotation (0028,0301) is YES"
-    if _text(model, "00080064").upper() in _CAPTURED:
+    if _text(model, tags.CONVERSION_TYPE).upper() in _CAPTURED:
         return "it is a captured screen, film or paper (0008,0064), which may have text burned in"
     if any(one in _LABELS or one.startswith(_SCREENS) for one in image_type):
         return "it is a picture of a screen or a label (0008,0008), which may have text burned in"
@@ -98,21 +129,21 @@ def _find_burned_in_text(model: Mapping[str, Any], sop_class: str) -> str:
     return _unsaid(model, sop_class, image_type)
 
 
-def _unsaid(model: Mapping[str, Any], sop_class: str, image_type: Sequence[str]) -> str:
+def _unsaid(model: ReadOnlyDataSet, sop_class: str, image_type: Sequence[str]) -> str:
     absent = "Burned In Annotation (0028,0301) is not NO, and"
-    if sop_class not in _RECONSTRUCTED or _text(model, "00080060") not in _MODALITIES:
+    if sop_class not in _RECONSTRUCTED or _text(model, tags.MODALITY) not in _MODALITIES:
         return f"{absent} images of its SOP class or modality may have text burned in"
     if image_type[1:2] != ["PRIMARY"]:
         return f"{absent} it is not said to be a primary image (0008,0008)"
-    if _text(model, "00280002") not in ("", "1"):
+    if _text(model, tags.SAMPLES_PER_PIXEL) not in ("", "1"):
         return f"{absent} it has colours, as captured and fused images have"
     return ""
 
 
-def _values(model: Mapping[str, Any], tag: str) -> Sequence[Any]:
+def _values(model: ReadOnlyDataSet, tag: str) -> Sequence[Any]:
     return model.get(tag, {}).get("Value") or ()
 
 
-def _text(model: Mapping[str, Any], tag: str) -> str:
+def _text(model: ReadOnlyDataSet, tag: str) -> str:
     values = _values(model, tag)
     return str(values[0] if values and values[0] is not None else "").strip(" \0")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.dicom import tags
 from gateway.dicom.deidentify.tables import find_code, type_of
 from gateway.dicom.dictionary import is_retired, vr_of
 
@@ -37,22 +38,46 @@ _EMPTIED = frozenset({"AE", "AS", "DA", "DT", "PN", "TM"})
 _SHORT = frozenset({"CS", "LO", "SH"})
 _FREE = frozenset({"LT", "ST", "UC", "UR", "UT"})
 # Long codes, and the attributes of their coding schemes (PS3.3 8.8): their meaning is public.
-_CODED = frozenset({"00080114", "00080115", "00080116", "00080119", "00080120", "0008010E"})
+_CODED = frozenset(
+    {
+        tags.CODING_SCHEME_EXTERNAL_ID,
+        tags.CODING_SCHEME_NAME,
+        tags.CODING_SCHEME_RESPONSIBLE_ORGANIZATION,
+        tags.LONG_CODE_VALUE,
+        tags.URN_CODE_VALUE,
+        tags.CODING_SCHEME_URL,
+    }
+)
 # Groups of the study's subject, visits, requests and results: none of their attributes describes the image.
 _PERSONAL = frozenset({"0010", "0032", "0038", "4008"})
 # Attributes that say how the identity was removed; the patch writes them itself.
-OWN = frozenset({"00120062", "00120063", "00120064"})
+OWN = frozenset(
+    {tags.PATIENT_IDENTITY_REMOVED, tags.DEIDENTIFICATION_METHOD, tags.DEIDENTIFICATION_METHOD_CODE_SEQUENCE}
+)
 # UIDs that identify no instance and no person: classes, transfer syntaxes, coding schemes, context groups.
 _CLASSES = frozenset(
     {
-        *("00080016", "0008001A", "0008001B", "00080062", "0008010C", "0008010D", "00080117", "00080118"),
-        *("0008040E", "00081150", "0008115A", "00083002", "00340003", "04000010", "04000510", "30100052"),
-        "30100053",
+        tags.SOP_CLASS_UID,
+        tags.RELATED_GENERAL_SOP_CLASS_UID,
+        tags.ORIGINAL_SPECIALIZED_SOP_CLASS_UID,
+        tags.SOP_CLASSES_IN_STUDY,
+        tags.CODING_SCHEME_UID,
+        tags.CONTEXT_GROUP_EXTENSION_CREATOR_UID,
+        tags.CONTEXT_UID,
+        tags.MAPPING_RESOURCE_UID,
+        tags.STORED_INSTANCE_TRANSFER_SYNTAX_UID,
+        tags.REFERENCED_SOP_CLASS_UID,
+        tags.SOP_CLASSES_SUPPORTED,
+        tags.AVAILABLE_TRANSFER_SYNTAX_UID,
+        tags.FLOW_TRANSFER_SYNTAX_UID,
+        tags.MAC_CALCULATION_TRANSFER_SYNTAX_UID,
+        tags.ENCRYPTED_CONTENT_TRANSFER_SYNTAX_UID,
+        tags.PERTINENT_SOP_CLASSES_IN_STUDY,
+        tags.PERTINENT_SOP_CLASSES_IN_SERIES,
     }
 )
 # Identifiers of devices, addresses and confidentiality codes that the table does not list.
-_MORE = frozenset({"00181003", "00181006", "00181803", "00401008"})
-_PROFILE = "00282000"  # ICC Profile
+_MORE = frozenset({tags.DEVICE_ID, tags.GRID_ID, tags.NTP_SOURCE_ADDRESS, tags.CONFIDENTIALITY_CODE})
 _OCTETS = ("OB", "OV", "UN")
 _TEXTS = _EMPTIED | _FREE | {"CS", "LO", "SH", "UI", "UN"}
 
@@ -101,7 +126,7 @@ def _may_hold_anything(tag: str, vr: str, known: str) -> bool:
     This is so for free text, octets, retired short texts, and a VR that is not the one of PS3.6, such as text
     in place of a number.
     """
-    if known in _FREE or (known.startswith(_OCTETS) and tag != _PROFILE):
+    if known in _FREE or (known.startswith(_OCTETS) and tag != tags.ICC_PROFILE):
         return True
     if is_retired(int(tag, 16)) and known in _SHORT:
         return True

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
+from gateway.dicom import uids
+
 EDITION = "2026c"
-STORAGE = "1.2.840.10008.5.1.4.1.1."
 _GROUP_OF_50, _GROUP_OF_60 = "50XXXXXX", ("60XX3000", "60XX4000")
 
 
@@ -53,7 +54,7 @@ def type_of(tag: str, within: str, sop_class: str) -> int:
 
     `within` is the sequence whose item holds it, empty for the data set itself.
     """
-    short = sop_class.removeprefix(STORAGE)
+    short = sop_class.removeprefix(uids.STORAGE)
     for kind, classes in _types().get((tag, within), ()):
         if "*" in classes or short in classes:
             return int(kind)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from struct import error, unpack_from
 
-_PREFIX = "1.2.840.10008.1.2.4."
-_JPEG = {0xC0: "50", 0xC1: "51"}
+from gateway.dicom import uids
+
+_JPEG = {0xC0: uids.JPEG_BASELINE_8_BIT, 0xC1: uids.JPEG_EXTENDED_12_BIT}
 _FRAMES = frozenset({*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7})
 
 
@@ -38,10 +39,10 @@ def _jpeg(head: bytes) -> str:
             frame = marker
         at += 2 + length
     if frame == 0xC3:
-        return _PREFIX + ("70" if selection == 1 else "57")
+        return uids.JPEG_LOSSLESS_SV1 if selection == 1 else uids.JPEG_LOSSLESS
     if frame == 0xF7:
-        return _PREFIX + ("81" if selection else "80")
-    return _PREFIX + _JPEG[frame] if frame in _JPEG else ""
+        return uids.JPEG_LS_NEAR_LOSSLESS if selection else uids.JPEG_LS_LOSSLESS
+    return _JPEG.get(frame, "")
 
 
 def _jpeg2000(head: bytes) -> str:
@@ -52,10 +53,10 @@ def _jpeg2000(head: bytes) -> str:
         if mark != 0xFF or marker == 0x90:
             return ""
         if marker == 0x50:
-            high_throughput = bool(unpack_from(">I", head, at + 4)[0] & 0x00020000)
+            high_throughput = bool(unpack_from(">I", head, at + 4)[0] & 1 << 17)
         if marker == 0x52:
             reversible = head[at + 13] == 1
             if high_throughput:
-                return _PREFIX + ("201" if reversible else "203")
-            return _PREFIX + ("90" if reversible else "91")
+                return uids.HTJ2K_LOSSLESS if reversible else uids.HTJ2K
+            return uids.JPEG_2000_LOSSLESS if reversible else uids.JPEG_2000
         at += 2 + length

@@ -7,6 +7,7 @@ from functools import lru_cache
 from struct import Struct, unpack
 from typing import Any, TypeAlias
 
+from gateway.dicom import tagnumbers
 from gateway.dicom.dictionary import private_vr, vr_of
 from gateway.dicom.encoding.jsonmodel import opening
 from gateway.dicom.encoding.structure import CODED_VRS, ITEM_GROUP, LONG_VRS
@@ -40,18 +41,33 @@ _KINDS = {
 _CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _BY_REFERENCE = frozenset({"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "SV", "UV"})
 
-PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
-PADDING = 0xFFFCFFFC
+PIXELS = frozenset({tagnumbers.FLOAT_PIXEL_DATA, tagnumbers.DOUBLE_FLOAT_PIXEL_DATA, tagnumbers.PIXEL_DATA})
+OFFSET_TABLES = frozenset({tagnumbers.EXTENDED_OFFSET_TABLE, tagnumbers.EXTENDED_OFFSET_TABLE_LENGTHS})
+PADDING = tagnumbers.DATA_SET_TRAILING_PADDING
 # Lower groups belong to commands, file meta and directories (PS3.5 7.1).
 FIRST = 0x00080000
-DOCUMENT = 0x00420011
-DOCUMENT_TYPE = 0x00420012
-STUDY, SERIES, INSTANCE, SOP_CLASS = 0x0020000D, 0x0020000E, 0x00080018, 0x00080016
-UIDS = frozenset({STUDY, SERIES, INSTANCE, SOP_CLASS})
+UIDS = frozenset(
+    {
+        tagnumbers.STUDY_INSTANCE_UID,
+        tagnumbers.SERIES_INSTANCE_UID,
+        tagnumbers.SOP_INSTANCE_UID,
+        tagnumbers.SOP_CLASS_UID,
+    }
+)
 _COLLECTED = frozenset(
-    {*UIDS, DOCUMENT_TYPE, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011}
-    | {0x00280100, 0x00280101, 0x00280102}
+    {
+        *UIDS,
+        tagnumbers.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT,
+        tagnumbers.SAMPLES_PER_PIXEL,
+        tagnumbers.PHOTOMETRIC_INTERPRETATION,
+        tagnumbers.PLANAR_CONFIGURATION,
+        tagnumbers.NUMBER_OF_FRAMES,
+        tagnumbers.ROWS,
+        tagnumbers.COLUMNS,
+        tagnumbers.BITS_ALLOCATED,
+        tagnumbers.BITS_STORED,
+        tagnumbers.HIGH_BIT,
+    }
 )
 
 
@@ -81,9 +97,9 @@ def _is_dropped(tag: int) -> bool:
 
 
 def _tells(tag: int) -> int:
-    if tag == 0x00080005:
+    if tag == tagnumbers.SPECIFIC_CHARACTER_SET:
         return CHARSET
-    if tag == 0x00280103:
+    if tag == tagnumbers.PIXEL_REPRESENTATION:
         return SIGNED
     if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF:
         return CREATOR
@@ -93,7 +109,7 @@ def _tells(tag: int) -> int:
 def _above(tag: int, vr: str) -> int:
     if _is_dropped(tag):
         return 0
-    if tag == DOCUMENT or tag in PIXELS:
+    if tag == tagnumbers.ENCAPSULATED_DOCUMENT or tag in PIXELS:
         return 0
     if tag in _COLLECTED:
         return _NEVER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from gateway.dicom import tagnumbers
 from gateway.dicom.encoding.elementwriter import write_element, write_text
 from gateway.model import Identity
 
@@ -16,11 +17,15 @@ PREAMBLE = bytes(128) + b"DICM"
 def file_meta(identity: Identity, transfer_syntax: str) -> bytes:
     """Return the 128-byte preamble, DICM and group 0002 of a file that holds this instance in this transfer syntax."""
     body = (
-        write_element(0x00020001, "OB", b"\0\1")
-        + write_text(0x00020002, "UI", identity.sop_class)
-        + write_text(0x00020003, "UI", identity.instance)
-        + write_text(0x00020010, "UI", transfer_syntax)
-        + write_text(0x00020012, "UI", IMPLEMENTATION_CLASS_UID)
-        + write_text(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME)
+        write_element(tagnumbers.FILE_META_INFORMATION_VERSION, "OB", b"\0\1")
+        + write_text(tagnumbers.MEDIA_STORAGE_SOP_CLASS_UID, "UI", identity.sop_class)
+        + write_text(tagnumbers.MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", identity.instance)
+        + write_text(tagnumbers.TRANSFER_SYNTAX_UID, "UI", transfer_syntax)
+        + write_text(tagnumbers.IMPLEMENTATION_CLASS_UID, "UI", IMPLEMENTATION_CLASS_UID)
+        + write_text(tagnumbers.IMPLEMENTATION_VERSION_NAME, "SH", IMPLEMENTATION_VERSION_NAME)
     )
-    return PREAMBLE + write_element(0x00020000, "UL", struct.pack("<I", len(body))) + body
+    return (
+        PREAMBLE
+        + write_element(tagnumbers.FILE_META_INFORMATION_GROUP_LENGTH, "UL", struct.pack("<I", len(body)))
+        + body
+    )

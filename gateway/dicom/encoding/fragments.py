@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 
+from gateway.dicom import tags
 from gateway.dicom.encoding.structure import ITEM, SEQUENCE_END, UNDEFINED, read_item_header
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
@@ -76,7 +77,7 @@ class FragmentScanner:
             self._finish()
         if not self.done:
             raise Truncated(
-                f"pixel data ends at byte {self._at} without its sequence delimiter", tag="7FE00010"
+                f"pixel data ends at byte {self._at} without its sequence delimiter", tag=tags.PIXEL_DATA
             )
 
     def _value(self, view: bytes | memoryview, used: int) -> int:
@@ -115,13 +116,13 @@ class FragmentScanner:
         elif tag == ITEM and length != UNDEFINED:
             self._begin(length)
         else:
-            raise DicomError(f"pixel data at byte {self._at - 8}: an item was due", tag="7FE00010")
+            raise DicomError(f"pixel data at byte {self._at - 8}: an item was due", tag=tags.PIXEL_DATA)
         return take
 
     def _begin(self, length: int) -> None:
         if self._stop is not None and self._at + length > self._stop:
             raise DicomError(
-                f"pixel data at byte {self._at - 8}: the item is longer than the value", tag="7FE00010"
+                f"pixel data at byte {self._at - 8}: the item is longer than the value", tag=tags.PIXEL_DATA
             )
         if self._first:
             if length > MOST_BOT:

@@ -7,14 +7,24 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.model import FrameNumber, Span
 
-VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
+VIDEO = (
+    uids.MPEG2MPML,
+    uids.MPEG2MPHL,
+    uids.MPEG4HP41,
+    uids.MPEG4HP41BD,
+    uids.MPEG4HP422D,
+    uids.MPEG4HP423D,
+    uids.MPEG4HP42STEREO,
+    uids.HEVCMP51,
+    uids.HEVCM10P51,
+)
 
-RLE = "1.2.840.10008.1.2.5"
 
 # Most bytes that are read at once for short spans, and most between them: item headers, a few empty fragments.
 WINDOW = 256 << 10
@@ -122,7 +132,7 @@ def _first_fragments(
         return nothing, f"{frames} frames are declared and there are {fragments} fragments"
     if plain and len(begins) >= frames:
         return begins[: frames + 1], ""
-    if transfer_syntax == RLE:  # each frame is one fragment (PS3.5 A.4.2)
+    if transfer_syntax == uids.RLE_LOSSLESS:  # each frame is one fragment (PS3.5 A.4.2)
         return array("L", range(frames + 1)), ""
     return nothing, f"no offset table tells which of {fragments} fragments belong to which of {frames} frames"
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from gateway.dicom import tagnumbers, tags, uids
 from gateway.dicom.dictionary import vr_of
 from gateway.dicom.encoding.elementwriter import (
     CLOSE_ITEM,
@@ -21,9 +22,9 @@ from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.encoding.structure import UNDEFINED
 from gateway.dicom.encoding.topelements import top_elements
 from gateway.errors import DicomError
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID
+from gateway.model import Identity, InstanceUID
 
-_OFFSET_TABLES = frozenset({0x7FE00001, 0x7FE00002})
+_OFFSET_TABLES = frozenset({tagnumbers.EXTENDED_OFFSET_TABLE, tagnumbers.EXTENDED_OFFSET_TABLE_LENGTHS})
 # Made from a UUID; names what a lossy representation of ours is derived by.
 _NAMESPACE = uuid.UUID("0d8f2f0e-7a0c-4d8c-9a53-7f1b3b8f6d21")
 
@@ -54,7 +55,7 @@ def derive_uid(instance: str, version: str, transfer_syntax: str) -> InstanceUID
 
 def write_decoded_head(head: bytes, identity: Identity, changes: Mapping[str, str | int]) -> bytes:
     """A Part 10 head in Explicit VR Little Endian, `changes` mapping tags of 8 hex digits to new values."""
-    return write_edited_head(head, identity, EXPLICIT_VR_LE, replacing(changes))
+    return write_edited_head(head, identity, uids.EXPLICIT_VR_LITTLE_ENDIAN, replacing(changes))
 
 
 def write_edited_head(
@@ -71,7 +72,7 @@ def write_edited_head(
         kept = tag in edits or (tag & 0xFFFF and tag not in _OFFSET_TABLES)
         elements.append((tag, head[start:at] if kept else b""))
     if at != len(head):
-        raise DicomError("the header does not end where the pixel data begins", tag="7FE00010")
+        raise DicomError("the header does not end where the pixel data begins", tag=tags.PIXEL_DATA)
     return file_meta(identity, transfer_syntax) + b"".join(apply_edits(elements, edits))
 
 
@@ -91,7 +92,7 @@ def replacing(changes: Mapping[str, str | int]) -> dict[int, Edit]:
 
 def lossy_once() -> dict[int, Edit]:
     """Lossy Image Compression '01', which is never taken back (PS3.3 C.7.6.1.1.5)."""
-    return {0x00282110: _setting(0x00282110, "01")}
+    return {tagnumbers.LOSSY_IMAGE_COMPRESSION: _setting(tagnumbers.LOSSY_IMAGE_COMPRESSION, "01")}
 
 
 def derive(
@@ -104,17 +105,29 @@ def derive(
     """
     uid = derive_uid(source.instance, version, transfer_syntax)
     predecessor = _code("121320", "Uncompressed predecessor")
-    reference = _text(0x00081150, source.sop_class) + _text(0x00081155, source.instance)
-    reference += write_sequence(0x0040A170, [predecessor])
+    reference = _text(tagnumbers.REFERENCED_SOP_CLASS_UID, source.sop_class) + _text(
+        tagnumbers.REFERENCED_SOP_INSTANCE_UID, source.instance
+    )
+    reference += write_sequence(tagnumbers.PURPOSE_OF_REFERENCE_CODE_SEQUENCE, [predecessor])
     return replace(source, instance=uid), {
-        0x00080008: _image_type,
-        0x00080018: _setting(0x00080018, uid),
-        0x00082111: lambda old: old if len(old) > 8 else _text(0x00082111, "Lossy compression"),
-        0x00082112: lambda old: _with_item(0x00082112, old, reference),
-        0x00089215: lambda old: _with_item(0x00089215, old, _code("113040", "Lossy Compression")),
+        tagnumbers.IMAGE_TYPE: _image_type,
+        tagnumbers.SOP_INSTANCE_UID: _setting(tagnumbers.SOP_INSTANCE_UID, uid),
+        tagnumbers.DERIVATION_DESCRIPTION: lambda old: (
+            old if len(old) > 8 else _text(tagnumbers.DERIVATION_DESCRIPTION, "Lossy compression")
+        ),
+        tagnumbers.SOURCE_IMAGE_SEQUENCE: lambda old: _with_item(
+            tagnumbers.SOURCE_IMAGE_SEQUENCE, old, reference
+        ),
+        tagnumbers.DERIVATION_CODE_SEQUENCE: lambda old: _with_item(
+            tagnumbers.DERIVATION_CODE_SEQUENCE, old, _code("113040", "Lossy Compression")
+        ),
         **lossy_once(),
-        0x00282112: lambda old: _with_value(0x00282112, old, f"{loss.ratio:.4g}"),
-        0x00282114: lambda old: _with_value(0x00282114, old, loss.method),
+        tagnumbers.LOSSY_IMAGE_COMPRESSION_RATIO: lambda old: _with_value(
+            tagnumbers.LOSSY_IMAGE_COMPRESSION_RATIO, old, f"{loss.ratio:.4g}"
+        ),
+        tagnumbers.LOSSY_IMAGE_COMPRESSION_METHOD: lambda old: _with_value(
+            tagnumbers.LOSSY_IMAGE_COMPRESSION_METHOD, old, loss.method
+        ),
     }
 
 
@@ -135,7 +148,7 @@ def _value(element: bytes) -> str:
 
 def _image_type(old: bytes) -> bytes:
     _, *others = _value(old).split("\\")
-    return _text(0x00080008, "\\".join(["DERIVED", *(others or ["SECONDARY"])]))
+    return _text(tagnumbers.IMAGE_TYPE, "\\".join(["DERIVED", *(others or ["SECONDARY"])]))
 
 
 def _with_value(tag: int, old: bytes, value: str) -> bytes:
@@ -145,7 +158,11 @@ def _with_value(tag: int, old: bytes, value: str) -> bytes:
 
 def _code(value: str, meaning: str) -> bytes:
     """The content of an item of the Code Sequence Macro (PS3.3 8.8), from DCM."""
-    return _text(0x00080100, value) + _text(0x00080102, "DCM") + _text(0x00080104, meaning)
+    return (
+        _text(tagnumbers.CODE_VALUE, value)
+        + _text(tagnumbers.CODING_SCHEME_DESIGNATOR, "DCM")
+        + _text(tagnumbers.CODE_MEANING, meaning)
+    )
 
 
 def _with_item(tag: int, old: bytes, item: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gateway.dicom import tagnumbers
 from gateway.dicom.encoding.elementwriter import CLOSE_ITEM, write_element, write_sequence
 from gateway.dicom.encoding.fragments import FragmentScanner
 from gateway.dicom.encoding.frames import PixelElement, frame_spans, pixel_layout
@@ -19,7 +20,6 @@ from gateway.dicom.encoding.topelements import top_elements
 from gateway.errors import CodecError, DicomError
 from gateway.model import FrameNumber
 
-PIXELS = 0x7FE00010
 _DEEPEST = 64
 _ITEM_END = CLOSE_ITEM[:4]
 
@@ -65,7 +65,12 @@ class _Walk:
             made: bytes | None = None
             if element[4:6] == b"SQ":
                 made = self._sequence(tag, element, depth)
-            elif tag == PIXELS and depth and element[4:6] in (b"OB", b"OW") and element[8:12] == b"\xff" * 4:
+            elif (
+                tag == tagnumbers.PIXEL_DATA
+                and depth
+                and element[4:6] in (b"OB", b"OW")
+                and element[8:12] == b"\xff" * 4
+            ):
                 made, edits = self._pixels(data, element)
             changed |= made is not None
             out.append((tag, element if made is None else made))
@@ -92,7 +97,7 @@ class _Walk:
         scanner = FragmentScanner(12)
         scanner.feed(element[12:])
         scanner.close()
-        place = PixelElement(PIXELS, element[4:6].decode(), 12, len(element) - 12, scanner)
+        place = PixelElement(tagnumbers.PIXEL_DATA, element[4:6].decode(), 12, len(element) - 12, scanner)
         layout = _lay_out(data, place, self._transfer_syntax)
         if layout.problem:
             raise CodecError(layout.problem)
@@ -102,7 +107,7 @@ class _Walk:
         ]
         native = self._decode(layout, codestreams)
         vr = "OW" if layout.bits_allocated > 8 else "OB"
-        return write_element(PIXELS, vr, native.data), replacing(native.changes)
+        return write_element(tagnumbers.PIXEL_DATA, vr, native.data), replacing(native.changes)
 
 
 def _items(sequence: bytes) -> Iterator[bytes]:
@@ -135,6 +140,6 @@ def _item_end(data: bytes, at: int) -> int:
 def _lay_out(data: bytes, place: PixelElement, transfer_syntax: str) -> PixelLayout:
     """Return the layout of the frames of an item, as its data set describes them."""
     found = {tag: data[start + 8 : stop] for tag, start, stop in top_elements(data) if tag >> 16 == 0x28}
-    frames = found.get(0x00280008, b"").strip(b" \0")
+    frames = found.get(tagnumbers.NUMBER_OF_FRAMES, b"").strip(b" \0")
     image = read_image_pixel(found, "little", place.tag)
     return pixel_layout(place, image, int(frames) if frames.isdigit() else 1, transfer_syntax)

@@ -7,6 +7,7 @@ from array import array
 from dataclasses import dataclass, replace
 from struct import Struct
 
+from gateway.dicom import tagnumbers, tags, uids
 from gateway.dicom.encoding import elements
 from gateway.dicom.encoding.codestreams import recognise
 from gateway.dicom.encoding.filemeta import PREAMBLE, file_meta
@@ -20,29 +21,26 @@ from gateway.dicom.encoding.structure import CODED_VRS
 from gateway.dicom.encoding.tokens import Pixels, Tokenizer
 from gateway.dicom.limits import LIMITS, ReadLimits
 from gateway.errors import DicomError, LimitExceeded, NotDicom, Truncated
-from gateway.model import (
-    DEFLATED_EXPLICIT_VR_LE,
-    EXPLICIT_VR_BE,
-    EXPLICIT_VR_LE,
-    IMPLICIT_VR_LE,
-    Identity,
-    InstanceUID,
-    SeriesUID,
-    StudyUID,
-)
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 
-_NATIVE = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE})
-_BY_REFERENCE = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"})  # JPIP: no pixel bytes at all
-_STANDARD = "1.2.840.10008.1.2."
+_NATIVE = frozenset(
+    {
+        uids.IMPLICIT_VR_LITTLE_ENDIAN,
+        uids.EXPLICIT_VR_LITTLE_ENDIAN,
+        uids.EXPLICIT_VR_BIG_ENDIAN,
+        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    }
+)
+_BY_REFERENCE = frozenset({uids.JPIP_REFERENCED, uids.JPIP_REFERENCED_DEFLATE})  # JPIP: no pixel bytes at all
 _LONG = Struct("<I").unpack_from
 _SHORT = Struct("<H").unpack_from
 _TAKEN = re.compile(rb"[0-9.]{1,64}")
 _CONFORMING = re.compile(rb"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _UID_NAMES = {
-    elements.STUDY: "Study Instance UID",
-    elements.SERIES: "Series Instance UID",
-    elements.INSTANCE: "SOP Instance UID",
-    elements.SOP_CLASS: "SOP Class UID",
+    tagnumbers.STUDY_INSTANCE_UID: "Study Instance UID",
+    tagnumbers.SERIES_INSTANCE_UID: "Series Instance UID",
+    tagnumbers.SOP_INSTANCE_UID: "SOP Instance UID",
+    tagnumbers.SOP_CLASS_UID: "SOP Class UID",
 }
 
 
@@ -265,7 +263,7 @@ class Part10Reader:
             if element == 0 and length == 4:
                 # Only deflated bytes can look like one more element of the group.
                 self._group_length = self._at + int(_LONG(head, begin)[0])
-            if element == 0x10 and self._meta_uid(0x10) == DEFLATED_EXPLICIT_VR_LE:
+            if element == 0x10 and self._meta_uid(0x10) == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
                 self._group_end = self._group_length
         if not self._meta:
             raise DicomError(f"no file meta after DICM at byte {self._at}")
@@ -288,12 +286,12 @@ class Part10Reader:
         assert self._at is not None
         declared = self._meta_uid(0x10) or self._named or ""
         if not declared and self._without_meta:
-            declared = EXPLICIT_VR_LE
+            declared = uids.EXPLICIT_VR_LITTLE_ENDIAN
         if not declared:
-            raise DicomError("the file meta names no Transfer Syntax", tag="00020010")
+            raise DicomError("the file meta names no Transfer Syntax", tag=tags.TRANSFER_SYNTAX_UID)
         self._transfer_syntax = declared
         first = self._head[self._at : self._at + 8]
-        if declared == DEFLATED_EXPLICIT_VR_LE:
+        if declared == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             self._inflater = Inflater(self._limits)
             mode, offset = EXPLICIT_LE, 0
         elif len(first) < 8 and not ended:
@@ -311,16 +309,26 @@ class Part10Reader:
     def _settle(self, first: bytes) -> Mode:
         """Return the real encoding, which the first element shows (PS3.5 7.1, A.1 to A.3)."""
         declared = self._transfer_syntax
-        big = declared == EXPLICIT_VR_BE
+        big = declared == uids.EXPLICIT_VR_BIG_ENDIAN
         if len(first) == 8:
             big = self._really_big(first, big)
-        explicit = first[4:6] in CODED_VRS if len(first) == 8 else declared != IMPLICIT_VR_LE
+        explicit = first[4:6] in CODED_VRS if len(first) == 8 else declared != uids.IMPLICIT_VR_LITTLE_ENDIAN
         self._implicit = not explicit
-        really = EXPLICIT_VR_BE if big else EXPLICIT_VR_LE if explicit else IMPLICIT_VR_LE
+        really = (
+            uids.EXPLICIT_VR_BIG_ENDIAN
+            if big
+            else uids.EXPLICIT_VR_LITTLE_ENDIAN
+            if explicit
+            else uids.IMPLICIT_VR_LITTLE_ENDIAN
+        )
         if self._without_meta and declared in _NATIVE and (explicit or not big):
             self._transfer_syntax = really
-        elif explicit == (declared == IMPLICIT_VR_LE) or big != (declared == EXPLICIT_VR_BE):
-            self._note_finding("00020010", "the data set is not encoded as its Transfer Syntax says")
+        elif explicit == (declared == uids.IMPLICIT_VR_LITTLE_ENDIAN) or big != (
+            declared == uids.EXPLICIT_VR_BIG_ENDIAN
+        ):
+            self._note_finding(
+                tags.TRANSFER_SYNTAX_UID, "the data set is not encoded as its Transfer Syntax says"
+            )
         return (EXPLICIT if explicit else IMPLICIT)[big]
 
     def _really_big(self, first: bytes, declared: bool) -> bool:
@@ -390,8 +398,13 @@ class Part10Reader:
     def _layout(self, tokens: Tokenizer) -> InstanceLayout:
         shift = len(self.prefix)
         moved = 0 if self._inflater is not None else shift
-        kind = tokens.collected.get(elements.DOCUMENT_TYPE, b"").strip(b" \0").decode("latin-1") or None
-        document = f"{elements.DOCUMENT:08X}"
+        kind = (
+            tokens.collected.get(tagnumbers.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT, b"")
+            .strip(b" \0")
+            .decode("latin-1")
+            or None
+        )
+        document = f"{tags.ENCAPSULATED_DOCUMENT}"
         pixels = self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None
         bulk = tokens.bulk
         if moved or document in bulk:
@@ -421,13 +434,13 @@ class Part10Reader:
             pixels.offset,
             pixels.length,
             pixels.scanner,
-            collected.get(0x7FE00001, b""),
-            collected.get(0x7FE00002, b""),
+            collected.get(tagnumbers.EXTENDED_OFFSET_TABLE, b""),
+            collected.get(tagnumbers.EXTENDED_OFFSET_TABLE_LENGTHS, b""),
         )
         if pixels.scanner is not None:
             self._recognise(pixels.scanner, tokens.big_endian)
         image = self._image_pixel(tokens, pixels.tag)
-        frames = self._frames(collected.get(0x00280008, b""))
+        frames = self._frames(collected.get(tagnumbers.NUMBER_OF_FRAMES, b""))
         layout = pixel_layout(element, image, frames, self._transfer_syntax)
         if moved:
             starts = array("Q", [start + moved for start in layout.starts])
@@ -459,13 +472,15 @@ class Part10Reader:
             return
         found = recognise(scanner.head)
         if found:
-            self._note_finding("00020010", f"the pixel data is compressed, as transfer syntax {found} has it")
+            self._note_finding(
+                tags.TRANSFER_SYNTAX_UID, f"the pixel data is compressed, as transfer syntax {found} has it"
+            )
             self._transfer_syntax, self._odd_meta = found, True
 
     def _wants_fragments(self) -> bool:
         """Return whether the standard requires fragments; for private transfer syntaxes this is unknown."""
         declared = self._transfer_syntax
-        return declared.startswith(_STANDARD) and declared not in _NATIVE | _BY_REFERENCE
+        return declared.startswith(uids.TRANSFER_SYNTAXES) and declared not in _NATIVE | _BY_REFERENCE
 
     def _image_pixel(self, tokens: Tokenizer, tag: int) -> ImagePixel:
         """Return the description of the pixels in `tag`.
@@ -473,9 +488,11 @@ class Part10Reader:
         A missing Samples per Pixel is taken as 1 where the image is MONOCHROME.
         """
         image = read_image_pixel(tokens.collected, "big" if tokens.big_endian else "little", tag)
-        if 0x00280002 in tokens.collected or not image.photometric.startswith("MONOCHROME"):
+        if tagnumbers.SAMPLES_PER_PIXEL in tokens.collected or not image.photometric.startswith("MONOCHROME"):
             return image
-        self._note_finding("00280002", f"Samples per Pixel is missing, taken as 1 for {image.photometric}")
+        self._note_finding(
+            tags.SAMPLES_PER_PIXEL, f"Samples per Pixel is missing, taken as 1 for {image.photometric}"
+        )
         return replace(image, samples=1)
 
     def _frames(self, raw: bytes) -> int:
@@ -483,6 +500,6 @@ class Part10Reader:
         if not text:
             return 1
         if not text.removeprefix(b"+").isdigit() or len(text) > 12 or int(text) == 0:
-            self._note_finding("00280008", "Number of Frames is no positive number, taken as 1")
+            self._note_finding(tags.NUMBER_OF_FRAMES, "Number of Frames is no positive number, taken as 1")
             return 1
         return int(text)

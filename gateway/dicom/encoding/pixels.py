@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
+from gateway.dicom import tagnumbers, tags
+from gateway.dicom.dataset import DataSet
 
 # Interpretations in which two pixels of a row share their chrominance: Y1 Y2 CB CR (PS3.3 C.7.6.3.1.2).
 HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 
-_PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
 _NUMBERS = {
-    "samples": 0x00280002,
-    "rows": 0x00280010,
-    "columns": 0x00280011,
-    "bits_allocated": 0x00280100,
-    "bits_stored": 0x00280101,
-    "high_bit": 0x00280102,
-    "pixel_representation": 0x00280103,
-    "planar": _PLANAR,
+    "samples": tagnumbers.SAMPLES_PER_PIXEL,
+    "rows": tagnumbers.ROWS,
+    "columns": tagnumbers.COLUMNS,
+    "bits_allocated": tagnumbers.BITS_ALLOCATED,
+    "bits_stored": tagnumbers.BITS_STORED,
+    "high_bit": tagnumbers.HIGH_BIT,
+    "pixel_representation": tagnumbers.PIXEL_REPRESENTATION,
+    "planar": tagnumbers.PLANAR_CONFIGURATION,
 }
 
 
@@ -43,7 +43,7 @@ class ImagePixel:
     pixel_representation: int
     photometric: str
     planar: int
-    tag: int = PIXEL_DATA
+    tag: int = tagnumbers.PIXEL_DATA
 
     @property
     def is_signed(self) -> bool:
@@ -53,7 +53,7 @@ class ImagePixel:
     @property
     def is_floating(self) -> bool:
         """Whether the pixels are Float or Double Float Pixel Data."""
-        return self.tag in {FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA}
+        return self.tag in {tagnumbers.FLOAT_PIXEL_DATA, tagnumbers.DOUBLE_FLOAT_PIXEL_DATA}
 
     @property
     def is_halved(self) -> bool:
@@ -77,11 +77,16 @@ AnyImagePixel = TypeVar("AnyImagePixel", bound=ImagePixel)
 def read_image_pixel(elements: Mapping[int, bytes], order: Literal["little", "big"], tag: int) -> ImagePixel:
     """Return the module, read from encoded values by tag, the first of each; `tag` is that of the pixels."""
     numbers = {name: int.from_bytes(elements.get(at, b"")[:2], order) for name, at in _NUMBERS.items()}
-    photometric = elements.get(_PHOTOMETRIC, b"").split(b"\\")[0].strip(b" \0").decode("latin-1")
+    photometric = (
+        elements.get(tagnumbers.PHOTOMETRIC_INTERPRETATION, b"")
+        .split(b"\\")[0]
+        .strip(b" \0")
+        .decode("latin-1")
+    )
     return ImagePixel(**numbers, photometric=photometric, tag=tag)
 
 
-def write_members(image: ImagePixel) -> dict[str, Any]:
+def write_members(image: ImagePixel) -> DataSet:
     """Return the Image Pixel Description macro as DICOM JSON members.
 
     Planar Configuration is included where it applies.
@@ -90,7 +95,7 @@ def write_members(image: ImagePixel) -> dict[str, Any]:
         tag: getattr(image, name) for name, tag in _NUMBERS.items() if name != "planar" or image.samples > 1
     }
     return {
-        f"{_PHOTOMETRIC:08X}": {"vr": "CS", "Value": [image.photometric]},
+        f"{tags.PHOTOMETRIC_INTERPRETATION}": {"vr": "CS", "Value": [image.photometric]},
         **{f"{tag:08X}": {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
     }
 
@@ -107,7 +112,7 @@ def find_changes(before: ImagePixel, after: ImagePixel) -> dict[str, str | int]:
     """Return the description's changes after a codec: tag to new value; empty where nothing changes."""
     changes: dict[str, str | int] = {}
     if after.photometric != before.photometric:
-        changes[f"{_PHOTOMETRIC:08X}"] = after.photometric
+        changes[f"{tags.PHOTOMETRIC_INTERPRETATION}"] = after.photometric
     if after.planar != before.planar:
-        changes[f"{_PLANAR:08X}"] = after.planar
+        changes[f"{tags.PLANAR_CONFIGURATION}"] = after.planar
     return changes

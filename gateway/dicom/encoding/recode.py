@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
 from typing import Any
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import ReadOnlyDataSet
 from gateway.dicom.encoding.charsets import JIS_ROMAN, Charset, charset
 
 # VRs whose characters Specific Character Set decides (PS3.5 6.1.2.2) and whose values may be bulk data.
 TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_CHARSET = "00080005"
 _CONTROLS = (b"\n", b"\f", b"\r", b"\t")
 # Text with escape sequences is cut at a control character, which resets to the first set. Without a control character
 # in so many bytes it is cut anywhere.
 _MOST_HELD = 1 << 20
 
 
-def charset_at(model: Mapping[str, Any], path: str) -> Charset:
+def charset_at(model: ReadOnlyDataSet, path: str) -> Charset:
     """Return the character set of the element at `path` (`00400275/1/00400007`).
 
     The innermost item on the path that declares a set decides.
     """
     found = _find_declared(model, charset(b""))
     level: Any = model
-    tags = path.split("/")
-    for tag, number in zip(tags[0:-1:2], tags[1::2], strict=True):
+    parts = path.split("/")
+    for tag, number in zip(parts[0:-1:2], parts[1::2], strict=True):
         items = level.get(tag, {}).get("Value", ())
         level = items[int(number) - 1] or {} if int(number) <= len(items) else {}
         found = _find_declared(level, found)
     return found
 
 
-def _find_declared(level: Mapping[str, Any], inherited: Charset) -> Charset:
-    if _CHARSET not in level:
+def _find_declared(level: ReadOnlyDataSet, inherited: Charset) -> Charset:
+    if tags.SPECIFIC_CHARACTER_SET not in level:
         return inherited
-    terms = level[_CHARSET].get("Value") or [""]
+    terms = level[tags.SPECIFIC_CHARACTER_SET].get("Value") or [""]
     return charset("\\".join(str(term or "") for term in terms).encode("latin-1", "replace"))
 
 

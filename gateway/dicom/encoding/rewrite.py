@@ -11,6 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.dicom import tagnumbers, uids
 from gateway.dicom.encoding.elements import (
     CREATOR,
     DROP,
@@ -37,11 +38,10 @@ from gateway.dicom.encoding.modes import (
 from gateway.dicom.encoding.pushparser import DataSetWalker, Level, Steps
 from gateway.dicom.encoding.structure import ITEM_GROUP, OPEN, UNDEFINED
 from gateway.errors import DicomError, Truncated
-from gateway.model import EXPLICIT_VR_LE, Identity
+from gateway.model import Identity
 
 # A value of more bytes is not held, but passes through.
 PIECE = 1 << 20
-_PIXELS = 0x7FE00010
 
 
 def _read_unsettled(head: bytes, mode: Mode) -> tuple[Element, bool]:
@@ -96,7 +96,9 @@ class Rewriter(DataSetWalker[_Level]):
         pixels = layout.pixels
         # Some attributes that Pixel Representation decides come before it.
         signed = pixels is not None and pixels.pixel_representation == 1
-        super().__init__(_level(False, OPEN, mode, signed), file_meta(identity, EXPLICIT_VR_LE))
+        super().__init__(
+            _level(False, OPEN, mode, signed), file_meta(identity, uids.EXPLICIT_VR_LITTLE_ENDIAN)
+        )
         self._bits = pixels.bits_allocated if pixels is not None else 16
 
     # -- structure --------------------------------------------------------------------------------------
@@ -159,7 +161,7 @@ class Rewriter(DataSetWalker[_Level]):
         """Return whether items follow. A sequence that has none inside is no sequence, and becomes UN."""
         if found.length == UNDEFINED:
             holds = found.vr == "SQ" or found.coded_un or not (found.mode[1] or found.vr in ("OB", "OW"))
-            if not holds or found.tag == _PIXELS:
+            if not holds or found.tag == tagnumbers.PIXEL_DATA:
                 raise DicomError("encapsulated data cannot be rewritten as it is", tag=f"{found.tag:08X}")
             return True
         if found.vr != "SQ":
@@ -175,7 +177,7 @@ class Rewriter(DataSetWalker[_Level]):
     def _width(self, found: _Header) -> int:
         if not found.mode[2]:
             return 1
-        top = found.tag == _PIXELS and len(self._levels) == 1
+        top = found.tag == tagnumbers.PIXEL_DATA and len(self._levels) == 1
         return swap_width(found.vr, self._bits if top else 16)
 
     def _short(self, level: _Level, found: _Header) -> Steps:

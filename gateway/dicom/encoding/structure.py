@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from struct import Struct
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+from gateway.dicom import tagnumbers
+
+ITEM, ITEM_END, SEQUENCE_END = (
+    tagnumbers.ITEM,
+    tagnumbers.ITEM_DELIMITATION_ITEM,
+    tagnumbers.SEQUENCE_DELIMITATION_ITEM,
+)
 # The group of items and delimiters, which are no data elements.
 ITEM_GROUP = 0xFFFE
 # A length that says: up to the delimiter.

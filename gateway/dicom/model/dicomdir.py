@@ -8,119 +8,172 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import pack
-from typing import Any
 
+from gateway.dicom import tagnumbers, tags, uids
+from gateway.dicom.dataset import DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.elementwriter import write_element, write_header, write_item_header, write_text
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.model.encode import Octets, encode
 from gateway.errors import DicomError
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 
-BASIC_DIRECTORY = "1.2.840.10008.1.3.10"
 _ITEM_HEADER = 8
-_CHARSET = "00080005"
 
 # Record type by the beginning of the SOP Class UID; the longest that fits wins (PS3.3 Table F.4-1, F-76, F-77).
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
 _TYPES = {
-    _STORAGE: "IMAGE",
-    _STORAGE + "4.2": "SPECTROSCOPY",
-    _STORAGE + "9.": "WAVEFORM",
-    _STORAGE + "11.": "PRESENTATION",
-    _STORAGE + "30": "RAW DATA",
-    _STORAGE + "66": "RAW DATA",
-    _STORAGE + "66.1": "REGISTRATION",
-    _STORAGE + "66.2": "FIDUCIAL",
-    _STORAGE + "66.3": "REGISTRATION",
-    _STORAGE + "66.4": "IMAGE",
-    _STORAGE + "66.5": "SURFACE",
-    _STORAGE + "66.6": "TRACT",
-    _STORAGE + "66.7": "IMAGE",
-    _STORAGE + "67": "VALUE MAP",
-    _STORAGE + "68.": "SURFACE SCAN",
-    _STORAGE + "77.1.5.3": "STEREOMETRIC",
-    _STORAGE + "78.": "MEASUREMENT",
-    _STORAGE + "79.1": "SR DOCUMENT",
-    _STORAGE + "88.": "SR DOCUMENT",
-    _STORAGE + "88.59": "KEY OBJECT DOC",
-    _STORAGE + "90.1": "ASSESSMENT",
-    _STORAGE + "91.1": "ANNOTATION",
-    _STORAGE + "104.": "ENCAP DOC",
-    _STORAGE + "481.1": "IMAGE",
-    _STORAGE + "481.2": "RT DOSE",
-    _STORAGE + "481.3": "RT STRUCTURE SET",
-    _STORAGE + "481.4": "RT TREAT RECORD",
-    _STORAGE + "481.5": "RT PLAN",
-    _STORAGE + "481.6": "RT TREAT RECORD",
-    _STORAGE + "481.7": "RT TREAT RECORD",
-    _STORAGE + "481.8": "RT PLAN",
-    _STORAGE + "481.9": "RT TREAT RECORD",
-    **{f"{_STORAGE}481.{n}": "RADIOTHERAPY" for n in range(10, 26)},
+    uids.STORAGE: "IMAGE",
+    uids.MR_SPECTROSCOPY_STORAGE: "SPECTROSCOPY",
+    uids.WAVEFORMS: "WAVEFORM",
+    uids.PRESENTATION_STATES: "PRESENTATION",
+    uids.PARAMETRIC_MAP_STORAGE: "RAW DATA",
+    uids.RAW_DATA_STORAGE: "RAW DATA",
+    uids.SPATIAL_REGISTRATION_STORAGE: "REGISTRATION",
+    uids.SPATIAL_FIDUCIALS_STORAGE: "FIDUCIAL",
+    uids.DEFORMABLE_SPATIAL_REGISTRATION_STORAGE: "REGISTRATION",
+    uids.SEGMENTATION_STORAGE: "IMAGE",
+    uids.SURFACE_SEGMENTATION_STORAGE: "SURFACE",
+    uids.TRACTOGRAPHY_RESULTS_STORAGE: "TRACT",
+    uids.LABEL_MAP_SEGMENTATION_STORAGE: "IMAGE",
+    uids.REAL_WORLD_VALUE_MAPPING_STORAGE: "VALUE MAP",
+    uids.SURFACE_SCANS: "SURFACE SCAN",
+    uids.STEREOMETRIC_RELATIONSHIP_STORAGE: "STEREOMETRIC",
+    uids.OPHTHALMIC_MEASUREMENTS: "MEASUREMENT",
+    uids.MACULAR_GRID_THICKNESS_AND_VOLUME_REPORT_STORAGE: "SR DOCUMENT",
+    uids.STRUCTURED_REPORTS: "SR DOCUMENT",
+    uids.KEY_OBJECT_SELECTION_DOCUMENT_STORAGE: "KEY OBJECT DOC",
+    uids.CONTENT_ASSESSMENT_RESULTS_STORAGE: "ASSESSMENT",
+    uids.MICROSCOPY_BULK_SIMPLE_ANNOTATIONS_STORAGE: "ANNOTATION",
+    uids.ENCAPSULATED_DOCUMENTS: "ENCAP DOC",
+    uids.RT_IMAGE_STORAGE: "IMAGE",
+    uids.RT_DOSE_STORAGE: "RT DOSE",
+    uids.RT_STRUCTURE_SET_STORAGE: "RT STRUCTURE SET",
+    uids.RT_BEAMS_TREATMENT_RECORD_STORAGE: "RT TREAT RECORD",
+    uids.RT_PLAN_STORAGE: "RT PLAN",
+    uids.RT_BRACHY_TREATMENT_RECORD_STORAGE: "RT TREAT RECORD",
+    uids.RT_TREATMENT_SUMMARY_RECORD_STORAGE: "RT TREAT RECORD",
+    uids.RT_ION_PLAN_STORAGE: "RT PLAN",
+    uids.RT_ION_BEAMS_TREATMENT_RECORD_STORAGE: "RT TREAT RECORD",
+    **dict.fromkeys(
+        (
+            uids.RT_PHYSICIAN_INTENT_STORAGE,
+            uids.RT_SEGMENT_ANNOTATION_STORAGE,
+            uids.RT_RADIATION_SET_STORAGE,
+            uids.C_ARM_PHOTON_ELECTRON_RADIATION_STORAGE,
+            uids.TOMOTHERAPEUTIC_RADIATION_STORAGE,
+            uids.ROBOTIC_ARM_RADIATION_STORAGE,
+            uids.RT_RADIATION_RECORD_SET_STORAGE,
+            uids.RT_RADIATION_SALVAGE_RECORD_STORAGE,
+            uids.TOMOTHERAPEUTIC_RADIATION_RECORD_STORAGE,
+            uids.C_ARM_PHOTON_ELECTRON_RADIATION_RECORD_STORAGE,
+            uids.ROBOTIC_RADIATION_RECORD_STORAGE,
+            uids.RT_RADIATION_SET_DELIVERY_INSTRUCTION_STORAGE,
+            uids.RT_TREATMENT_PREPARATION_STORAGE,
+            uids.ENHANCED_RT_IMAGE_STORAGE,
+            uids.ENHANCED_CONTINUOUS_RT_IMAGE_STORAGE,
+            uids.RT_PATIENT_POSITION_ACQUISITION_INSTRUCTION_STORAGE,
+        ),
+        "RADIOTHERAPY",
+    ),
 }
-_INSTANCE = ("00200013", "IS", "1")
-_CONTENT = (("00080023", "DA", "19000101"), ("00080033", "TM", "000000"))
-_LABELLED = (*_CONTENT, _INSTANCE, ("00700080", "CS", "UNNAMED"))
-_DESCRIBED = (("00700081", "LO", ""), ("00700084", "PN", ""))
+_INSTANCE = (tags.INSTANCE_NUMBER, "IS", "1")
+_CONTENT = ((tags.CONTENT_DATE, "DA", "19000101"), (tags.CONTENT_TIME, "TM", "000000"))
+_LABELLED = (*_CONTENT, _INSTANCE, (tags.CONTENT_LABEL, "CS", "UNNAMED"))
+_DESCRIBED = ((tags.CONTENT_DESCRIPTION, "LO", ""), (tags.CONTENT_CREATOR_NAME, "PN", ""))
 # Keys of each record: tag, VR, and the default for a missing value ('' where a key may be empty: Type 2).
 _KEYS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "PATIENT": (("00100010", "PN", ""), ("00100020", "LO", "UNKNOWN")),
+    "PATIENT": ((tags.PATIENT_NAME, "PN", ""), (tags.PATIENT_ID, "LO", "UNKNOWN")),
     "STUDY": (
-        *(("00080020", "DA", "19000101"), ("00080030", "TM", "000000"), ("00080050", "SH", "")),
-        *(("00081030", "LO", ""), ("0020000D", "UI", ""), ("00200010", "SH", "0")),
+        (tags.STUDY_DATE, "DA", "19000101"),
+        (tags.STUDY_TIME, "TM", "000000"),
+        (tags.ACCESSION_NUMBER, "SH", ""),
+        (tags.STUDY_DESCRIPTION, "LO", ""),
+        (tags.STUDY_INSTANCE_UID, "UI", ""),
+        (tags.STUDY_ID, "SH", "0"),
     ),
-    "SERIES": (("00080060", "CS", "OT"), ("0020000E", "UI", ""), ("00200011", "IS", "0")),
+    "SERIES": (
+        (tags.MODALITY, "CS", "OT"),
+        (tags.SERIES_INSTANCE_UID, "UI", ""),
+        (tags.SERIES_NUMBER, "IS", "0"),
+    ),
     "IMAGE": (_INSTANCE,),
-    "RT DOSE": (_INSTANCE, ("3004000A", "CS", "PLAN")),
+    "RT DOSE": (_INSTANCE, (tags.DOSE_SUMMATION_TYPE, "CS", "PLAN")),
     "RT STRUCTURE SET": (
-        *(_INSTANCE, ("30060002", "SH", "UNNAMED")),
-        *(("30060008", "DA", ""), ("30060009", "TM", "")),
+        _INSTANCE,
+        (tags.STRUCTURE_SET_LABEL, "SH", "UNNAMED"),
+        (tags.STRUCTURE_SET_DATE, "DA", ""),
+        (tags.STRUCTURE_SET_TIME, "TM", ""),
     ),
     "RT PLAN": (
-        *(_INSTANCE, ("300A0002", "SH", "UNNAMED")),
-        *(("300A0006", "DA", ""), ("300A0007", "TM", "")),
+        _INSTANCE,
+        (tags.RT_PLAN_LABEL, "SH", "UNNAMED"),
+        (tags.RT_PLAN_DATE, "DA", ""),
+        (tags.RT_PLAN_TIME, "TM", ""),
     ),
-    "RT TREAT RECORD": (_INSTANCE, ("30080250", "DA", ""), ("30080251", "TM", "")),
+    "RT TREAT RECORD": (_INSTANCE, (tags.TREATMENT_DATE, "DA", ""), (tags.TREATMENT_TIME, "TM", "")),
     "PRESENTATION": (
-        *(("00700082", "DA", "19000101"), ("00700083", "TM", "000000"), _INSTANCE),
-        *(("00700080", "CS", "UNNAMED"), *_DESCRIBED),
+        (tags.PRESENTATION_CREATION_DATE, "DA", "19000101"),
+        (tags.PRESENTATION_CREATION_TIME, "TM", "000000"),
+        _INSTANCE,
+        (tags.CONTENT_LABEL, "CS", "UNNAMED"),
+        *_DESCRIBED,
     ),
     "WAVEFORM": (*_CONTENT, _INSTANCE),
     "RAW DATA": (*_CONTENT, _INSTANCE),
-    "SR DOCUMENT": (*_CONTENT, _INSTANCE, ("0040A491", "CS", "PARTIAL"), ("0040A493", "CS", "UNVERIFIED")),
+    "SR DOCUMENT": (
+        *_CONTENT,
+        _INSTANCE,
+        (tags.COMPLETION_FLAG, "CS", "PARTIAL"),
+        (tags.VERIFICATION_FLAG, "CS", "UNVERIFIED"),
+    ),
     "KEY OBJECT DOC": (*_CONTENT, _INSTANCE),
     "SPECTROSCOPY": (
-        *(("00080008", "CS", "ORIGINAL"), *_CONTENT, _INSTANCE, ("00280008", "IS", "1")),
-        *(("00280010", "US", "1"), ("00280011", "US", "1"), ("00289001", "UL", "1"), ("00289002", "UL", "1")),
+        (tags.IMAGE_TYPE, "CS", "ORIGINAL"),
+        *_CONTENT,
+        _INSTANCE,
+        (tags.NUMBER_OF_FRAMES, "IS", "1"),
+        (tags.ROWS, "US", "1"),
+        (tags.COLUMNS, "US", "1"),
+        (tags.DATA_POINT_ROWS, "UL", "1"),
+        (tags.DATA_POINT_COLUMNS, "UL", "1"),
     ),
     **dict.fromkeys(
         ("REGISTRATION", "FIDUCIAL", "VALUE MAP", "MEASUREMENT", "SURFACE", "TRACT", "ANNOTATION"),
         (*_LABELLED, *_DESCRIBED),
     ),
     "ENCAP DOC": (
-        *(_INSTANCE, ("00080023", "DA", ""), ("00080033", "TM", ""), ("00420010", "ST", "")),
-        ("00420012", "LO", "application/octet-stream"),
+        _INSTANCE,
+        (tags.CONTENT_DATE, "DA", ""),
+        (tags.CONTENT_TIME, "TM", ""),
+        (tags.DOCUMENT_TITLE, "ST", ""),
+        (tags.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT, "LO", "application/octet-stream"),
     ),
     "STEREOMETRIC": (),
     "SURFACE SCAN": _CONTENT,
-    "ASSESSMENT": (_INSTANCE, ("00080012", "DA", "19000101"), ("00080013", "TM", "")),
+    "ASSESSMENT": (
+        _INSTANCE,
+        (tags.INSTANCE_CREATION_DATE, "DA", "19000101"),
+        (tags.INSTANCE_CREATION_TIME, "TM", ""),
+    ),
     "RADIOTHERAPY": (_INSTANCE, *_DESCRIBED),
 }
 # The sequence that a record may have: Concept Name Code, which must not be missing in a report.
-_CONCEPT = "0040A043"
+_CONCEPT = tags.CONCEPT_NAME_CODE_SEQUENCE
 _WITH_CONCEPT = frozenset({"SR DOCUMENT", "KEY OBJECT DOC"})
 _DOCUMENT_TITLE = {
-    "00080100": {"vr": "SH", "Value": ["121144"]},
-    "00080102": {"vr": "SH", "Value": ["DCM"]},
-    "00080104": {"vr": "LO", "Value": ["Document Title"]},
+    tags.CODE_VALUE: {"vr": "SH", "Value": ["121144"]},
+    tags.CODING_SCHEME_DESIGNATOR: {"vr": "SH", "Value": ["DCM"]},
+    tags.CODE_MEANING: {"vr": "LO", "Value": ["Document Title"]},
 }
 
 
 # Pixel data decides between two types of record.
-_PIXELS = frozenset({"7FE00010", "7FE00008", "7FE00009"})
-_READ = frozenset({_CHARSET, _CONCEPT, *_PIXELS, *(key[0] for keys in _KEYS.values() for key in keys)})
+_PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
+_READ = frozenset(
+    {tags.SPECIFIC_CHARACTER_SET, _CONCEPT, *_PIXELS, *(key[0] for keys in _KEYS.values() for key in keys)}
+)
 
 
-def pick_record_keys(model: Mapping[str, Any]) -> dict[str, Any]:
+def pick_record_keys(model: ReadOnlyDataSet) -> DataSet:
     """Return the attributes of an instance that a directory needs, a small part of a multi-frame image's."""
     return {tag: model[tag] for tag in _READ & model.keys()}
 
@@ -135,7 +188,7 @@ class Entry:
     file_id: tuple[str, ...]
     identity: Identity
     transfer_syntax: str
-    model: Mapping[str, Any]
+    model: ReadOnlyDataSet
 
 
 @dataclass(slots=True)
@@ -151,17 +204,23 @@ class _Record:
     def body(self) -> bytes:
         """Return the encoded record; its length does not depend on the offsets."""
         parts = [
-            write_element(0x00041400, "UL", pack("<I", self.next)),
-            write_element(0x00041410, "US", b"\xff\xff"),
-            write_element(0x00041420, "UL", pack("<I", self.lower)),
-            write_text(0x00041430, "CS", self.kind),
+            write_element(tagnumbers.OFFSET_OF_THE_NEXT_DIRECTORY_RECORD, "UL", pack("<I", self.next)),
+            write_element(tagnumbers.RECORD_IN_USE_FLAG, "US", b"\xff\xff"),
+            write_element(
+                tagnumbers.OFFSET_OF_REFERENCED_LOWER_LEVEL_DIRECTORY_ENTITY, "UL", pack("<I", self.lower)
+            ),
+            write_text(tagnumbers.DIRECTORY_RECORD_TYPE, "CS", self.kind),
         ]
         if self.entry is not None:
             parts += [
-                write_text(0x00041500, "CS", "\\".join(self.entry.file_id)),
-                write_text(0x00041510, "UI", self.entry.identity.sop_class),
-                write_text(0x00041511, "UI", self.entry.identity.instance),
-                write_text(0x00041512, "UI", self.entry.transfer_syntax),
+                write_text(tagnumbers.REFERENCED_FILE_ID, "CS", "\\".join(self.entry.file_id)),
+                write_text(tagnumbers.REFERENCED_SOP_CLASS_UID_IN_FILE, "UI", self.entry.identity.sop_class),
+                write_text(
+                    tagnumbers.REFERENCED_SOP_INSTANCE_UID_IN_FILE, "UI", self.entry.identity.instance
+                ),
+                write_text(
+                    tagnumbers.REFERENCED_TRANSFER_SYNTAX_UID_IN_FILE, "UI", self.entry.transfer_syntax
+                ),
             ]
         return b"".join(parts) + self.keys
 
@@ -174,8 +233,8 @@ def dicomdir(entries: Sequence[Entry], file_set: str, uid: str) -> bytes:
     """
     roots = _tree(entries)
     records = list(_flat(roots))
-    identity = Identity(StudyUID(uid), SeriesUID(uid), InstanceUID(uid), BASIC_DIRECTORY)
-    meta = file_meta(identity, EXPLICIT_VR_LE)
+    identity = Identity(StudyUID(uid), SeriesUID(uid), InstanceUID(uid), uids.MEDIA_STORAGE_DIRECTORY_STORAGE)
+    meta = file_meta(identity, uids.EXPLICIT_VR_LITTLE_ENDIAN)
     # Bytes before the first item: four elements of the file-set, and the header of the sequence.
     head_length = len(_head(file_set, 0, 0)) + 12
     at = len(meta) + head_length
@@ -187,10 +246,10 @@ def dicomdir(entries: Sequence[Entry], file_set: str, uid: str) -> bytes:
     _link(roots)
     items = b"".join(write_item_header(len(body)) + body for body in (r.body() for r in records))
     head = _head(file_set, roots[0].at if roots else 0, roots[-1].at if roots else 0)
-    return meta + head + write_header(0x00041220, "SQ", len(items)) + items
+    return meta + head + write_header(tagnumbers.DIRECTORY_RECORD_SEQUENCE, "SQ", len(items)) + items
 
 
-def record_type(sop_class: str, model: Mapping[str, Any]) -> str:
+def record_type(sop_class: str, model: ReadOnlyDataSet) -> str:
     """Return the record type of an instance; an unknown class is an image if it has pixels, else raw data."""
     best = max((prefix for prefix in _TYPES if _fits(sop_class, prefix)), key=len, default="")
     found = _TYPES.get(best, "IMAGE")
@@ -206,7 +265,7 @@ def _tree(entries: Sequence[Entry]) -> list[_Record]:
     studies: dict[str, _Record] = {}
     series: dict[tuple[str, str], _Record] = {}
     for entry in entries:
-        patient_id, study = _value(entry.model, "00100020"), entry.identity.study
+        patient_id, study = _value(entry.model, tags.PATIENT_ID), entry.identity.study
         if patient_id not in patients:
             patients[patient_id] = _Record("PATIENT", _keys("PATIENT", entry.model))
         if study not in studies:
@@ -234,14 +293,14 @@ def _link(records: Sequence[_Record]) -> None:
         _link(record.below)
 
 
-def _value(model: Mapping[str, Any], tag: str) -> str:
+def _value(model: ReadOnlyDataSet, tag: str) -> str:
     values = (model.get(tag) or {}).get("Value") or [""]
     return "" if values[0] is None else str(values[0])
 
 
-def _keys(kind: str, model: Mapping[str, Any]) -> bytes:
+def _keys(kind: str, model: ReadOnlyDataSet) -> bytes:
     """Return the encoded keys of a record, in the character set that their text needs (F-36)."""
-    found: dict[str, Any] = {}
+    found: DataSet = {}
     for tag, vr, default in _KEYS[kind]:
         given = model.get(tag) or {}
         if given.get("Value") and given["Value"] != [None]:
@@ -253,8 +312,8 @@ def _keys(kind: str, model: Mapping[str, Any]) -> bytes:
     if kind in _WITH_CONCEPT:
         items = (model.get(_CONCEPT) or {}).get("Value") or [_DOCUMENT_TITLE]
         found[_CONCEPT] = {"vr": "SQ", "Value": items[:1]}
-    if _CHARSET in model:
-        found[_CHARSET] = model[_CHARSET]
+    if tags.SPECIFIC_CHARACTER_SET in model:
+        found[tags.SPECIFIC_CHARACTER_SET] = model[tags.SPECIFIC_CHARACTER_SET]
     segments = encode(found, _no_bulk).segments
     return b"".join(segment for segment in segments if isinstance(segment, bytes))
 
@@ -265,8 +324,16 @@ def _no_bulk(path: str, vr: str, uri: str) -> Octets:
 
 def _head(file_set: str, first: int, last: int) -> bytes:
     return (
-        write_text(0x00041130, "CS", file_set)
-        + write_element(0x00041200, "UL", pack("<I", first))
-        + write_element(0x00041202, "UL", pack("<I", last))
-        + write_element(0x00041212, "US", b"\0\0")
+        write_text(tagnumbers.FILE_SET_ID, "CS", file_set)
+        + write_element(
+            tagnumbers.OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY,
+            "UL",
+            pack("<I", first),
+        )
+        + write_element(
+            tagnumbers.OFFSET_OF_THE_LAST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY,
+            "UL",
+            pack("<I", last),
+        )
+        + write_element(tagnumbers.FILE_SET_CONSISTENCY_FLAG, "US", b"\0\0")
     )

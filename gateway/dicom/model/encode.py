@@ -14,6 +14,8 @@ from struct import error as StructError
 from struct import pack
 from typing import Any, TypeAlias
 
+from gateway.dicom import tagnumbers, tags
+from gateway.dicom.dataset import Attribute, ReadOnlyDataSet
 from gateway.dicom.dictionary import vr_of
 from gateway.dicom.encoding.elementwriter import (
     CLOSE_SEQUENCE,
@@ -42,7 +44,6 @@ _BY_REFERENCE = (
 _CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _TAG = re.compile(r"[0-9A-Fa-f]{8}\Z")
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
-_CHARSET = "00080005"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +82,28 @@ class Encoded:
     discarded: list[str]
 
 
-def encode(model: Mapping[str, Any], resolve: Resolve) -> Encoded:
+def encode(model: ReadOnlyDataSet, resolve: Resolve) -> Encoded:
     """Raises DicomError naming the path of the attribute that cannot be written, and whatever `resolve` does."""
     texts = _Texts()
     texts.dataset(model, 0)
-    declared = [str(v) for v in _values(model.get(_CHARSET, {})) if v]
+    declared = [str(v) for v in _values(model.get(tags.SPECIFIC_CHARACTER_SET, {})) if v]
     chosen = fitting(declared, texts.found, other_text=texts.by_reference)
     writer = _Writer(chosen, resolve)
-    own = {name: member for name, member in model.items() if name.upper() != _CHARSET}
+    own = {name: member for name, member in model.items() if name.upper() != tags.SPECIFIC_CHARACTER_SET}
     if chosen.term:
-        own[_CHARSET] = {"vr": "CS", "Value": chosen.term.split("\\")}
+        own[tags.SPECIFIC_CHARACTER_SET] = {"vr": "CS", "Value": chosen.term.split("\\")}
     parts = writer.dataset(own, "")
     size = sum(map(_length, parts))
     return Encoded(_join(parts), size, chosen.term, writer.remarks, writer.coerced, writer.discarded)
 
 
-def element_bytes(tag: str, member: Mapping[str, Any], text_set: TextSet) -> bytes:
+def element_bytes(tag: str, member: Attribute, text_set: TextSet) -> bytes:
     """One element that holds its value itself. Raises DicomError."""
     parts = _Writer(text_set, _no_reference).dataset({tag: member}, "")
     return b"".join(part for part in parts if isinstance(part, bytes))
 
 
-def texts_of(model: Mapping[str, Any]) -> list[str]:
+def texts_of(model: ReadOnlyDataSet) -> list[str]:
     """Every text of a data set that the character set has to hold."""
     texts = _Texts()
     texts.dataset(model, 0)
@@ -113,7 +114,7 @@ def _no_reference(path: str, vr: str, uri: str) -> Octets | Frames:
     raise DicomError(f"{path}: want the value itself, not where it is", tag=path)
 
 
-def text_of(model: Mapping[str, Any], tag: str) -> str:
+def text_of(model: ReadOnlyDataSet, tag: str) -> str:
     """The first value of an attribute that holds text, '' where there is none."""
     values = _values(model.get(tag) or model.get(tag.lower()) or {})
     return str(values[0]).strip() if values and values[0] is not None else ""
@@ -147,14 +148,14 @@ class _Texts:
     found: list[str] = field(default_factory=list)
     by_reference: bool = False
 
-    def dataset(self, model: Mapping[str, Any], depth: int) -> None:
+    def dataset(self, model: ReadOnlyDataSet, depth: int) -> None:
         if depth > LIMITS.depth:
             raise LimitExceeded(f"sequences nested deeper than {LIMITS.depth}")
         for member in model.values():
             if isinstance(member, Mapping):
                 self._member(member, depth)
 
-    def _member(self, member: Mapping[str, Any], depth: int) -> None:
+    def _member(self, member: Attribute, depth: int) -> None:
         vr = member.get("vr")
         if vr in _BULK_TEXT and member.get("BulkDataURI") is not None:
             self.by_reference = True
@@ -175,16 +176,16 @@ class _Writer:
         self.coerced: list[Nonconforming] = []
         self.discarded: list[str] = []
 
-    def dataset(self, model: Mapping[str, Any], within: str) -> list[Segment]:
+    def dataset(self, model: ReadOnlyDataSet, within: str) -> list[Segment]:
         parts: list[Segment] = []
         for tag, name in sorted((_tag(name, within), name) for name in model):
             low = tag & 0xFFFF
-            if low == 0 or tag == 0xFFFCFFFC:
+            if low == 0 or tag == tagnumbers.DATA_SET_TRAILING_PADDING:
                 continue  # group lengths and padding are the writer's
             if tag < 0x00080000 and not tag >> 16 & 1:
                 self.discarded.append(f"{within}/{tag:08X}" if within else f"{tag:08X}")
                 continue  # file meta is the writer's too, commands and directories are nobody's (S-46)
-            if within and tag == 0x00080005:
+            if within and tag == tagnumbers.SPECIFIC_CHARACTER_SET:
                 continue  # all of it is written in one set
             parts += self._element(tag, model[name], f"{within}/{tag:08X}" if within else f"{tag:08X}")
         return parts
@@ -369,7 +370,7 @@ def _items(frames: Frames) -> Iterator[Segment]:
     for codestream in frames.codestreams:
         size = codestream.length + codestream.length % 2
         if size >= UNDEFINED:
-            raise DicomError("a frame is longer than a fragment can be", tag="7FE00010")
+            raise DicomError("a frame is longer than a fragment can be", tag=tags.PIXEL_DATA)
         yield write_item_header(size)
         yield codestream
         if codestream.length % 2:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.limits import LIMITS, MODEL
 from gateway.errors import DicomError, LimitExceeded
-
-Dataset: TypeAlias = dict[str, Any]
-
 
 _GROUPS = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
 
@@ -27,7 +25,7 @@ class Number(float):
         return found
 
 
-def datasets(data: bytes) -> list[Dataset]:
+def datasets(data: bytes) -> list[DataSet]:
     """Return the data sets of a store request: an array of objects, or one object (PS3.18 F.2.1).
 
     Raises DicomError where it is not DICOM JSON, LimitExceeded where it is nested too deeply or has too many
@@ -90,11 +88,11 @@ def _behind_string(data: bytes, begin: int) -> int:
     return len(data)
 
 
-def _normal(dataset: Dataset, depth: int) -> Dataset:
+def _normal(dataset: DataSet, depth: int) -> DataSet:
     """Return the data set with tags in upper case at every level (J-12). Raises DicomError, LimitExceeded."""
     if depth > LIMITS.depth:
         raise LimitExceeded(f"sequences nested deeper than {LIMITS.depth}")
-    found: Dataset = {}
+    found: DataSet = {}
     for name, member in dataset.items():
         key = name.upper() if len(name) == 8 else name
         if key in found:
@@ -113,7 +111,7 @@ def _normal_member(member: Any, depth: int) -> Any:
     return {**member, "Value": items}
 
 
-def _members(pairs: list[tuple[str, Any]]) -> Dataset:
+def _members(pairs: list[tuple[str, Any]]) -> DataSet:
     members = dict(pairs)
     if len(members) < len(pairs):
         seen: set[str] = set()

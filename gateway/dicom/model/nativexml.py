@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape
 
+from gateway.dicom.dataset import Attribute, ReadOnlyDataSet
 from gateway.dicom.dictionary import keyword_of
 
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
@@ -15,7 +16,7 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 
 
-def to_xml(dataset: Mapping[str, Any]) -> bytes:
+def to_xml(dataset: ReadOnlyDataSet) -> bytes:
     """Return one document; characters that XML cannot hold become U+FFFD."""
     return "".join((_HEAD, *_attributes(dataset), "</NativeDicomModel>")).encode()
 
@@ -30,7 +31,7 @@ def _quote_xml(value: object) -> str:
     )
 
 
-def _attributes(dataset: Mapping[str, Any]) -> Iterator[str]:
+def _attributes(dataset: ReadOnlyDataSet) -> Iterator[str]:
     for tag in sorted(dataset):
         number = int(tag, 16)
         if number & 0xFFFF == 0 or number >> 16 == 2:
@@ -40,7 +41,7 @@ def _attributes(dataset: Mapping[str, Any]) -> Iterator[str]:
         yield from _attribute(tag, number, dataset[tag], _creator(dataset, number))
 
 
-def _creator(dataset: Mapping[str, Any], tag: int) -> str | None:
+def _creator(dataset: ReadOnlyDataSet, tag: int) -> str | None:
     """Return the private creator of an element; None where it has none.
 
     A private element without creator keeps its tag: without the block number, elements of two blocks would
@@ -52,7 +53,7 @@ def _creator(dataset: Mapping[str, Any], tag: int) -> str | None:
     return str(values[0] or "") or None
 
 
-def _attribute(tag: str, number: int, attribute: Mapping[str, Any], creator: str | None) -> Iterator[str]:
+def _attribute(tag: str, number: int, attribute: Attribute, creator: str | None) -> Iterator[str]:
     shown = tag if creator is None else f"{tag[:4]}00{tag[6:]}"
     keyword = keyword_of(number)
     yield f'<DicomAttribute tag="{shown}" vr="{attribute["vr"]}"'

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
+from gateway.dicom.dataset import Attribute, DataSet
 from gateway.dicom.limits import LIMITS, MODEL
 from gateway.errors import DicomError, LimitExceeded
 
@@ -20,7 +21,7 @@ _REAL = frozenset({"FL", "FD"})
 _HEAD = re.compile(rb"""<(?![!?])[^<>"']*+(?:"[^"<]*+"[^<>"']*+|'[^'<]*+'[^<>"']*+)*+""")
 
 
-def dataset(document: bytes) -> dict[str, Any]:
+def dataset(document: bytes) -> DataSet:
     """Return the data set of a document.
 
     Raises DicomError where it is not such a document, LimitExceeded where it is nested too deeply or too
@@ -89,10 +90,10 @@ def _get(element: Element, name: str) -> str | None:
     return found
 
 
-def _attributes(parent: Element, depth: int) -> dict[str, Any]:
+def _attributes(parent: Element, depth: int) -> DataSet:
     if depth > LIMITS.depth:
         raise LimitExceeded(f"sequences nested deeper than {LIMITS.depth}")
-    found: dict[str, Any] = {}
+    found: DataSet = {}
     blocks = _Blocks(parent)
     for element in parent:
         if _name(element) != "DicomAttribute":
@@ -133,7 +134,7 @@ class _Blocks:
             self._blocks[key] = block
         return f"{tag[:4]}{self._blocks[key]:02X}{tag[6:]}"
 
-    def creators(self) -> dict[str, Any]:
+    def creators(self) -> DataSet:
         return {
             f"{group}00{block:02X}": {"vr": "LO", "Value": [creator]}
             for (group, creator), block in self._blocks.items()
@@ -144,9 +145,9 @@ def _odd(tag: str) -> bool:
     return int(tag[3], 16) % 2 == 1
 
 
-def _attribute(element: Element, tag: str, depth: int) -> dict[str, Any]:
+def _attribute(element: Element, tag: str, depth: int) -> Attribute:
     vr = _get(element, "vr")
-    member: dict[str, Any] = {"vr": vr} if vr else {}
+    member: Attribute = {"vr": vr} if vr else {}
     kinds = {_name(child) for child in element}
     if len(kinds) > 1:
         raise DicomError(f"{tag} has {' and '.join(sorted(kinds))}: want one kind (PS3.19 A.1.5)", tag=tag)

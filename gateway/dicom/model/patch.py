@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute, DataSet, ReadOnlyDataSet
 from gateway.dicom.dictionary import vr_of
 from gateway.errors import DicomError
 
 _PATH = re.compile(r"[0-9A-F]{8}(?:/[1-9][0-9]{0,6}/[0-9A-F]{8})*\Z")
-ORIGINALS = "04000561"
 _PIXEL_GROUP = "7FE0"
 
 
@@ -30,7 +31,7 @@ class AttributeChange:
     """
 
     path: str
-    member: Mapping[str, Any] | None
+    member: Attribute | None
 
     def __post_init__(self) -> None:
         """Raise DicomError where no such change is possible."""
@@ -96,10 +97,10 @@ class Nonconforming:
 
 def _writers(tag: str) -> bool:
     """Return whether the attribute describes how others are encoded: group length, character set."""
-    return tag.endswith("0000") or tag == "00080005"
+    return tag.endswith("0000") or tag == tags.SPECIFIC_CHARACTER_SET
 
 
-def apply_patch(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
+def apply_patch(model: ReadOnlyDataSet, patch: Patch) -> DataSet:
     """Return the model with all changes made; `model` itself stays unchanged.
 
     Raises DicomError with the path where an item does not exist, or a private block has no creator.
@@ -112,7 +113,7 @@ def apply_patch(model: Mapping[str, Any], patch: Patch) -> dict[str, Any]:
 
 
 def apply_to(
-    level: dict[str, Any], parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None = None
+    level: DataSet, parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None = None
 ) -> None:
     """Make one change in a data set; `parts` is the part of its path below this data set. Raises DicomError.
 
@@ -130,7 +131,7 @@ def apply_to(
 
 
 def _apply_within(
-    level: dict[str, Any], parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None
+    level: DataSet, parts: Sequence[str], change: AttributeChange, made: dict[int, Any] | None
 ) -> None:
     tag, number = parts[0], int(parts[1])
     held = level.get(tag, {"vr": "SQ"})
@@ -153,40 +154,38 @@ def _apply_within(
         made[id(level[tag])] = level[tag]
 
 
-def _check_creator(level: Mapping[str, Any], tag: str, change: AttributeChange) -> None:
+def _check_creator(level: ReadOnlyDataSet, tag: str, change: AttributeChange) -> None:
     group, element = int(tag[:4], 16), int(tag[4:], 16)
     if group & 1 and element >= 0x1000 and f"{tag[:4]}00{tag[4:6]}" not in level:
         raise DicomError(f"{change.path}: no creator has reserved its private block", tag=change.path)
 
 
-def _has_reference(member: Mapping[str, Any]) -> bool:
+def _has_reference(member: Attribute) -> bool:
     if "BulkDataURI" in member:
         return True
-    values = member.get("Value") or ()
+    items: list[ReadOnlyDataSet] = [
+        value for value in member.get("Value") or () if isinstance(value, Mapping)
+    ]
     return any(
-        _has_reference(inner)
-        for value in values
-        if isinstance(value, Mapping)
-        for inner in value.values()
-        if isinstance(inner, Mapping)
+        _has_reference(inner) for item in items for inner in item.values() if isinstance(inner, Mapping)
     )
 
 
 def original_attributes(
-    model: Mapping[str, Any],
+    model: ReadOnlyDataSet,
     patch: Patch,
     modification: Modification,
     nonconforming: Sequence[Nonconforming] = (),
-) -> dict[str, Any]:
+) -> DataSet:
     """Return the item of Original Attributes Sequence for the changes of `patch` (PS3.3 C.12.1.1.9).
 
     A change in a sequence records the whole sequence; a new attribute is recorded without value. Values that
     are bulk data are left out: they are in the version before.
     """
-    old: dict[str, Any] = {}
+    old: DataSet = {}
     for change in patch.changes:
         tag = change.tags[0]
-        if tag in old or tag == ORIGINALS:
+        if tag in old or tag == tags.ORIGINAL_ATTRIBUTES_SEQUENCE:
             continue
         if tag in model:
             old[tag] = _without_references(model[tag])
@@ -194,23 +193,28 @@ def original_attributes(
         else:
             given = change.member.get("vr") if change.member is not None and len(change.parts) == 1 else None
             old[tag] = {"vr": given or ("SQ" if len(change.parts) > 1 else vr_of(int(tag, 16))[:2] or "UN")}
-    item = {
-        "04000550": {"vr": "SQ", "Value": [dict(sorted(old.items()))]},
-        "04000562": {"vr": "DT", "Value": [_date_time(modification.when)]},
-        "04000563": {"vr": "LO", "Value": [modification.system]},
-        "04000564": {"vr": "LO", "Value": [modification.source]} if modification.source else {"vr": "LO"},
-        "04000565": {"vr": "CS", "Value": [modification.reason]},
+    item: DataSet = {
+        tags.MODIFIED_ATTRIBUTES_SEQUENCE: {"vr": "SQ", "Value": [dict(sorted(old.items()))]},
+        tags.ATTRIBUTE_MODIFICATION_DATE_TIME: {"vr": "DT", "Value": [_date_time(modification.when)]},
+        tags.MODIFYING_SYSTEM: {"vr": "LO", "Value": [modification.system]},
+        tags.SOURCE_OF_PREVIOUS_VALUES: {"vr": "LO", "Value": [modification.source]}
+        if modification.source
+        else {"vr": "LO"},
+        tags.REASON_FOR_THE_ATTRIBUTE_MODIFICATION: {"vr": "CS", "Value": [modification.reason]},
     }
     if nonconforming:
-        item["04000551"] = {"vr": "SQ", "Value": [_nonconforming(one) for one in nonconforming]}
+        item[tags.NONCONFORMING_MODIFIED_ATTRIBUTES_SEQUENCE] = {
+            "vr": "SQ",
+            "Value": [_nonconforming(one) for one in nonconforming],
+        }
     return dict(sorted(item.items()))
 
 
-def remember_originals(model: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[AttributeChange]:
+def remember_originals(model: ReadOnlyDataSet, item: ReadOnlyDataSet) -> Iterator[AttributeChange]:
     """Yield the changes that append `item` to Original Attributes Sequence; existing items stay unchanged."""
-    number = len(model.get(ORIGINALS, {}).get("Value", ())) + 1
+    number = len(model.get(tags.ORIGINAL_ATTRIBUTES_SEQUENCE, {}).get("Value", ())) + 1
     for tag, member in item.items():
-        yield AttributeChange(f"{ORIGINALS}/{number}/{tag}", member)
+        yield AttributeChange(f"{tags.ORIGINAL_ATTRIBUTES_SEQUENCE}/{number}/{tag}", member)
 
 
 def _date_time(when: datetime) -> str:
@@ -218,29 +222,35 @@ def _date_time(when: datetime) -> str:
     return when.strftime("%Y%m%d%H%M%S.%f") + when.strftime("%z")
 
 
-def _creator(model: Mapping[str, Any], tag: str) -> dict[str, Any]:
+def _creator(model: ReadOnlyDataSet, tag: str) -> DataSet:
     key = f"{tag[:4]}00{tag[4:6]}"
     return {key: model[key]} if int(tag[3], 16) & 1 and tag[4:6] != "00" and key in model else {}
 
 
-def _without_references(member: Mapping[str, Any]) -> dict[str, Any]:
+def _without_references(member: Attribute) -> Attribute:
     if "BulkDataURI" in member:
         return {"vr": member["vr"]}
     if member.get("vr") != "SQ" or "Value" not in member:
-        return dict(member)
+        return member.copy()
     items = [{tag: _without_references(one) for tag, one in (item or {}).items()} for item in member["Value"]]
     return {"vr": "SQ", "Value": items}
 
 
-def _nonconforming(one: Nonconforming) -> dict[str, Any]:
+def _nonconforming(one: Nonconforming) -> DataSet:
     """Return the Selector Attribute macro (PS3.3 Table 10-20) and the octets."""
     parts = one.path.split("/")
-    item: dict[str, Any] = {
-        "00720026": {"vr": "AT", "Value": [parts[-1]]},
-        "00720050": {"vr": "CS", "Value": [one.vr]},
-        "04000552": {"vr": "OB", "InlineBinary": b64encode(one.value).decode("ascii")},
+    item: DataSet = {
+        tags.SELECTOR_ATTRIBUTE: {"vr": "AT", "Value": [parts[-1]]},
+        tags.SELECTOR_ATTRIBUTE_VR: {"vr": "CS", "Value": [one.vr]},
+        tags.NONCONFORMING_DATA_ELEMENT_VALUE: {
+            "vr": "OB",
+            "InlineBinary": b64encode(one.value).decode("ascii"),
+        },
     }
     if len(parts) > 1:
-        item["00720052"] = {"vr": "AT", "Value": parts[:-1:2]}
-        item["00741057"] = {"vr": "IS", "Value": [int(number) for number in parts[1::2]]}
+        item[tags.SELECTOR_SEQUENCE_POINTER] = {"vr": "AT", "Value": parts[:-1:2]}
+        item[tags.SELECTOR_SEQUENCE_POINTER_ITEMS] = {
+            "vr": "IS",
+            "Value": [int(number) for number in parts[1::2]],
+        }
     return dict(sorted(item.items()))

@@ -6,10 +6,12 @@ lengths. Text that the declared character set cannot hold makes the whole data s
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute, DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.charsets import Charset
 from gateway.dicom.encoding.elementwriter import OPEN_ITEM, choose_vr, write_element
 from gateway.dicom.encoding.pushparser import DataSetWalker, Level, Steps
@@ -30,7 +32,6 @@ from gateway.dicom.model.encode import element_bytes, texts_of
 from gateway.dicom.model.patch import AttributeChange, Patch, apply_patch, apply_to
 from gateway.errors import DicomError, LimitExceeded, Truncated
 
-_CHARSET = "00080005"
 _LAST = "G"  # after every tag
 
 
@@ -48,14 +49,14 @@ class _Node:
     def sets(self) -> bool:
         return any(change.member is not None for _, change in self.changes)
 
-    def member(self, tag: str) -> Mapping[str, Any] | None:
+    def member(self, tag: str) -> Attribute | None:
         """Return the attribute's new JSON member; None where the changes remove it."""
         whole = [at for at, (parts, _) in enumerate(self.changes) if len(parts) == 1]
         begin = self.changes[whole[-1]][1].member if whole else None
-        level: dict[str, Any] = {} if begin is None else {tag: begin}
+        level: DataSet = {} if begin is None else {tag: begin}
         for parts, change in self.changes[whole[-1] + 1 if whole else 0 :]:
             apply_to(level, parts, change)
-        found: Mapping[str, Any] | None = level.get(tag)
+        found: Attribute | None = level.get(tag)
         return found
 
     def within(self) -> dict[int, dict[str, _Node]]:
@@ -76,7 +77,7 @@ class _Level(Level):
     """
 
     charset: Charset
-    model: Mapping[str, Any] = field(default_factory=dict)
+    model: ReadOnlyDataSet = field(default_factory=dict)
     models: Sequence[Any] = ()
     edits: dict[str, _Node] = field(default_factory=dict)
     items: dict[int, dict[str, _Node]] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Patcher(DataSetWalker[_Level]):
     Raises DicomError where the patch does not fit the model, Truncated where the bytes end early.
     """
 
-    def __init__(self, model: Mapping[str, Any], patch: Patch) -> None:
+    def __init__(self, model: ReadOnlyDataSet, patch: Patch) -> None:
         apply_patch(model, patch)  # whatever is wrong is said before a byte is written
         self._text, self._recodes = _text_set(model, patch)
         edits: dict[str, _Node] = {}
@@ -153,7 +154,7 @@ class Patcher(DataSetWalker[_Level]):
             self._enter(level, found, node)
         elif self._recodes and found.vr == b"UN" and found.length == UNDEFINED:
             raise DicomError("text in a sequence that is coded as UN cannot be recoded", tag=found.key)
-        elif self._recodes and found.key == _CHARSET:
+        elif self._recodes and found.key == tags.SPECIFIC_CHARACTER_SET:
             yield from self._own_charset(level, found)
         elif self._recodes and found.vr.decode("latin-1") in TEXT:
             yield from self._recode(level, found)
@@ -184,9 +185,9 @@ class Patcher(DataSetWalker[_Level]):
 
     def _insert(self, level: _Level, before: str) -> None:
         """Attributes that come before the next one of the file and are not in it."""
-        if self._charset_due and len(self._levels) <= 1 and before > _CHARSET:
+        if self._charset_due and len(self._levels) <= 1 and before > tags.SPECIFIC_CHARACTER_SET:
             self._charset_due = False
-            self._out += element_bytes(_CHARSET, {"vr": "CS", "Value": [UTF8]}, self._text)
+            self._out += element_bytes(tags.SPECIFIC_CHARACTER_SET, {"vr": "CS", "Value": [UTF8]}, self._text)
         ended = before == _LAST
         for key in sorted(key for key in level.edits if key < before and (ended or key not in level.model)):
             self._write(key, level.edits.pop(key))
@@ -199,7 +200,9 @@ class Patcher(DataSetWalker[_Level]):
     def _own_charset(self, level: _Level, found: _Header) -> Steps:
         value = yield from self._whole(found)
         if len(self._levels) > 1:
-            level.charset = charset_at({_CHARSET: {"Value": value.decode("latin-1").split("\\")}}, "")
+            level.charset = charset_at(
+                {tags.SPECIFIC_CHARACTER_SET: {"Value": value.decode("latin-1").split("\\")}}, ""
+            )
 
     def _recode(self, level: _Level, found: _Header) -> Steps:
         raw = yield from self._whole(found)
@@ -253,9 +256,9 @@ class Patcher(DataSetWalker[_Level]):
                 yield from self._pass(found.length, keep=keep)
 
 
-def _text_set(model: Mapping[str, Any], patch: Patch) -> tuple[TextSet, bool]:
+def _text_set(model: ReadOnlyDataSet, patch: Patch) -> tuple[TextSet, bool]:
     """Return the character sets for new texts, and whether all other texts must be written in them too."""
-    declared = [str(term or "") for term in model.get(_CHARSET, {}).get("Value", ())]
+    declared = [str(term or "") for term in model.get(tags.SPECIFIC_CHARACTER_SET, {}).get("Value", ())]
     foreign, texts = False, []
     for change in patch.changes:
         found = texts_of({change.tags[-1]: change.member}) if change.member is not None else []

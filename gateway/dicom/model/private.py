@@ -6,8 +6,7 @@ stands for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from gateway.dicom.dataset import Attribute, ReadOnlyDataSet
 
 CREATORS = range(0x10, 0x100)
 
@@ -50,7 +49,7 @@ def creator_of(tag: int) -> int:
     return tag & 0xFFFF_0000 | tag >> 8 & 0xFF
 
 
-def where(dataset: Mapping[str, Any], tag: int) -> str:
+def where(dataset: ReadOnlyDataSet, tag: int) -> str:
     """Return the key of an attribute in a DICOM JSON data set; empty where its creator has no block."""
     if not isinstance(tag, PrivateTag):
         return f"{tag:08X}"
@@ -66,6 +65,6 @@ def creator_key(key: str) -> str:
     return f"{key[:4]}00{key[4:6]}"
 
 
-def _first(attribute: Mapping[str, Any]) -> str:
+def _first(attribute: Attribute) -> str:
     values = attribute.get("Value")
     return str(values[0]).strip() if values else ""

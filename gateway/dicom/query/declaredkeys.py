@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
+from gateway.dicom.dataset import Attribute, ReadOnlyDataSet
 from gateway.dicom.dictionary import keyword_of, private_vr, tag_of, vr_of
 from gateway.dicom.model.private import PrivateTag, is_creator, is_private, where
 from gateway.dicom.query import searchkeys
@@ -134,7 +135,7 @@ def _bad(text: str, wanted: str) -> BadParameter:
 # -- values -----------------------------------------------------------------------------------------------
 
 
-def values(dataset: Mapping[str, Any], definition: Definition) -> tuple[list[KeyValue], str]:
+def values(dataset: ReadOnlyDataSet, definition: Definition) -> tuple[list[KeyValue], str]:
     """Return the values of a data set of DICOM JSON, and why some cannot be compared; empty where all can."""
     found: list[KeyValue] = []
     reasons: dict[str, None] = {}
@@ -154,8 +155,8 @@ def values(dataset: Mapping[str, Any], definition: Definition) -> tuple[list[Key
 
 
 def _leaves(
-    dataset: Mapping[str, Any], path: Path, item: tuple[int, ...]
-) -> Iterator[tuple[tuple[int, ...], Mapping[str, Any]]]:
+    dataset: ReadOnlyDataSet, path: Path, item: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Attribute]]:
     attribute = dataset.get(where(dataset, path[0]))
     if not isinstance(attribute, Mapping):
         return
@@ -167,7 +168,7 @@ def _leaves(
             yield from _leaves(inner, path[1:], (*item, number))
 
 
-def _several(attribute: Mapping[str, Any]) -> Sequence[Any]:
+def _several(attribute: Attribute) -> Sequence[Any]:
     if "Value" in attribute:
         several: Sequence[Any] = attribute["Value"]
         return several

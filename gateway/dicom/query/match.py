@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, assert_never
 
+from gateway.dicom.dataset import ReadOnlyDataSet
 from gateway.dicom.model.private import where
 from gateway.dicom.query import searchkeys
 from gateway.dicom.query.query import (
@@ -37,7 +38,7 @@ TEMPORAL: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def satisfies(dataset: Mapping[str, Any], matches: Sequence[Match], zone: str = "") -> bool:
+def satisfies(dataset: ReadOnlyDataSet, matches: Sequence[Match], zone: str = "") -> bool:
     """Return whether all of `matches` hold for the data set.
 
     `zone` is the zone of the enclosing data set, for an item of a sequence.
@@ -46,7 +47,7 @@ def satisfies(dataset: Mapping[str, Any], matches: Sequence[Match], zone: str = 
     return all(_holds(dataset, match, zone) for match in matches)
 
 
-def _holds(dataset: Mapping[str, Any], match: Match, zone: str) -> bool:
+def _holds(dataset: ReadOnlyDataSet, match: Match, zone: str) -> bool:
     if isinstance(match, Universal):
         return True
     if isinstance(match, InItem):
@@ -74,7 +75,7 @@ def _matches(value: Any, match: Equals | Wildcard | OneOf | Range | Fuzzy, zone:
     assert_never(match)
 
 
-def _values(dataset: Mapping[str, Any], path: Path) -> Iterator[Any]:
+def _values(dataset: ReadOnlyDataSet, path: Path) -> Iterator[Any]:
     """Yield every value at the path, through every item of its sequences."""
     attribute = dataset.get(where(dataset, path[0]))
     values = attribute.get("Value", ()) if attribute else ()
@@ -189,7 +190,7 @@ def _within(value: str, match: Range, zone: str) -> bool:
     return bool(key) and (match.low is None or key >= match.low) and (match.high is None or key <= match.high)
 
 
-def _in_interval(dataset: Mapping[str, Any], match: DateTimeRange, zone: str) -> bool:
+def _in_interval(dataset: ReadOnlyDataSet, match: DateTimeRange, zone: str) -> bool:
     date = next((searchkeys.date_key(str(v)) for v in _values(dataset, match.date) if v), "")
     time = next((searchkeys.time_key(str(v)) for v in _values(dataset, match.time) if v), "")
     moment = date + (time or "000000.000000")

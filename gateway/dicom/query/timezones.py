@@ -7,18 +7,18 @@ of a data set that does not name it is undefined, so its values are compared as 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
-TIMEZONE = "00080201"
+from gateway.dicom import tags
+from gateway.dicom.dataset import ReadOnlyDataSet
+
 _OFFSET = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d\Z")
 _DAY = 24 * 3600
 
 
-def zone_of(dataset: Mapping[str, Any]) -> str:
+def zone_of(dataset: ReadOnlyDataSet) -> str:
     """Return the offset that a data set names, such as `+0100`; empty where it has no valid one."""
-    values = dataset.get(TIMEZONE, {}).get("Value")
+    values = dataset.get(tags.TIMEZONE_OFFSET_FROM_UTC, {}).get("Value")
     text = str(values[0]).strip() if values else ""
     return text if _OFFSET.match(text) else ""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dicom import tags
 from gateway.dicom.query.declaredkeys import Definition, name, parse_definition
 from gateway.errors import BadParameter, BadRequest, NotFound, UnsupportedMedia
 from gateway.http.message.request import Request
@@ -94,7 +95,9 @@ def _definition(body: dict[str, Any]) -> Definition:
         )
     key, vr = body.get("key"), body.get("vr", "")
     if not isinstance(key, str) or not key:
-        raise BadParameter("key: want the attribute as text", parameter="key", expected="00181030, for one")
+        raise BadParameter(
+            "key: want the attribute as text", parameter="key", expected=f"{tags.PROTOCOL_NAME}, for one"
+        )
     if not isinstance(vr, str) or not re.fullmatch(r"(?:[A-Z]{2})?", vr):
         raise BadParameter("vr: want two capital letters", parameter="vr", expected="DS, for one")
     return parse_definition(key, vr)

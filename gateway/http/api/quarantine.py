@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import DataSet
 from gateway.errors import Conflict
 from gateway.http.message.request import Request
 from gateway.http.message.responses import Response, json_answer
@@ -56,12 +58,16 @@ class ApiQuarantine:
         return Response(204, {"cache-control": "no-store"})
 
 
-def _render_row(row: dict[str, Any]) -> dict[str, Any]:
+def _render_row(row: DataSet) -> dict[str, Any]:
     def value(tag: str) -> Any:
         return (row.get(tag, {}).get("Value") or [None])[0]
 
-    shown = {"study": value("0020000D"), "series": value("0020000E"), "instances": value("00201209")}
-    return shown | ({"modality": value("00080060")} if value("00080060") else {})
+    shown = {
+        "study": value(tags.STUDY_INSTANCE_UID),
+        "series": value(tags.SERIES_INSTANCE_UID),
+        "instances": value(tags.NUMBER_OF_SERIES_RELATED_INSTANCES),
+    }
+    return shown | ({"modality": value(tags.MODALITY)} if value(tags.MODALITY) else {})
 
 
 def _render_failure(outcome: Outcome) -> dict[str, str]:

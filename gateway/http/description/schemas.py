@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gateway.dicom import tags, uids
+
 TAG_PATTERN: Final = "^[0-9A-F]{8}$"
 UID: Final[dict[str, Any]] = {
     "type": "string",
     "pattern": r"^[0-9.]{1,64}$",
-    "examples": ["1.2.840.10008.1.1"],
+    "examples": [uids.VERIFICATION],
 }
 
 PATH_PARAMETERS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
@@ -110,7 +112,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         "type": "object",
         "required": ["key"],
         "properties": {
-            "key": {"type": "string", "minLength": 1, "examples": ["00181030", "00231001[Acme 1.0]"]},
+            "key": {"type": "string", "minLength": 1, "examples": [tags.PROTOCOL_NAME, "00231001[Acme 1.0]"]},
             "vr": {"type": "string", "pattern": "^([A-Z]{2})?$"},
         },
         "additionalProperties": False,

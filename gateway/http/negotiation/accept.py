@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.dicom import uids
 from gateway.errors import BadParameter, NotAcceptable
 from gateway.http.negotiation.media import (
     ALIASES,
@@ -31,7 +32,6 @@ from gateway.http.negotiation.media import (
     parse_media_type,
     split_quoted,
 )
-from gateway.model import EXPLICIT_VR_LE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Offer:
     def default(self) -> bool:
         """Return whether a range without a transfer syntax means this offer (8.7.3.4, 8.7.3.5)."""
         if self.media in (DICOM, OCTETS):
-            return self.unnamed or self.transfer_syntax == EXPLICIT_VR_LE
+            return self.unnamed or self.transfer_syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN
         return self.transfer_syntax == DEFAULTS.get(self.media) or (self.stored and self.lossy)
 
     @property

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.dicom import uids
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 MULTIPART = "multipart/related"
@@ -20,37 +22,63 @@ OCTETS = "application/octet-stream"
 
 # PS3.18 Table 8.7.3-5: the media type of a stored codestream, by transfer syntax.
 _FAMILIES: dict[str, tuple[str, ...]] = {
-    "image/jpeg": ("50", "51", "57", "70"),
-    "image/jls": ("80", "81"),
-    "image/jp2": ("90", "91"),
-    "image/jpx": ("92", "93"),
-    "image/jphc": ("201", "202", "203"),
-    "image/jxl": ("110", "111", "112"),
-    "video/mpeg": ("100", "100.1", "101", "101.1"),
-    "video/mp4": ("102", "102.1", "103", "103.1", "104", "104.1", "105", "105.1", "106", "106.1"),
-    "video/H265": ("107", "108"),
+    "image/jpeg": (
+        uids.JPEG_BASELINE_8_BIT,
+        uids.JPEG_EXTENDED_12_BIT,
+        uids.JPEG_LOSSLESS,
+        uids.JPEG_LOSSLESS_SV1,
+    ),
+    "image/jls": (uids.JPEG_LS_LOSSLESS, uids.JPEG_LS_NEAR_LOSSLESS),
+    "image/jp2": (uids.JPEG_2000_LOSSLESS, uids.JPEG_2000),
+    "image/jpx": (uids.JPEG_2000_MC_LOSSLESS, uids.JPEG_2000_MC),
+    "image/jphc": (uids.HTJ2K_LOSSLESS, uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K),
+    "image/jxl": (uids.JPEG_XL_LOSSLESS, uids.JPEG_XL_JPEG_RECOMPRESSION, uids.JPEG_XL),
+    "video/mpeg": (uids.MPEG2MPML, uids.MPEG2MPMLF, uids.MPEG2MPHL, uids.MPEG2MPHLF),
+    "video/mp4": (
+        uids.MPEG4HP41,
+        uids.MPEG4HP41F,
+        uids.MPEG4HP41BD,
+        uids.MPEG4HP41BDF,
+        uids.MPEG4HP422D,
+        uids.MPEG4HP422DF,
+        uids.MPEG4HP423D,
+        uids.MPEG4HP423DF,
+        uids.MPEG4HP42STEREO,
+        uids.MPEG4HP42STEREOF,
+    ),
+    "video/H265": (uids.HEVCMP51, uids.HEVCM10P51),
+    "image/dicom-rle": (uids.RLE_LOSSLESS,),
 }
-COMPRESSED: dict[str, str] = {
-    f"1.2.840.10008.1.2.4.{last}": media for media, family in _FAMILIES.items() for last in family
-} | {"1.2.840.10008.1.2.5": "image/dicom-rle"}
+COMPRESSED: dict[str, str] = {syntax: media for media, family in _FAMILIES.items() for syntax in family}
 
 # The transfer syntax that a compressed type means where none is named (Table 8.7.3-5).
 DEFAULTS: dict[str, str] = {
-    "image/jpeg": "1.2.840.10008.1.2.4.70",
-    "image/dicom-rle": "1.2.840.10008.1.2.5",
-    "image/jls": "1.2.840.10008.1.2.4.80",
-    "image/jp2": "1.2.840.10008.1.2.4.90",
-    "image/jpx": "1.2.840.10008.1.2.4.92",
-    "image/jphc": "1.2.840.10008.1.2.4.201",
-    "image/jxl": "1.2.840.10008.1.2.4.110",
-    "video/mpeg": "1.2.840.10008.1.2.4.101",
-    "video/mp4": "1.2.840.10008.1.2.4.102",
-    "video/H265": "1.2.840.10008.1.2.4.107",
+    "image/jpeg": uids.JPEG_LOSSLESS_SV1,
+    "image/dicom-rle": uids.RLE_LOSSLESS,
+    "image/jls": uids.JPEG_LS_LOSSLESS,
+    "image/jp2": uids.JPEG_2000_LOSSLESS,
+    "image/jpx": uids.JPEG_2000_MC_LOSSLESS,
+    "image/jphc": uids.HTJ2K_LOSSLESS,
+    "image/jxl": uids.JPEG_XL_LOSSLESS,
+    "video/mpeg": uids.MPEG2MPHL,
+    "video/mp4": uids.MPEG4HP41,
+    "video/H265": uids.HEVCMP51,
 }
 # Transfer syntaxes that may hold less than the original pixels. Frames are encoded to one only where it is
 # named; stored frames are sent in it even where it is not named.
 LOSSY = frozenset(
-    f"1.2.840.10008.1.2.4.{last}" for last in ("50", "51", "53", "55", "81", "91", "93", "111", "112", "203")
+    {
+        uids.JPEG_BASELINE_8_BIT,
+        uids.JPEG_EXTENDED_12_BIT,
+        uids.JPEG_SPECTRAL_SELECTION_NON_HIERARCHICAL_68,
+        uids.JPEG_FULL_PROGRESSION_NON_HIERARCHICAL_1012,
+        uids.JPEG_LS_NEAR_LOSSLESS,
+        uids.JPEG_2000,
+        uids.JPEG_2000_MC,
+        uids.JPEG_XL_JPEG_RECOMPRESSION,
+        uids.JPEG_XL,
+        uids.HTJ2K,
+    }
 ) | {syntax for syntax, media in COMPRESSED.items() if media.startswith("video/")}
 
 # Spellings of earlier editions and of clients, with today's names.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from gateway.dicom import uids
 from gateway.http.negotiation.accept import Accept, Offer
 from gateway.http.negotiation.media import DICOM, OCTETS, find_compressed_type
-from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 
 # Never sent (PS3.18 8.7.3): rewritten to Explicit VR Little Endian.
-REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
+REWRITTEN = frozenset({uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN})
 
 
 def instance_offers(
@@ -23,9 +23,9 @@ def instance_offers(
     syntaxes that it can be encoded to. `native`: Explicit VR Little Endian can hold it; if not, it is sent as
     stored in its place (C-TS-4).
     """
-    as_stored = EXPLICIT_VR_LE if transfer_syntax in REWRITTEN else transfer_syntax
+    as_stored = uids.EXPLICIT_VR_LITTLE_ENDIAN if transfer_syntax in REWRITTEN else transfer_syntax
     offers = [Offer(DICOM, True, as_stored, stored=True, unnamed=not native)]
-    others = [EXPLICIT_VR_LE, *targets] if native else [*targets]
+    others = [uids.EXPLICIT_VR_LITTLE_ENDIAN, *targets] if native else [*targets]
     offers += [Offer(DICOM, True, target) for target in others if target != as_stored]
     return _and_single(offers) if single else offers
 
@@ -36,10 +36,10 @@ def frame_offers(transfer_syntax: str | None, *, single: bool, targets: Sequence
     `single` and `targets` are as in `instance_offers`.
     """
     if transfer_syntax is None:
-        offers = [Offer(OCTETS, True, EXPLICIT_VR_LE, stored=True)]
+        offers = [Offer(OCTETS, True, uids.EXPLICIT_VR_LITTLE_ENDIAN, stored=True)]
     else:
         stored = Offer(find_compressed_type(transfer_syntax), True, transfer_syntax, stored=True)
-        offers = [Offer(OCTETS, True, EXPLICIT_VR_LE), stored]
+        offers = [Offer(OCTETS, True, uids.EXPLICIT_VR_LITTLE_ENDIAN), stored]
     offers += [Offer(find_compressed_type(target), True, target) for target in targets]
     return _and_single(offers) if single else offers
 
@@ -65,7 +65,9 @@ def rank_instances(
     """
     offers = instance_offers(transfer_syntax, single=single, targets=targets, native=native)
     if accept.strict:
-        offers.sort(key=lambda offer: (not offer.multipart, offer.transfer_syntax != EXPLICIT_VR_LE))
+        offers.sort(
+            key=lambda offer: (not offer.multipart, offer.transfer_syntax != uids.EXPLICIT_VR_LITTLE_ENDIAN)
+        )
     return tuple(accept.rank(offers))
 
 
@@ -98,7 +100,7 @@ def value_offers(
 
 def is_octets(offer: Offer) -> bool:
     """Return whether the offer is the value as a whole, and not frames."""
-    return offer.media == OCTETS and offer.transfer_syntax == EXPLICIT_VR_LE
+    return offer.media == OCTETS and offer.transfer_syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def _and_single(offers: list[Offer]) -> list[Offer]:

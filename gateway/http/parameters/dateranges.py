@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gateway.dicom import tagnumbers
 from gateway.dicom.query.query import DateTimeRange, Equals, Match, Path, Range
 
 # Dates and their times: ranges of both are one interval (PS3.4 C.2.2.2.5).
 DATE_TIME: dict[int, int] = {
-    0x00080012: 0x00080013,  # Instance Creation
-    0x00080020: 0x00080030,  # Study
-    0x00080021: 0x00080031,  # Series
-    0x00080022: 0x00080032,  # Acquisition
-    0x00080023: 0x00080033,  # Content
-    0x00100030: 0x00100032,  # Patient's Birth
-    0x00400002: 0x00400003,  # Scheduled Procedure Step Start
-    0x00400244: 0x00400245,  # Performed Procedure Step Start
-    0x00400250: 0x00400251,  # Performed Procedure Step End
+    tagnumbers.INSTANCE_CREATION_DATE: tagnumbers.INSTANCE_CREATION_TIME,
+    tagnumbers.STUDY_DATE: tagnumbers.STUDY_TIME,
+    tagnumbers.SERIES_DATE: tagnumbers.SERIES_TIME,
+    tagnumbers.ACQUISITION_DATE: tagnumbers.ACQUISITION_TIME,
+    tagnumbers.CONTENT_DATE: tagnumbers.CONTENT_TIME,
+    tagnumbers.PATIENT_BIRTH_DATE: tagnumbers.PATIENT_BIRTH_TIME,
+    tagnumbers.SCHEDULED_PROCEDURE_STEP_START_DATE: tagnumbers.SCHEDULED_PROCEDURE_STEP_START_TIME,
+    tagnumbers.PERFORMED_PROCEDURE_STEP_START_DATE: tagnumbers.PERFORMED_PROCEDURE_STEP_START_TIME,
+    tagnumbers.PERFORMED_PROCEDURE_STEP_END_DATE: tagnumbers.PERFORMED_PROCEDURE_STEP_END_TIME,
 }
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.dicom import tagnumbers
 from gateway.dicom.dictionary import is_multiple
 from gateway.dicom.query.query import Empty, Equals, Fuzzy, Match, OneOf, Path, Range, Universal, Wildcard
 from gateway.dicom.query.searchkeys import collapse
@@ -18,7 +19,6 @@ from gateway.errors import BadParameter
 from gateway.http.parameters import datetimes
 from gateway.http.parameters.querystring import decode
 
-MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY = 0x00080061, 0x00080062
 # A name has three groups of 64 characters: it has no more words than this, and none longer.
 MOST_WORDS = 96
 MOST_LETTERS = 64
@@ -79,12 +79,12 @@ def match_of(key: Key, rules: Rules) -> Sequence[Match]:
         return (Universal(key.path),)
     if len(values) == 1:
         return (_single(key, values[0], rules),)
-    most = MOST_UIDS if key.vr == "UI" and key.path[-1] != SOP_CLASSES_IN_STUDY else MOST_VALUES
+    most = MOST_UIDS if key.vr == "UI" and key.path[-1] != tagnumbers.SOP_CLASSES_IN_STUDY else MOST_VALUES
     if len(values) > most:
         raise bad_value(key, f"{most} values at most")
     if rules.multiple and key.vr in MULTIPLE_VRS and is_multiple(key.path[-1]):
         return tuple(Equals(key.path, key.vr, _check_number(key, value)) for value in values)
-    if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY:
+    if key.vr == "UI" or key.path[-1] == tagnumbers.MODALITIES_IN_STUDY:
         if any("*" in value or "?" in value for value in values):
             raise bad_value(key, "a list of values without wildcards")
         return (OneOf(key.path, key.vr, tuple(dict.fromkeys(_check_number(key, value) for value in values))),)
@@ -100,7 +100,11 @@ def _values(key: Key, rules: Rules) -> list[str]:
         pieces = decode(key.name, key.raw).split(",")
     else:
         pieces = [decode(key.name, piece) for piece in key.raw.split(",")]
-    if key.vr == "UI" or key.path[-1] == MODALITIES_IN_STUDY or (rules.multiple and key.vr in MULTIPLE_VRS):
+    if (
+        key.vr == "UI"
+        or key.path[-1] == tagnumbers.MODALITIES_IN_STUDY
+        or (rules.multiple and key.vr in MULTIPLE_VRS)
+    ):
         pieces = [part for piece in pieces for part in piece.split("\\")]
     values = [piece.strip(" ") for piece in pieces]
     return [value for value in values if value] if len(values) > 1 and any(values) else values[:1]

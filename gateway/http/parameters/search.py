@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from gateway.dicom import tagnumbers, tags
 from gateway.dicom.dictionary import private_vr, vr_of
 from gateway.dicom.model.private import PrivateTag, is_creator, is_private
 from gateway.dicom.query.levels import RANK, level_of
@@ -26,13 +27,9 @@ CONTROL = frozenset(
     | {"fuzzymatching", "emptyvaluematching", "multiplevaluematching"}
 )
 
-SPECIFIC_CHARACTER_SET = 0x00080005
-TIMEZONE_OFFSET = 0x00080201
-STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 MAX_OFFSET = 1 << 53
 # In the file meta, so it cannot be matched on; clients request it by includefield.
-TRANSFER_SYNTAX = 0x00020010
-_FILE_META = frozenset({"00020010", "TransferSyntaxUID"})
+_FILE_META = frozenset({tags.TRANSFER_SYNTAX_UID, "TransferSyntaxUID"})
 # VRs whose values may hold a literal `+`.
 _SIGNED = NUMERIC | {"DT"}
 
@@ -102,7 +99,11 @@ def search_query(
         keys = [replace(key, raw=_replace_plus(key)) for key in keys]
     rules = _rules(params, keys, limits.unsupported, warnings)
     include, include_all = _read_includefield(params, names, limits, ignored)
-    keys = [key for key in keys if key.path != (TIMEZONE_OFFSET,) and key.path not in names.used]
+    keys = [
+        key
+        for key in keys
+        if key.path != (tagnumbers.TIMEZONE_OFFSET_FROM_UTC,) and key.path not in names.used
+    ]
     keys = [key for key in keys if _means_something(key, limits, ignored)]
     keys = [key for key in keys if _is_permitted(key, target, limits, ignored)]
     check_keys(keys)
@@ -147,7 +148,11 @@ def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) 
     if level in target.levels or (RANK[level] <= RANK[target.level] and not key.raw):
         return True
     path = target.within
-    uids = {} if path is None else {STUDY_UID: path.study, SERIES_UID: path.series}
+    uids = (
+        {}
+        if path is None
+        else {tagnumbers.STUDY_INSTANCE_UID: path.study, tagnumbers.SERIES_INSTANCE_UID: path.series}
+    )
     if key.raw and uids.get(key.path[-1]) == key.raw:
         return True
     if limits.strict:
@@ -163,7 +168,11 @@ def _is_permitted(key: Key, target: Target, limits: Limits, ignored: list[str]) 
 
 def _replace_plus(key: Key) -> str:
     """Return the value with a space for each `+`, unless a number or a time zone may begin with it."""
-    return key.raw if key.path == (TIMEZONE_OFFSET,) or key.vr in _SIGNED else replace_plus(key.raw)
+    return (
+        key.raw
+        if key.path == (tagnumbers.TIMEZONE_OFFSET_FROM_UTC,) or key.vr in _SIGNED
+        else replace_plus(key.raw)
+    )
 
 
 def _means_something(key: Key, limits: Limits, ignored: list[str]) -> bool:
@@ -221,7 +230,7 @@ def _key(name: str, path: Path, raw: str, vrs: Mapping[Path, str]) -> Key | None
                 expected="an attribute of its items",
             )
         return Key(name, path, "UI", "")
-    if path == (SPECIFIC_CHARACTER_SET,):
+    if path == (tagnumbers.SPECIFIC_CHARACTER_SET,):
         return None  # never matched (Q-31)
     vr = "US" if vr == "US or SS" else vr
     return Key(name, path, vr, raw) if vr in MATCHABLE else None
@@ -235,7 +244,7 @@ def _vr_of(tag: int) -> str:
 def _rules(params: Params, keys: Sequence[Key], unsupported: frozenset[str], warnings: list[str]) -> Rules:
     zone = None
     for key in keys:
-        if key.path == (TIMEZONE_OFFSET,) and key.raw:
+        if key.path == (tagnumbers.TIMEZONE_OFFSET_FROM_UTC,) and key.raw:
             try:
                 zone = datetimes.zone(decode(key.name, key.raw))
             except datetimes.Malformed as error:
@@ -299,7 +308,7 @@ def _read_includefield(
                 continue
             path = names.path(name, "includefield") if name else None
             if name in _FILE_META:
-                path = (TRANSFER_SYNTAX,)
+                path = (tagnumbers.TRANSFER_SYNTAX_UID,)
             if path is not None:
                 paths[path] = None
             elif name:

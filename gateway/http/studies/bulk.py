@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.dicom import uids
 from gateway.dicom.model.multipart import boundary_of
 from gateway.errors import CodecError, GatewayError, NotAcceptable, NotFound
 from gateway.http.message.caching import caching, not_modified
@@ -21,7 +22,6 @@ from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
 from gateway.http.negotiation.offers import frame_offers, is_octets, value_offers
 from gateway.http.parameters.paths import resource_path
 from gateway.http.ports import RetrievePort
-from gateway.model import EXPLICIT_VR_LE
 from gateway.services.bytestream import MADE_FIRST_AT_MOST
 from gateway.services.retrieve.bulkdata import count_pixel_bytes
 from gateway.services.retrieve.frames import select_all_frames
@@ -119,7 +119,7 @@ class StudiesBulk:
             return value_offers(await retrieve.kind(located, own), None)
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
         frames = frame_offers(syntax, single=False, targets=find_targets(located))
-        decodable = not find_obstacle(located, EXPLICIT_VR_LE)
+        decodable = not find_obstacle(located, uids.EXPLICIT_VR_LITTLE_ENDIAN)
         return [offer for offer in frames if decodable or not is_octets(offer)]
 
     async def _open(

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import orjson
 
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.model.multipart import boundary_of
 from gateway.http.message.contentcoding import choose_coding, encode_body
 from gateway.http.message.request import Request
@@ -68,7 +69,7 @@ def xml_row(row: bytes) -> bytes:
     return to_xml(orjson.loads(row))
 
 
-def xml_of(dataset: dict[str, dict[str, object]]) -> bytes:
+def xml_of(dataset: DataSet) -> bytes:
     """Return one data set as a Native DICOM Model document."""
     return xml_row(orjson.dumps(dataset))
 

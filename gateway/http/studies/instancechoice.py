@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gateway.dicom import uids
 from gateway.errors import BadParameter
 from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.media import LOSSY
 from gateway.http.negotiation.offers import REWRITTEN, instance_offers, rank_instances
-from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
 from gateway.services.retrieve.obtainable import (
     check_obtainable,
     find_obstacle,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.index.base import StoredInstance
     from gateway.services.retrieve.layouts import StoredLayout
 
-_UNCOMPRESSED = REWRITTEN | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+_UNCOMPRESSED = REWRITTEN | {uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN}
 _UID = re.compile(r"[0-9.]{1,64}")
 # Most instances that are examined to list what a client could have requested.
 LOOKED_INTO = 20
@@ -82,7 +82,7 @@ class Choice:
                 expected="one UID, or *",
             )
         located = await self._locate(stored)
-        target = value or EXPLICIT_VR_LE
+        target = value or uids.EXPLICIT_VR_LITTLE_ENDIAN
         if (
             value is None
             and find_obstacle(located, target)

@@ -6,9 +6,10 @@ PS3.18 10.5.1.4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
+from gateway.dicom.dataset import DataSet, ReadOnlyDataSet
 from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.nativexmlread import dataset
 from gateway.errors import BadRequest, CodecError, DicomError, GatewayError, TooLarge
@@ -34,7 +35,7 @@ class MetadataParts:
 
     def __init__(self, assemble: AssemblePort, base: str) -> None:
         self._assemble = assemble
-        self._models: list[dict[str, Any]] = []
+        self._models: list[DataSet] = []
         self._bulk = Bulk(base)
         self._wanted: set[str] = set()
         self._json = 0
@@ -80,7 +81,7 @@ class MetadataParts:
         self._models += found
         self._wanted |= await self._aside(self._find_named, found, len(held))
 
-    def _find_named(self, models: Sequence[Mapping[str, Any]]) -> set[str]:
+    def _find_named(self, models: Sequence[ReadOnlyDataSet]) -> set[str]:
         return {self._bulk.name(uri) for model in models for uri in references(model)}
 
     async def _aside(self, work: Callable[[S], T], what: S, size: int) -> T:
@@ -115,7 +116,7 @@ class MetadataParts:
             else:
                 await session.take(made.chunks(), before=made.before)
 
-    def _refuse(self, model: dict[str, Any], failure: int, detail: str) -> None:
+    def _refuse(self, model: DataSet, failure: int, detail: str) -> None:
         try:
             identity = identity_of(model)
         except (Rejected, GatewayError):

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from gateway.dicom import uids
 from gateway.dicom.model.multipart import PartHead, boundary_of, content_length
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.http.message.caching import caching, not_modified
@@ -23,7 +24,7 @@ from gateway.http.studies.instancechoice import Choice
 from gateway.http.studies.pagedmetadata import send_pages
 from gateway.http.studies.singlepart import single
 from gateway.http.studies.zip import is_wanted, send_zip
-from gateway.model import EXPLICIT_VR_LE, FrameNumber, Level, ResourcePath
+from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.retrieve.frames import FrameSelection, select_all_frames, select_frames
 from gateway.services.retrieve.obtainable import find_obstacle, find_targets
 from gateway.services.retrieve.transcode import ENCODER
@@ -259,7 +260,7 @@ class StudiesRetrieve:
         syntax = located.layout.transfer_syntax if pixels.encapsulated else None
         targets = find_targets(located)
         frames = frame_offers(syntax, single=pixels.frames == 1, targets=targets)
-        decodable = not find_obstacle(located, EXPLICIT_VR_LE)
+        decodable = not find_obstacle(located, uids.EXPLICIT_VR_LITTLE_ENDIAN)
         return value_offers(kind, frames, decodable=decodable)
 
     async def _bulk_as(self, request: Request, located: StoredLayout, where: str, offer: Offer) -> Response:

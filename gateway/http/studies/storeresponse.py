@@ -6,12 +6,14 @@ PS3.18 10.5.3, Annex I.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute, DataSet
 
 if TYPE_CHECKING:
     from gateway.services.ingest.outcomes import Outcome
 
-Dataset: TypeAlias = dict[str, dict[str, object]]
 
 MOST_WARNINGS = 10  # clients and proxies limit the size of header fields
 
@@ -30,18 +32,20 @@ def store_status(outcomes: Sequence[Outcome]) -> int:
     return 503 if ours else 409
 
 
-def store_response(outcomes: Sequence[Outcome], base: str) -> Dataset:
+def store_response(outcomes: Sequence[Outcome], base: str) -> DataSet:
     """Return the module as one DICOM JSON object; empty sequences are left out."""
     stored = [o for o in outcomes if o.failure is None]
     failed = [o for o in outcomes if o.failure is not None and o.identity is not None]
     others = [o for o in outcomes if o.failure is not None and o.identity is None]
-    dataset: Dataset = {"00081190": _url(study_url(outcomes, base))}
+    dataset: DataSet = {tags.RETRIEVE_URL: _url(study_url(outcomes, base))}
     if failed:
-        dataset["00081198"] = _sequence([_make_failed_item(o) for o in failed])
+        dataset[tags.FAILED_SOP_SEQUENCE] = _sequence([_make_failed_item(o) for o in failed])
     if stored:
-        dataset["00081199"] = _sequence([_make_stored_item(o, base) for o in stored])
+        dataset[tags.REFERENCED_SOP_SEQUENCE] = _sequence([_make_stored_item(o, base) for o in stored])
     if others:
-        dataset["0008119A"] = _sequence([{"00081197": _number(o.failure or 0)} for o in others])
+        dataset[tags.OTHER_FAILURES_SEQUENCE] = _sequence(
+            [{tags.FAILURE_REASON: _number(o.failure or 0)} for o in others]
+        )
     return dataset
 
 
@@ -80,38 +84,38 @@ def _is_there(outcome: Outcome) -> bool:
     return outcome.failure is None and not outcome.quarantined
 
 
-def _make_stored_item(outcome: Outcome, base: str) -> Dataset:
+def _make_stored_item(outcome: Outcome, base: str) -> DataSet:
     assert outcome.identity is not None
-    item = {
+    item: DataSet = {
         **_reference(outcome),
-        "00081190": _url(base + outcome.identity.path.url() if _is_there(outcome) else ""),
+        tags.RETRIEVE_URL: _url(base + outcome.identity.path.url() if _is_there(outcome) else ""),
     }
     if outcome.warnings:
-        item["00081196"] = _number(outcome.warnings[0])
+        item[tags.WARNING_REASON] = _number(outcome.warnings[0])
     if outcome.original is not None:
-        item["04000561"] = _sequence([dict(outcome.original)])
+        item[tags.ORIGINAL_ATTRIBUTES_SEQUENCE] = _sequence([dict(outcome.original)])
     return dict(sorted(item.items()))
 
 
-def _make_failed_item(outcome: Outcome) -> Dataset:
-    return {**_reference(outcome), "00081197": _number(outcome.failure or 0)}
+def _make_failed_item(outcome: Outcome) -> DataSet:
+    return {**_reference(outcome), tags.FAILURE_REASON: _number(outcome.failure or 0)}
 
 
-def _reference(outcome: Outcome) -> Dataset:
+def _reference(outcome: Outcome) -> DataSet:
     assert outcome.identity is not None
     return {
-        "00081150": {"vr": "UI", "Value": [outcome.identity.sop_class]},
-        "00081155": {"vr": "UI", "Value": [outcome.identity.instance]},
+        tags.REFERENCED_SOP_CLASS_UID: {"vr": "UI", "Value": [outcome.identity.sop_class]},
+        tags.REFERENCED_SOP_INSTANCE_UID: {"vr": "UI", "Value": [outcome.identity.instance]},
     }
 
 
-def _url(url: str) -> dict[str, object]:
+def _url(url: str) -> Attribute:
     return {"vr": "UR", "Value": [url]} if url else {"vr": "UR"}
 
 
-def _number(value: int) -> dict[str, object]:
+def _number(value: int) -> Attribute:
     return {"vr": "US", "Value": [value]}
 
 
-def _sequence(items: Sequence[Dataset]) -> dict[str, object]:
+def _sequence(items: Sequence[DataSet]) -> Attribute:
     return {"vr": "SQ", "Value": list(items)}

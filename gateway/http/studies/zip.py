@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
+from gateway.dicom import uids
 from gateway.errors import ObjectDamaged
 from gateway.http.message.caching import caching, not_modified
 from gateway.http.message.conditional import entity_tag
@@ -15,7 +16,7 @@ from gateway.http.message.responses import Response, StreamResponse
 from gateway.http.negotiation.accept import Offer
 from gateway.http.negotiation.media import DICOM
 from gateway.http.ports import RetrievePort, ZipFilesPort
-from gateway.model import EXPLICIT_VR_LE, Level, ResourcePath
+from gateway.model import Level, ResourcePath
 
 ZIP = "application/zip"
 # Raise it when the same instances would be packed differently.
@@ -27,9 +28,9 @@ def is_wanted(request: Request, level: Level) -> bool:
     named = {item.media for tier in request.accept.tiers for item in tier if item.quality > 0}
     if ZIP not in named:
         return False
-    standard = [Offer(DICOM, True, EXPLICIT_VR_LE), Offer(DICOM, True, "*")]
+    standard = [Offer(DICOM, True, uids.EXPLICIT_VR_LITTLE_ENDIAN), Offer(DICOM, True, "*")]
     if level is Level.INSTANCE:
-        standard.append(Offer(DICOM, False, EXPLICIT_VR_LE))
+        standard.append(Offer(DICOM, False, uids.EXPLICIT_VR_LITTLE_ENDIAN))
     ranked = request.accept.rank([*standard, Offer(ZIP)])
     return bool(ranked) and ranked[0].media == ZIP
 

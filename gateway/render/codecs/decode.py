@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import imagecodecs
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.pixels import HALVED, AnyImagePixel, ImagePixel, describe_by_pixel, find_changes
 from gateway.errors import CodecError
@@ -15,15 +16,16 @@ from gateway.render.codecs.codestreamheaders import Header
 from gateway.render.codecs.nativebytes import Array, native_bytes
 from gateway.render.codecs.pixelcells import read_cells
 
-RLE = "1.2.840.10008.1.2.5"
-DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
-_PREFIX = "1.2.840.10008.1.2.4."
-JPEG = jpeg.TO_RGB | {_PREFIX + "57", _PREFIX + "70"}
-JPEG_LS = frozenset({_PREFIX + "80", _PREFIX + "81"})
-JPEG_2000 = frozenset(_PREFIX + n for n in ("90", "91", "92", "93"))
-HTJ2K = frozenset(_PREFIX + n for n in ("201", "202", "203"))
-JPEG_XL = frozenset(_PREFIX + n for n in ("110", "111", "112"))
-DECODABLE = JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {RLE, DEFLATED_FRAME}
+JPEG = jpeg.TO_RGB | {uids.JPEG_LOSSLESS, uids.JPEG_LOSSLESS_SV1}
+JPEG_LS = frozenset({uids.JPEG_LS_LOSSLESS, uids.JPEG_LS_NEAR_LOSSLESS})
+JPEG_2000 = frozenset(
+    {uids.JPEG_2000_LOSSLESS, uids.JPEG_2000, uids.JPEG_2000_MC_LOSSLESS, uids.JPEG_2000_MC}
+)
+HTJ2K = frozenset({uids.HTJ2K_LOSSLESS, uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K})
+JPEG_XL = frozenset({uids.JPEG_XL_LOSSLESS, uids.JPEG_XL_JPEG_RECOMPRESSION, uids.JPEG_XL})
+DECODABLE = (
+    JPEG | JPEG_LS | JPEG_2000 | HTJ2K | JPEG_XL | {uids.RLE_LOSSLESS, uids.DEFLATED_IMAGE_FRAME_COMPRESSION}
+)
 
 # A frame whose header claims more bytes is refused before memory is allocated; 16384 x 16384 in 8 bits just fits.
 FRAME_AT_MOST = 256 << 20
@@ -80,9 +82,9 @@ def decode_frame(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) ->
     """Return the bytes that Explicit VR Little Endian would hold. Raises only CodecError."""
     _check_described(pixels, transfer_syntax)
     try:
-        if transfer_syntax == RLE:
+        if transfer_syntax == uids.RLE_LOSSLESS:
             data = _rle(codestream, pixels)
-        elif transfer_syntax == DEFLATED_FRAME:
+        elif transfer_syntax == uids.DEFLATED_IMAGE_FRAME_COMPRESSION:
             data = _double(_inflate(codestream, pixels), pixels)
         else:
             data = _decode(codestream, pixels, transfer_syntax)
@@ -101,9 +103,9 @@ def describe_decoded(pixels: AnyImagePixel, transfer_syntax: str) -> AnyImagePix
     """
     if pixels.samples != 3:
         return pixels
-    if transfer_syntax == RLE:
+    if transfer_syntax == uids.RLE_LOSSLESS:
         return replace(pixels, photometric="YBR_FULL") if pixels.is_halved else pixels
-    if transfer_syntax == DEFLATED_FRAME:
+    if transfer_syntax == uids.DEFLATED_IMAGE_FRAME_COMPRESSION:
         return describe_by_pixel(pixels) if pixels.is_halved else pixels
     return replace(pixels, photometric=_name_decoded(pixels.photometric, transfer_syntax), planar=0)
 

@@ -13,12 +13,12 @@ import imagecodecs
 import numpy as np
 from isal import isal_zlib
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.pixels import describe_by_pixel
 from gateway.errors import CodecError
-from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders, jpeg2000, rle, transcodetargets
-from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decode_frame
+from gateway.render.codecs.decode import decode_frame
 from gateway.render.codecs.encodejob import EncodeJob
 from gateway.render.codecs.pixelcells import count_needed_bits, hash_pixels, read_cells, read_signed_cells
 from gateway.render.codecs.ybr import ybr_to_rgb
@@ -37,10 +37,14 @@ _FAILURES = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, No
 
 def encode_frame(data: bytes, pixels: PixelLayout, target: str) -> bytes:
     """Return the codestream of a native frame that `pixels` describes. Raises CodecError, never anything else."""
-    if reason := transcodetargets.unreachable(pixels, EXPLICIT_VR_LE, target):
+    if reason := transcodetargets.unreachable(pixels, uids.EXPLICIT_VR_LITTLE_ENDIAN, target):
         raise CodecError(f"the frame cannot be encoded to {target}: {reason}")
     try:
-        return _even_deflated(data) if target == DEFLATED_FRAME else _encode(data, pixels, target)
+        return (
+            _even_deflated(data)
+            if target == uids.DEFLATED_IMAGE_FRAME_COMPRESSION
+            else _encode(data, pixels, target)
+        )
     except _FAILURES as error:
         raise CodecError(
             f"the frame cannot be encoded to {target}: {type(error).__name__}: {error}"
@@ -72,7 +76,7 @@ def reconstruct(codestream: bytes) -> bytes:
 
 def proves(codestream: bytes, frame: bytes, pixels: PixelLayout, target: str) -> bool:
     """Return whether a lossless codestream decodes to the native `frame`; never raises."""
-    after = transcodetargets.describe(pixels, EXPLICIT_VR_LE, target)
+    after = transcodetargets.describe(pixels, uids.EXPLICIT_VR_LITTLE_ENDIAN, target)
     try:
         back = decode_frame(codestream, after, target)
         return hash_pixels(back.data, back.image) == hash_pixels(frame, pixels)
@@ -81,7 +85,7 @@ def proves(codestream: bytes, frame: bytes, pixels: PixelLayout, target: str) ->
 
 
 def _encode(data: bytes, pixels: PixelLayout, target: str) -> bytes:
-    if target == RLE:
+    if target == uids.RLE_LOSSLESS:
         return _rle(data, pixels)
     array = np.ascontiguousarray(read_signed_cells(data, pixels))
     bits = count_needed_bits(array, pixels)
@@ -161,7 +165,7 @@ def _jpegls(job: EncodeJob) -> bytes:
     For JPEG-LS near-lossless, values are first clipped so that an error of up to NEAR cannot change their
     sign or set bits above the High Bit.
     """
-    array, near = job.cells, NEAR if job.target == transcodetargets.JLS_NEAR else 0
+    array, near = job.cells, NEAR if job.target == uids.JPEG_LS_NEAR_LOSSLESS else 0
     signed = array.dtype.kind == "i"
     if near and (signed or job.bits < 8 * array.dtype.itemsize):
         low, high = (-(1 << job.bits - 1), 1 << job.bits - 1) if signed else (-near, 1 << job.bits)
@@ -171,7 +175,7 @@ def _jpegls(job: EncodeJob) -> bytes:
 
 
 def _jpegxl(job: EncodeJob) -> bytes:
-    lossy = job.target == transcodetargets.JXL_ANY
+    lossy = job.target == uids.JPEG_XL
     array = job.unsigned
     if lossy and job.image.samples == 3 and job.image.photometric != "RGB":
         array = ybr_to_rgb(array)
@@ -185,17 +189,17 @@ def _jpegxl(job: EncodeJob) -> bytes:
 
 
 _ENCODERS: dict[str, Callable[[EncodeJob], bytes]] = {
-    transcodetargets.BASELINE: _jpeg,
-    transcodetargets.EXTENDED: _jpeg,
-    transcodetargets.JPEG_LOSSLESS: _jpeg_lossless,
-    transcodetargets.JPEG_SV1: _jpeg_lossless,
-    transcodetargets.JLS: _jpegls,
-    transcodetargets.JLS_NEAR: _jpegls,
-    transcodetargets.J2K: jpeg2000.jpeg2000,
-    transcodetargets.J2K_ANY: jpeg2000.jpeg2000,
-    transcodetargets.HT: jpeg2000.htj2k,
-    transcodetargets.HT_RPCL: jpeg2000.htj2k,
-    transcodetargets.HT_ANY: jpeg2000.htj2k,
-    transcodetargets.JXL: _jpegxl,
-    transcodetargets.JXL_ANY: _jpegxl,
+    uids.JPEG_BASELINE_8_BIT: _jpeg,
+    uids.JPEG_EXTENDED_12_BIT: _jpeg,
+    uids.JPEG_LOSSLESS: _jpeg_lossless,
+    uids.JPEG_LOSSLESS_SV1: _jpeg_lossless,
+    uids.JPEG_LS_LOSSLESS: _jpegls,
+    uids.JPEG_LS_NEAR_LOSSLESS: _jpegls,
+    uids.JPEG_2000_LOSSLESS: jpeg2000.jpeg2000,
+    uids.JPEG_2000: jpeg2000.jpeg2000,
+    uids.HTJ2K_LOSSLESS: jpeg2000.htj2k,
+    uids.HTJ2K_LOSSLESS_RPCL: jpeg2000.htj2k,
+    uids.HTJ2K: jpeg2000.htj2k,
+    uids.JPEG_XL_LOSSLESS: _jpegxl,
+    uids.JPEG_XL: _jpegxl,
 }

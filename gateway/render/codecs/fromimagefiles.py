@@ -13,12 +13,11 @@ import imagecodecs
 import numpy as np
 from PIL import Image as Pillow
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
-from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import codestreamheaders
 
-_PREFIX = "1.2.840.10008.1.2.4."
 # Most bytes of all pictures of a file once decoded: a photograph of 44 million pixels in colour of 8 bits. For a
 # moment it is in memory three times.
 DECODED_AT_MOST = 128 << 20
@@ -28,9 +27,9 @@ PROVED_AT_MOST = 1 << 25
 CODED_AT_MOST = 256 << 20
 
 # If the metadata describe a video, it is taken even if it cannot be read here.
-VIDEOS = {"video/mpeg": _PREFIX + "101", "video/mp4": _PREFIX + "102", "video/H265": _PREFIX + "107"}
+VIDEOS = {"video/mpeg": uids.MPEG2MPHL, "video/mp4": uids.MPEG4HP41, "video/H265": uids.HEVCMP51}
 # An RLE codestream does not hold its own description: the metadata must.
-UNDESCRIBED = {"image/dicom-rle": "1.2.840.10008.1.2.5"}
+UNDESCRIBED = {"image/dicom-rle": uids.RLE_LOSSLESS}
 CODESTREAMS = frozenset(
     {"image/jpeg", "image/jls", "image/jp2", "image/jpx", "image/jph", "image/jphc", "image/jxl"}
 )
@@ -98,11 +97,16 @@ def _jpeg(data: bytes) -> Described:
     _check_samples(header.components)
     frame, selection = _process(data)
     if frame == 0xF7:
-        syntax, lossy = (_PREFIX + "80", "") if selection == 0 else (_PREFIX + "81", "ISO_14495_1")
+        syntax, lossy = (
+            (uids.JPEG_LS_LOSSLESS, "") if selection == 0 else (uids.JPEG_LS_NEAR_LOSSLESS, "ISO_14495_1")
+        )
     elif frame == 0xC3:
-        syntax, lossy = _PREFIX + ("70" if selection == 1 else "57"), ""
+        syntax, lossy = (uids.JPEG_LOSSLESS_SV1 if selection == 1 else uids.JPEG_LOSSLESS), ""
     elif frame in (0xC0, 0xC1):
-        syntax, lossy = _PREFIX + ("50" if frame == 0xC0 else "51"), "ISO_10918_1"
+        syntax, lossy = (
+            (uids.JPEG_BASELINE_8_BIT if frame == 0xC0 else uids.JPEG_EXTENDED_12_BIT),
+            "ISO_10918_1",
+        )
     else:
         raise CodecError(f"JPEG process SOF{frame - 0xC0}: want baseline, extended, lossless or JPEG-LS")
     if header.components == 1:
@@ -153,10 +157,10 @@ def _jpeg2000(data: bytes) -> Described:
     _check_samples(header.components)
     reversible, transformed, high_throughput = _coding(data)
     if high_throughput:
-        syntax = _PREFIX + ("201" if reversible else "203")
+        syntax = uids.HTJ2K_LOSSLESS if reversible else uids.HTJ2K
         lossy = "" if reversible else "ISO_15444_15"
     else:
-        syntax = _PREFIX + ("90" if reversible else "91")
+        syntax = uids.JPEG_2000_LOSSLESS if reversible else uids.JPEG_2000
         lossy = "" if reversible else "ISO_15444_1"
     photometric = "MONOCHROME2"
     if header.components == 3:
@@ -174,7 +178,7 @@ def _coding(data: bytes) -> tuple[bool, bool, bool]:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         body = data[at + 4 : at + 2 + length]
         if data[at + 1] == 0x50:
-            high_throughput = bool(int.from_bytes(body[:4], "big") & 0x00020000)
+            high_throughput = bool(int.from_bytes(body[:4], "big") & 1 << 17)
         elif data[at + 1] == 0x52 and len(body) >= 10:
             return body[9] == 1, body[4] == 1, high_throughput
         at += 2 + length
@@ -196,7 +200,7 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
             imagecodecs.jpegxl_decode(data, numthreads=1)
         except (RuntimeError, ValueError) as error:
             raise CodecError(f"the JPEG XL picture cannot be decoded: {error}") from error
-    syntax = _PREFIX + ("111" if again else "112")
+    syntax = uids.JPEG_XL_JPEG_RECOMPRESSION if again else uids.JPEG_XL
     photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
     stream = data if again else codestreamheaders.bare_jpegxl(data)
     lossy = "ISO_10918_1" if again else "ISO_18181_1"
@@ -268,7 +272,7 @@ def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
     rows, columns, bits = picture.shape[0], picture.shape[1], picture.dtype.itemsize * 8
     image = _describe(rows, columns, samples, bits, "MONOCHROME2" if samples == 1 else "RGB")
     return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], Described(
-        EXPLICIT_VR_LE, image
+        uids.EXPLICIT_VR_LITTLE_ENDIAN, image
     )
 
 
@@ -292,4 +296,4 @@ def _gif(data: bytes) -> tuple[list[bytes], Described]:
         rows, columns = picture.height, picture.width
     if any(len(frame) != rows * columns * 3 for frame in frames):
         raise CodecError("the pictures of the GIF are of different sizes")
-    return frames, Described(EXPLICIT_VR_LE, _describe(rows, columns, 3, 8, "RGB"))
+    return frames, Described(uids.EXPLICIT_VR_LITTLE_ENDIAN, _describe(rows, columns, 3, 8, "RGB"))

@@ -15,10 +15,11 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from gateway.dicom import tags, uids
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.encoding.pixels import ImagePixel, write_members
 from gateway.errors import CodecError
 
-_PREFIX = "1.2.840.10008.1.2.4."
 # Profiles that a decoder of High Profile decodes (ISO 14496-10 A.2).
 _AVC_PROFILES = frozenset({"Constrained Baseline", "Main", "High"})
 # Values of Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1).
@@ -54,17 +55,17 @@ class Video:
     rate: Fraction | None
     method: str
 
-    def members(self) -> dict[str, Any]:
+    def members(self) -> DataSet:
         """Return the Image Pixel Description macro and Number of Frames as DICOM JSON members."""
-        return write_members(self.image) | {"00280008": {"vr": "IS", "Value": [self.frames]}}
+        return write_members(self.image) | {tags.NUMBER_OF_FRAMES: {"vr": "IS", "Value": [self.frames]}}
 
-    def timing(self) -> dict[str, Any]:
+    def timing(self) -> DataSet:
         """Return Frame Time, and Frame Increment Pointer that names it; empty for an unknown rate."""
         if self.rate is None:
             return {}
         return {
-            "00181063": {"vr": "DS", "Value": [f"{float(1000 / self.rate):.8g}"]},
-            "00280009": {"vr": "AT", "Value": ["00181063"]},
+            tags.FRAME_TIME: {"vr": "DS", "Value": [f"{float(1000 / self.rate):.8g}"]},
+            tags.FRAME_INCREMENT_POINTER: {"vr": "AT", "Value": [tags.FRAME_TIME]},
         }
 
 
@@ -132,11 +133,11 @@ def _syntax(codec: Any) -> tuple[str, int]:
     if codec.pix_fmt not in ("yuv420p", "yuvj420p", "yuv420p10le"):
         raise CodecError(f"the video has samples of {codec.pix_fmt}: want 4:2:0")
     if name == "mpeg2video" and profile in ("Main", "Simple"):
-        return _PREFIX + ("100" if codec.width <= 720 and codec.height <= 576 else "101"), 8
+        return (uids.MPEG2MPML if codec.width <= 720 and codec.height <= 576 else uids.MPEG2MPHL), 8
     if name == "h264" and profile in _AVC_PROFILES and level <= 42:
-        return _PREFIX + ("102" if level <= 41 else "104"), 8
+        return (uids.MPEG4HP41 if level <= 41 else uids.MPEG4HP422D), 8
     if name == "hevc" and profile in ("Main", "Main 10") and level <= 153:
-        return (_PREFIX + "107", 8) if profile == "Main" else (_PREFIX + "108", 10)
+        return (uids.HEVCMP51, 8) if profile == "Main" else (uids.HEVCM10P51, 10)
     raise CodecError(f"a video of {name}, profile '{profile}', level {level} has no transfer syntax in PS3.5")
 
 

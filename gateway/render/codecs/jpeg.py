@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imagecodecs
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.codecs.codestreamheaders import Header
@@ -11,7 +12,14 @@ from gateway.render.codecs.nativebytes import Array
 from gateway.render.codecs.ybr import ybr_to_rgb
 
 # Processes whose colour is decoded to RGB; lossless processes keep their declared colour space (PS3.5 8.2.1).
-TO_RGB = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55))
+TO_RGB = frozenset(
+    {
+        uids.JPEG_BASELINE_8_BIT,
+        uids.JPEG_EXTENDED_12_BIT,
+        uids.JPEG_SPECTRAL_SELECTION_NON_HIERARCHICAL_68,
+        uids.JPEG_FULL_PROGRESSION_NON_HIERARCHICAL_1012,
+    }
+)
 
 
 def decode(stream: bytes, header: Header, pixels: ImagePixel, transfer_syntax: str) -> Array:

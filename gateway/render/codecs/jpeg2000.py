@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imagecodecs
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.codecs import transcodetargets
@@ -16,7 +17,7 @@ HT_STEP = 1 / 200
 
 def jpeg2000(job: EncodeJob) -> bytes:
     """Encode to JPEG 2000. Raises the codec's own exceptions."""
-    lossy = job.target == transcodetargets.J2K_ANY
+    lossy = job.target == uids.JPEG_2000
     made: bytes | bytearray = imagecodecs.jpeg2k_encode(
         job.cells,
         PSNR if lossy else None,
@@ -38,7 +39,7 @@ def htj2k(job: EncodeJob) -> bytes:
     The encoder supports only the precision of whole bytes. So it gets values around zero, for which the
     codestream has no level shift, and the true precision is written into the header afterwards.
     """
-    lossy = job.target == transcodetargets.HT_ANY
+    lossy = job.target == uids.HTJ2K
     array, whole = job.cells, 8 * job.cells.dtype.itemsize
     signed = array.dtype.kind == "i"
     # A quantisation step in the header can be rewritten up to 2**6 times finer, not more.

@@ -8,43 +8,64 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gateway.dicom import tagnumbers, uids
 from gateway.dicom.encoding.layout import PixelLayout
-from gateway.dicom.encoding.pixels import PIXEL_DATA, ImagePixel, describe_by_pixel, find_changes
-from gateway.model import EXPLICIT_VR_LE
-from gateway.render.codecs.decode import DEFLATED_FRAME, RLE, decodable, describe_decoded
-
-_PREFIX = "1.2.840.10008.1.2.4."
-BASELINE, EXTENDED = _PREFIX + "50", _PREFIX + "51"
-JPEG_LOSSLESS, JPEG_SV1 = _PREFIX + "57", _PREFIX + "70"
-JLS, JLS_NEAR = _PREFIX + "80", _PREFIX + "81"
-J2K, J2K_ANY = _PREFIX + "90", _PREFIX + "91"
-HT, HT_RPCL, HT_ANY = _PREFIX + "201", _PREFIX + "202", _PREFIX + "203"
-JXL, JXL_JPEG, JXL_ANY = _PREFIX + "110", _PREFIX + "111", _PREFIX + "112"
+from gateway.dicom.encoding.pixels import ImagePixel, describe_by_pixel, find_changes
+from gateway.render.codecs.decode import decodable, describe_decoded
 
 # In the order in which they are offered: the most widely supported of each kind first, lossy after lossless.
-LOSSLESS_TARGETS = (HT, HT_RPCL, JPEG_SV1, JPEG_LOSSLESS, JLS, J2K, JXL, JXL_JPEG, RLE, DEFLATED_FRAME)
-LOSSY_TARGETS = (BASELINE, EXTENDED, JLS_NEAR, J2K_ANY, HT_ANY, JXL_ANY)
+LOSSLESS_TARGETS = (
+    uids.HTJ2K_LOSSLESS,
+    uids.HTJ2K_LOSSLESS_RPCL,
+    uids.JPEG_LOSSLESS_SV1,
+    uids.JPEG_LOSSLESS,
+    uids.JPEG_LS_LOSSLESS,
+    uids.JPEG_2000_LOSSLESS,
+    uids.JPEG_XL_LOSSLESS,
+    uids.JPEG_XL_JPEG_RECOMPRESSION,
+    uids.RLE_LOSSLESS,
+    uids.DEFLATED_IMAGE_FRAME_COMPRESSION,
+)
+LOSSY_TARGETS = (
+    uids.JPEG_BASELINE_8_BIT,
+    uids.JPEG_EXTENDED_12_BIT,
+    uids.JPEG_LS_NEAR_LOSSLESS,
+    uids.JPEG_2000,
+    uids.HTJ2K,
+    uids.JPEG_XL,
+)
 TARGETS = LOSSLESS_TARGETS + LOSSY_TARGETS
 
 # Lossy Image Compression Method (0028,2114) of each lossy target (PS3.3 C.7.6.1.1.5.2).
 METHODS = {
-    BASELINE: "ISO_10918_1",
-    EXTENDED: "ISO_10918_1",
-    JLS_NEAR: "ISO_14495_1",
-    J2K_ANY: "ISO_15444_1",
-    HT_ANY: "ISO_15444_15",
-    JXL_ANY: "ISO_18181_1",
+    uids.JPEG_BASELINE_8_BIT: "ISO_10918_1",
+    uids.JPEG_EXTENDED_12_BIT: "ISO_10918_1",
+    uids.JPEG_LS_NEAR_LOSSLESS: "ISO_14495_1",
+    uids.JPEG_2000: "ISO_15444_1",
+    uids.HTJ2K: "ISO_15444_15",
+    uids.JPEG_XL: "ISO_18181_1",
 }
 # Pixels stored in these have certainly lost something, whatever (0028,2110) says.
-LOST = frozenset(_PREFIX + n for n in ("50", "51", "53", "55"))
+LOST = frozenset(
+    {
+        uids.JPEG_BASELINE_8_BIT,
+        uids.JPEG_EXTENDED_12_BIT,
+        uids.JPEG_SPECTRAL_SELECTION_NON_HIERARCHICAL_68,
+        uids.JPEG_FULL_PROGRESSION_NON_HIERARCHICAL_1012,
+    }
+)
 
 # Each codestream of the first syntax is also valid in the second, which has fewer requirements (PS3.5 A.4.1, A.4.8).
-SAME_CODESTREAM = frozenset({(JPEG_SV1, JPEG_LOSSLESS), (HT_RPCL, HT)})
+SAME_CODESTREAM = frozenset(
+    {(uids.JPEG_LOSSLESS_SV1, uids.JPEG_LOSSLESS), (uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K_LOSSLESS)}
+)
 
 _REACHABLE: dict[tuple[object, ...], tuple[str, ...]] = {}
 _REMEMBERED = 1000
-_J2K_FAMILY = frozenset({J2K, J2K_ANY, HT, HT_RPCL, HT_ANY})
-_MOST_BITS = {J2K: 26, HT: 32, HT_RPCL: 32}
+_J2K_FAMILY = frozenset(
+    {uids.JPEG_2000_LOSSLESS, uids.JPEG_2000, uids.HTJ2K_LOSSLESS, uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K}
+)
+_MOST_BITS = {uids.JPEG_2000_LOSSLESS: 26, uids.HTJ2K_LOSSLESS: 32, uids.HTJ2K_LOSSLESS_RPCL: 32}
 
 
 def is_lossy(target: str) -> bool:
@@ -61,14 +82,14 @@ def describe(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
     """Return the description of the frames once they are encoded in `target` (PS3.5 8.2.1 to 8.2.16)."""
     if (
         (source, target) in SAME_CODESTREAM
-        or target == JXL_JPEG
-        or (source == JXL_JPEG and target == BASELINE)
+        or target == uids.JPEG_XL_JPEG_RECOMPRESSION
+        or (source == uids.JPEG_XL_JPEG_RECOMPRESSION and target == uids.JPEG_BASELINE_8_BIT)
     ):
         return pixels
     before = native(pixels, source)
-    if target == DEFLATED_FRAME:
+    if target == uids.DEFLATED_IMAGE_FRAME_COMPRESSION:
         return before
-    if target == RLE:
+    if target == uids.RLE_LOSSLESS:
         return describe_by_pixel(before) if before.is_halved else before
     after = describe_by_pixel(before)
     if after.samples == 1:
@@ -77,9 +98,9 @@ def describe(pixels: PixelLayout, source: str, target: str) -> PixelLayout:
 
 
 def _photometric(after: ImagePixel, target: str) -> str:
-    if target in {BASELINE, EXTENDED}:
+    if target in {uids.JPEG_BASELINE_8_BIT, uids.JPEG_EXTENDED_12_BIT}:
         return "YBR_FULL_422"
-    if target == JXL_ANY:
+    if target == uids.JPEG_XL:
         return "XYB"
     if is_transformed(after, target):
         return "YBR_ICT" if is_lossy(target) else "YBR_RCT"
@@ -93,7 +114,11 @@ def is_transformed(after: ImagePixel, target: str) -> bool:
 
 def header_changes(pixels: PixelLayout, source: str, target: str) -> dict[str, str | int]:
     """Return the attributes that describe the pixels differently after transcoding: tag to new value."""
-    after = native(pixels, source) if target == EXPLICIT_VR_LE else describe(pixels, source, target)
+    after = (
+        native(pixels, source)
+        if target == uids.EXPLICIT_VR_LITTLE_ENDIAN
+        else describe(pixels, source, target)
+    )
     return find_changes(pixels, after)
 
 
@@ -101,7 +126,7 @@ def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
     """Return why frames stored in `source` cannot be sent in `target`; empty where no reason is known."""
     if pixels.problem:
         return pixels.problem
-    if target == EXPLICIT_VR_LE or (target == source and pixels.encapsulated):
+    if target == uids.EXPLICIT_VR_LITTLE_ENDIAN or (target == source and pixels.encapsulated):
         return (
             "" if target == source or not pixels.encapsulated or decodable(source) else _undecodable(source)
         )
@@ -111,8 +136,10 @@ def unreachable(pixels: PixelLayout, source: str, target: str) -> str:
         return _undecodable(source)
     if (source, target) in SAME_CODESTREAM:
         return ""
-    if target == JXL_JPEG:
-        return "" if source == BASELINE else "only JPEG Baseline can be recompressed as JPEG XL"
+    if target == uids.JPEG_XL_JPEG_RECOMPRESSION:
+        return (
+            "" if source == uids.JPEG_BASELINE_8_BIT else "only JPEG Baseline can be recompressed as JPEG XL"
+        )
     return _unfit(native(pixels, source), target)
 
 
@@ -138,15 +165,15 @@ def _undecodable(source: str) -> str:
 
 def _unfit(before: ImagePixel, target: str) -> str:
     """Return why the codec or PS3.5 8.2 does not allow these samples; empty where it does."""
-    if before.tag != PIXEL_DATA:
+    if before.tag != tagnumbers.PIXEL_DATA:
         return "pixels in floating point cannot be compressed"
     if before.samples not in {1, 3}:
         return f"{before.samples} samples a pixel cannot be compressed"
     if before.bits_allocated not in {1, 8, 16, 32} or not before.rows or not before.columns:
         return f"frames of {before.rows} by {before.columns} in {before.bits_allocated} bits cannot be compressed"
-    if target == DEFLATED_FRAME:
+    if target == uids.DEFLATED_IMAGE_FRAME_COMPRESSION:
         return ""
-    if target == RLE:
+    if target == uids.RLE_LOSSLESS:
         segments = before.samples * max(before.bits_allocated // 8, 1)
         return "" if segments <= 15 else f"{segments} segments are more than the 15 of RLE"
     if is_lossy(target):
@@ -163,7 +190,7 @@ def _unfit_lossless(before: ImagePixel, target: str) -> str:
         )
     if bits not in {8, 16}:
         return f"Bits Allocated is {bits}, wanted 8 or 16"
-    if target == JXL and before.samples == 3 and before.photometric != "RGB":
+    if target == uids.JPEG_XL_LOSSLESS and before.samples == 3 and before.photometric != "RGB":
         return f"{before.photometric} cannot be told in JPEG XL, wanted RGB"
     return ""
 
@@ -174,16 +201,16 @@ def _unfit_for_loss(before: ImagePixel, target: str) -> str:
         return "indices into a palette cannot be compressed with loss"
     if bits not in {8, 16} or before.high_bit + 1 != stored or stored < 2:
         return f"{stored} bits of {bits} up to bit {before.high_bit} cannot be compressed with loss"
-    if before.pixel_representation and target not in {JLS_NEAR, J2K_ANY, HT_ANY}:
+    if before.pixel_representation and target not in {uids.JPEG_LS_NEAR_LOSSLESS, uids.JPEG_2000, uids.HTJ2K}:
         return "signed samples cannot be compressed by this process"
-    if target == HT_ANY and stored == 9:
+    if target == uids.HTJ2K and stored == 9:
         # The two bytes of a quantisation step cannot express so few bits.
         return "9 bits cannot be compressed with loss by this process"
-    if target == BASELINE and (bits, stored) != (8, 8):
+    if target == uids.JPEG_BASELINE_8_BIT and (bits, stored) != (8, 8):
         return f"Bits Stored is {stored}, wanted 8"
-    if target == EXTENDED and (bits, stored) not in {(8, 8), (16, 12)}:
+    if target == uids.JPEG_EXTENDED_12_BIT and (bits, stored) not in {(8, 8), (16, 12)}:
         return f"Bits Stored is {stored}, wanted 8 or 12"
-    if target == EXTENDED and stored == 12 and before.samples != 1:
+    if target == uids.JPEG_EXTENDED_12_BIT and stored == 12 and before.samples != 1:
         return "colour of 12 bits cannot be compressed by this process"
     return ""
 

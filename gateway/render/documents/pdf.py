@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.documents.report import read
 from gateway.render.documents.written import label_line
@@ -59,7 +60,7 @@ def _find_creation_date(attributes: Attributes) -> datetime:
     With the current time the file would differ at each request.
     """
     try:
-        return datetime.strptime(attributes.text("00080023").strip(), "%Y%m%d").replace(tzinfo=UTC)
+        return datetime.strptime(attributes.text(tags.CONTENT_DATE).strip(), "%Y%m%d").replace(tzinfo=UTC)
     except ValueError:
         return datetime(1970, 1, 1, tzinfo=UTC)
 

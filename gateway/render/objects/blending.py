@@ -7,20 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image as Pillow
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.objects.imageplane import ImagePlane, apart
 from gateway.render.rendering import Array, Placement
 from gateway.render.stages.color import in_colour
 
-BLENDING = "1.2.840.10008.5.1.4.1.1.11.4"
-_SEQUENCE, _POSITION, _OPACITY = "00700402", "00700405", "00700403"
 # Half the extent, in millimetres, of a plane whose thickness is unknown.
 _REACH = 0.5
 
 
 def parts(state: Attributes) -> tuple[Attributes, Attributes] | None:
     """Return the items of the underlying and the superimposed images; None where one is missing."""
-    found = {item.text(_POSITION).strip(): item for item in state.items(_SEQUENCE)}
+    found = {item.text(tags.BLENDING_POSITION).strip(): item for item in state.items(tags.BLENDING_SEQUENCE)}
     if "UNDERLYING" not in found or "SUPERIMPOSED" not in found:
         return None
     return found["UNDERLYING"], found["SUPERIMPOSED"]
@@ -28,7 +27,7 @@ def parts(state: Attributes) -> tuple[Attributes, Attributes] | None:
 
 def opacity(state: Attributes) -> float:
     """Return how much of the underlying image is covered, 0 to 1."""
-    value = state.number(_OPACITY)
+    value = state.number(tags.RELATIVE_OPACITY)
     return 0.5 if value is None else min(max(value, 0.0), 1.0)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 
-_VECTOR, _TIME, _RATE, _RECOMMENDED = "00181065", "00181063", "00180040", "00082144"
 DEFAULT = 100.0
 # Ten minutes in milliseconds: a longer time is a mistake.
 _LONGEST = 600_000.0
@@ -15,7 +15,7 @@ def frame_times(attributes: Attributes, frames: int) -> list[float]:
 
     Frame Time Vector holds the time before each frame, so its first value is not used.
     """
-    vector = attributes.numbers(_VECTOR)
+    vector = attributes.numbers(tags.FRAME_TIME_VECTOR)
     if len(vector) == frames > 1:
         times = [*vector[1:], vector[-1]]
         if all(0 < time <= _LONGEST for time in times):
@@ -25,10 +25,10 @@ def frame_times(attributes: Attributes, frames: int) -> list[float]:
 
 def frame_time(attributes: Attributes) -> float:
     """Return the milliseconds from frame to frame: Frame Time, or else by one of the frame rates."""
-    time = attributes.number(_TIME)
+    time = attributes.number(tags.FRAME_TIME)
     if time is not None and 0 < time <= _LONGEST:
         return time
-    for tag in (_RECOMMENDED, _RATE):
+    for tag in (tags.RECOMMENDED_DISPLAY_FRAME_RATE, tags.CINE_RATE):
         rate = attributes.number(tag)
         if rate is not None and 0.01 <= rate <= 1000:
             return 1000 / rate

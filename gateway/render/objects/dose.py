@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
 from gateway.render.codecs.pixelcells import read_cells
@@ -13,10 +14,9 @@ from gateway.render.objects.imageplane import ImagePlane, plane_of
 from gateway.render.rendering import Array
 from gateway.render.stages.storedvalues import read_image_pixel, read_stored_values
 
-CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.481.2"})
-_SCALING, _OFFSETS = "3004000E", "3004000C"
+CLASSES = frozenset({uids.RT_DOSE_STORAGE})
 # Largest Image Pixel Value, of the whole grid where it is known, so that all frames have the same scale.
-LARGEST = "00280107"
+LARGEST = tags.LARGEST_IMAGE_PIXEL_VALUE
 # Shares of the highest dose and their colours, mixed in between: blue, cyan, green, yellow, red.
 _STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _COLOURS = ((0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0))
@@ -27,12 +27,14 @@ OPACITY = 0.4
 
 def is_dose(attributes: Attributes) -> bool:
     """Return whether the object is of the RT Dose SOP Class."""
-    return attributes.text("00080016").strip() in CLASSES
+    return attributes.text(tags.SOP_CLASS_UID).strip() in CLASSES
 
 
 def doses(cells: Array, attributes: Attributes, image: ImagePixel) -> Array:
     """Return each pixel's dose in Dose Units: stored value times Dose Grid Scaling (C.8.8.3.2)."""
-    scaled: Array = read_stored_values(cells, image).astype(np.float64) * (attributes.number(_SCALING) or 1.0)
+    scaled: Array = read_stored_values(cells, image).astype(np.float64) * (
+        attributes.number(tags.DOSE_GRID_SCALING) or 1.0
+    )
     return scaled
 
 
@@ -49,7 +51,7 @@ def highest(cells: Array, attributes: Attributes, image: ImagePixel) -> float:
     """
     told = attributes.number(LARGEST)
     most = float(read_stored_values(cells, image).max(initial=0)) if told is None else told
-    return most * (attributes.number(_SCALING) or 1.0)
+    return most * (attributes.number(tags.DOSE_GRID_SCALING) or 1.0)
 
 
 def wash(values: Array, top: float, threshold: float = THRESHOLD) -> tuple[Array, Array]:
@@ -83,7 +85,7 @@ def plane(attributes: Attributes, frame: int) -> ImagePlane | None:
 
     Offsets that begin with 0 run along the normal, others are z coordinates in the patient.
     """
-    first, offsets = plane_of(attributes, frame), attributes.numbers(_OFFSETS)
+    first, offsets = plane_of(attributes, frame), attributes.numbers(tags.GRID_FRAME_OFFSET_VECTOR)
     if first is None or len(offsets) < frame:
         return first if frame == 1 else None
     way = first.normal if offsets[0] == 0 else np.array([0.0, 0.0, 1.0])

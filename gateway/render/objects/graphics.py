@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.objects import layercolours as ink_of
 from gateway.render.objects.graphicobjects import Point, outline
@@ -16,13 +17,6 @@ from gateway.render.objects.layercolours import lay_ink
 from gateway.render.objects.textobjects import TextBox, box_between, draw_letters, lines_of
 from gateway.render.rendering import Array, Ink, Placement
 
-_LAYERS, _LAYER, _ORDER = "00700060", "00700002", "00700062"
-_OBJECTS, _UNITS, _DATA, _KIND, _FILLED = "00700009", "00700005", "00700022", "00700023", "00700024"
-_LINE_STYLE, _FILL_STYLE, _TEXT_STYLE = "00700232", "00700233", "00700231"
-_THICKNESS, _TEXT_COLOUR = "00700253", "00700241"
-_TEXTS, _TEXT, _BOX_UNITS, _ANCHOR_UNITS = "00700008", "00700006", "00700003", "00700004"
-_BOX_TOP, _BOX_BOTTOM, _ANCHOR, _ANCHOR_SHOWN = "00700010", "00700011", "00700014", "00700015"
-_JUSTIFICATION = "00700012"
 # Further objects and texts of one annotation are not drawn; coordinates are clipped to `FARTHEST`.
 MOST_OBJECTS, MOST_TEXTS = 5_000, 200
 FARTHEST = 1e6
@@ -42,23 +36,23 @@ def draw_graphics(
     source.
     """
     pen = _Pen((picture.shape[1], picture.shape[0]), placement, display.then(placement))
-    for note in sorted(notes, key=lambda item: _order(layers.get(item.text(_LAYER).strip()))):
-        own = ink_of.read_layer_ink(layers.get(note.text(_LAYER).strip()))
-        for item in note.items(_OBJECTS)[:MOST_OBJECTS]:
+    for note in sorted(notes, key=lambda item: _order(layers.get(item.text(tags.GRAPHIC_LAYER).strip()))):
+        own = ink_of.read_layer_ink(layers.get(note.text(tags.GRAPHIC_LAYER).strip()))
+        for item in note.items(tags.GRAPHIC_OBJECT_SEQUENCE)[:MOST_OBJECTS]:
             pen.object(item, own)
         picture = pen.finish(picture)
-        for item in note.items(_TEXTS)[:MOST_TEXTS]:
+        for item in note.items(tags.TEXT_OBJECT_SEQUENCE)[:MOST_TEXTS]:
             picture = pen.finish(pen.text(picture, item, own))
     return picture
 
 
 def layers_of(state: Attributes) -> dict[str, Attributes]:
     """Return the items of Graphic Layer Sequence by name (C.10.7)."""
-    return {item.text(_LAYER).strip(): item for item in state.items(_LAYERS)}
+    return {item.text(tags.GRAPHIC_LAYER).strip(): item for item in state.items(tags.GRAPHIC_LAYER_SEQUENCE)}
 
 
 def _order(layer: Attributes | None) -> int:
-    return layer.integer(_ORDER) if layer is not None else 0
+    return layer.integer(tags.GRAPHIC_LAYER_ORDER) if layer is not None else 0
 
 
 @dataclass(slots=True)
@@ -92,22 +86,22 @@ class _Pen:
 
     def object(self, item: Attributes, layer: Ink) -> None:
         """Draw a graphic object; its own style takes precedence over its layer's (C.10.5.1.2)."""
-        numbers, kind = item.numbers(_DATA), item.text(_KIND).strip()
+        numbers, kind = item.numbers(tags.GRAPHIC_DATA), item.text(tags.GRAPHIC_TYPE).strip()
         points = outline(kind, list(zip(numbers[::2], numbers[1::2], strict=False)))
-        shown = [self._place(point, item.text(_UNITS)) for point in points]
-        style, fill = item.item(_LINE_STYLE), item.item(_FILL_STYLE)
+        shown = [self._place(point, item.text(tags.GRAPHIC_ANNOTATION_UNITS)) for point in points]
+        style, fill = item.item(tags.LINE_STYLE_SEQUENCE), item.item(tags.FILL_STYLE_SEQUENCE)
         ink = ink_of.read_style_ink(style) or layer
         if kind == "POINT" and shown:
             (x, y), r = shown[0], 1.5 * self._width(style)
             self._on(ink).ellipse((x - r, y - r, x + r, y + r), fill=255)
         elif len(shown) > 1:
-            if item.text(_FILLED).strip() == "Y" and points[0] == points[-1]:
+            if item.text(tags.GRAPHIC_FILLED).strip() == "Y" and points[0] == points[-1]:
                 self._on(ink_of.read_style_ink(fill) or ink, ink_of.opacity(fill)).polygon(shown, fill=255)
             self._on(ink).line(shown, fill=255, width=self._width(style), joint="curve")
 
     def _width(self, style: Attributes | None) -> int:
         """Return the line width in pixels: one for each 512 of the picture, times the style's thickness."""
-        thickness = style.number(_THICKNESS) if style is not None else None
+        thickness = style.number(tags.LINE_THICKNESS) if style is not None else None
         usual = max(1, round(min(self.size) / 512))
         return usual if thickness is None else max(1, min(round(thickness * usual), 64))
 
@@ -116,28 +110,39 @@ class _Pen:
 
         A visible anchor point is joined with the text by a line.
         """
-        lines = lines_of(item.text(_TEXT))
-        ink = ink_of.read_style_ink(item.item(_TEXT_STYLE), _TEXT_COLOUR) or layer
+        lines = lines_of(item.text(tags.UNFORMATTED_TEXT_VALUE))
+        ink = (
+            ink_of.read_style_ink(item.item(tags.TEXT_STYLE_SEQUENCE), tags.TEXT_COLOR_CIE_LAB_VALUE) or layer
+        )
         found = self._box(item, len(lines))
         if found is None:
             return picture
-        letters, edges = draw_letters(lines, found, item.text(_JUSTIFICATION).strip(), self.size)
+        letters, edges = draw_letters(
+            lines, found, item.text(tags.BOUNDING_BOX_TEXT_HORIZONTAL_JUSTIFICATION).strip(), self.size
+        )
         picture = lay_ink(picture, edges.astype(np.float32) / 255, ink_of.contrary(ink))
         picture = lay_ink(picture, letters.astype(np.float32) / 255, ink)
-        anchor = item.numbers(_ANCHOR)
-        if len(anchor) == 2 and item.text(_ANCHOR_SHOWN).strip() == "Y":
-            to = self._place(anchor, item.text(_ANCHOR_UNITS))
+        anchor = item.numbers(tags.ANCHOR_POINT)
+        if len(anchor) == 2 and item.text(tags.ANCHOR_POINT_VISIBILITY).strip() == "Y":
+            to = self._place(anchor, item.text(tags.ANCHOR_POINT_ANNOTATION_UNITS))
             self._on(ink).line([found.start, to], fill=255, width=self._width(None))
         return picture
 
     def _box(self, item: Attributes, lines: int) -> TextBox | None:
         """Return the bounding box, or else a box next to the anchor; None where the text has no position."""
-        first, last, anchor = (item.numbers(tag) for tag in (_BOX_TOP, _BOX_BOTTOM, _ANCHOR))
+        first, last, anchor = (
+            item.numbers(tag)
+            for tag in (
+                tags.BOUNDING_BOX_TOP_LEFT_HAND_CORNER,
+                tags.BOUNDING_BOX_BOTTOM_RIGHT_HAND_CORNER,
+                tags.ANCHOR_POINT,
+            )
+        )
         if len(first) == len(last) == 2:
-            units = item.text(_BOX_UNITS)
+            units = item.text(tags.BOUNDING_BOX_ANNOTATION_UNITS)
             return box_between(self._place(first, units), self._place(last, units))
         if len(anchor) != 2:
             return None
         step = max(16.0, min(self.size) / 24)
-        x, y = self._place(anchor, item.text(_ANCHOR_UNITS))
+        x, y = self._place(anchor, item.text(tags.ANCHOR_POINT_ANNOTATION_UNITS))
         return TextBox((x + step / 2, y + step / 2), 0.0, step * lines)

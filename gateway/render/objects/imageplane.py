@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Placement
 
-_POSITION, _ORIENTATION, _SPACING, _THICKNESS = "00200032", "00200037", "00280030", "00180050"
-_PLANE, _ORIENTATIONS, _MEASURES = "00209113", "00209116", "00289110"
-_FRAME_OF_REFERENCE = "00200052"
 # The smallest cosine between the normals of parallel planes.
 _PARALLEL = 0.9995
 
@@ -40,9 +38,18 @@ class ImagePlane:
 def plane_of(attributes: Attributes, frame: int) -> ImagePlane | None:
     """Return the plane of `frame` (from 1); None where its position is not known."""
     place, turned, measures = (
-        attributes.functional(frame, macro) or attributes for macro in (_PLANE, _ORIENTATIONS, _MEASURES)
+        attributes.functional(frame, macro) or attributes
+        for macro in (
+            tags.PLANE_POSITION_SEQUENCE,
+            tags.PLANE_ORIENTATION_SEQUENCE,
+            tags.PIXEL_MEASURES_SEQUENCE,
+        )
     )
-    at, cosines, spacing = place.numbers(_POSITION), turned.numbers(_ORIENTATION), measures.numbers(_SPACING)
+    at, cosines, spacing = (
+        place.numbers(tags.IMAGE_POSITION_PATIENT),
+        turned.numbers(tags.IMAGE_ORIENTATION_PATIENT),
+        measures.numbers(tags.PIXEL_SPACING),
+    )
     if len(at) != 3 or len(cosines) != 6 or len(spacing) != 2 or min(spacing) <= 0:
         return None
     across, down = np.array(cosines[:3]) * spacing[1], np.array(cosines[3:]) * spacing[0]
@@ -50,8 +57,8 @@ def plane_of(attributes: Attributes, frame: int) -> ImagePlane | None:
         return None
     # The position is that of the centre of the first pixel.
     corner = np.array(at) - (across + down) / 2
-    space = attributes.text(_FRAME_OF_REFERENCE).strip()
-    return ImagePlane(space, corner, across, down, measures.number(_THICKNESS) or 0.0)
+    space = attributes.text(tags.FRAME_OF_REFERENCE_UID).strip()
+    return ImagePlane(space, corner, across, down, measures.number(tags.SLICE_THICKNESS) or 0.0)
 
 
 def apart(one: ImagePlane, other: ImagePlane) -> float:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array, Ink
 from gateway.render.stages.cielab import srgb
 from gateway.render.stages.color import in_colour
-
-_GREY, _RGB, _LAB = "00700066", "00700067", "00700401"
-_ON, _OPACITY = "00700251", "00700284"
 
 
 def read_layer_ink(layer: Attributes | None) -> Ink:
     """Return the recommended colour of an item of Graphic Layer Sequence, else its grey, else white."""
     if layer is None:
         return Ink()
-    colour = srgb(layer.numbers(_LAB)) or _read_retired_rgb(layer)
-    value = layer.number(_GREY)
+    colour = srgb(layer.numbers(tags.GRAPHIC_LAYER_RECOMMENDED_DISPLAY_CIE_LAB_VALUE)) or _read_retired_rgb(
+        layer
+    )
+    value = layer.number(tags.GRAPHIC_LAYER_RECOMMENDED_DISPLAY_GRAYSCALE_VALUE)
     if colour is not None and (value is None or max(colour) != min(colour)):
         return _ink(colour)
     return Ink() if value is None else Ink(min(max(value / 65535, 0.0), 1.0))
 
 
-def read_style_ink(style: Attributes | None, tag: str = _ON) -> Ink | None:
+def read_style_ink(style: Attributes | None, tag: str = tags.PATTERN_ON_COLOR_CIE_LAB_VALUE) -> Ink | None:
     """Return the colour of an item of Line, Fill or Text Style Sequence; None where it has none."""
     colour = srgb(style.numbers(tag)) if style is not None else None
     return None if colour is None else _ink(colour)
@@ -32,7 +32,7 @@ def read_style_ink(style: Attributes | None, tag: str = _ON) -> Ink | None:
 
 def opacity(style: Attributes | None) -> float:
     """Return how much a fill covers the picture, 0 to 1."""
-    value = style.number(_OPACITY) if style is not None else None
+    value = style.number(tags.PATTERN_ON_OPACITY) if style is not None else None
     return 1.0 if value is None else min(max(value, 0.0), 1.0)
 
 
@@ -67,7 +67,7 @@ def _ink(colour: tuple[int, int, int]) -> Ink:
 
 def _read_retired_rgb(layer: Attributes) -> tuple[int, int, int] | None:
     """Return Graphic Layer Recommended Display RGB Value, reduced from 16 to 8 bits; None without it."""
-    values = layer.numbers(_RGB)
+    values = layer.numbers(tags.GRAPHIC_LAYER_RECOMMENDED_DISPLAY_RGB_VALUE)
     if len(values) != 3 or not all(0 <= value <= 65535 for value in values):
         return None
     red, green, blue = (round(value * 255 / 65535) for value in values)

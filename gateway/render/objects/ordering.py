@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 
 Key: TypeAlias = tuple[float, ...]
-
-_CONTENT, _DIMENSIONS = "00209111", "00209157"
-_PLANE, _POSITION = "00209113", "00200032"
-_ORIENTATIONS, _ORIENTATION = "00209116", "00200037"
-_VOLUME_PLANE, _VOLUME_POSITION = "0020930E", "00209301"
-_VOLUME_ORIENTATIONS, _VOLUME_ORIENTATION = "0020930F", "00209302"
 
 
 def order_frames(frames: Sequence[tuple[Attributes, int]]) -> list[int]:
@@ -31,15 +26,15 @@ def order_frames(frames: Sequence[tuple[Attributes, int]]) -> list[int]:
 
 
 def _dimensions(attributes: Attributes, number: int) -> Key:
-    content = attributes.functional(number, _CONTENT)
-    return tuple(content.numbers(_DIMENSIONS)) if content is not None else ()
+    content = attributes.functional(number, tags.FRAME_CONTENT_SEQUENCE)
+    return tuple(content.numbers(tags.DIMENSION_INDEX_VALUES)) if content is not None else ()
 
 
-def _along(macros: tuple[str, str], tags: tuple[str, str]) -> Callable[[Attributes, int], Key]:
+def _along(macros: tuple[str, str], vectors: tuple[str, str]) -> Callable[[Attributes, int], Key]:
     def key(attributes: Attributes, number: int) -> Key:
         place = attributes.functional(number, macros[0]) or attributes
         plane = attributes.functional(number, macros[1]) or attributes
-        at, turned = place.numbers(tags[0]), plane.numbers(tags[1])
+        at, turned = place.numbers(vectors[0]), plane.numbers(vectors[1])
         if len(at) != 3 or len(turned) != 6:
             return ()
         a, b, c, d, e, f = turned
@@ -50,5 +45,11 @@ def _along(macros: tuple[str, str], tags: tuple[str, str]) -> Callable[[Attribut
     return key
 
 
-_along_patient = _along((_PLANE, _ORIENTATIONS), (_POSITION, _ORIENTATION))
-_along_volume = _along((_VOLUME_PLANE, _VOLUME_ORIENTATIONS), (_VOLUME_POSITION, _VOLUME_ORIENTATION))
+_along_patient = _along(
+    (tags.PLANE_POSITION_SEQUENCE, tags.PLANE_ORIENTATION_SEQUENCE),
+    (tags.IMAGE_POSITION_PATIENT, tags.IMAGE_ORIENTATION_PATIENT),
+)
+_along_volume = _along(
+    (tags.PLANE_POSITION_VOLUME_SEQUENCE, tags.PLANE_ORIENTATION_VOLUME_SEQUENCE),
+    (tags.IMAGE_POSITION_VOLUME, tags.IMAGE_ORIENTATION_VOLUME),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from gateway.dicom import tags, uids
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
 from gateway.render.objects.graphics import draw_graphics, layers_of
@@ -12,16 +13,16 @@ from gateway.render.objects.layercolours import read_layer_ink
 from gateway.render.rendering import DisplayedArea, Ink, Placement, Presentation
 from gateway.render.stages.shutter import bitmap_group
 
-GRAYSCALE, COLOR, PSEUDO_COLOR = (f"1.2.840.10008.5.1.4.1.1.11.{n}" for n in (1, 2, 3))
 # XA/XRF, volumetric and advanced blending states are not applied.
-APPLICABLE = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR, blending.BLENDING})
+APPLICABLE = frozenset(
+    {
+        uids.GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+        uids.COLOR_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+        uids.PSEUDO_COLOR_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+        uids.BLENDING_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+    }
+)
 
-_REFERENCED, _INSTANCE, _FRAMES = "00081140", "00081155", "00081160"
-_VOI, _ICC = "00283110", "00282000"
-_AREA, _TOP_LEFT, _BOTTOM_RIGHT = "0070005A", "00700052", "00700053"
-_MODE, _SPACING, _ASPECT, _MAGNIFICATION = "00700100", "00700101", "00700102", "00700103"
-_ROTATION, _FLIP = "00700042", "00700041"
-_ANNOTATIONS = "00700001"
 _ACTIVATION, _OVERLAY_DATA = "1001", "3000"
 _NOTHING = Attributes({})
 
@@ -31,7 +32,10 @@ def read_superimposed(state: Attributes, item: Attributes, instance: str, frame:
 
     It is shown in the colours of the state's palette.
     """
-    voi = next((each for each in item.items(_VOI) if refers(each, instance, frame)), _NOTHING)
+    voi = next(
+        (each for each in item.items(tags.SOFTCOPY_VOI_LUT_SEQUENCE) if refers(each, instance, frame)),
+        _NOTHING,
+    )
     return Presentation(modality=item, voi=voi, palette=state)
 
 
@@ -44,12 +48,22 @@ def read_applied(
     the image's own LUTs and windows do not count (PS3.4 N.2.1.1). For a blending state, this is the
     presentation of the underlying image.
     """
-    found = blending.parts(state) if sop_class == blending.BLENDING else None
+    found = blending.parts(state) if sop_class == uids.BLENDING_SOFTCOPY_PRESENTATION_STATE_STORAGE else None
     grades = found[0] if found is not None else state
-    voi = next((item for item in grades.items(_VOI) if refers(item, instance, frame)), _NOTHING)
-    area = next((item for item in state.items(_AREA) if refers(item, instance, frame)), None)
-    notes = [item for item in state.items(_ANNOTATIONS) if refers(item, instance, frame)]
-    grey = sop_class != COLOR
+    voi = next(
+        (item for item in grades.items(tags.SOFTCOPY_VOI_LUT_SEQUENCE) if refers(item, instance, frame)),
+        _NOTHING,
+    )
+    area = next(
+        (
+            item
+            for item in state.items(tags.DISPLAYED_AREA_SELECTION_SEQUENCE)
+            if refers(item, instance, frame)
+        ),
+        None,
+    )
+    notes = [item for item in state.items(tags.GRAPHIC_ANNOTATION_SEQUENCE) if refers(item, instance, frame)]
+    grey = sop_class != uids.COLOR_SOFTCOPY_PRESENTATION_STATE_STORAGE
     shown = Presentation(
         modality=grades if grey else _NOTHING,
         voi=voi if grey else _NOTHING,
@@ -57,15 +71,15 @@ def read_applied(
         shutter=state,
         overlays=_overlays(state, image),
         inks=_inks(state),
-        palette=state if sop_class == PSEUDO_COLOR else None,
-        icc=state.raw(_ICC),
-        flip=state.text(_FLIP).strip() == "Y",
-        rotation=state.integer(_ROTATION) % 360,
+        palette=state if sop_class == uids.PSEUDO_COLOR_SOFTCOPY_PRESENTATION_STATE_STORAGE else None,
+        icc=state.raw(tags.ICC_PROFILE),
+        flip=state.text(tags.IMAGE_HORIZONTAL_FLIP).strip() == "Y",
+        rotation=state.integer(tags.IMAGE_ROTATION) % 360,
         area=_read_displayed_area(area) if area is not None else None,
     )
     if not notes:
         return shown
-    display = _display(shown, image.integer("00280011"), image.integer("00280010"))
+    display = _display(shown, image.integer(tags.COLUMNS), image.integer(tags.ROWS))
     return replace(shown, draw=partial(draw_graphics, notes=notes, layers=layers_of(state), display=display))
 
 
@@ -74,26 +88,29 @@ def refers(item: Attributes, instance: str, frame: int) -> bool:
 
     It does if it references the frame, or its image without frame numbers, or if it references nothing.
     """
-    named = item.items(_REFERENCED)
+    named = item.items(tags.REFERENCED_IMAGE_SEQUENCE)
     if not named:
         return True
     for reference in named:
-        if reference.text(_INSTANCE) == instance:
-            frames = reference.numbers(_FRAMES)
+        if reference.text(tags.REFERENCED_SOP_INSTANCE_UID) == instance:
+            frames = reference.numbers(tags.REFERENCED_FRAME_NUMBER)
             if not frames or frame in frames:
                 return True
     return False
 
 
 def _read_displayed_area(item: Attributes) -> DisplayedArea | None:
-    first, last = item.numbers(_TOP_LEFT), item.numbers(_BOTTOM_RIGHT)
+    first, last = (
+        item.numbers(tags.DISPLAYED_AREA_TOP_LEFT_HAND_CORNER),
+        item.numbers(tags.DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER),
+    )
     if len(first) != 2 or len(last) != 2:
         return None
     left, top, right, bottom = (int(value) for value in (*first, *last))
     return DisplayedArea(
         *(left, top, right, bottom),
-        mode=item.text(_MODE).strip() or "SCALE TO FIT",
-        magnification=item.number(_MAGNIFICATION) or 1.0,
+        mode=item.text(tags.PRESENTATION_SIZE_MODE).strip() or "SCALE TO FIT",
+        magnification=item.number(tags.PRESENTATION_PIXEL_MAGNIFICATION_RATIO) or 1.0,
         aspect=_aspect(item),
     )
 
@@ -103,7 +120,7 @@ def _aspect(item: Attributes) -> float:
 
     It follows from the spacing (row, column) or the ratio (vertical, horizontal); 1 where there is neither.
     """
-    for tag in (_SPACING, _ASPECT):
+    for tag in (tags.PRESENTATION_PIXEL_SPACING, tags.PRESENTATION_PIXEL_ASPECT_RATIO):
         pair = item.numbers(tag)
         if len(pair) == 2 and all(value > 0 for value in pair):
             return pair[0] / pair[1]
@@ -128,8 +145,8 @@ def _display(shown: Presentation, columns: int, rows: int) -> Placement:
 
 def _active(state: Attributes) -> dict[str, str]:
     """Return the overlay groups with the layer of each; a group without a layer is not shown (C.11.7)."""
-    tags = [tag for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)]
-    return {tag[:4]: layer for tag in tags if (layer := state.text(tag).strip())}
+    activations = [tag for tag in state.tags() if tag.startswith("60") and tag.endswith(_ACTIVATION)]
+    return {tag[:4]: layer for tag in activations if (layer := state.text(tag).strip())}
 
 
 def _inks(state: Attributes) -> dict[str, Ink]:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
@@ -15,30 +16,28 @@ from gateway.render.stages.storedvalues import read_stored_values
 
 Colour: TypeAlias = tuple[int, int, int]
 
-CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
-_TYPE, _SEGMENTS, _NUMBER = "00620001", "00620002", "00620004"
-_LAB, _GREY, _MAXIMUM = "0062000D", "0062000C", "0062000E"
-_IDENTIFICATION, _REFERENCED = "0062000A", "0062000B"
-_DERIVATION, _SOURCE, _INSTANCE, _FRAME = "00089124", "00082112", "00081155", "00081160"
+CLASSES = frozenset({uids.SEGMENTATION_STORAGE, uids.LABEL_MAP_SEGMENTATION_STORAGE})
 # How much of a segment covers the image that it lies on.
 OPACITY = 0.5
 
 
 def is_segmentation(attributes: Attributes) -> bool:
     """Return whether the object is of the Segmentation or the Label Map Segmentation SOP Class."""
-    return attributes.text("00080016").strip() in CLASSES
+    return attributes.text(tags.SOP_CLASS_UID).strip() in CLASSES
 
 
 def colours(attributes: Attributes) -> Mapping[int, Colour]:
     """Return recommended colours or greys by segment number (C.8.20.2), for segments that have one."""
     found: dict[int, Colour] = {}
-    for item in attributes.items(_SEGMENTS):
-        colour = srgb(item.numbers(_LAB))
-        if colour is None and _GREY in item:
-            level = round(min(max(item.integer(_GREY), 0), 65535) * 255 / 65535)
+    for item in attributes.items(tags.SEGMENT_SEQUENCE):
+        colour = srgb(item.numbers(tags.RECOMMENDED_DISPLAY_CIE_LAB_VALUE))
+        if colour is None and tags.RECOMMENDED_DISPLAY_GRAYSCALE_VALUE in item:
+            level = round(
+                min(max(item.integer(tags.RECOMMENDED_DISPLAY_GRAYSCALE_VALUE), 0), 65535) * 255 / 65535
+            )
             colour = (level, level, level)
         if colour is not None:
-            found[item.integer(_NUMBER)] = colour
+            found[item.integer(tags.SEGMENT_NUMBER)] = colour
     return found
 
 
@@ -47,8 +46,12 @@ def segment_of(attributes: Attributes, frame: int) -> int | None:
 
     In a label map the pixels hold the segment numbers.
     """
-    group = attributes.functional(frame, _IDENTIFICATION)
-    return group.integer(_REFERENCED) if group is not None and _REFERENCED in group else None
+    group = attributes.functional(frame, tags.SEGMENT_IDENTIFICATION_SEQUENCE)
+    return (
+        group.integer(tags.REFERENCED_SEGMENT_NUMBER)
+        if group is not None and tags.REFERENCED_SEGMENT_NUMBER in group
+        else None
+    )
 
 
 def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
@@ -56,11 +59,13 @@ def source_of(attributes: Attributes, frame: int) -> tuple[str, int] | None:
 
     C.7.6.16.2.6. None where there is no such image.
     """
-    derivation = attributes.functional(frame, _DERIVATION)
-    image = derivation.item(_SOURCE) if derivation is not None else None
-    if image is None or _INSTANCE not in image:
+    derivation = attributes.functional(frame, tags.DERIVATION_IMAGE_SEQUENCE)
+    image = derivation.item(tags.SOURCE_IMAGE_SEQUENCE) if derivation is not None else None
+    if image is None or tags.REFERENCED_SOP_INSTANCE_UID not in image:
         return None
-    return image.text(_INSTANCE), max(image.integer(_FRAME, 1), 1)
+    return image.text(tags.REFERENCED_SOP_INSTANCE_UID), max(
+        image.integer(tags.REFERENCED_FRAME_NUMBER, 1), 1
+    )
 
 
 def colour_segments(
@@ -92,13 +97,13 @@ def _shares(
     None where no segment has a colour.
     """
     values, known = read_stored_values(cells, image), colours(attributes)
-    kind = attributes.text(_TYPE).strip()
+    kind = attributes.text(tags.SEGMENTATION_TYPE).strip()
     if kind == "LABELMAP" and known:
         return _label(values, known)
     colour = known.get(segment_of(attributes, frame) or 0)
     if colour is None:
         return None
-    most = attributes.integer(_MAXIMUM, 255) if kind == "FRACTIONAL" else 1
+    most = attributes.integer(tags.MAXIMUM_FRACTIONAL_VALUE, 255) if kind == "FRACTIONAL" else 1
     share = np.clip(values.astype(np.float32) / np.float32(max(most, 1)), 0, 1)
     return share, np.array(colour, np.float32)
 

@@ -15,6 +15,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from gateway.dicom import tags
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.codecs.fromvideofiles import open_video
@@ -55,15 +56,15 @@ def describe(attributes: Attributes, rows: int, columns: int) -> Attributes:
     """Return the attributes of a decoded frame."""
     return attributes.with_changes(
         {
-            "00280002": 3,
-            "00280004": "RGB",
-            "00280006": 0,
-            "00280010": rows,
-            "00280011": columns,
-            "00280100": 8,
-            "00280101": 8,
-            "00280102": 7,
-            "00280103": 0,
+            tags.SAMPLES_PER_PIXEL: 3,
+            tags.PHOTOMETRIC_INTERPRETATION: "RGB",
+            tags.PLANAR_CONFIGURATION: 0,
+            tags.ROWS: rows,
+            tags.COLUMNS: columns,
+            tags.BITS_ALLOCATED: 8,
+            tags.BITS_STORED: 8,
+            tags.HIGH_BIT: 7,
+            tags.PIXEL_REPRESENTATION: 0,
         }
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 from gateway.render.stages.fonts import DRAWING, font, runs
@@ -34,10 +35,10 @@ def annotate(picture: Array, attributes: Attributes, frame: int, wanted: frozens
 
 def patient_lines(attributes: Attributes) -> list[str]:
     """Return the patient's lines: each group of the name on its own line, the ID, birth date and sex."""
-    names = (group.replace("^", " ").split() for group in attributes.groups("00100010"))
+    names = (group.replace("^", " ").split() for group in attributes.groups(tags.PATIENT_NAME))
     lines = [" ".join(name) for name in names if name]
-    identity = attributes.text("00100020").strip()
-    more = (_date(attributes.text("00100030")), attributes.text("00100040").strip())
+    identity = attributes.text(tags.PATIENT_ID).strip()
+    more = (_date(attributes.text(tags.PATIENT_BIRTH_DATE)), attributes.text(tags.PATIENT_SEX).strip())
     return [*lines, *filter(None, (identity, "  ".join(filter(None, more))))]
 
 
@@ -51,15 +52,23 @@ def technique_lines(attributes: Attributes, frame: int) -> list[str]:
 
 
 def _technique(a: Attributes, frame: int) -> Iterator[str]:
-    yield " ".join(filter(None, (a.text("00080060"), a.text("00081030"), a.text("0008103E"))))
-    day = a.text("00080022") or a.text("00080020")
-    yield " ".join(filter(None, (_date(day), _time(a.text("00080032") or a.text("00080030")))))
-    numbers = [f"Se {a.text('00200011')}" if a.text("00200011") else ""]
-    numbers.append(f"Im {a.text('00200013')}" if a.text("00200013") else "")
-    if a.integer("00280008", 1) > 1:
-        numbers.append(f"Fr {frame}/{a.integer('00280008')}")
+    yield " ".join(
+        filter(None, (a.text(tags.MODALITY), a.text(tags.STUDY_DESCRIPTION), a.text(tags.SERIES_DESCRIPTION)))
+    )
+    day = a.text(tags.ACQUISITION_DATE) or a.text(tags.STUDY_DATE)
+    yield " ".join(
+        filter(None, (_date(day), _time(a.text(tags.ACQUISITION_TIME) or a.text(tags.STUDY_TIME))))
+    )
+    numbers = [f"Se {a.text(tags.SERIES_NUMBER)}" if a.text(tags.SERIES_NUMBER) else ""]
+    numbers.append(f"Im {a.text(tags.INSTANCE_NUMBER)}" if a.text(tags.INSTANCE_NUMBER) else "")
+    if a.integer(tags.NUMBER_OF_FRAMES, 1) > 1:
+        numbers.append(f"Fr {frame}/{a.integer(tags.NUMBER_OF_FRAMES)}")
     yield "  ".join(filter(None, numbers))
-    measures = (("00201041", "Loc {:g} mm"), ("00180050", "Thk {:g} mm"), ("00180060", "{:g} kV"))
+    measures = (
+        (tags.SLICE_LOCATION, "Loc {:g} mm"),
+        (tags.SLICE_THICKNESS, "Thk {:g} mm"),
+        (tags.KVP, "{:g} kV"),
+    )
     found = ((a.number(tag), form) for tag, form in measures)
     yield "  ".join(form.format(value) for value, form in found if value is not None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gateway.dicom import tags
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
@@ -31,7 +32,9 @@ def rgb(cells: Array, attributes: Attributes, image: ImagePixel) -> Array:
         return ybr_to_rgb(eight, STUDIO_RANGE)
     if image.photometric == "RGB" or image.photometric in _DECODED or "MONO" in image.photometric:
         return eight
-    raise CodecError(f"{image.photometric} is no colour that is rendered here", tag="00280004")
+    raise CodecError(
+        f"{image.photometric} is no colour that is rendered here", tag=tags.PHOTOMETRIC_INTERPRETATION
+    )
 
 
 def _eight_bits(values: Array, image: ImagePixel) -> Array:
@@ -63,11 +66,16 @@ def supplement(grey: Array, cells: Array, attributes: Attributes, image: ImagePi
 
 def _has_colour(attributes: Attributes, frame: int) -> bool:
     """Return whether Pixel Presentation is COLOR, in the frame's functional group or else in the image."""
-    for macro in ("00189226", "00189329", "00189751", "00189732"):  # MR, CT, PET and similar
+    for macro in (
+        tags.MR_IMAGE_FRAME_TYPE_SEQUENCE,
+        tags.CT_IMAGE_FRAME_TYPE_SEQUENCE,
+        tags.PET_FRAME_TYPE_SEQUENCE,
+        tags.PET_FRAME_ACQUISITION_SEQUENCE,
+    ):  # MR, CT, PET and similar
         group = attributes.functional(frame, macro)
-        if group is not None and "00089205" in group:
-            return group.text("00089205").strip() == _SUPPLEMENTAL
-    return attributes.text("00089205").strip() == _SUPPLEMENTAL
+        if group is not None and tags.PIXEL_PRESENTATION in group:
+            return group.text(tags.PIXEL_PRESENTATION).strip() == _SUPPLEMENTAL
+    return attributes.text(tags.PIXEL_PRESENTATION).strip() == _SUPPLEMENTAL
 
 
 def in_colour(picture: Array) -> Array:

@@ -13,6 +13,7 @@ from math import isfinite
 import numpy as np
 from PIL import Image as Pillow
 
+from gateway.dicom import tags
 from gateway.errors import BadParameter, CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import (
@@ -55,12 +56,17 @@ def pixel_aspect(attributes: Attributes) -> float:
 
     It comes from Pixel Aspect Ratio, or else from the first spacing that is present; 1 where there is none.
     """
-    for tag in ("00280034", "00280030", "00181164", "00182010"):
+    for tag in (
+        tags.PIXEL_ASPECT_RATIO,
+        tags.PIXEL_SPACING,
+        tags.IMAGER_PIXEL_SPACING,
+        tags.NOMINAL_SCANNED_PIXEL_SPACING,
+    ):
         pair = attributes.numbers(tag)
         if len(pair) == 2 and pair[0] > 0 and pair[1] > 0:
             return _sane(pair[0] / pair[1])
-    measures = attributes.functional(1, "00289110")
-    pair = measures.numbers("00280030") if measures is not None else []
+    measures = attributes.functional(1, tags.PIXEL_MEASURES_SEQUENCE)
+    pair = measures.numbers(tags.PIXEL_SPACING) if measures is not None else []
     return _sane(pair[0] / pair[1]) if len(pair) == 2 and pair[0] > 0 and pair[1] > 0 else 1.0
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array, Rendering
@@ -21,12 +22,16 @@ from gateway.render.stages.modality import Modality
 from gateway.render.stages.storedvalues import read_stored_values
 from gateway.render.stages.voi import ValueSpan, Voi
 
-_PADDING, _PADDING_LIMIT = "00280120", "00280121"
 # How many pixels are looked up at once.
 BAND = 1 << 18
-_SHAPE, _PRESENTATION_LUT = "20500020", "20500010"
 # SOP classes whose stored values are P-Values without a VOI (PS3.3 A.8.2.4, A.8.3.4, A.8.4.4).
-_P_VALUES = frozenset(f"1.2.840.10008.5.1.4.1.1.7.{n}" for n in ("1", "2", "3"))
+_P_VALUES = frozenset(
+    {
+        uids.MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE_STORAGE,
+        uids.MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +118,12 @@ def chain(cells: Array, attributes: Attributes, image: ImagePixel, frame: int, h
     if found is None:
         found = _everything(cells, attributes, image, modality, padding, state is not None)
     says = state.lut if state is not None else attributes
-    inverse = says.text(_SHAPE).strip() == "INVERSE"
+    inverse = says.text(tags.PRESENTATION_LUT_SHAPE).strip() == "INVERSE"
     if state is None:
         # Presentation LUT Shape or MONOCHROME1 makes the lowest value white (PS3.3 C.8.11.3.1); a state has only
         # its own shape.
         inverse = inverse or image.photometric == "MONOCHROME1"
-    item = says.item(_PRESENTATION_LUT)
+    item = says.item(tags.PRESENTATION_LUT_SEQUENCE)
     lut = lut_of(item, False) if item is not None else None
     return Chain(modality, found, lut, inverse and lut is None, padding)
 
@@ -136,10 +141,14 @@ def _padding(attributes: Attributes, image: ImagePixel) -> Padding | None:
 
     Float and double pixels have tags of their own. A range limit may be the lower or the upper end.
     """
-    tags = (_PADDING, _PADDING_LIMIT)
+    limits = (tags.PIXEL_PADDING_VALUE, tags.PIXEL_PADDING_RANGE_LIMIT)
     if image.is_floating:
-        tags = ("00280122", "00280124") if image.bits_allocated == 32 else ("00280123", "00280125")
-    value, limit = attributes.number(tags[0]), attributes.number(tags[1])
+        limits = (
+            (tags.FLOAT_PIXEL_PADDING_VALUE, tags.FLOAT_PIXEL_PADDING_RANGE_LIMIT)
+            if image.bits_allocated == 32
+            else (tags.DOUBLE_FLOAT_PIXEL_PADDING_VALUE, tags.DOUBLE_FLOAT_PIXEL_PADDING_RANGE_LIMIT)
+        )
+    value, limit = attributes.number(limits[0]), attributes.number(limits[1])
     if value is None:
         return None
     ends = [_as_stored(value, image), _as_stored(value if limit is None else limit, image)]
@@ -172,7 +181,7 @@ def _everything(
     """
     low, high = _possible(image)
     whole = image.bits_stored <= 8 and not image.is_signed and modality.identity
-    if not image.is_floating and (whole or state or attributes.text("00080016") in _P_VALUES):
+    if not image.is_floating and (whole or state or attributes.text(tags.SOP_CLASS_UID) in _P_VALUES):
         return ValueSpan(*modality.range(low, high))
     values = read_stored_values(cells, image)
     if padding is not None:

@@ -13,12 +13,11 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array, IccTarget, Image, Rendering
 from gateway.render.stages.color import in_colour
 
-_PROFILE, _OPTICAL_PATHS, _PATH = "00282000", "00480105", "00480106"
-_PATH_OF_FRAME = "00480207"
 _FAILURES = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 _D65, _D50 = (0.3127, 0.3290), (0.3457, 0.3585)
@@ -71,14 +70,14 @@ def finish(picture: Array, attributes: Attributes, frame: int, how: Rendering, f
 
 def object_profile(attributes: Attributes, frame: int) -> bytes | None:
     """Return ICC Profile (0028,2000) of the image or the frame's optical path; None where it is absent."""
-    profile = attributes.raw(_PROFILE)
+    profile = attributes.raw(tags.ICC_PROFILE)
     if profile:
         return profile
-    paths = attributes.items(_OPTICAL_PATHS)
-    group = attributes.functional(frame, _PATH_OF_FRAME)
-    wanted = group.text(_PATH) if group is not None else ""
-    chosen = [path for path in paths if path.text(_PATH) == wanted] or paths
-    return chosen[0].raw(_PROFILE) if chosen else None
+    paths = attributes.items(tags.OPTICAL_PATH_SEQUENCE)
+    group = attributes.functional(frame, tags.OPTICAL_PATH_IDENTIFICATION_SEQUENCE)
+    wanted = group.text(tags.OPTICAL_PATH_IDENTIFIER) if group is not None else ""
+    chosen = [path for path in paths if path.text(tags.OPTICAL_PATH_IDENTIFIER) == wanted] or paths
+    return chosen[0].raw(tags.ICC_PROFILE) if chosen else None
 
 
 def usable(profile: bytes) -> bool:
@@ -150,7 +149,7 @@ def make_profile(target: IccTarget) -> bytes:
     name, primaries, white, curve = _SPACES[target]
     matrix, adapted = _matrix(primaries, white)
     parametric = b"para\0\0\0\0" + struct.pack(">HH", 3 if len(curve) > 1 else 0, 0) + _pack_fixed(*curve)
-    tags = {
+    profile_tags = {
         b"desc": _text(name),
         b"cprt": _text("No copyright, use freely"),
         b"wtpt": b"XYZ \0\0\0\0" + _pack_fixed(*_WHITE),
@@ -161,7 +160,7 @@ def make_profile(target: IccTarget) -> bytes:
         },
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), parametric),
     }
-    return _assemble(tags)
+    return _assemble(profile_tags)
 
 
 def _matrix(primaries: tuple[tuple[float, float], ...], white: tuple[float, float]) -> tuple[Array, Array]:
@@ -188,12 +187,12 @@ def _text(text: str) -> bytes:
     return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(data), 28) + data
 
 
-def _assemble(tags: dict[bytes, bytes]) -> bytes:
+def _assemble(profile_tags: dict[bytes, bytes]) -> bytes:
     """Return the profile: header, tag table, data (ICC.1 7.2, 7.3); equal data are stored once."""
-    at = 128 + 4 + 12 * len(tags)
+    at = 128 + 4 + 12 * len(profile_tags)
     places: dict[bytes, int] = {}
-    body, table = b"", struct.pack(">I", len(tags))
-    for tag, data in tags.items():
+    body, table = b"", struct.pack(">I", len(profile_tags))
+    for tag, data in profile_tags.items():
         if data not in places:
             places[data] = at + len(body)
             body += data + bytes(-len(data) % 4)

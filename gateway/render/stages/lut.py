@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
-
-_DESCRIPTOR, _DATA = "00283002", "00283006"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ def lut_of(item: Attributes, signed: bool) -> Lut | None:
     `signed` says that input may be negative: the first value mapped is then read as signed, even if Implicit
     VR did not keep its VR.
     """
-    found = read_descriptor(item, _DESCRIPTOR, signed)
-    data = item.raw(_DATA)
+    found = read_descriptor(item, tags.LUT_DESCRIPTOR, signed)
+    data = item.raw(tags.LUT_DATA)
     if found is None or not data:
         return None
     count, first, bits = found

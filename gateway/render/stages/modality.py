@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from gateway.dicom import tags, uids
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 from gateway.render.stages.lut import Lut, lut_of
 
-_SEQUENCE, _INTERCEPT, _SLOPE = "00283000", "00281052", "00281053"
-_PIXEL_VALUE_TRANSFORMATION = "00289145"
 # X-Ray angiographic and radiofluoroscopic images: their Modality LUT maps to X-ray intensity and is not for
 # display (PS3.3 C.8.7.1.1.2); viewers and dcmtk apply the VOI to stored values.
-_XRAY = frozenset({"1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2"})
+_XRAY = frozenset({uids.X_RAY_ANGIOGRAPHIC_IMAGE_STORAGE, uids.X_RAY_RADIOFLUOROSCOPIC_IMAGE_STORAGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +52,20 @@ class Modality:
 
 def modality(attributes: Attributes, frame: int, signed: bool) -> Modality:
     """Return the Modality LUT of `frame`, from its functional group or else from the data set."""
-    group = attributes.functional(frame, _PIXEL_VALUE_TRANSFORMATION)
-    if group is not None and _SLOPE in group:
+    group = attributes.functional(frame, tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE)
+    if group is not None and tags.RESCALE_SLOPE in group:
         return module(group, signed)
-    if attributes.text("00080016") in _XRAY:
+    if attributes.text(tags.SOP_CLASS_UID) in _XRAY:
         return Modality()
     return module(attributes, signed)
 
 
 def module(attributes: Attributes, signed: bool) -> Modality:
     """Return a Modality LUT Module; its sequence takes precedence over slope and intercept (PS3.3 C.11.1)."""
-    item = attributes.item(_SEQUENCE)
+    item = attributes.item(tags.MODALITY_LUT_SEQUENCE)
     lut = lut_of(item, signed) if item is not None else None
     if lut is not None:
         return Modality(lut=lut)
-    slope, intercept = attributes.number(_SLOPE), attributes.number(_INTERCEPT)
+    slope, intercept = attributes.number(tags.RESCALE_SLOPE), attributes.number(tags.RESCALE_INTERCEPT)
     # A slope of 0 would give every pixel the same grey, so it is taken as 1.
     return Modality(slope or 1.0, intercept or 0.0)

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from gateway.dicom import tags
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 from gateway.render.stages.lut import Lut, read_descriptor, table
 
-_DESCRIPTORS = ("00281101", "00281102", "00281103")
-_DATA = ("00281201", "00281202", "00281203")
-_SEGMENTED = ("00281221", "00281222", "00281223")
+_DESCRIPTORS = (
+    tags.RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags.GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags.BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+)
+_DATA = (
+    tags.RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+)
+_SEGMENTED = (
+    tags.SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.SEGMENTED_GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.SEGMENTED_BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+)
 # A table of 65536 entries needs fewer segments; the bound stops a loop of references.
 _MOST_SEGMENTS = 1 << 17
 

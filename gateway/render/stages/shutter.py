@@ -6,13 +6,10 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 from gateway.render.stages.cielab import srgb
-
-_SHAPE, _VALUE, _GROUP, _COLOUR = "00181600", "00181622", "00181623", "00181624"
-_LEFT, _RIGHT, _UPPER, _LOWER = "00181602", "00181604", "00181606", "00181608"
-_CENTRE, _RADIUS, _VERTICES = "00181610", "00181612", "00181620"
 
 
 def find_covered(
@@ -23,7 +20,7 @@ def find_covered(
     `aspect` is the height of a pixel divided by its width, since a radius counts pixels along a row. `bitmap`
     is the overlay of a bitmap shutter.
     """
-    shapes = {text.strip() for text in shutter.texts(_SHAPE)}
+    shapes = {text.strip() for text in shutter.texts(tags.SHUTTER_SHAPE)}
     seen = np.ones((rows, columns), bool)
     if "RECTANGULAR" in shapes:
         _rectangle(shutter, seen)
@@ -38,9 +35,12 @@ def find_covered(
 
 def bitmap_group(shutter: Attributes) -> str | None:
     """Return the overlay group of a bitmap shutter, as the first half of its tags; None without one."""
-    if "BITMAP" not in {text.strip() for text in shutter.texts(_SHAPE)} or _GROUP not in shutter:
+    if (
+        "BITMAP" not in {text.strip() for text in shutter.texts(tags.SHUTTER_SHAPE)}
+        or tags.SHUTTER_OVERLAY_GROUP not in shutter
+    ):
         return None
-    return f"{shutter.integer(_GROUP):04X}"
+    return f"{shutter.integer(tags.SHUTTER_OVERLAY_GROUP):04X}"
 
 
 def draw_shutter(picture: Array, hidden: Array, shutter: Attributes) -> Array:
@@ -49,11 +49,11 @@ def draw_shutter(picture: Array, hidden: Array, shutter: Attributes) -> Array:
     It is drawn in its P-Value (of 16 bits; black where there is none); in a colour picture its colour takes
     precedence.
     """
-    colour = srgb(shutter.numbers(_COLOUR))
+    colour = srgb(shutter.numbers(tags.SHUTTER_PRESENTATION_COLOR_CIE_LAB_VALUE))
     if picture.ndim == 3 and colour is not None:
         picture[hidden] = colour
         return picture
-    value = min(max(shutter.integer(_VALUE), 0), 65535)
+    value = min(max(shutter.integer(tags.SHUTTER_PRESENTATION_VALUE), 0), 65535)
     picture[hidden] = value if picture.dtype == np.uint16 else (value * 255 + 32767) // 65535
     return picture
 
@@ -61,8 +61,14 @@ def draw_shutter(picture: Array, hidden: Array, shutter: Attributes) -> Array:
 def _rectangle(shutter: Attributes, seen: Array) -> None:
     """Clear `seen` outside the rectangle, whose edges count columns and rows from 1."""
     rows, columns = seen.shape
-    left, right = shutter.integer(_LEFT, 1), shutter.integer(_RIGHT, columns)
-    upper, lower = shutter.integer(_UPPER, 1), shutter.integer(_LOWER, rows)
+    left, right = (
+        shutter.integer(tags.SHUTTER_LEFT_VERTICAL_EDGE, 1),
+        shutter.integer(tags.SHUTTER_RIGHT_VERTICAL_EDGE, columns),
+    )
+    upper, lower = (
+        shutter.integer(tags.SHUTTER_UPPER_HORIZONTAL_EDGE, 1),
+        shutter.integer(tags.SHUTTER_LOWER_HORIZONTAL_EDGE, rows),
+    )
     seen[: max(upper - 1, 0)] = False
     seen[max(lower, 0) :] = False
     seen[:, : max(left - 1, 0)] = False
@@ -70,7 +76,10 @@ def _rectangle(shutter: Attributes, seen: Array) -> None:
 
 
 def _circle(shutter: Attributes, seen: Array, aspect: float) -> None:
-    centre, radius = shutter.numbers(_CENTRE), shutter.number(_RADIUS)
+    centre, radius = (
+        shutter.numbers(tags.CENTER_OF_CIRCULAR_SHUTTER),
+        shutter.number(tags.RADIUS_OF_CIRCULAR_SHUTTER),
+    )
     if len(centre) != 2 or radius is None:
         return
     down = (np.arange(1, seen.shape[0] + 1) - centre[0]) * aspect
@@ -83,7 +92,7 @@ def _polygon(shutter: Attributes, seen: Array) -> None:
 
     Vertices are pairs of row and column; the last is joined with the first.
     """
-    points = shutter.numbers(_VERTICES)
+    points = shutter.numbers(tags.VERTICES_OF_THE_POLYGONAL_SHUTTER)
     corners = [(column - 1, row - 1) for row, column in zip(points[::2], points[1::2], strict=False)]
     if len(corners) < 3:
         return

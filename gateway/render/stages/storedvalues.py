@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gateway.dicom.encoding.pixels import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA, ImagePixel
+from gateway.dicom import tagnumbers, tags
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array
 
-_FLOATING_BITS = {DOUBLE_FLOAT_PIXEL_DATA: 64, FLOAT_PIXEL_DATA: 32}
+_FLOATING_BITS = {tagnumbers.DOUBLE_FLOAT_PIXEL_DATA: 64, tagnumbers.FLOAT_PIXEL_DATA: 32}
 
 
 def read_image_pixel(attributes: Attributes) -> ImagePixel:
@@ -19,21 +20,21 @@ def read_image_pixel(attributes: Attributes) -> ImagePixel:
     its bits.
     """
     tag = _find_pixels(attributes)
-    floating = tag != PIXEL_DATA
-    allocated = _FLOATING_BITS[tag] if floating else attributes.integer("00280100")
-    stored = attributes.integer("00280101", allocated)
+    floating = tag != tagnumbers.PIXEL_DATA
+    allocated = _FLOATING_BITS[tag] if floating else attributes.integer(tags.BITS_ALLOCATED)
+    stored = attributes.integer(tags.BITS_STORED, allocated)
     stored = stored if 0 < stored <= allocated else allocated
-    high = attributes.integer("00280102", stored - 1)
+    high = attributes.integer(tags.HIGH_BIT, stored - 1)
     image = ImagePixel(
-        rows=attributes.integer("00280010"),
-        columns=attributes.integer("00280011"),
-        samples=attributes.integer("00280002", 1),
+        rows=attributes.integer(tags.ROWS),
+        columns=attributes.integer(tags.COLUMNS),
+        samples=attributes.integer(tags.SAMPLES_PER_PIXEL, 1),
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high if stored <= high + 1 <= allocated else stored - 1,
-        pixel_representation=0 if floating else attributes.integer("00280103"),
-        photometric=attributes.text("00280004").strip() or "MONOCHROME2",
-        planar=attributes.integer("00280006"),
+        pixel_representation=0 if floating else attributes.integer(tags.PIXEL_REPRESENTATION),
+        photometric=attributes.text(tags.PHOTOMETRIC_INTERPRETATION).strip() or "MONOCHROME2",
+        planar=attributes.integer(tags.PLANAR_CONFIGURATION),
         tag=tag,
     )
     _check(image)
@@ -45,7 +46,7 @@ def _find_pixels(attributes: Attributes) -> int:
     for tag in _FLOATING_BITS:
         if f"{tag:08X}" in attributes:
             return tag
-    return PIXEL_DATA
+    return tagnumbers.PIXEL_DATA
 
 
 def _check(image: ImagePixel) -> None:
@@ -53,13 +54,13 @@ def _check(image: ImagePixel) -> None:
     if image.rows <= 0 or image.columns <= 0:
         raise CodecError(f"no picture has {image.rows} rows and {image.columns} columns")
     if image.samples not in {1, 3}:
-        raise CodecError(f"Samples per Pixel is {image.samples}, wanted 1 or 3", tag="00280002")
+        raise CodecError(f"Samples per Pixel is {image.samples}, wanted 1 or 3", tag=tags.SAMPLES_PER_PIXEL)
     if image.bits_allocated not in {1, 8, 16, 32, 64}:
         raise CodecError(
-            f"Bits Allocated is {image.bits_allocated}, wanted 1, 8, 16, 32 or 64", tag="00280100"
+            f"Bits Allocated is {image.bits_allocated}, wanted 1, 8, 16, 32 or 64", tag=tags.BITS_ALLOCATED
         )
     if image.samples == 3 and (image.bits_allocated == 1 or image.is_floating):
-        raise CodecError("colour has whole samples of 8 bits or more", tag="00280100")
+        raise CodecError("colour has whole samples of 8 bits or more", tag=tags.BITS_ALLOCATED)
 
 
 def read_stored_values(cells: Array, image: ImagePixel) -> Array:

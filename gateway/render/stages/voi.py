@@ -7,12 +7,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gateway.dicom import tags
 from gateway.render.attributes import Attributes
 from gateway.render.rendering import Array, VoiFunction, Window, valid_width
 from gateway.render.stages.lut import Lut, lut_of
-
-_CENTER, _WIDTH, _FUNCTION, _SEQUENCE = "00281050", "00281051", "00281056", "00283010"
-_FRAME_VOI = "00289132"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ def voi(attributes: Attributes, frame: int, signed: bool) -> Voi | None:
 
     A window comes before a table.
     """
-    group = attributes.functional(frame, _FRAME_VOI)
+    group = attributes.functional(frame, tags.FRAME_VOI_LUT_SEQUENCE)
     found = module(group, signed) if group is not None else None
     return found or module(attributes, signed)
 
@@ -41,13 +39,13 @@ def module(attributes: Attributes, signed: bool) -> Voi | None:
 
     None where it has neither.
     """
-    centers, widths = attributes.numbers(_CENTER), attributes.numbers(_WIDTH)
-    named = attributes.text(_FUNCTION).strip()
+    centers, widths = attributes.numbers(tags.WINDOW_CENTER), attributes.numbers(tags.WINDOW_WIDTH)
+    named = attributes.text(tags.VOI_LUT_FUNCTION).strip()
     function = VoiFunction(named) if named in set(VoiFunction) else VoiFunction.LINEAR
     for center, width in zip(centers, widths, strict=False):
         if valid_width(width, function):
             return Window(center, width, function)
-    item = attributes.item(_SEQUENCE)
+    item = attributes.item(tags.VOI_LUT_SEQUENCE)
     return lut_of(item, signed) if item is not None else None
 
 

@@ -10,8 +10,9 @@ import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from gateway.dicom import uids
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.deidentify import pixels as clean
 from gateway.dicom.deidentify.codestreams import cleanable
 from gateway.dicom.deidentify.patching import make_deidentifying_patch
@@ -21,8 +22,7 @@ from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.patch import apply_patch
 from gateway.errors import DicomError, Forbidden
 from gateway.index.base import Scope
-from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
-from gateway.render.codecs.transcodetargets import BASELINE, JXL_JPEG
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 from gateway.render.pool import CodecPool
 from gateway.services.bytestream import Body
 from gateway.services.deidentify.pseudonyms import Pseudonyms, key_of
@@ -37,7 +37,10 @@ RULES = "1"
 HEAD_AT_MOST = 64 << 20
 OBSTACLES_AT_MOST = 10_000
 # A JPEG recompressed as JPEG XL contains the whole JPEG file, with its comments.
-_WHOLE_FILES = ({BASELINE, JXL_JPEG}, {JXL_JPEG})
+_WHOLE_FILES = (
+    {uids.JPEG_BASELINE_8_BIT, uids.JPEG_XL_JPEG_RECOMPRESSION},
+    {uids.JPEG_XL_JPEG_RECOMPRESSION},
+)
 _NUMBERS = re.compile(rb"[0-9eE+. \0\\-]*")
 
 
@@ -92,12 +95,16 @@ class Anonymize:
         encapsulated = layout.pixels is not None and layout.pixels.encapsulated
         held = layout.transfer_syntax
         if target is None:
-            target = held if encapsulated or held == DEFLATED_EXPLICIT_VR_LE else EXPLICIT_VR_LE
+            target = (
+                held
+                if encapsulated or held == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+                else uids.EXPLICIT_VR_LITTLE_ENDIAN
+            )
         opaque = (target == held and not cleanable(held)) or {target, held} in _WHOLE_FILES
         if encapsulated and opaque:
             raise _make_refusal(
                 f"frames in transfer syntax {target} may carry text that is not taken out; "
-                f"ask for {EXPLICIT_VR_LE}",
+                f"ask for {uids.EXPLICIT_VR_LITTLE_ENDIAN}",
                 subject.path.instance,
             )
         return target
@@ -149,7 +156,7 @@ def _make_refusal(why: str, instance: str | None = None) -> Forbidden:
     )
 
 
-def _model(row: bytes) -> dict[str, Any]:
+def _model(row: bytes) -> DataSet:
     (model,) = datasets(row.replace(b"\0", b""))
     return model
 

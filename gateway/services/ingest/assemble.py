@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from gateway.dicom import tags, uids
+from gateway.dicom.dataset import DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.filemeta import IMPLEMENTATION_VERSION_NAME, file_meta
 from gateway.dicom.encoding.part10 import ReadWarning
 from gateway.dicom.model.encode import Encoded, Frames, Octets, encode, text_of
@@ -21,9 +22,9 @@ from gateway.dicom.model.patch import (
     original_attributes,
     remember_originals,
 )
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 from gateway.render.pool import CodecPool
-from gateway.services.ingest.assemblepixels import OCTETS, PIXELS, AssemblePixels
+from gateway.services.ingest.assemblepixels import OCTETS, AssemblePixels
 from gateway.services.ingest.bulkparts import Bulk, require_parts, require_single
 from gateway.services.ingest.outcomes import (
     DATA_SET_MISMATCH,
@@ -33,8 +34,12 @@ from gateway.services.ingest.outcomes import (
 from gateway.services.ingest.spool import Spooled
 
 PIECE = 64 << 10
-DOCUMENT, MIME_TYPE = "00420011", "00420012"
-_UIDS = (("0020000D", "Study"), ("0020000E", "Series"), ("00080018", "SOP"), ("00080016", "SOP Class"))
+_UIDS = (
+    (tags.STUDY_INSTANCE_UID, "Study"),
+    (tags.SERIES_INSTANCE_UID, "Series"),
+    (tags.SOP_INSTANCE_UID, "SOP"),
+    (tags.SOP_CLASS_UID, "SOP Class"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Assembled:
             yield chunk
 
 
-def references(model: Mapping[str, Any]) -> Iterator[str]:
+def references(model: ReadOnlyDataSet) -> Iterator[str]:
     """Yield every BulkDataURI of a data set, at any depth."""
     for member in model.values():
         if not isinstance(member, Mapping):
@@ -65,9 +70,9 @@ def references(model: Mapping[str, Any]) -> Iterator[str]:
                 yield from references(value)
 
 
-def identity_of(model: Mapping[str, Any]) -> Identity:
+def identity_of(model: ReadOnlyDataSet) -> Identity:
     """Return the UIDs of a data set. Raises Rejected naming a missing one."""
-    uids = []
+    values = []
     for tag, name in _UIDS:
         uid = text_of(model, tag)
         if not uid:
@@ -75,8 +80,8 @@ def identity_of(model: Mapping[str, Any]) -> Identity:
             raise Rejected(DATA_SET_MISMATCH, f"{name}{kind} UID ({tag[:4]},{tag[4:]}) is missing")
         if not uid.isascii():  # an answer could not even repeat a lone surrogate
             raise Rejected(DATA_SET_MISMATCH, f"({tag[:4]},{tag[4:]}) has characters that no UID has")
-        uids.append(uid)
-    study, series, instance, sop_class = uids
+        values.append(uid)
+    study, series, instance, sop_class = values
     return Identity(StudyUID(study), SeriesUID(series), InstanceUID(instance), sop_class)
 
 
@@ -87,14 +92,14 @@ class Assemble:
         self._pool = pool
         self._pixels = AssemblePixels(pool)
 
-    async def instance(self, model: dict[str, Any], bulk: Bulk) -> Assembled:
+    async def instance(self, model: DataSet, bulk: Bulk) -> Assembled:
         """Return the file. Raises Rejected, DicomError, CodecError; nothing is stored then."""
         identity = identity_of(model)
         pixels = await self._pixels.find(model, bulk)
         _check_document(model, bulk)
 
         def resolve(path: str, vr: str, uri: str) -> Octets | Frames:
-            if path == PIXELS and pixels is not None:
+            if path == tags.PIXEL_DATA and pixels is not None:
                 return pixels.place
             return require_single(bulk, path, uri)
 
@@ -106,7 +111,7 @@ class Assemble:
             digest = await _digest(encoded)
             original, changed = await self._pool.run(_keep_originals, whole, encoded.coerced)
             encoded = await self._pool.run(encode, changed, resolve)
-        syntax = pixels.transfer_syntax if pixels else EXPLICIT_VR_LE
+        syntax = pixels.transfer_syntax if pixels else uids.EXPLICIT_VR_LITTLE_ENDIAN
         return Assembled(identity, syntax, encoded, Provenance(warnings, original, digest))
 
 
@@ -139,7 +144,7 @@ async def _digest(encoded: Encoded) -> bytes:
     return digest.digest()
 
 
-def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dict[str, Any]:
+def _original(model: ReadOnlyDataSet, coerced: Sequence[Nonconforming]) -> DataSet:
     """Return the item of Original Attributes Sequence for values that do not conform to their VR.
 
     PS3.18 10.5.2.
@@ -149,25 +154,26 @@ def _original(model: Mapping[str, Any], coerced: Sequence[Nonconforming]) -> dic
     return original_attributes(apply_patch(model, changes), changes, how, coerced)
 
 
-def _keep_originals(
-    model: Mapping[str, Any], coerced: Sequence[Nonconforming]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _keep_originals(model: ReadOnlyDataSet, coerced: Sequence[Nonconforming]) -> tuple[DataSet, DataSet]:
     """Return the item of Original Attributes Sequence, and the model with it."""
     original = _original(model, coerced)
     return original, apply_patch(model, Patch(tuple(remember_originals(model, original))))
 
 
-def _check_document(model: dict[str, Any], bulk: Bulk) -> None:
+def _check_document(model: DataSet, bulk: Bulk) -> None:
     """Set the document's MIME type from the media type of its part (S-52).
 
     Raises Rejected where the model gives another type.
     """
-    member = model.get(DOCUMENT)
+    member = model.get(tags.ENCAPSULATED_DOCUMENT)
     uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
     if not isinstance(uri, str):
         return
-    (part, *_), said = require_parts(bulk, DOCUMENT, uri), text_of(model, MIME_TYPE)
+    (part, *_), said = (
+        require_parts(bulk, tags.ENCAPSULATED_DOCUMENT, uri),
+        text_of(model, tags.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT),
+    )
     if not said and part.media != OCTETS:
-        model[MIME_TYPE] = {"vr": "LO", "Value": [part.media]}
+        model[tags.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT] = {"vr": "LO", "Value": [part.media]}
     elif part.media not in (OCTETS, said.lower(), said):
         raise Rejected(DATA_SET_MISMATCH, f"(0042,0012) says {said[:60]}, the part is {part.media[:60]}")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from gateway.dicom import tags, uids
+from gateway.dicom.dataset import DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.pixels import write_members
 from gateway.dicom.model.encode import Frames, Octets, text_of
 from gateway.errors import CodecError
 from gateway.extras import Extra, require_for_request
-from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import fromimagefiles
 from gateway.render.pool import CodecPool
 from gateway.services.ingest.bulkparts import Bulk, require_parts
@@ -26,24 +26,24 @@ from gateway.services.ingest.outcomes import (
 from gateway.services.ingest.spool import Spool, Spooled
 
 OCTETS = "application/octet-stream"
-PIXELS = "7FE00010"
-_DESCRIBING = ("00280010", "00280011", "00280002", "00280100")
+_DESCRIBING = (tags.ROWS, tags.COLUMNS, tags.SAMPLES_PER_PIXEL, tags.BITS_ALLOCATED)
 # Their pixels have 8 bits: Visible Light, Multi-frame True Color and Multi-frame Grayscale Byte Secondary
 # Capture (PS3.3 A.32, A.8.5, A.8.3).
-_EIGHT_BIT = ("1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4", "1.2.840.10008.5.1.4.1.1.7.2")
-_SLIDES = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_EIGHT_BIT = (
+    uids.VISIBLE_LIGHT,
+    uids.MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE,
+    uids.MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE_STORAGE,
+)
 
-_PREFIX = "1.2.840.10008.1.2.4."
-_JXL_LOSSLESS = _PREFIX + "110"
 # A codestream that conforms to the key conforms to these too, as they are less strict (PS3.5 A.4).
 _LESS_STRICT = {
-    _PREFIX + "50": (_PREFIX + "51",),
-    _PREFIX + "70": (_PREFIX + "57",),
-    _PREFIX + "80": (_PREFIX + "81",),
-    _PREFIX + "90": (_PREFIX + "91", _PREFIX + "92", _PREFIX + "93"),
-    _PREFIX + "91": (_PREFIX + "93",),
-    _PREFIX + "201": (_PREFIX + "202", _PREFIX + "203"),
-    _PREFIX + "112": (_PREFIX + "110",),
+    uids.JPEG_BASELINE_8_BIT: (uids.JPEG_EXTENDED_12_BIT,),
+    uids.JPEG_LOSSLESS_SV1: (uids.JPEG_LOSSLESS,),
+    uids.JPEG_LS_LOSSLESS: (uids.JPEG_LS_NEAR_LOSSLESS,),
+    uids.JPEG_2000_LOSSLESS: (uids.JPEG_2000, uids.JPEG_2000_MC_LOSSLESS, uids.JPEG_2000_MC),
+    uids.JPEG_2000: (uids.JPEG_2000_MC,),
+    uids.HTJ2K_LOSSLESS: (uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K),
+    uids.JPEG_XL: (uids.JPEG_XL_LOSSLESS,),
 }
 
 
@@ -53,7 +53,7 @@ class SentPixels:
 
     place: Octets | Frames
     transfer_syntax: str
-    members: dict[str, Any]
+    members: DataSet
 
 
 class AssemblePixels:
@@ -62,16 +62,16 @@ class AssemblePixels:
     def __init__(self, pool: CodecPool) -> None:
         self._pool = pool
 
-    async def find(self, model: Mapping[str, Any], bulk: Bulk) -> SentPixels | None:
+    async def find(self, model: ReadOnlyDataSet, bulk: Bulk) -> SentPixels | None:
         """Return the Pixel Data that came in parts, or None where the model does not refer to any.
 
         Raises Rejected where the parts do not fit the model, CodecError where they cannot be read.
         """
-        member = model.get(PIXELS)
+        member = model.get(tags.PIXEL_DATA)
         uri = member.get("BulkDataURI") if isinstance(member, Mapping) else None
         if not isinstance(uri, str):
             return None
-        parts = require_parts(bulk, PIXELS, uri)
+        parts = require_parts(bulk, tags.PIXEL_DATA, uri)
         media = parts[0].media
         if any(part.media != media for part in parts):
             raise Rejected(CANNOT_UNDERSTAND, "the frames of Pixel Data are of different media types")
@@ -87,7 +87,7 @@ class AssemblePixels:
             return await self._decode(model, parts, media, bulk.spool)
         raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"Pixel Data as {media[:60]} is not taken")
 
-    async def _video(self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> SentPixels:
+    async def _video(self, model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str) -> SentPixels:
         """Return the video unchanged, in one fragment (PS3.5 A.4).
 
         Attributes that the model does not have come from the video.
@@ -109,14 +109,14 @@ class AssemblePixels:
                 ) from error
             return SentPixels(place, part.transfer_syntax or fromimagefiles.VIDEOS[media], {})
         members = _fill_missing(model, found.members(), _DESCRIBING[:3])
-        if not text_of(model, "00280009"):
+        if not text_of(model, tags.FRAME_INCREMENT_POINTER):
             members |= found.timing()
         native = found.image.count_bytes() * found.frames
         members |= _lossy(model, found.method, native, part.length)
         return SentPixels(place, part.transfer_syntax or found.transfer_syntax, members)
 
     async def _codestreams(
-        self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
+        self, model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str, spool: Spool
     ) -> SentPixels:
         frames: list[Octets] = []
         found: fromimagefiles.Described | None = None
@@ -136,12 +136,12 @@ class AssemblePixels:
         image = found.image
         native = image.rows * image.columns * image.samples * ((image.bits_stored + 7) // 8) * len(frames)
         # JPEG XL does not say whether it is lossy: the sender knows.
-        lossy = "" if syntax == _JXL_LOSSLESS else found.lossy
+        lossy = "" if syntax == uids.JPEG_XL_LOSSLESS else found.lossy
         members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
         return SentPixels(Frames(tuple(frames)), syntax, members)
 
     async def _decode(
-        self, model: Mapping[str, Any], parts: Sequence[Spooled], media: str, spool: Spool
+        self, model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str, spool: Spool
     ) -> SentPixels:
         frames, native = 0, Spooled(spool)
         found: fromimagefiles.Described | None = None
@@ -155,13 +155,17 @@ class AssemblePixels:
                 while decoded:
                     await native.add(decoded.pop(0))
         assert found is not None
-        sop_class = text_of(model, "00080016")
+        sop_class = text_of(model, tags.SOP_CLASS_UID)
         bits = found.image.bits_stored
-        if bits > 8 and sop_class.startswith(_EIGHT_BIT) and sop_class != _SLIDES:
+        if (
+            bits > 8
+            and sop_class.startswith(_EIGHT_BIT)
+            and sop_class != uids.VL_WHOLE_SLIDE_MICROSCOPY_IMAGE_STORAGE
+        ):
             raise Rejected(DATA_SET_MISMATCH, f"{bits} bits a sample: SOP class {sop_class} has 8")
         members = _members(model, found, frames)
-        members[PIXELS] = {"vr": "OW" if bits > 8 else "OB", "BulkDataURI": "made"}
-        return SentPixels(Octets(native, native.length), EXPLICIT_VR_LE, members)
+        members[tags.PIXEL_DATA] = {"vr": "OW" if bits > 8 else "OB", "BulkDataURI": "made"}
+        return SentPixels(Octets(native, native.length), uids.EXPLICIT_VR_LITTLE_ENDIAN, members)
 
 
 def _alike(
@@ -202,32 +206,30 @@ def _native(parts: Sequence[Spooled]) -> SentPixels:
     if len(parts) > 1:
         raise Rejected(CANNOT_UNDERSTAND, "uncompressed Pixel Data comes in one part (PS3.18 8.7.3.3.1)")
     syntax = parts[0].transfer_syntax
-    if syntax not in (None, EXPLICIT_VR_LE):
+    if syntax not in (None, uids.EXPLICIT_VR_LITTLE_ENDIAN):
         raise Rejected(TRANSFER_SYNTAX_UNSUPPORTED, f"octets in transfer syntax {syntax} are not taken")
-    return SentPixels(Octets(parts[0], parts[0].length), EXPLICIT_VR_LE, {})
+    return SentPixels(Octets(parts[0], parts[0].length), uids.EXPLICIT_VR_LITTLE_ENDIAN, {})
 
 
-def _missing(model: Mapping[str, Any]) -> str:
+def _missing(model: ReadOnlyDataSet) -> str:
     """Return the first missing attribute that is needed to read the pixels, '' where none is missing."""
     missing = next((tag for tag in _DESCRIBING if not text_of(model, tag)), "")
     return f"({missing[:4]},{missing[4:]})" if missing else ""
 
 
-def _infer_pixels(model: Mapping[str, Any], parts: Sequence[Spooled], media: str) -> SentPixels:
+def _infer_pixels(model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str) -> SentPixels:
     if missing := _missing(model):
         raise Rejected(DATA_SET_MISMATCH, f"{missing} is missing, and {media} does not say it")
     frames = Frames(tuple(Octets(part, part.length) for part in parts))
     return SentPixels(frames, parts[0].transfer_syntax or fromimagefiles.UNDESCRIBED[media], {})
 
 
-def _fill_missing(
-    model: Mapping[str, Any], found: Mapping[str, Any], strict: Sequence[str]
-) -> dict[str, Any]:
+def _fill_missing(model: ReadOnlyDataSet, found: ReadOnlyDataSet, strict: Sequence[str]) -> DataSet:
     """Return the attributes of the picture that the metadata does not have.
 
     Raises Rejected where the two differ in a tag of `strict` (S-53).
     """
-    members: dict[str, Any] = {}
+    members: DataSet = {}
     for tag, member in found.items():
         given = text_of(model, tag)
         if not given:
@@ -240,29 +242,29 @@ def _fill_missing(
     return members
 
 
-def _members(model: Mapping[str, Any], found: fromimagefiles.Described, frames: int) -> dict[str, Any]:
+def _members(model: ReadOnlyDataSet, found: fromimagefiles.Described, frames: int) -> DataSet:
     """Return the description of the picture and the number of frames that came.
 
     Raises Rejected where the model says otherwise.
     """
     members = _fill_missing(model, write_members(found.image), _DESCRIBING[:3])
-    given = text_of(model, "00280008")
+    given = text_of(model, tags.NUMBER_OF_FRAMES)
     if frames > 1 and not given:
-        members["00280008"] = {"vr": "IS", "Value": [frames]}
+        members[tags.NUMBER_OF_FRAMES] = {"vr": "IS", "Value": [frames]}
     elif given and given != str(frames):
         raise Rejected(DATA_SET_MISMATCH, f"Number of Frames is {given[:20]} and {frames} came")
     return members
 
 
-def _lossy(model: Mapping[str, Any], method: str, native: int, size: int) -> dict[str, Any]:
+def _lossy(model: ReadOnlyDataSet, method: str, native: int, size: int) -> DataSet:
     """Return the attributes of Lossy Image Compression, which is always recorded (PS3.3 C.7.6.1.1.5).
 
     `native` bytes were compressed to `size` bytes.
     """
-    if not method or text_of(model, "00282110"):
+    if not method or text_of(model, tags.LOSSY_IMAGE_COMPRESSION):
         return {}
     return {
-        "00282110": {"vr": "CS", "Value": ["01"]},
-        "00282112": {"vr": "DS", "Value": [f"{native / max(size, 1):.4g}"]},
-        "00282114": {"vr": "CS", "Value": [method]},
+        tags.LOSSY_IMAGE_COMPRESSION: {"vr": "CS", "Value": ["01"]},
+        tags.LOSSY_IMAGE_COMPRESSION_RATIO: {"vr": "DS", "Value": [f"{native / max(size, 1):.4g}"]},
+        tags.LOSSY_IMAGE_COMPRESSION_METHOD: {"vr": "CS", "Value": [method]},
     }

@@ -6,12 +6,13 @@ PS3.18 10.5.2, PS3.3 C.12.1.1.9. The bytes are streamed once more; pixel data st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from gateway.dicom import uids
+from gateway.dicom.dataset import ReadOnlyDataSet
 from gateway.dicom.dictionary import name_of
 from gateway.dicom.encoding.filemeta import IMPLEMENTATION_VERSION_NAME, file_meta
 from gateway.dicom.encoding.inflate import Inflater
@@ -23,14 +24,7 @@ from gateway.dicom.model.patch import Modification, Patch, original_attributes, 
 from gateway.dicom.model.patchbytes import Patcher
 from gateway.errors import DicomError
 from gateway.index.base import NewVersion
-from gateway.model import (
-    DEFLATED_EXPLICIT_VR_LE,
-    EXPLICIT_VR_BE,
-    EXPLICIT_VR_LE,
-    IMPLICIT_VR_LE,
-    Source,
-    Span,
-)
+from gateway.model import Source, Span
 from gateway.services.bytestream import join, map_chunks, only, read_span
 from gateway.services.ingest.policy import Rule
 from gateway.store.base import ObjectStore
@@ -38,10 +32,10 @@ from gateway.store.base import ObjectStore
 # Transfer syntaxes that change: uncompressed ones become Explicit VR Little Endian; JPIP Referenced Deflate
 # becomes JPIP Referenced.
 _PLAIN = {
-    IMPLICIT_VR_LE: EXPLICIT_VR_LE,
-    EXPLICIT_VR_BE: EXPLICIT_VR_LE,
-    DEFLATED_EXPLICIT_VR_LE: EXPLICIT_VR_LE,
-    "1.2.840.10008.1.2.4.95": "1.2.840.10008.1.2.4.94",
+    uids.IMPLICIT_VR_LITTLE_ENDIAN: uids.EXPLICIT_VR_LITTLE_ENDIAN,
+    uids.EXPLICIT_VR_BIG_ENDIAN: uids.EXPLICIT_VR_LITTLE_ENDIAN,
+    uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: uids.EXPLICIT_VR_LITTLE_ENDIAN,
+    uids.JPIP_REFERENCED_DEFLATE: uids.JPIP_REFERENCED,
 }
 
 
@@ -51,7 +45,7 @@ class Coerced:
 
     chunks: AsyncGenerator[bytes, None]
     changed: tuple[str, ...]
-    original: Mapping[str, Any]
+    original: ReadOnlyDataSet
 
 
 async def coerce(store: ObjectStore, version: NewVersion, rule: Rule) -> Coerced | None:
@@ -106,7 +100,7 @@ async def _inflate(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
 async def _rewrite(
     chunks: AsyncGenerator[bytes, None], version: NewVersion, layout: InstanceLayout
 ) -> AsyncGenerator[bytes, None]:
-    skip = len(file_meta(version.identity, EXPLICIT_VR_LE))
+    skip = len(file_meta(version.identity, uids.EXPLICIT_VR_LITTLE_ENDIAN))
     async with aclosing(map_chunks(chunks, Rewriter(version.identity, layout))) as rewritten:
         async for chunk in rewritten:
             yield chunk[skip:]

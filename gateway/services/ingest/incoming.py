@@ -11,11 +11,13 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from gateway.dicom import uids
+from gateway.dicom.dataset import ReadOnlyDataSet
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance, ReadWarning
 from gateway.errors import DicomError, GatewayError, LimitExceeded
 from gateway.index.base import NewVersion
@@ -35,11 +37,17 @@ from gateway.store.base import ObjectStore
 
 # The transfer syntaxes of PS3.5 that files have (Annex A), without MIME, XML and SMPTE streams. Private ones
 # are not taken: it is not known how to read their data sets, let alone their pixels.
-_STORABLE_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[123458](\.[0-9.]+)?)?\Z")
+_STORABLE_SYNTAX = re.compile(re.escape(uids.IMPLICIT_VR_LITTLE_ENDIAN) + r"(\.[123458](\.[0-9.]+)?)?\Z")
 
 # SOP classes that are not composite instances: Media Storage Directory and worklist models. Nothing of them
 # can be retrieved.
-NOT_STORABLE = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.31", "1.2.840.10008.5.1.4.32.1"})
+NOT_STORABLE = frozenset(
+    {
+        uids.MEDIA_STORAGE_DIRECTORY_STORAGE,
+        uids.MODALITY_WORKLIST_INFORMATION_MODEL_FIND,
+        uids.GENERAL_PURPOSE_WORKLIST_INFORMATION_MODEL_FIND,
+    }
+)
 
 # Bytes of a header that are parsed before other tasks have their turn: many tiny elements take time.
 PIECE = 16 << 10
@@ -130,7 +138,7 @@ class ReceivedInstance:
         return (*self.before.warnings, *self.read.warnings)
 
     @property
-    def original(self) -> Mapping[str, Any] | None:
+    def original(self) -> ReadOnlyDataSet | None:
         return self.before.original
 
     async def durable(self) -> NewVersion:

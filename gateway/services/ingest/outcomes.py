@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import ReadOnlyDataSet
 from gateway.dicom.encoding.part10 import ReadWarning
 from gateway.errors import (
     DicomError,
@@ -31,7 +32,9 @@ NOT_AUTHORISED = 0x0124
 SOP_CLASS_UNSUPPORTED = 0x0122
 TRANSFER_SYNTAX_UNSUPPORTED = 0xC122
 
-UID_TAGS = frozenset({"00080016", "00080018", "0020000D", "0020000E"})
+UID_TAGS = frozenset(
+    {tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID, tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Outcome:
     differing: tuple[str, ...] = ()
     fresh: bool = True
     quarantined: bool = False
-    original: Mapping[str, Any] | None = None
+    original: ReadOnlyDataSet | None = None
     """The item of Original Attributes Sequence that was added to a coerced instance."""
 
 
@@ -64,7 +67,7 @@ class Provenance:
     """
 
     warnings: tuple[ReadWarning, ...] = ()
-    original: Mapping[str, Any] | None = None
+    original: ReadOnlyDataSet | None = None
     content_digest: bytes | None = None
 
 

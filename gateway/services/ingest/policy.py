@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import Attribute, ReadOnlyDataSet
 from gateway.dicom.dictionary import tag_of, vr_of
 from gateway.dicom.model.patch import AttributeChange, Patch
 from gateway.errors import BadParameter, DicomError
@@ -32,7 +34,15 @@ _NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"
 _TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _PATH = re.compile(r"[0-9A-Fa-f]{8}(?:/[1-9][0-9]{0,6}/[0-9A-Fa-f]{8})*\Z")
 # UIDs that say which instance it is, and Original Attributes Sequence. No rule changes these.
-_FIXED = frozenset({"00080016", "00080018", "0020000D", "0020000E", "04000561"})
+_FIXED = frozenset(
+    {
+        tags.SOP_CLASS_UID,
+        tags.SOP_INSTANCE_UID,
+        tags.STUDY_INSTANCE_UID,
+        tags.SERIES_INSTANCE_UID,
+        tags.ORIGINAL_ATTRIBUTES_SEQUENCE,
+    }
+)
 
 
 class Action(enum.Enum):
@@ -57,10 +67,10 @@ class Edit:
     """A change of one attribute; with `member` None it is removed."""
 
     path: str
-    member: Mapping[str, Any] | None
+    member: Attribute | None
     when: When = When.ALWAYS
 
-    def change(self, model: Mapping[str, Any]) -> AttributeChange | None:
+    def change(self, model: ReadOnlyDataSet) -> AttributeChange | None:
         """Return the change that this data set needs.
 
         None where the attribute has that value already, or `when` does not hold.
@@ -97,7 +107,7 @@ class Rule:
             and (not self.peers or _within(source.peer, self.peers))
         )
 
-    def patch(self, model: Mapping[str, Any]) -> Patch:
+    def patch(self, model: ReadOnlyDataSet) -> Patch:
         """Return the changes of the rule to this data set. Raises DicomError where they cannot be made."""
         return Patch(tuple(c for edit in self.edits if (c := edit.change(model)) is not None))
 
@@ -141,8 +151,8 @@ def _within(peer: str, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-def _find_member(model: Mapping[str, Any], parts: Sequence[str]) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = model.get(parts[0])
+def _find_member(model: ReadOnlyDataSet, parts: Sequence[str]) -> Attribute | None:
+    found: Attribute | None = model.get(parts[0])
     if len(parts) == 1 or found is None:
         return found
     items, number = found.get("Value") or [], int(parts[1])
@@ -242,11 +252,14 @@ def _path(where: str, text: Any) -> str:
     if tag is not None:
         return f"{tag:08X}"
     if not isinstance(text, str) or not _PATH.match(text):
-        raise _wrong(f"{where}: attribute '{str(text)[:40]}': want a keyword, a tag, or 00400275/1/00400007")
+        raise _wrong(
+            f"{where}: attribute '{str(text)[:40]}': want a keyword, a tag, or "
+            f"{tags.REQUEST_ATTRIBUTES_SEQUENCE}/1/{tags.SCHEDULED_PROCEDURE_STEP_DESCRIPTION}"
+        )
     return text.upper()
 
 
-def _member(where: str, path: str, value: Any, given: Any) -> dict[str, Any]:
+def _member(where: str, path: str, value: Any, given: Any) -> Attribute:
     values = value if isinstance(value, list) else [value]
     vr = given or vr_of(int(path[-8:], 16))
     if not isinstance(vr, str) or vr not in _TEXT | _NUMBERS:

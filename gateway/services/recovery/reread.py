@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from gateway.dicom import tags
 from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
 from gateway.errors import (
@@ -256,10 +257,10 @@ def as_damaged(change: Change, reason: str) -> NewVersion:
 
 def _make_metadata(identity: Identity) -> bytes:
     values = {
-        "00080016": ("UI", identity.sop_class),
-        "00080018": ("UI", identity.instance),
-        "00080056": ("CS", "UNAVAILABLE"),
-        "0020000D": ("UI", identity.study),
-        "0020000E": ("UI", identity.series),
+        tags.SOP_CLASS_UID: ("UI", identity.sop_class),
+        tags.SOP_INSTANCE_UID: ("UI", identity.instance),
+        tags.INSTANCE_AVAILABILITY: ("CS", "UNAVAILABLE"),
+        tags.STUDY_INSTANCE_UID: ("UI", identity.study),
+        tags.SERIES_INSTANCE_UID: ("UI", identity.series),
     }
     return orjson.dumps({tag: {"vr": vr, "Value": [value]} for tag, (vr, value) in values.items()})

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gateway.dicom import tags, uids
 from gateway.errors import NotAcceptable
 from gateway.index.base import Scope
 from gateway.render.attributes import Attributes
@@ -27,7 +28,7 @@ class BlendedLayer:
     key: str
 
     async def present(self, attributes: Attributes, number: int) -> Presentation:
-        return read_superimposed(self.state, self.item, attributes.text("00080018"), number)
+        return read_superimposed(self.state, self.item, attributes.text(tags.SOP_INSTANCE_UID), number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,13 @@ class BlendedFrame:
 
         Raises NotAcceptable where the two layers are not in the same frame of reference.
         """
-        shown = read_applied(self.state, blending.BLENDING, attributes, attributes.text("00080018"), number)
+        shown = read_applied(
+            self.state,
+            uids.BLENDING_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+            attributes,
+            attributes.text(tags.SOP_INSTANCE_UID),
+            number,
+        )
         found = self._facing(plane_of(attributes, number), number)
         if found is None:
             return shown

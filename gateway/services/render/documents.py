@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 import orjson
 
+from gateway.dicom import tags
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.model.nativexml import to_xml
 from gateway.errors import NotAcceptable
 from gateway.extras import Extra, require_for_request
@@ -28,7 +29,6 @@ PDF = "application/pdf"
 WRITTEN = ("text/html", "text/plain", "text/xml", PDF)
 _TEXT = frozenset({"LT", "ST", "UC", "UT"})
 TEXT_AT_MOST = 16 << 20
-DOCUMENT, MIME_TYPE, LENGTH = "00420011", "00420012", "00420015"
 # Media types that an encapsulated document may be served as; any other might run as a script in a browser.
 _SERVED = frozenset({PDF, "text/xml", "text/plain", "text/rtf", "model/stl", "model/obj", "model/mtl"})
 
@@ -46,7 +46,7 @@ class Documents:
         if not subject.encapsulated:
             return WRITTEN
         attributes = await self._rendered.subjects.attributes(scope, subject)
-        said = attributes.text(MIME_TYPE).strip().lower()
+        said = attributes.text(tags.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT).strip().lower()
         return (said,) if said in _SERVED else ()
 
     async def text(self, scope: Scope, subject: RenderTarget, media: str, charset: str) -> Body:
@@ -56,15 +56,15 @@ class Documents:
         if not subject.encapsulated:
             return await self._report(scope, subject, media, charset)
         attributes = await self._rendered.subjects.attributes(scope, subject)
-        value = subject.located.layout.bulk.get(DOCUMENT)
+        value = subject.located.layout.bulk.get(tags.ENCAPSULATED_DOCUMENT)
         if value is None:
-            data = attributes.raw(DOCUMENT) or b""
+            data = attributes.raw(tags.ENCAPSULATED_DOCUMENT) or b""
             if not data:
                 uid = subject.path.instance
                 raise NotAcceptable(f"instance {uid} holds no document: (0042,0011) is empty", uid=uid)
             return Body(media, None, len(data), only(data))
-        body = await self._retrieve.value(scope, subject.located, DOCUMENT)
-        padded = attributes.integer(LENGTH) == value.length - 1
+        body = await self._retrieve.value(scope, subject.located, tags.ENCAPSULATED_DOCUMENT)
+        padded = attributes.integer(tags.ENCAPSULATED_DOCUMENT_LENGTH) == value.length - 1
         size = value.length - padded
         return Body(media, None, size, _first(body.chunks, size))
 
@@ -93,7 +93,7 @@ def _as_pdf(attributes: Attributes) -> bytes:
     return pdf(attributes)
 
 
-def _write(model: dict[str, Any], bulk: dict[str, bytes], media: str, charset: str) -> bytes:
+def _write(model: DataSet, bulk: dict[str, bytes], media: str, charset: str) -> bytes:
     """Return a report as HTML, plain text or XML.
 
     Raises NotAcceptable where the character set cannot encode the text (PS3.18 8.8.5).

@@ -8,21 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from gateway.dicom import tags, uids
 from gateway.errors import BadParameter, NotAcceptable, NotFound
 from gateway.index.base import Scope
 from gateway.model import FrameNumber, InstanceUID, ResourcePath, SeriesUID, StudyUID
 from gateway.render.attributes import Attributes
 from gateway.render.objects import blending
-from gateway.render.objects.blending import BLENDING
 from gateway.render.objects.presentation import APPLICABLE, read_applied
 from gateway.render.rendering import Presentation
 from gateway.services.render.blendingstates import BlendedFrame, BlendedLayer, above
 from gateway.services.render.rendered import Rendered, RenderedFrame
 from gateway.services.render.rendertarget import RenderTarget
-
-_SERIES, _SERIES_UID, _STUDY_UID = "00081115", "0020000E", "0020000D"
-_MASKS, _OPERATION = "00286100", "00286101"
-_IMAGES, _IMAGE_UID, _FRAMES = "00081140", "00081155", "00081160"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +45,13 @@ class PresentedFrame:
 
 def references(state: Attributes) -> Iterator[Reference]:
     """Yield the images that a state refers to, in its order (PS3.3 C.11.11)."""
-    for series in state.items(_SERIES):
-        uid = series.text(_SERIES_UID)
-        for image in series.items(_IMAGES):
-            frames = tuple(int(number) for number in image.numbers(_FRAMES) if number >= 1)
-            yield Reference(uid, image.text(_IMAGE_UID), frames)
+    for series in state.items(tags.REFERENCED_SERIES_SEQUENCE):
+        uid = series.text(tags.SERIES_INSTANCE_UID)
+        for image in series.items(tags.REFERENCED_IMAGE_SEQUENCE):
+            frames = tuple(
+                int(number) for number in image.numbers(tags.REFERENCED_FRAME_NUMBER) if number >= 1
+            )
+            yield Reference(uid, image.text(tags.REFERENCED_SOP_INSTANCE_UID), frames)
 
 
 class States:
@@ -68,7 +66,7 @@ class States:
         Raises NotAcceptable where the state cannot be applied here, or none of its images can be rendered.
         """
         attributes = await self._applicable(scope, state)
-        if state.sop_class == BLENDING:
+        if state.sop_class == uids.BLENDING_SOFTCOPY_PRESENTATION_STATE_STORAGE:
             found = await self._blend(scope, state, attributes)
         else:
             found = [
@@ -105,7 +103,9 @@ class States:
         if both is None:
             return []
         beneath, over = [
-            await self._render_references(scope, StudyUID(item.text(_STUDY_UID) or state.path.study), item)
+            await self._render_references(
+                scope, StudyUID(item.text(tags.STUDY_INSTANCE_UID) or state.path.study), item
+            )
             for item in both
         ]
         through = BlendedLayer(attributes, both[1], state.version)
@@ -133,7 +133,7 @@ class States:
         if not state.state:
             raise _unknown(path, "is no presentation state")
         attributes = await self._applicable(scope, state)
-        if state.sop_class == BLENDING:
+        if state.sop_class == uids.BLENDING_SOFTCOPY_PRESENTATION_STATE_STORAGE:
             shots = await self._blend(scope, state, attributes)
             found = [shot for shot in shots if shot.subject.path == subject.path]
             if found:
@@ -152,7 +152,10 @@ class States:
                 uid=uid,
             )
         attributes = await self._rendered.subjects.attributes(scope, state)
-        if any(item.text(_OPERATION).strip() not in ("", "NONE") for item in attributes.items(_MASKS)):
+        if any(
+            item.text(tags.MASK_OPERATION).strip() not in ("", "NONE")
+            for item in attributes.items(tags.MASK_SUBTRACTION_SEQUENCE)
+        ):
             uid = state.path.instance
             raise NotAcceptable(
                 f"presentation state {uid} subtracts a mask (0028,6100), which is not done here", uid=uid

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import NotAcceptable
 from gateway.extras import Extra, is_installed, require_for_request
@@ -59,10 +60,10 @@ PICTURES = MEDIA
 GIF, MP4 = "image/gif", "video/mp4"
 # Rendered media types of stored video by transfer syntax (PS3.18 8.7.4); any other is H.264.
 VIDEO_TYPES = {
-    "1.2.840.10008.1.2.4.100": "video/mpeg",
-    "1.2.840.10008.1.2.4.101": "video/mpeg",
-    "1.2.840.10008.1.2.4.107": "video/H265",
-    "1.2.840.10008.1.2.4.108": "video/H265",
+    uids.MPEG2MPML: "video/mpeg",
+    uids.MPEG2MPHL: "video/mpeg",
+    uids.HEVCMP51: "video/H265",
+    uids.HEVCM10P51: "video/H265",
 }
 # Stored types that are put into an MP4 file without decoding.
 REMUXED = frozenset({MP4, "video/H265"})

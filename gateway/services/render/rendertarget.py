@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import orjson
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding.frames import is_video
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
@@ -25,13 +26,18 @@ BULK_AT_MOST = 64 << 20
 # Bytes; longer JSON is parsed off the event loop.
 PARSED_NOW = 256 << 10
 
-_SR = "1.2.840.10008.5.1.4.1.1.88."
-_ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."
 # Structured documents outside of that family: macular grid, spectacle prescription.
-_MORE_SR = frozenset({"1.2.840.10008.5.1.4.1.1.79.1", "1.2.840.10008.5.1.4.1.1.78.6"})
-_STATES = "1.2.840.10008.5.1.4.1.1.11."
-_DOCUMENT = "00420011"
-_JPIP = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (94, 95, 204, 205))
+_MORE_SR = frozenset(
+    {uids.MACULAR_GRID_THICKNESS_AND_VOLUME_REPORT_STORAGE, uids.SPECTACLE_PRESCRIPTION_REPORT_STORAGE}
+)
+_JPIP = frozenset(
+    {
+        uids.JPIP_REFERENCED,
+        uids.JPIP_REFERENCED_DEFLATE,
+        uids.JPIP_HTJ2K_REFERENCED,
+        uids.JPIP_HTJ2K_REFERENCED_DEFLATE,
+    }
+)
 
 
 class Category(StrEnum):
@@ -86,19 +92,26 @@ class RenderTarget:
     @property
     def state(self) -> bool:
         """Return whether it is a presentation state."""
-        return self.sop_class.startswith(_STATES)
+        return self.sop_class.startswith(uids.PRESENTATION_STATES)
 
     @property
     def encapsulated(self) -> bool:
         """Return whether it is a document in a data set, such as a PDF."""
-        return self.sop_class.startswith(_ENCAPSULATED) or _DOCUMENT in self.located.layout.bulk
+        return (
+            self.sop_class.startswith(uids.ENCAPSULATED_DOCUMENTS)
+            or tags.ENCAPSULATED_DOCUMENT in self.located.layout.bulk
+        )
 
 
 def subject_of(located: StoredLayout) -> RenderTarget:
     """Return the instance with its category by SOP class, transfer syntax and frames (8.7.2)."""
     sop_class, layout = located.stored.identity.sop_class, located.layout
     pixels = layout.pixels
-    text = sop_class.startswith((_SR, _ENCAPSULATED)) or sop_class in _MORE_SR or _DOCUMENT in layout.bulk
+    text = (
+        sop_class.startswith((uids.STRUCTURED_REPORTS, uids.ENCAPSULATED_DOCUMENTS))
+        or sop_class in _MORE_SR
+        or tags.ENCAPSULATED_DOCUMENT in layout.bulk
+    )
     if text:
         return RenderTarget(located, Category.TEXT, 0)
     if layout.transfer_syntax in _JPIP:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.dicom import tags, uids
 from gateway.errors import CodecError, NotAcceptable, NotFound
 from gateway.index.base import Scope, StoredInstance
 from gateway.model import FrameNumber, ResourcePath
@@ -27,12 +28,25 @@ SIDE = 256
 QUALITY = 80
 # Series that are tried before an icon is drawn.
 TRIED = 5
-_BURNED_IN, _MODALITY = "00280301", "00080060"
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-_WAVEFORMS = ("9",)
+_WAVEFORMS = (uids.WAVEFORMS,)
 # Secondary captures, and objects that are shown on top of images: chosen only where there is nothing else.
-_SECOND = ("7", "30", "66.4", "66.7", "481.2")
-_NO_IMAGES = ("9", "11", "66", "88", "104", "481.3", "481.5", "481.8")
+_SECOND = (
+    uids.SECONDARY_CAPTURE_IMAGE_STORAGE,
+    uids.PARAMETRIC_MAP_STORAGE,
+    uids.SEGMENTATION_STORAGE,
+    uids.LABEL_MAP_SEGMENTATION_STORAGE,
+    uids.RT_DOSE_STORAGE,
+)
+_NO_IMAGES = (
+    uids.WAVEFORMS,
+    uids.PRESENTATION_STATES,
+    uids.RAW_DATA_STORAGE,
+    uids.STRUCTURED_REPORTS,
+    uids.ENCAPSULATED_DOCUMENTS,
+    uids.RT_STRUCTURE_SET_STORAGE,
+    uids.RT_PLAN_STORAGE,
+    uids.RT_ION_PLAN_STORAGE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +105,13 @@ class Thumbnails:
         """Return whether it is an image, and does not say that annotation is burned in (PS3.3 C.7.6.1)."""
         check_has_picture(subject)
         attributes = await self._rendered.subjects.attributes(scope, subject)
-        return attributes.text(_BURNED_IN).strip().upper() != "YES"
+        return attributes.text(tags.BURNED_IN_ANNOTATION).strip().upper() != "YES"
 
     async def _sign(self, scope: Scope, subject: RenderTarget, box: Viewport, media: str) -> bytes:
         attributes = await self._rendered.subjects.attributes(scope, subject)
         kind = "text" if subject.category is Category.TEXT else "image"
         kind = "wave" if _is_of(subject.sop_class, _WAVEFORMS) else kind
-        drawn = await self._pool.run(icon, kind, attributes.text(_MODALITY), box.vw, box.vh)
+        drawn = await self._pool.run(icon, kind, attributes.text(tags.MODALITY), box.vw, box.vh)
         return await self._pool.run(encode, drawn, media, QUALITY)
 
 
@@ -126,4 +140,4 @@ def _rank(series: Sequence[StoredInstance]) -> tuple[int, int]:
 
 
 def _is_of(sop_class: str, families: Sequence[str]) -> bool:
-    return any(f"{sop_class}.".startswith(f"{_STORAGE}{family}.") for family in families)
+    return any(f"{sop_class}.".startswith(f"{family.removesuffix('.')}.") for family in families)

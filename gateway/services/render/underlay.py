@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.dicom import uids
 from gateway.errors import CodecError, NotFound
 from gateway.index.base import Scope, StoredInstance
 from gateway.model import FrameNumber, ResourcePath
@@ -22,9 +23,13 @@ from gateway.services.retrieve.retrieve import Retrieve
 # CT, MR and PET: single, Enhanced and legacy converted. Of images at the same position the first kind
 # is shown.
 KINDS = (
-    ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"),
-    ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"),
-    ("1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1"),
+    (uids.CT_IMAGE_STORAGE, uids.ENHANCED_CT_IMAGE_STORAGE, uids.LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE),
+    (uids.MR_IMAGE_STORAGE, uids.ENHANCED_MR_IMAGE_STORAGE, uids.LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE),
+    (
+        uids.POSITRON_EMISSION_TOMOGRAPHY_IMAGE_STORAGE,
+        uids.ENHANCED_PET_IMAGE_STORAGE,
+        uids.LEGACY_CONVERTED_ENHANCED_PET_IMAGE_STORAGE,
+    ),
 )
 # In a study of more images than this, no image is looked for by its position.
 IMAGES_AT_MOST = 4000

@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.encoding.headeredit import Loss, derive, lossy_once, replacing, write_edited_head
 from gateway.dicom.encoding.layout import PixelLayout
-from gateway.dicom.encoding.nestedpixels import PIXELS, Native, native_within
+from gateway.dicom.encoding.nestedpixels import Native, native_within
 from gateway.dicom.encoding.rewrite import Rewriter
 from gateway.errors import CodecError
-from gateway.model import EXPLICIT_VR_LE, Identity, Span
+from gateway.model import Identity, Span
 from gateway.render.codecs import transcodetargets as targets
 from gateway.render.codecs.decode import decode_frame, native_frame_length
 from gateway.render.pool import CodecPool
@@ -24,7 +25,7 @@ from gateway.services.retrieve.layouts import StoredLayout
 from gateway.services.retrieve.objectbytes import ObjectBytes
 from gateway.services.retrieve.obtainable import frame_syntax
 
-_NESTED = f"/{PIXELS:08X}"
+_NESTED = f"/{tags.PIXEL_DATA}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class AroundPixels:
         edits = replacing(targets.header_changes(pixels, source, target))
         if source in targets.LOST:
             edits |= lossy_once()
-        if targets.is_lossy(target) and (source, target) != (targets.JXL_JPEG, targets.BASELINE):
+        if targets.is_lossy(target) and (source, target) != (
+            uids.JPEG_XL_JPEG_RECOMPRESSION,
+            uids.JPEG_BASELINE_8_BIT,
+        ):
             loss = Loss(targets.METHODS[target], native_frame_length(pixels) / max(len(first), 1))
             identity, steps = derive(identity, located.stored.version, target, loss)
             edits |= steps
@@ -110,7 +114,7 @@ class AroundPixels:
 
 def _count_meta(located: StoredLayout) -> int:
     """Return the length in bytes of the file meta that a `Rewriter` writes before the data set."""
-    return len(file_meta(located.stored.identity, EXPLICIT_VR_LE))
+    return len(file_meta(located.stored.identity, uids.EXPLICIT_VR_LITTLE_ENDIAN))
 
 
 def _decode_icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> Native:
@@ -118,4 +122,4 @@ def _decode_icon(source: str, pixels: PixelLayout, codestreams: list[bytes]) -> 
     frames = [decode_frame(one, pixels, source).data for one in codestreams]
     if any(len(frame) != native_frame_length(pixels) for frame in frames):
         raise CodecError("an icon decodes to other bytes than its attributes say")
-    return Native(b"".join(frames), targets.header_changes(pixels, source, EXPLICIT_VR_LE))
+    return Native(b"".join(frames), targets.header_changes(pixels, source, uids.EXPLICIT_VR_LITTLE_ENDIAN))

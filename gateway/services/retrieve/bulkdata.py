@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator
 
 import orjson
 
+from gateway.dicom import tags, uids
 from gateway.dicom.encoding.fragments import Unwrapped
 from gateway.dicom.encoding.frames import is_video, swap, swap_width
 from gateway.dicom.encoding.layout import BulkValue, PixelLayout
-from gateway.dicom.encoding.nestedpixels import PIXELS
 from gateway.dicom.encoding.recode import TEXT, ToUtf8, charset_at
 from gateway.errors import NotFound
 from gateway.index.base import Scope
-from gateway.model import EXPLICIT_VR_LE, Span
+from gateway.model import Span
 from gateway.render.codecs.decode import native_length
 from gateway.services.bytestream import Body, coalesce, map_chunks, only, prime
 from gateway.services.retrieve.framebodies import stream_bodies
@@ -46,7 +46,7 @@ class BulkData:
         pixels = located.layout.pixels
         if pixels is not None and bulk_path == f"{pixels.tag:08X}":
             if not pixels.encapsulated or not pixels.problem:
-                return OCTETS, EXPLICIT_VR_LE
+                return OCTETS, uids.EXPLICIT_VR_LITTLE_ENDIAN
             syntax = located.layout.transfer_syntax
             return VIDEO_TYPE if is_video(syntax) else OCTETS, syntax
         value = located.layout.bulk.get(bulk_path)
@@ -63,7 +63,7 @@ class BulkData:
 
         Its header then has an undefined length.
         """
-        if "/" not in bulk_path or not bulk_path.endswith(f"/{PIXELS:08X}"):
+        if "/" not in bulk_path or not bulk_path.endswith(f"/{tags.PIXEL_DATA}"):
             return False
         if located.layout.transfer_syntax in UNCOMPRESSED:
             return False
@@ -103,16 +103,16 @@ class BulkData:
         if not pixels.encapsulated:
             width = swap_width(pixels.vr, pixels.bits_allocated)
             chunks = self._stream_little(located, pixels.offset, pixels.length, width)
-            return Body(OCTETS, EXPLICIT_VR_LE, pixels.length, await prime(chunks))
+            return Body(OCTETS, uids.EXPLICIT_VR_LITTLE_ENDIAN, pixels.length, await prime(chunks))
         if pixels.problem:
             syntax = located.layout.transfer_syntax
             spans = (Span(s, s + n) for s, n in zip(pixels.starts, pixels.lengths, strict=True))
             media = VIDEO_TYPE if is_video(syntax) else OCTETS
             chunks = coalesce(self._objects.stream_fragments(located, spans))
             return Body(media, syntax, sum(pixels.lengths), await prime(chunks))
-        frames = await self._frames.open(select_all_frames(located), target=EXPLICIT_VR_LE)
+        frames = await self._frames.open(select_all_frames(located), target=uids.EXPLICIT_VR_LITTLE_ENDIAN)
         chunks = coalesce(stream_native(stream_bodies(frames.bodies), pixels))
-        return Body(OCTETS, EXPLICIT_VR_LE, native_length(pixels), await prime(chunks))
+        return Body(OCTETS, uids.EXPLICIT_VR_LITTLE_ENDIAN, native_length(pixels), await prime(chunks))
 
     def _stream_little(
         self, located: StoredLayout, offset: int, length: int, width: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import CodecError
 from gateway.model import FrameNumber
@@ -89,10 +90,10 @@ class EncodedFrames:
         self._counters.add("transcode_frames_total")
         if (source, target) in targets.SAME_CODESTREAM:
             return await self._objects.read_codestream(located, pixels, number)
-        if target == targets.JXL_JPEG:
+        if target == uids.JPEG_XL_JPEG_RECOMPRESSION:
             codestream = await self._objects.read_codestream(located, pixels, number)
             return await self._pool.run(_recompress, codestream, self._proofs)
-        if (source, target) == (targets.JXL_JPEG, targets.BASELINE):
+        if (source, target) == (uids.JPEG_XL_JPEG_RECOMPRESSION, uids.JPEG_BASELINE_8_BIT):
             codestream = await self._objects.read_codestream(located, pixels, number)
             return await self._pool.run(encode.reconstruct, codestream)
         # Codecs hold samples in 32 bits, whatever they were.
@@ -128,5 +129,5 @@ def _recompress(codestream: bytes, proofs: _Proofs | None) -> bytes:
     """Return a JPEG file as JPEG XL, from which exactly the same JPEG file can be reconstructed."""
     made = encode.recompress(codestream)
     if proofs is not None:
-        proofs.check(encode.reconstruct(made) == codestream, targets.JXL_JPEG)
+        proofs.check(encode.reconstruct(made) == codestream, uids.JPEG_XL_JPEG_RECOMPRESSION)
     return made

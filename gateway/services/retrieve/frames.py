@@ -12,10 +12,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.frames import WINDOW, count_stored_bytes, runs
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import NotFound
-from gateway.model import EXPLICIT_VR_LE, FrameNumber
+from gateway.model import FrameNumber
 from gateway.render.codecs.decode import native_frame_length
 from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, all_made, only, prime
 from gateway.services.inflight import InFlight
@@ -144,7 +145,7 @@ class Frames:
         if len(selection.numbers) <= COUNTED_AT_MOST:
             if size * len(set(selection.numbers)) <= MADE_FIRST_AT_MOST:
                 return await self._make_now(selection, target)
-            sizes = [size] * len(selection.numbers) if target == EXPLICIT_VR_LE else None
+            sizes = [size] * len(selection.numbers) if target == uids.EXPLICIT_VR_LITTLE_ENDIAN else None
         return FrameBodies(target, sizes, await begin_bodies(self._make_later(selection, target)))
 
     async def _make_now(self, selection: FrameSelection, target: str) -> FrameBodies:
@@ -191,7 +192,7 @@ class Frames:
 
         Raises CodecError, StoreError.
         """
-        if target == EXPLICIT_VR_LE:
+        if target == uids.EXPLICIT_VR_LITTLE_ENDIAN:
             return await self._native.read(located, pixels, run)
         return await self._encoded.read(located, pixels, run, target)
 
@@ -201,4 +202,4 @@ def _count_work(pixels: PixelLayout, target: str) -> int:
 
     Encoding takes long: a frame to encode weighs a whole run, so that such frames go one at a time.
     """
-    return native_frame_length(pixels) if target == EXPLICIT_VR_LE else WINDOW
+    return native_frame_length(pixels) if target == uids.EXPLICIT_VR_LITTLE_ENDIAN else WINDOW

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.encoding.rewrite import Rewriter
 from gateway.index.base import Scope, StoredInstance
-from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE, Span
+from gateway.model import Span
 from gateway.render.codecs.decode import native_length
 from gateway.render.pool import CodecPool
 from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, join, map_chunks, only, prime
@@ -61,10 +62,10 @@ class InstanceFiles:
         if target is None or (target == layout.transfer_syntax and not rewritten):
             return await (self._rewrite_explicit(located) if rewritten else self._open_untouched(located))
         check_obtainable(located, target)
-        if target == DEFLATED_EXPLICIT_VR_LE:
+        if target == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             return await self._deflate(located)
         pixels = layout.pixels
-        if pixels is not None and (pixels.encapsulated or target != EXPLICIT_VR_LE):
+        if pixels is not None and (pixels.encapsulated or target != uids.EXPLICIT_VR_LITTLE_ENDIAN):
             return await self._transcode.write_instance(located, pixels, target)
         return await self._rewrite_explicit(located)
 
@@ -75,9 +76,12 @@ class InstanceFiles:
         `target`, CodecError.
         """
         check_obtainable(located, target)
-        if target == DEFLATED_EXPLICIT_VR_LE:
-            inner = await self.open_instead(located, EXPLICIT_VR_LE, instead)
-            meta, skip = file_meta(instead.identity, target), len(file_meta(instead.identity, EXPLICIT_VR_LE))
+        if target == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+            inner = await self.open_instead(located, uids.EXPLICIT_VR_LITTLE_ENDIAN, instead)
+            meta, skip = (
+                file_meta(instead.identity, target),
+                len(file_meta(instead.identity, uids.EXPLICIT_VR_LITTLE_ENDIAN)),
+            )
             return await self._join_deflated(meta, inner, skip)
         if located.layout.pixels is not None:
             return await self._transcode.write_instance(located, located.layout.pixels, target, instead)
@@ -120,23 +124,27 @@ class InstanceFiles:
             return await self._open_untouched(located)
         chunks = self._objects.stream_span(located, await self._objects.find_dataset(located))
         rewriter = Rewriter(located.stored.identity, layout)
-        return Body(PART10, EXPLICIT_VR_LE, None, await prime(map_chunks(chunks, rewriter)))
+        return Body(PART10, uids.EXPLICIT_VR_LITTLE_ENDIAN, None, await prime(map_chunks(chunks, rewriter)))
 
     # -- deflated ---------------------------------------------------------------------------------------
 
     async def _deflate(self, located: StoredLayout) -> Body:
         """Open the data set deflated, behind a group 0002 that says so (PS3.5 A.5)."""
         identity = located.stored.identity
-        meta = file_meta(identity, DEFLATED_EXPLICIT_VR_LE)
-        plain = located.layout.transfer_syntax == EXPLICIT_VR_LE and located.native
+        meta = file_meta(identity, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+        plain = located.layout.transfer_syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN and located.native
         if plain and not (located.layout.implicit or located.layout.big_endian):
             chunks = self._objects.stream_span(located, await self._objects.find_dataset(located))
-            return await self._join_deflated(meta, Body(PART10, EXPLICIT_VR_LE, None, chunks), 0)
-        inner = await self._open(located, EXPLICIT_VR_LE)
-        return await self._join_deflated(meta, inner, len(file_meta(identity, EXPLICIT_VR_LE)))
+            return await self._join_deflated(
+                meta, Body(PART10, uids.EXPLICIT_VR_LITTLE_ENDIAN, None, chunks), 0
+            )
+        inner = await self._open(located, uids.EXPLICIT_VR_LITTLE_ENDIAN)
+        return await self._join_deflated(
+            meta, inner, len(file_meta(identity, uids.EXPLICIT_VR_LITTLE_ENDIAN))
+        )
 
     async def _join_deflated(self, meta: bytes, inner: Body, skip: int) -> Body:
         """Return a file of `meta` and the bytes after the first `skip` of `inner`, deflated."""
         chunks = await prime(inner.chunks)
         made = deflate(chunks, skip, self._pool, self._counters, verify=self._verify)
-        return Body(PART10, DEFLATED_EXPLICIT_VR_LE, None, join([only(meta), made]))
+        return Body(PART10, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, None, join([only(meta), made]))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.errors import NotAcceptable
-from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 from gateway.render.codecs import transcodetargets as targets
 from gateway.render.codecs.decode import decodable, native_frame_length
 from gateway.services.retrieve.layouts import StoredLayout
 
-NEVER_SENT = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
-UNCOMPRESSED = NEVER_SENT | {EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE}
+NEVER_SENT = frozenset({uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN})
+UNCOMPRESSED = NEVER_SENT | {uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN}
 # The longest value that the length field of an element can give (PS3.5 7.1.2); the next number
 # means "undefined".
 MOST_NATIVE = 0xFFFFFFFE
-_NATIVE_TARGETS = frozenset({EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE})
+_NATIVE_TARGETS = frozenset({uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN})
 
 
 def is_convertible(transfer_syntax: str) -> bool:
@@ -38,7 +38,9 @@ def list_possible_targets(transfer_syntax: str) -> tuple[str, ...]:
     """
     if not is_convertible(transfer_syntax):
         return ()
-    return tuple(t for t in (DEFLATED_EXPLICIT_VR_LE, *targets.TARGETS) if t != transfer_syntax)
+    return tuple(
+        t for t in (uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, *targets.TARGETS) if t != transfer_syntax
+    )
 
 
 def find_targets(located: StoredLayout) -> tuple[str, ...]:
@@ -61,7 +63,9 @@ def find_obstacle(located: StoredLayout, target: str) -> str:
     if target in _NATIVE_TARGETS:
         if not pixels.encapsulated:
             return ""
-        return targets.unreachable(pixels, layout.transfer_syntax, EXPLICIT_VR_LE) or _find_excess(pixels)
+        return targets.unreachable(
+            pixels, layout.transfer_syntax, uids.EXPLICIT_VR_LITTLE_ENDIAN
+        ) or _find_excess(pixels)
     if pixels.frames < pixels.declared_frames:
         return f"{pixels.declared_frames} frames are declared and there are {pixels.frames}"
     return targets.unreachable(pixels, frame_syntax(located, pixels), target)
@@ -70,7 +74,7 @@ def find_obstacle(located: StoredLayout, target: str) -> str:
 def check_obtainable(located: StoredLayout, target: str) -> None:
     """Raise NotAcceptable where `find_obstacle` finds one, naming it and the available transfer syntaxes."""
     if reason := find_obstacle(located, target):
-        have = [located.layout.transfer_syntax, EXPLICIT_VR_LE, *find_targets(located)]
+        have = [located.layout.transfer_syntax, uids.EXPLICIT_VR_LITTLE_ENDIAN, *find_targets(located)]
         available = [f"transfer-syntax={t}" for t in dict.fromkeys(have) if not find_obstacle(located, t)]
         raise NotAcceptable(
             f"transfer syntax {target}: {reason}; ask for transfer-syntax=*",
@@ -81,7 +85,7 @@ def check_obtainable(located: StoredLayout, target: str) -> None:
 
 def frame_syntax(located: StoredLayout, pixels: PixelLayout) -> str:
     """Return the transfer syntax of the frames: Explicit VR Little Endian for all native ones."""
-    return located.layout.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LE
+    return located.layout.transfer_syntax if pixels.encapsulated else uids.EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def _find_excess(pixels: PixelLayout) -> str:

@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import cast
 
+from gateway.dicom import uids
 from gateway.dicom.deidentify.codestreams import clean_codestream
 from gateway.dicom.encoding.elementwriter import CLOSE_SEQUENCE, write_header
 from gateway.dicom.encoding.frames import WINDOW, runs
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.structure import UNDEFINED
-from gateway.model import EXPLICIT_VR_LE, FrameNumber
+from gateway.model import FrameNumber
 from gateway.render.codecs import encode
 from gateway.render.codecs import transcodetargets as targets
 from gateway.render.codecs.decode import native_frame_length, native_length
@@ -60,7 +61,7 @@ class Transcode:
         make = self._choose_make(located, pixels, target, cleaned=instead is not None)
         size = native_frame_length(pixels)
         # Encoding takes long: one frame at a time.
-        each = size if target == EXPLICIT_VR_LE else WINDOW
+        each = size if target == uids.EXPLICIT_VR_LITTLE_ENDIAN else WINDOW
         every = runs(pixels, cast(Sequence[FrameNumber], range(1, pixels.frames + 1)), each)
         now = pixels.frames if native_length(pixels) <= MADE_FIRST_AT_MOST else 1
         held = await self._inflight.take(size * min(now, pixels.frames))
@@ -69,7 +70,7 @@ class Transcode:
         head = await self._around.write_head(located, pixels, target, first[0] if first else b"", instead)
         frames = pixelstream.stream_in_turn(make, first, held, every, size, self._inflight)
         tail = only(b"") if instead else self._around.stream_tail(located, pixels)
-        if target == EXPLICIT_VR_LE:
+        if target == uids.EXPLICIT_VR_LITTLE_ENDIAN:
             after = 0 if instead else await self._around.count_tail(located, pixels)
             return _join_native(head, pixels, frames, tail, after)
         head += write_header(pixels.tag, "OB", UNDEFINED) + pixelstream.write_offset_table(pixels)
@@ -83,7 +84,7 @@ class Transcode:
         """
         source = frame_syntax(located, pixels)
         stays = source == target or (source, target) in targets.SAME_CODESTREAM
-        if cleaned and stays and target != EXPLICIT_VR_LE:
+        if cleaned and stays and target != uids.EXPLICIT_VR_LITTLE_ENDIAN:
             return partial(self._read_cleaned, located, pixels)
         return partial(self._frames.read, located, pixels, target=target)
 
@@ -108,7 +109,7 @@ def _join_native(
     pad = b"\0" * (size % 2)
     head += write_header(pixels.tag, _find_native_vr(pixels), size + len(pad))
     parts = [only(head), pixelstream.stream_native(frames, pixels), only(pad), tail]
-    return Body(PART10, EXPLICIT_VR_LE, len(head) + size + len(pad) + after, join(parts))
+    return Body(PART10, uids.EXPLICIT_VR_LITTLE_ENDIAN, len(head) + size + len(pad) + after, join(parts))
 
 
 def _find_native_vr(pixels: PixelLayout) -> str:

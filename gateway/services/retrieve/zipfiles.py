@@ -17,9 +17,9 @@ from typing import TypeAlias, TypeVar
 import orjson
 from stream_zip import ZIP_64, Method, stream_zip
 
+from gateway.dicom import uids
 from gateway.dicom.model.dicomdir import Entry, dicomdir, pick_record_keys
 from gateway.index.base import Scope, StoredInstance
-from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 from gateway.render.pool import CodecPool
 from gateway.services.bytestream import Body
 from gateway.services.retrieve.retrieve import Retrieve
@@ -31,7 +31,7 @@ FILE_SET = "DICOM"
 CHUNK = 1 << 18
 # Archives that may be packed at the same moment.
 AT_ONCE = 2
-_REWRITTEN = frozenset({IMPLICIT_VR_LE, EXPLICIT_VR_BE})
+_REWRITTEN = frozenset({uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN})
 README = (
     "This is a DICOM file-set (PS3.10). The file DICOMDIR lists what is in it;\r\n"
     "programs that read DICOM media open that.\r\n"
@@ -135,7 +135,7 @@ def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
 
 
 def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
-    syntax = EXPLICIT_VR_LE if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
+    syntax = uids.EXPLICIT_VR_LITTLE_ENDIAN if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
     return Entry(name, one.identity, syntax, pick_record_keys(orjson.loads(row.replace(b"\0", b""))))
 
 

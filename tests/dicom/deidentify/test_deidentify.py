@@ -11,6 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from gateway.dicom import uids
 from gateway.dicom.deidentify import pixels
 from gateway.dicom.deidentify.patching import METHODS, make_deidentifying_patch
 from gateway.dicom.deidentify.rules import AttributeAction, RulePlace, action
@@ -21,7 +22,7 @@ from gateway.dicom.model.encode import Octets, encode
 from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.patch import apply_patch
 from gateway.errors import GatewayError
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.corpus import Row, rows
@@ -47,7 +48,7 @@ def written(model: Mapping[str, Any]) -> bytes:
     uid = model.get("00080018", {}).get("Value", ["2.25.1"])[0]
     identity = Identity(StudyUID("2.25.2"), SeriesUID("2.25.3"), InstanceUID(uid), CT)
     body = b"".join(part if isinstance(part, bytes) else bytes(part.length) for part in encoded.segments)
-    return file_meta(identity, EXPLICIT_VR_LE) + body
+    return file_meta(identity, uids.EXPLICIT_VR_LITTLE_ENDIAN) + body
 
 
 def model_of(row: Row) -> Model | None:
@@ -168,7 +169,7 @@ def survives(value: str, text: str) -> bool:
 def is_image(row: Row) -> bool:
     """Also where its pixels keep it from being sent."""
     model = model_of(row)
-    return model is not None and "only images" not in pixels.obstacle(model, EXPLICIT_VR_LE)
+    return model is not None and "only images" not in pixels.obstacle(model, uids.EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 IMAGES = [row for row in rows() if is_image(row)]
@@ -389,7 +390,7 @@ PRIMARY = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ],
 )
 def test_who_may_have_text_burned_in(model: Model, why: str) -> None:
-    found = pixels.obstacle(model, EXPLICIT_VR_LE)
+    found = pixels.obstacle(model, uids.EXPLICIT_VR_LITTLE_ENDIAN)
     assert why in found
     assert bool(why) == bool(found)
 
@@ -397,7 +398,7 @@ def test_who_may_have_text_burned_in(model: Model, why: str) -> None:
 def test_overlays_in_pixels_and_video() -> None:
     model = image(CT, "CT", kind=PRIMARY)
     inside = {**model, "60000102": {"vr": "US", "Value": [12]}}
-    assert "overlay" in pixels.obstacle(inside, EXPLICIT_VR_LE)
+    assert "overlay" in pixels.obstacle(inside, uids.EXPLICIT_VR_LITTLE_ENDIAN)
     beside = {**inside, "60003000": {"vr": "OW", "BulkDataURI": "x"}}
-    assert pixels.obstacle(beside, EXPLICIT_VR_LE) == ""
+    assert pixels.obstacle(beside, uids.EXPLICIT_VR_LITTLE_ENDIAN) == ""
     assert "video" in pixels.obstacle(model, "1.2.840.10008.1.2.4.102")

@@ -8,12 +8,10 @@ from dataclasses import fields, replace
 from typing import Any, Literal
 
 import pytest
+from gateway.dicom import tagnumbers
 from gateway.dicom.encoding import layoutbytes
 from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
 from gateway.dicom.encoding.pixels import (
-    DOUBLE_FLOAT_PIXEL_DATA,
-    FLOAT_PIXEL_DATA,
-    PIXEL_DATA,
     ImagePixel,
     describe_by_pixel,
     find_changes,
@@ -49,13 +47,18 @@ def test_the_module_is_read_as_it_is_encoded(order: Literal["little", "big"]) ->
     encoded = {
         tag: struct.pack("<H" if order == "little" else ">H", number) for tag, number in numbers.items()
     }
-    found = read_image_pixel(encoded | {0x00280004: b"RGB \\YBR_FULL"}, order, FLOAT_PIXEL_DATA)
-    assert found == ImagePixel(258, 6, 3, 8, 7, 6, 1, "RGB", 1, FLOAT_PIXEL_DATA)
-    assert read_image_pixel({}, order, PIXEL_DATA) == ImagePixel(0, 0, 0, 0, 0, 0, 0, "", 0)
+    found = read_image_pixel(encoded | {0x00280004: b"RGB \\YBR_FULL"}, order, tagnumbers.FLOAT_PIXEL_DATA)
+    assert found == ImagePixel(258, 6, 3, 8, 7, 6, 1, "RGB", 1, tagnumbers.FLOAT_PIXEL_DATA)
+    assert read_image_pixel({}, order, tagnumbers.PIXEL_DATA) == ImagePixel(0, 0, 0, 0, 0, 0, 0, "", 0)
 
 
 @pytest.mark.parametrize(
-    ("tag", "floating"), [(PIXEL_DATA, False), (FLOAT_PIXEL_DATA, True), (DOUBLE_FLOAT_PIXEL_DATA, True)]
+    ("tag", "floating"),
+    [
+        (tagnumbers.PIXEL_DATA, False),
+        (tagnumbers.FLOAT_PIXEL_DATA, True),
+        (tagnumbers.DOUBLE_FLOAT_PIXEL_DATA, True),
+    ],
 )
 def test_the_element_tells_what_floats(tag: int, floating: bool) -> None:
     assert replace(GREY, tag=tag).is_floating is floating

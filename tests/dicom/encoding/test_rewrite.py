@@ -11,19 +11,12 @@ from typing import Any
 
 import pydicom
 import pytest
+from gateway.dicom import uids
 from gateway.dicom.encoding.headeredit import write_decoded_head
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
 from gateway.dicom.encoding.rewrite import PIECE, Rewriter
 from gateway.errors import DicomError, Truncated
-from gateway.model import (
-    EXPLICIT_VR_BE,
-    EXPLICIT_VR_LE,
-    IMPLICIT_VR_LE,
-    Identity,
-    InstanceUID,
-    SeriesUID,
-    StudyUID,
-)
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from tests import build
@@ -100,8 +93,8 @@ def implicit(tag: int, value: bytes, length: int | None = None) -> bytes:
 
 
 def implicit_file(*more: bytes) -> bytes:
-    uids = b"".join(implicit(tag, value) for tag, value in {**UIDS, **PLACE}.items())
-    return meta(IMPLICIT_VR_LE) + uids + b"".join(more)
+    found_uids = b"".join(implicit(tag, value) for tag, value in {**UIDS, **PLACE}.items())
+    return meta(uids.IMPLICIT_VR_LITTLE_ENDIAN) + found_uids + b"".join(more)
 
 
 # -- the corpus -------------------------------------------------------------------------------------------
@@ -120,7 +113,7 @@ def test_the_reader_says_the_same_of_what_is_rewritten() -> None:
     assert uncompressed()
     for row, found in uncompressed():
         again, _ = read(rewritten(row.read()))
-        assert again.transfer_syntax == EXPLICIT_VR_LE
+        assert again.transfer_syntax == uids.EXPLICIT_VR_LITTLE_ENDIAN
         was, now = parsed(found.metadata), parsed(again.metadata)
         different = {tag for tag in was.keys() | now.keys() if was.get(tag) != now.get(tag)}
         assert different == SETTLED.get(row.name, set()), row.name
@@ -143,10 +136,10 @@ def test_pydicom_reads_the_same_of_what_is_rewritten() -> None:
 
 
 def _differences(source: Dataset, target: Dataset, above: str) -> Iterator[str]:
-    tags = {int(t) for t in source.keys() if int(t) & 0xFFFF and int(t) != 0xFFFCFFFC}  # noqa: SIM118
-    for tag in sorted(tags ^ {int(t) for t in target.keys()}):  # noqa: SIM118
+    found_tags = {int(t) for t in source.keys() if int(t) & 0xFFFF and int(t) != 0xFFFCFFFC}  # noqa: SIM118
+    for tag in sorted(found_tags ^ {int(t) for t in target.keys()}):  # noqa: SIM118
         yield f"{above}{tag:08X}"
-    for tag in sorted(tags):
+    for tag in sorted(found_tags):
         path = f"{above}{tag:08X}"
         try:
             mine, other = source[tag], target[tag]
@@ -168,14 +161,17 @@ def _plain(value: Any) -> Any:
 # -- made-up files ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("transfer_syntax", [IMPLICIT_VR_LE, EXPLICIT_VR_LE, EXPLICIT_VR_BE])
+@pytest.mark.parametrize(
+    "transfer_syntax",
+    [uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN],
+)
 def test_private_elements_and_sequences_keep_vr_and_value(transfer_syntax: str) -> None:
     ds = build.dataset(PixelData=None)
     ds.ReferencedImageSequence = [build.dataset(PixelData=None, Rows=None), Dataset()]
     block = ds.private_block(0x0019, "GEMS_ACQU_01", create=True)
     block.add_new(0x02, "SL", 7)
     once = read(rewritten(build.part10(ds, transfer_syntax)))[0]
-    assert once.metadata == read(build.part10(ds, EXPLICIT_VR_LE))[0].metadata
+    assert once.metadata == read(build.part10(ds, uids.EXPLICIT_VR_LITTLE_ENDIAN))[0].metadata
 
 
 def test_sequences_have_undefined_length_and_group_lengths_go() -> None:
@@ -262,7 +258,7 @@ def test_long_values_pass_through_without_being_held() -> None:
 def test_big_endian_units_may_lie_across_chunks() -> None:
     words = bytes(range(256)) * (PIECE // 256 + 1)
     ds = build.dataset(PixelData=words, Rows=PIECE // 256 + 1, Columns=128)
-    data = build.part10(ds, EXPLICIT_VR_BE)
+    data = build.part10(ds, uids.EXPLICIT_VR_BIG_ENDIAN)
     once = rewritten(data, 4093)
     assert once == rewritten(data)
     swapped = bytes(n ^ 1 for n in range(256))
@@ -336,7 +332,7 @@ def test_attributes_are_replaced_or_put_in_their_places() -> None:
     )
     found = write_decoded_head(head, IDENTITY, CHANGES)
     assert found.endswith(wanted)
-    assert pydicom.dcmread(io.BytesIO(found)).file_meta.TransferSyntaxUID == EXPLICIT_VR_LE
+    assert pydicom.dcmread(io.BytesIO(found)).file_meta.TransferSyntaxUID == uids.EXPLICIT_VR_LITTLE_ENDIAN
     assert read(found)[0].layout.dataset_offset == len(found) - len(wanted)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from gateway.dicom import uids
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.model.dicomdir import Entry, dicomdir, pick_record_keys
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 
-MODEL = {
+MODEL: DataSet = {
     "00080005": {"vr": "CS", "Value": ["ISO_IR 100"]},
     "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller"}]},
     "00100020": {"vr": "LO", "Value": ["P1"]},
@@ -18,7 +20,7 @@ MODEL = {
 def test_what_is_listed_makes_the_same_directory() -> None:
     identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID("1.4"), "1.2.840.10008.5.1.4.1.1.7")
     made = [
-        dicomdir([Entry(("DICOM", "A"), identity, EXPLICIT_VR_LE, model)], "DICOM", "1.5")
+        dicomdir([Entry(("DICOM", "A"), identity, uids.EXPLICIT_VR_LITTLE_ENDIAN, model)], "DICOM", "1.5")
         for model in (MODEL, pick_record_keys(MODEL))
     ]
     assert made[0] == made[1]

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
+from gateway.dicom import uids
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.encoding.frames import frame_spans, swap, swap_width
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
@@ -16,7 +18,7 @@ from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.nativexml import to_xml
 from gateway.dicom.model.nativexmlread import dataset as from_xml
 from gateway.errors import DicomError, GatewayError, LimitExceeded
-from gateway.model import EXPLICIT_VR_LE, FrameNumber, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.model import FrameNumber, Identity, InstanceUID, SeriesUID, StudyUID
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
@@ -25,7 +27,7 @@ from tests.corpus import Row, rows
 NATIVE = frozenset(
     {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 )
-UIDS = {
+UIDS: DataSet = {
     "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.7"]},
     "00080018": {"vr": "UI", "Value": ["1.2.3.4"]},
     "0020000D": {"vr": "UI", "Value": ["1.2.3"]},
@@ -49,7 +51,7 @@ def joined(encoded: Encoded) -> bytes:
     return data
 
 
-def written(encoded: Encoded, syntax: str = EXPLICIT_VR_LE) -> bytes:
+def written(encoded: Encoded, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> bytes:
     identity = Identity(StudyUID("1.2.3"), SeriesUID("1.2.3.5"), InstanceUID("1.2.3.4"), "1.2")
     return file_meta(identity, syntax) + joined(encoded)
 
@@ -109,7 +111,11 @@ def test_a_file_comes_back_from_its_metadata_and_bulk_data(row: Row) -> None:
         return
     (model,) = datasets(found.metadata.replace(b"\0", b"\\u0000"))
     encoded = encode(model, Source(data, found))
-    again = read(written(encoded, found.layout.transfer_syntax if _encapsulated(found) else EXPLICIT_VR_LE))
+    again = read(
+        written(
+            encoded, found.layout.transfer_syntax if _encapsulated(found) else uids.EXPLICIT_VR_LITTLE_ENDIAN
+        )
+    )
     assert _plain(bare(again.metadata)) == _plain(bare(found.metadata))
 
 
@@ -252,7 +258,7 @@ def test_ways_to_be_empty(member: dict[str, Any]) -> None:
 def test_text_is_written_in_the_declared_set_where_that_can_hold_it(
     declared: list[str], text: str, term: Any
 ) -> None:
-    model = {"00104000": {"vr": "LT", "Value": [text]}}
+    model: DataSet = {"00104000": {"vr": "LT", "Value": [text]}}
     if declared:
         model["00080005"] = {"vr": "CS", "Value": declared}
     ds = through(model)
@@ -276,7 +282,7 @@ def test_groups_that_are_the_writers_are_left_out() -> None:
             "FFFCFFFC": {"vr": "OB", "InlineBinary": "AAAA"},
         }
     )
-    assert ds.file_meta.TransferSyntaxUID == EXPLICIT_VR_LE
+    assert ds.file_meta.TransferSyntaxUID == uids.EXPLICIT_VR_LITTLE_ENDIAN
     assert 0x00080000 not in ds
     assert 0xFFFCFFFC not in ds
 

@@ -8,18 +8,20 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from gateway.dicom import uids
+from gateway.dicom.dataset import Attribute, DataSet
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.model.encode import Frames, Octets, encode
 from gateway.dicom.model.nativexml import to_xml
 from gateway.dicom.model.nativexmlread import dataset as from_xml
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, SeriesUID, StudyUID
+from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 from pydicom import Dataset, dcmread
 from tests.dicom.oracle import SEQUENCE_END, dataset, element, item, meta, parsed, read
 
 JPEG = "1.2.840.10008.1.2.4.50"
 
 
-def json_of(*more: bytes, syntax: str = EXPLICIT_VR_LE) -> dict[str, Any]:
+def json_of(*more: bytes, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> dict[str, Any]:
     return parsed(read(meta(syntax) + dataset(*more)).metadata)
 
 
@@ -35,7 +37,7 @@ def written(model: dict[str, Any]) -> bytes:
 def through(model: dict[str, Any]) -> Dataset:
     """What pydicom reads of what we write."""
     identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID("1.4"), "1.5")
-    return dcmread(BytesIO(file_meta(identity, EXPLICIT_VR_LE) + written(model)))
+    return dcmread(BytesIO(file_meta(identity, uids.EXPLICIT_VR_LITTLE_ENDIAN) + written(model)))
 
 
 @pytest.mark.row("J-13")
@@ -63,11 +65,11 @@ def test_a_vr_that_pixel_representation_decides(signed: int, vr: str, value: int
     def bare(tag: int, raw: bytes) -> bytes:
         return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(raw)) + raw
 
-    uids = b"".join(bare(tag, b"1.2\0") for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
+    found_uids = b"".join(bare(tag, b"1.2\0") for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
     smallest = bare(0x00280106, b"\xff\xff")
     if nested:
         smallest = bare(0x00283000, struct.pack("<HHI", 0xFFFE, 0xE000, 10) + bare(0x00283002, b"\xff\xff"))
-    data = meta("1.2.840.10008.1.2") + uids + bare(0x00280103, struct.pack("<H", signed)) + smallest
+    data = meta("1.2.840.10008.1.2") + found_uids + bare(0x00280103, struct.pack("<H", signed)) + smallest
     found = parsed(read(data).metadata)
     member = found["00283000"]["Value"][0]["00283002"] if nested else found["00280106"]
     assert member == {"vr": vr, "Value": [value]}
@@ -83,7 +85,7 @@ def test_trailing_empty_components_stay_where_the_source_has_them_and_need_not_b
 def test_inline_binary_is_given_for_binary_vrs_alone_and_taken_for_all() -> None:
     lut = struct.pack("<300H", *range(300))
     assert json_of(element(0x00283006, "US", lut))["00283006"]["Value"] == list(range(300))
-    inline = {"vr": "US", "InlineBinary": b64encode(lut).decode()}
+    inline: Attribute = {"vr": "US", "InlineBinary": b64encode(lut).decode()}
     assert list(through({"00283006": inline})[0x00283006].value) == list(range(300))
 
 
@@ -119,7 +121,7 @@ def test_specific_character_set_is_that_of_the_source(declared: bytes) -> None:
 
 @pytest.mark.row("X-14")
 def test_an_at_is_eight_digits_in_xml() -> None:
-    model = {"00200009": {"vr": "AT", "Value": ["0018A001", None, "00100010"]}}
+    model: DataSet = {"00200009": {"vr": "AT", "Value": ["0018A001", None, "00100010"]}}
     document = to_xml(model)
     assert b'<Value number="1">0018A001</Value>' in document
     assert from_xml(document) == model
@@ -131,5 +133,5 @@ def test_an_at_is_eight_digits_in_xml() -> None:
     [("LO", "odd", b"odd "), ("UI", "1.2", b"1.2\0"), ("DS", "1.5", b"1.5 "), ("OB", "AAEC", b"\0\1\2\0")],
 )
 def test_padding_is_not_needed_and_comes_back(vr: str, value: str, raw: bytes) -> None:
-    member = {"vr": vr, "InlineBinary": value} if vr == "OB" else {"vr": vr, "Value": [value]}
+    member: Attribute = {"vr": vr, "InlineBinary": value} if vr == "OB" else {"vr": vr, "Value": [value]}
     assert written(from_xml(to_xml({"00420010": member}))) == element(0x00420010, vr, raw)

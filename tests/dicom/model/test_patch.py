@@ -11,6 +11,8 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from gateway.dicom import uids
+from gateway.dicom.dataset import Attribute, DataSet
 from gateway.dicom.model.patch import (
     AttributeChange,
     Modification,
@@ -22,15 +24,14 @@ from gateway.dicom.model.patch import (
 )
 from gateway.dicom.model.patchbytes import Patcher
 from gateway.errors import DicomError, GatewayError, Truncated
-from gateway.model import EXPLICIT_VR_LE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from tests.corpus import Row, rows
 from tests.dicom.oracle import SEQUENCE_END, dataset, element, item, meta, parsed, read
 
-NAME = {"vr": "PN", "Value": [{"Alphabetic": "Roe^Richard"}]}
-TEXT = {"vr": "LO", "Value": ["new"]}
+NAME: Attribute = {"vr": "PN", "Value": [{"Alphabetic": "Roe^Richard"}]}
+TEXT: Attribute = {"vr": "LO", "Value": ["new"]}
 WHEN = datetime(2024, 2, 29, 12, 30, 15, tzinfo=UTC)
 
 
@@ -42,7 +43,7 @@ def applied(data: bytes, model: dict[str, Any], patch: Patch, step: int = 0) -> 
     return b"".join(pieces) + patcher.finish()
 
 
-def model_of(data: bytes, syntax: str = EXPLICIT_VR_LE) -> dict[str, Any]:
+def model_of(data: bytes, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> dict[str, Any]:
     return parsed(read(meta(syntax) + data).metadata)
 
 
@@ -115,9 +116,9 @@ PATCHES = {
 def test_bytes_become_what_the_model_becomes(name: str, sequence: bytes, step: int) -> None:
     if not sequence and name not in ("replace", "take away", "first and last", "a new sequence", "private"):
         return
-    uids = dataset()
-    data = uids[: uids.index(b"\x20\0\x0d\0")] + element(0x00100020, "LO", b"P1")
-    data += uids[uids.index(b"\x20\0\x0d\0") :] + sequence + element(0x00400280, "ST", b"x ")
+    found_uids = dataset()
+    data = found_uids[: found_uids.index(b"\x20\0\x0d\0")] + element(0x00100020, "LO", b"P1")
+    data += found_uids[found_uids.index(b"\x20\0\x0d\0") :] + sequence + element(0x00400280, "ST", b"x ")
     both(data + element(0x7FE00010, "OB", bytes(100)), *PATCHES[name], step=step)
 
 
@@ -244,7 +245,7 @@ paths = st.sampled_from(
     step=st.integers(1, 40),
 )
 def test_any_changes_in_any_order(
-    changes: list[tuple[str, dict[str, Any] | None]], sequence: bytes, step: int
+    changes: list[tuple[str, Attribute | None]], sequence: bytes, step: int
 ) -> None:
     both(dataset(sequence), *(AttributeChange(path, member) for path, member in changes), step=step)
 
@@ -323,9 +324,9 @@ def test_a_patch_is_kept_as_json() -> None:
 
 @pytest.mark.row("S-71")
 def test_original_attributes_are_remembered_after_those_that_are_there() -> None:
-    earlier = {"04000563": {"vr": "LO", "Value": ["FIRST"]}}
-    inner = {"0040A160": {"vr": "UT", "BulkDataURI": "x"}, "00400007": TEXT}
-    model = {
+    earlier: DataSet = {"04000563": {"vr": "LO", "Value": ["FIRST"]}}
+    inner: DataSet = {"0040A160": {"vr": "UT", "BulkDataURI": "x"}, "00400007": TEXT}
+    model: DataSet = {
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]},
         "00110010": {"vr": "LO", "Value": ["ACME"]},
         "00111001": {"vr": "LO", "Value": ["old"]},
@@ -381,14 +382,18 @@ def test_values_that_their_vr_cannot_hold_are_kept_as_octets() -> None:
 
 
 def test_many_items_are_not_copied_for_each_change() -> None:
-    tags = ("00080070", "00080080", "00080090")
-    items = [{key: {"vr": "LO", "Value": ["x"]} for key in tags}] * 30_000
-    model = {"52009230": {"vr": "SQ", "Value": items}}
+    found_tags = ("00080070", "00080080", "00080090")
+    items = [{key: {"vr": "LO", "Value": ["x"]} for key in found_tags}] * 30_000
+    model: DataSet = {"52009230": {"vr": "SQ", "Value": items}}
     patch = Patch(
-        tuple(AttributeChange(f"52009230/{n}/{tag}", TEXT) for n in range(1, len(items) + 1) for tag in tags)
+        tuple(
+            AttributeChange(f"52009230/{n}/{tag}", TEXT)
+            for n in range(1, len(items) + 1)
+            for tag in found_tags
+        )
     )
     begin = time.process_time()
     found = apply_patch(model, patch)
     assert time.process_time() - begin < 2  # a tenth of it; with copies twice as much
-    assert all(item == dict.fromkeys(tags, TEXT) for item in found["52009230"]["Value"])
-    assert items[0] == {key: {"vr": "LO", "Value": ["x"]} for key in tags}
+    assert all(item == dict.fromkeys(found_tags, TEXT) for item in found["52009230"]["Value"])
+    assert items[0] == {key: {"vr": "LO", "Value": ["x"]} for key in found_tags}

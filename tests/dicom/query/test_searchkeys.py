@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 import pytest
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.query import searchkeys
 from gateway.dicom.query.match import satisfies
 from gateway.dicom.query.query import Fuzzy
@@ -15,7 +16,7 @@ from tests.dicom.query.names import NAMES
 TEXT = st.text(st.sampled_from("abÄ *?^=[山𠮷%_\\"), max_size=8)
 
 
-def person(name: str) -> dict[str, object]:
+def person(name: str) -> DataSet:
     groups = zip(("Alphabetic", "Ideographic", "Phonetic"), name.split("="), strict=False)
     return {"00100010": {"vr": "PN", "Value": [{key: group for key, group in groups if group}]}}
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pydicom
 import pytest
 from gateway.app import Gateway
+from gateway.dicom import uids
 from gateway.errors import BadParameter, NotAcceptable
 from gateway.http.message.request import Request
 from gateway.http.studies.instancechoice import Choice
 from gateway.index.base import StoredInstance
-from gateway.model import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE, Source
+from gateway.model import Source
 from gateway.settings import Settings
 from pydicom.encaps import encapsulate
 from tests import build
@@ -64,10 +65,12 @@ async def sent(gateway: Gateway, instance: StoredInstance, value: str | None) ->
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        pytest.param(None, EXPLICIT_VR_LE, marks=pytest.mark.row("U-30")),
+        pytest.param(None, uids.EXPLICIT_VR_LITTLE_ENDIAN, marks=pytest.mark.row("U-30")),
         pytest.param(JLS, JLS, marks=pytest.mark.row("U-31")),
         pytest.param(RLE, RLE, marks=pytest.mark.row("U-31")),
-        pytest.param(EXPLICIT_VR_LE, EXPLICIT_VR_LE, marks=pytest.mark.row("U-31")),
+        pytest.param(
+            uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, marks=pytest.mark.row("U-31")
+        ),
         pytest.param("*", RLE, marks=pytest.mark.row("U-35")),
     ],
 )
@@ -93,19 +96,21 @@ async def test_what_is_not_one_uid_is_400(gateway: Gateway, value: str) -> None:
     [
         pytest.param(MP4, marks=pytest.mark.row("U-33")),
         pytest.param("1.2.3", marks=pytest.mark.row("U-33")),
-        pytest.param(IMPLICIT_VR_LE, marks=pytest.mark.row("U-34")),
-        pytest.param(EXPLICIT_VR_BE, marks=pytest.mark.row("U-34")),
+        pytest.param(uids.IMPLICIT_VR_LITTLE_ENDIAN, marks=pytest.mark.row("U-34")),
+        pytest.param(uids.EXPLICIT_VR_BIG_ENDIAN, marks=pytest.mark.row("U-34")),
     ],
 )
-@pytest.mark.parametrize("syntax", [EXPLICIT_VR_LE, IMPLICIT_VR_LE])
+@pytest.mark.parametrize("syntax", [uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.IMPLICIT_VR_LITTLE_ENDIAN])
 async def test_what_cannot_be_had_is_406_and_names_what_can(
     gateway: Gateway, syntax: str, value: str
 ) -> None:
     instance = await stored(gateway, build.part10(build.dataset(), syntax))
     with pytest.raises(NotAcceptable) as raised:
         await named(gateway, instance, value)
-    assert {f"transfer-syntax={EXPLICIT_VR_LE}", f"transfer-syntax={JLS}"} <= set(raised.value.available)
-    assert f"transfer-syntax={IMPLICIT_VR_LE}" not in raised.value.available
+    assert {f"transfer-syntax={uids.EXPLICIT_VR_LITTLE_ENDIAN}", f"transfer-syntax={JLS}"} <= set(
+        raised.value.available
+    )
+    assert f"transfer-syntax={uids.IMPLICIT_VR_LITTLE_ENDIAN}" not in raised.value.available
 
 
 @pytest.mark.row("U-30", "U-33")
@@ -116,4 +121,4 @@ async def test_video_stands_for_explicit_little_endian_unless_that_is_named(gate
     instance = await stored(gateway, build.part10(ds, MP4))
     assert await sent(gateway, instance, None) == MP4
     with pytest.raises(NotAcceptable):
-        await named(gateway, instance, EXPLICIT_VR_LE)
+        await named(gateway, instance, uids.EXPLICIT_VR_LITTLE_ENDIAN)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.model import EXPLICIT_VR_LE
+from gateway.dicom import uids
 from tests.http.fakes import JLS, MPEG, PRIVATE, Rooms
 
 BASE = "http://localhost:8080/dicom-web"
@@ -29,12 +29,12 @@ def parts(answer: httpx.Response) -> list[tuple[str, str, bytes]]:
 
 
 async def test_each_instance_in_the_syntax_it_can_be_had_in(web: httpx.AsyncClient, rooms: Rooms) -> None:
-    rooms.retrieve.syntaxes = [EXPLICIT_VR_LE, JLS]
+    rooms.retrieve.syntaxes = [uids.EXPLICIT_VR_LITTLE_ENDIAN, JLS]
     answer = await web.get(STUDY, headers=STORED)
     assert answer.status_code == 200
     assert answer.headers["content-length"] == str(len(answer.content))
     first, second = parts(answer)
-    assert first[0] == f"application/dicom; transfer-syntax={EXPLICIT_VR_LE}"
+    assert first[0] == f"application/dicom; transfer-syntax={uids.EXPLICIT_VR_LITTLE_ENDIAN}"
     assert second[0] == f"application/dicom; transfer-syntax={JLS}"
     assert second[1] == f"{BASE}{STUDY}/series/1.3/instances/1.4.2"
     assert second[2] == b"stored1.4.2".ljust(20, b".")
@@ -46,7 +46,7 @@ async def test_each_instance_in_the_syntax_it_can_be_had_in(web: httpx.AsyncClie
 async def test_one_that_cannot_be_converted_is_left_out_with_206(
     web: httpx.AsyncClient, rooms: Rooms
 ) -> None:
-    rooms.retrieve.syntaxes = [EXPLICIT_VR_LE, PRIVATE]
+    rooms.retrieve.syntaxes = [uids.EXPLICIT_VR_LITTLE_ENDIAN, PRIVATE]
     answer = await web.get(STUDY, headers=PLAIN)
     assert answer.status_code == 206
     assert len(parts(answer)) == 1
@@ -63,12 +63,14 @@ async def test_a_lossy_one_that_cannot_be_decoded_stands_for_itself(
     web: httpx.AsyncClient, rooms: Rooms
 ) -> None:
     """Where no transfer syntax is named; strictly native it is 406 (PS3.18 8.7.3.4)."""
-    rooms.retrieve.syntaxes = [EXPLICIT_VR_LE, MPEG]
+    rooms.retrieve.syntaxes = [uids.EXPLICIT_VR_LITTLE_ENDIAN, MPEG]
     answer = await web.get(STUDY, headers=PLAIN)
     assert answer.status_code == 200
     assert parts(answer)[1][0] == f"application/dicom; transfer-syntax={MPEG}"
     rooms.retrieve.syntaxes = [MPEG]
-    strict = {"Accept": f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT_VR_LE}'}
+    strict = {
+        "Accept": f'multipart/related; type="application/dicom"; transfer-syntax={uids.EXPLICIT_VR_LITTLE_ENDIAN}'
+    }
     assert (await web.get(STUDY, headers=strict)).status_code == 406
 
 
@@ -76,7 +78,10 @@ async def test_a_bare_instance_and_ranges_of_it(web: httpx.AsyncClient) -> None:
     accept = {"Accept": "application/dicom; transfer-syntax=*"}
     whole = await web.get(INSTANCE, headers=accept)
     assert whole.content == b"stored1.4.1".ljust(20, b".")
-    assert whole.headers["content-type"] == f"application/dicom; transfer-syntax={EXPLICIT_VR_LE}"
+    assert (
+        whole.headers["content-type"]
+        == f"application/dicom; transfer-syntax={uids.EXPLICIT_VR_LITTLE_ENDIAN}"
+    )
     assert whole.headers["content-location"] == BASE + INSTANCE
     assert whole.headers["accept-ranges"] == "bytes"
     part = await web.get(INSTANCE, headers={**accept, "Range": "bytes=5-9"})
@@ -152,7 +157,7 @@ async def test_frames_in_the_order_asked(web: httpx.AsyncClient) -> None:
 async def test_compressed_frames_by_accept(web: httpx.AsyncClient, rooms: Rooms) -> None:
     rooms.retrieve.encapsulated = True
     decoded = parts(await web.get(f"{INSTANCE}/frames/1", headers=OCTETS))
-    assert decoded[0][0] == f"application/octet-stream; transfer-syntax={EXPLICIT_VR_LE}"
+    assert decoded[0][0] == f"application/octet-stream; transfer-syntax={uids.EXPLICIT_VR_LITTLE_ENDIAN}"
     assert decoded[0][2] == b"native1"
     answer = await web.get(f"{INSTANCE}/frames/1", headers=OHIF)
     assert answer.headers["content-type"].startswith('multipart/related; type="image/jls"; boundary=')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gateway.dicom.dataset import Attribute
 from gateway.http.studies.storeresponse import (
     make_location,
     store_response,
@@ -53,7 +54,7 @@ def test_status(outcomes: list[Outcome], status: int) -> None:
 def test_all_three_sequences() -> None:
     got = store_response([STORED, WARNED, REFUSED, UNKNOWN], BASE)
     url = f"{BASE}/studies/1.2/series/1.3/instances"
-    uid = {"vr": "UI", "Value": ["1.5"]}
+    uid: Attribute = {"vr": "UI", "Value": ["1.5"]}
     assert got == {
         "00081190": {"vr": "UR", "Value": [f"{BASE}/studies/1.2"]},
         "00081198": {
@@ -85,7 +86,7 @@ def test_all_three_sequences() -> None:
         "0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xC000]}}]},
     }
     assert list(got) == sorted(got)
-    for item in got["00081199"]["Value"]:  # type: ignore[attr-defined]
+    for item in got["00081199"]["Value"]:
         assert list(item) == sorted(item)
 
 

@@ -13,8 +13,8 @@ import av
 import imagecodecs
 import numpy as np
 import pytest
+from gateway.dicom import uids
 from gateway.errors import CodecError
-from gateway.model import EXPLICIT_VR_LE
 from gateway.render.codecs import fromimagefiles, fromvideofiles
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -118,7 +118,7 @@ def test_every_kind_of_png(data: bytes, photometric: str, bits: int, native: byt
     assert (found.image.photometric, found.image.bits_stored, found.transfer_syntax) == (
         photometric,
         bits,
-        EXPLICIT_VR_LE,
+        uids.EXPLICIT_VR_LITTLE_ENDIAN,
     )
     assert frame == native
 

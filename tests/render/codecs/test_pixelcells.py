@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gateway.dicom.encoding.pixels import FLOAT_PIXEL_DATA, ImagePixel
+from gateway.dicom import tagnumbers
+from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
 from gateway.render.codecs.pixelcells import hash_pixels, read_cells, read_signed_cells
 
@@ -50,5 +51,5 @@ def test_cells_have_no_sign_until_it_is_wanted() -> None:
 def test_single_bits_and_floats() -> None:
     bits = ImagePixel(2, 5, 1, 1, 1, 0, 1, "MONOCHROME2", 0)
     assert read_signed_cells(b"\x61\x02", bits).tolist() == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 1]]
-    floats = ImagePixel(1, 2, 1, 32, 32, 31, 1, "MONOCHROME2", 0, FLOAT_PIXEL_DATA)
+    floats = ImagePixel(1, 2, 1, 32, 32, 31, 1, "MONOCHROME2", 0, tagnumbers.FLOAT_PIXEL_DATA)
     assert read_signed_cells(np.array([-1.5, 2.25], "<f4").tobytes(), floats).tolist() == [[-1.5, 2.25]]

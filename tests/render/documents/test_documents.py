@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.dicom.dataset import DataSet
 from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.errors import GatewayError
 from gateway.render.attributes import Attributes
@@ -66,7 +67,7 @@ def seen(page: str) -> str:
 
 
 def test_an_image_is_named_by_its_kind() -> None:
-    reference = {
+    reference: DataSet = {
         "00081150": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
         "00081155": {"vr": "UI", "Value": ["1.9"]},
     }
@@ -120,7 +121,7 @@ def _values(model: Any) -> set[str]:
 
 
 def item(kind: str, name: str, *, relation: str = "CONTAINS", **members: Any) -> dict[str, Any]:
-    concept = {"00080100": {"vr": "SH", "Value": ["1"]}, "00080104": {"vr": "LO", "Value": [name]}}
+    concept: DataSet = {"00080100": {"vr": "SH", "Value": ["1"]}, "00080104": {"vr": "LO", "Value": [name]}}
     return {
         "0040A010": {"vr": "CS", "Value": [relation]},
         "0040A040": {"vr": "CS", "Value": [kind]},
@@ -137,12 +138,12 @@ def coded(meaning: str, value: str = "X", scheme: str = "99T") -> dict[str, Any]
     }
 
 
-MEASURED = {
+MEASURED: DataSet = {
     "0040A30A": {"vr": "DS", "Value": [12.5]},
     "004008EA": {"vr": "SQ", "Value": [coded("millimeter", "mm")]},
 }
-THIRD = {"0040A162": {"vr": "SL", "Value": [1]}, "0040A163": {"vr": "UL", "Value": [3]}}
-REFERRED = {
+THIRD: DataSet = {"0040A162": {"vr": "SL", "Value": [1]}, "0040A163": {"vr": "UL", "Value": [3]}}
+REFERRED: DataSet = {
     "00081150": {"vr": "UI", "Value": ["1.2"]},
     "00081155": {"vr": "UI", "Value": ["1.9"]},
     "00081160": {"vr": "IS", "Value": [2, 3]},
@@ -224,7 +225,7 @@ ITEMS = [
 @pytest.mark.row("R-RN-6")
 @pytest.mark.parametrize(("content", "shown"), ITEMS, ids=lambda v: v if isinstance(v, str) else "")
 def test_value_types(content: dict[str, Any], shown: str) -> None:
-    model = {"0040A730": {"vr": "SQ", "Value": [content]}}
+    model: DataSet = {"0040A730": {"vr": "SQ", "Value": [content]}}
     (line,) = read(Attributes(model)).lines
     assert line.values == (shown,)
     assert all(piece in plain(Attributes(model)) for piece in shown.split("\n"))
@@ -233,7 +234,7 @@ def test_value_types(content: dict[str, Any], shown: str) -> None:
 def test_the_tree_keeps_its_shape() -> None:
     inner = item("CONTAINER", "Inner")
     inner["0040A730"] = {"vr": "SQ", "Value": [item("TEXT", "Deep", t0040A160=("UT", "x"))]}
-    model = {"0040A730": {"vr": "SQ", "Value": [inner, item("TEXT", "Last", t0040A160=("UT", "y"))]}}
+    model: DataSet = {"0040A730": {"vr": "SQ", "Value": [inner, item("TEXT", "Last", t0040A160=("UT", "y"))]}}
     report = read(Attributes(model))
     assert [(line.number, line.depth) for line in report.lines] == [("1", 0), ("1.1", 1), ("2", 0)]
     page = html(Attributes(model), "UTF-8")
@@ -242,7 +243,7 @@ def test_the_tree_keeps_its_shape() -> None:
 
 def test_nothing_in_a_report_becomes_markup() -> None:
     evil = '<script>alert("1")</script><img src=x onerror=y>\x1b\x0b'
-    model = {
+    model: DataSet = {
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": evil}]},
         "0040A043": {"vr": "SQ", "Value": [coded(evil)]},
         "0040A730": {"vr": "SQ", "Value": [item("TEXT", evil, t0040A160=("UT", evil))]},
@@ -261,7 +262,7 @@ def test_hostile_trees_end() -> None:
         deep = {**item("CONTAINER", "x"), "0040A730": {"vr": "SQ", "Value": [deep]}}
     report = read(Attributes({"0040A730": {"vr": "SQ", "Value": [deep]}}))
     assert report.lines[-1].values == ("deeper content is not shown",)
-    odd = {
+    odd: DataSet = {
         "0040A730": {
             "vr": "SQ",
             "Value": [None, {}, {"0040A040": {"vr": "CS"}}, {"0040A300": {"vr": "SQ", "Value": [None]}}],

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gateway.dicom import uids
 from gateway.render.attributes import Attributes
-from gateway.render.objects.blending import BLENDING, blend, find_facing, opacity, parts
+from gateway.render.objects.blending import blend, find_facing, opacity, parts
 from gateway.render.objects.imageplane import ImagePlane, apart, plane_of, within
 from gateway.render.objects.presentation import read_applied, read_superimposed
 from gateway.render.pipeline import render_frame
@@ -130,7 +131,7 @@ def test_each_has_a_grey_scale_of_its_own() -> None:
     assert both is not None
     pixels = np.array([[0, 50, 100, 200]], "<u2")
     image = Attributes(described(pixels))
-    beneath = read_applied(state, BLENDING, image, "1.2", 1)
+    beneath = read_applied(state, uids.BLENDING_SOFTCOPY_PRESENTATION_STATE_STORAGE, image, "1.2", 1)
     shown = render_frame(pixels.tobytes(), image, 1, Rendering(presentation=beneath))
     assert shown.pixels[0].tolist() == [0, 128, 255, 255]
     over = read_superimposed(state, both[1], "1.2", 1)

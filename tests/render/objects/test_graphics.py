@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gateway.dicom import uids
 from gateway.render.attributes import Attributes
 from gateway.render.objects import layercolours as ink_of
 from gateway.render.objects.graphicobjects import outline
 from gateway.render.objects.layercolours import contrary, lay_ink
-from gateway.render.objects.presentation import COLOR, GRAYSCALE, read_applied
+from gateway.render.objects.presentation import read_applied
 from gateway.render.objects.textobjects import TextBox, box_between, draw_letters, lines_of
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Array, DisplayedArea, Ink, Placement, Region, Rendering, Viewport
@@ -59,7 +60,9 @@ def area(left: int, top: int, right: int, bottom: int) -> Any:
     return element("SQ", {"00700052": element("SL", left, top), "00700053": element("SL", right, bottom)})
 
 
-def drawn(ps: Attributes, sop_class: str = GRAYSCALE, **asked: Any) -> Array:
+def drawn(
+    ps: Attributes, sop_class: str = uids.GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, **asked: Any
+) -> Array:
     presentation = read_applied(ps, sop_class, Attributes(IMAGE), "1.2", 1)
     how = Rendering(presentation=presentation, **asked)
     return render_frame(bytes(ROWS * COLUMNS), Attributes(IMAGE), 1, how).pixels
@@ -187,7 +190,7 @@ def test_text_is_seen_on_any_ground() -> None:
     words = text("WWW", 5, 5, 75, 45)
     white = Attributes({**IMAGE, "20500020": element("CS", "INVERSE")})
     ps = state(texts=(words,), t20500020=element("CS", "INVERSE"))
-    presentation = read_applied(ps, GRAYSCALE, white, "1.2", 1)
+    presentation = read_applied(ps, uids.GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, white, "1.2", 1)
     on_white = render_frame(bytes(ROWS * COLUMNS), white, 1, Rendering(presentation=presentation)).pixels
     assert on_white[0, 0] == 255
     assert on_white.min() < 50
@@ -207,7 +210,7 @@ def test_an_anchor_that_is_visible_is_joined_with_its_text() -> None:
 
 def test_a_color_state_draws_in_colour_without_windows() -> None:
     ps = state(line(0, 30, 80, 30), layer={"00700401": element("US", *RED)})
-    assert drawn(ps, COLOR)[30, 40].tolist() == [255, 0, 0]
+    assert drawn(ps, uids.COLOR_SOFTCOPY_PRESENTATION_STATE_STORAGE)[30, 40].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])

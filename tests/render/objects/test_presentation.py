@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gateway.dicom import uids
 from gateway.dicom.encoding.part10 import Part10Reader
 from gateway.render.attributes import Attributes
-from gateway.render.objects.presentation import GRAYSCALE, read_applied, refers
+from gateway.render.objects.presentation import read_applied, refers
 from gateway.render.pipeline import render_frame
 from gateway.render.rendering import Rendering
 from numpy.typing import NDArray
@@ -34,7 +35,10 @@ def image() -> Dataset:
 def state(of: Dataset, **members: Any) -> Dataset:
     """A grayscale softcopy presentation state of one image, minimal and whole."""
     ds = build.dataset(
-        PixelData=None, StudyInstanceUID=of.StudyInstanceUID, SOPClassUID=GRAYSCALE, Modality="PR"
+        PixelData=None,
+        StudyInstanceUID=of.StudyInstanceUID,
+        SOPClassUID=uids.GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+        Modality="PR",
     )
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
         if keyword in ds:
@@ -78,7 +82,13 @@ def attributes(ds: Dataset) -> Attributes:
 
 
 def ours(of: Dataset, ps: Dataset) -> NDArray[Any]:
-    shown = read_applied(attributes(ps), GRAYSCALE, attributes(of), of.SOPInstanceUID, 1)
+    shown = read_applied(
+        attributes(ps),
+        uids.GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE,
+        attributes(of),
+        of.SOPInstanceUID,
+        1,
+    )
     return render_frame(GREY.tobytes(), attributes(of), 1, Rendering(presentation=shown)).pixels
 
 

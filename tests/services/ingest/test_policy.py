@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.dicom.dataset import DataSet
 from gateway.errors import BadParameter
 from gateway.model import PartitionId, RepeatPolicy, Source
 from gateway.services.ingest.policy import Action, Policies
@@ -100,7 +101,7 @@ def test_what_is_wrong_with_a_rule_is_said(rules: Any, said: str) -> None:
     assert error.value.parameter == "store_rules"
 
 
-HELD = {
+HELD: DataSet = {
     "00080080": {"vr": "LO", "Value": ["Old"]},
     "00100020": {"vr": "LO"},
     "00400275": {"vr": "SQ", "Value": [{"00400007": {"vr": "LO", "Value": ["step"]}}]},

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import BulkValue, InstanceLayout, PixelLayout
 from gateway.index.base import StoredInstance
-from gateway.model import EXPLICIT_VR_LE, Identity, InstanceUID, Locator, SeriesUID, StudyUID, VersionId
+from gateway.model import (
+    Identity,
+    InstanceUID,
+    Locator,
+    SeriesUID,
+    StudyUID,
+    VersionId,
+)
 from gateway.services.render.rendertarget import Category, RenderTarget, subject_of
 from gateway.services.retrieve.layouts import StoredLayout
 
@@ -43,7 +51,7 @@ STREAM = replace(
 def subject(
     sop_class: str,
     pixels: PixelLayout | None = None,
-    syntax: str = EXPLICIT_VR_LE,
+    syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN,
     bulk: dict[str, BulkValue] | None = None,
 ) -> RenderTarget:
     identity = Identity(StudyUID("1"), SeriesUID("2"), InstanceUID("3"), sop_class)

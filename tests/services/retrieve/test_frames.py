@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from gateway.dicom import uids
 from gateway.dicom.encoding.layout import InstanceLayout, PixelLayout
 from gateway.errors import NotFound
-from gateway.model import EXPLICIT_VR_LE, FrameNumber
+from gateway.model import FrameNumber
 from gateway.services.retrieve.frames import select_all_frames, select_frames
 from gateway.services.retrieve.layouts import StoredLayout
 from tests.http.fakes import pixels, stored
@@ -16,7 +17,7 @@ PIXELS = pixels(encapsulated=False)
 
 
 def located(pixels: PixelLayout | None) -> StoredLayout:
-    layout = InstanceLayout(EXPLICIT_VR_LE, False, False, False, 0, 0, pixels, {})
+    layout = InstanceLayout(uids.EXPLICIT_VR_LITTLE_ENDIAN, False, False, False, 0, 0, pixels, {})
     return StoredLayout(stored(), layout)
 
 

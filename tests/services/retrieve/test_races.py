@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from gateway.app import Gateway
+from gateway.dicom import uids
 from gateway.index.base import Scope
-from gateway.model import EXPLICIT_VR_LE, InstanceUID, ResourcePath, SeriesUID, Source, StudyUID
+from gateway.model import InstanceUID, ResourcePath, SeriesUID, Source, StudyUID
 from gateway.services.render.rendertarget import RenderTarget
 from gateway.services.retrieve import metadata
 from gateway.settings import Settings
@@ -157,7 +158,7 @@ async def test_a_file_without_identity_is_of_the_version_that_was_found(gateway:
 
 
 async def read_anonymous(gateway: Gateway, subject: RenderTarget) -> bytes:
-    body = await gateway.anonymous.instance(SCOPE, subject, EXPLICIT_VR_LE)
+    body = await gateway.anonymous.instance(SCOPE, subject, uids.EXPLICIT_VR_LITTLE_ENDIAN)
     return b"".join([chunk async for chunk in body.chunks])
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from gateway.app import Gateway
+from gateway.dicom import uids
 from gateway.dicom.encoding.frames import IN_A_RUN, WINDOW, runs, windows
 from gateway.dicom.encoding.layout import PixelLayout
 from gateway.index.base import Scope
-from gateway.model import EXPLICIT_VR_LE, FrameNumber, ResourcePath, Span
+from gateway.model import FrameNumber, ResourcePath, Span
 from gateway.services.bytestream import Body
 from gateway.services.retrieve.framebodies import FrameBodies
 from gateway.services.retrieve.frames import select_all_frames, select_frames
@@ -50,7 +51,9 @@ async def tiny(gateway: Gateway, *, encapsulated: bool, **attributes: Any) -> St
     ds.PixelData = encapsulate([rle(v) for v in values]) if encapsulated else values
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = encapsulated
-    assert await store(gateway, build.part10(ds, RLE if encapsulated else EXPLICIT_VR_LE)) == [None]
+    assert await store(
+        gateway, build.part10(ds, RLE if encapsulated else uids.EXPLICIT_VR_LITTLE_ENDIAN)
+    ) == [None]
     return await gateway.retrieve.locate(
         SCOPE, ResourcePath(ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)
     )
@@ -104,7 +107,7 @@ async def test_all_pixels_as_one_value(
 
 
 @pytest.mark.parametrize("encapsulated", [True, False])
-@pytest.mark.parametrize("target", [None, EXPLICIT_VR_LE])
+@pytest.mark.parametrize("target", [None, uids.EXPLICIT_VR_LITTLE_ENDIAN])
 async def test_a_list_of_frames(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, encapsulated: bool, target: str | None
 ) -> None:
@@ -122,7 +125,7 @@ async def test_a_list_of_frames(
 async def test_frames_in_any_order_and_twice(gateway: Gateway) -> None:
     located = await tiny(gateway, encapsulated=True)
     order = [FrameNumber(n) for n in (7, 8, 9, 3, 3, 5000, 1)]
-    for target in (None, EXPLICIT_VR_LE):
+    for target in (None, uids.EXPLICIT_VR_LITTLE_ENDIAN):
         frames = await gateway.retrieve.open_frames(select_frames(located, order), target=target)
         sizes = frames.sizes
         found = await each(frames)
@@ -133,7 +136,9 @@ async def test_frames_in_any_order_and_twice(gateway: Gateway) -> None:
 async def test_a_whole_instance_made_native(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     located = await tiny(gateway, encapsulated=True)
     counted = Counted(gateway, monkeypatch)
-    data = await all_of(await gateway.retrieve.instance_bytes(SCOPE, located.stored, EXPLICIT_VR_LE))
+    data = await all_of(
+        await gateway.retrieve.instance_bytes(SCOPE, located.stored, uids.EXPLICIT_VR_LITTLE_ENDIAN)
+    )
     assert data.endswith(bytes(n & 0xFF for n in range(COUNT)))
     assert counted.jobs <= FEW
     assert gateway.retrieve.inflight.held == 0

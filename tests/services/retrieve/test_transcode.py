@@ -14,19 +14,13 @@ import numpy as np
 import pydicom
 import pytest
 from gateway.app import Gateway
+from gateway.dicom import uids
 from gateway.dicom.encoding.headeredit import derive_uid
 from gateway.errors import CodecError, GatewayError, NotAcceptable
 from gateway.index.base import Scope
-from gateway.model import (
-    DEFLATED_EXPLICIT_VR_LE,
-    EXPLICIT_VR_BE,
-    EXPLICIT_VR_LE,
-    IMPLICIT_VR_LE,
-    FrameNumber,
-    Source,
-)
+from gateway.model import FrameNumber, Source
 from gateway.render.codecs import encode, jpeg2000, transcodetargets
-from gateway.render.codecs.decode import RLE, decode_frame
+from gateway.render.codecs.decode import decode_frame
 from gateway.render.codecs.encodejob import EncodeJob
 from gateway.services.retrieve import transcode
 from gateway.services.retrieve.frames import select_frames
@@ -98,9 +92,23 @@ def read(data: bytes) -> Dataset:
 # -- whole instances ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("syntax", [EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE])
 @pytest.mark.parametrize(
-    "target", [RLE, transcodetargets.HT_RPCL, transcodetargets.JLS, DEFLATED_EXPLICIT_VR_LE]
+    "syntax",
+    [
+        uids.EXPLICIT_VR_LITTLE_ENDIAN,
+        uids.IMPLICIT_VR_LITTLE_ENDIAN,
+        uids.EXPLICIT_VR_BIG_ENDIAN,
+        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    ],
+)
+@pytest.mark.parametrize(
+    "target",
+    [
+        uids.RLE_LOSSLESS,
+        uids.HTJ2K_LOSSLESS_RPCL,
+        uids.JPEG_LS_LOSSLESS,
+        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    ],
 )
 async def test_every_encoding_of_the_data_set_can_be_sent_compressed(
     gateway: Gateway, syntax: str, target: str
@@ -109,16 +117,16 @@ async def test_every_encoding_of_the_data_set_can_be_sent_compressed(
     ds = image("12 of 16 signed", frames=3, ImageComments="x" * 300)
     ds.add_new(0x7FE10010, "LO", "OURS")
     ds.add_new(0x7FE11001, "OB", b"after")
-    if syntax == EXPLICIT_VR_BE:
+    if syntax == uids.EXPLICIT_VR_BIG_ENDIAN:
         ds.PixelData = np.frombuffer(ds.PixelData, "<u2").astype(">u2").tobytes()
     located = await stored(gateway, _written(ds, syntax))
-    plain = read(await sent(gateway, located, EXPLICIT_VR_LE))
+    plain = read(await sent(gateway, located, uids.EXPLICIT_VR_LITTLE_ENDIAN))
     found = read(await sent(gateway, located, target))
     assert found.file_meta.TransferSyntaxUID == target
     assert found.SOPInstanceUID == found.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
     assert bytes(found[0x7FE11001].value)[:5] == b"after"
     assert {e.tag for e in found} == {e.tag for e in plain}
-    if target == DEFLATED_EXPLICIT_VR_LE:
+    if target == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         assert found.PixelData == plain.PixelData
         return
     shape = layout_of(found)
@@ -128,7 +136,7 @@ async def test_every_encoding_of_the_data_set_can_be_sent_compressed(
 
 def _written(ds: Dataset, syntax: str) -> bytes:
     out = build.part10(ds, syntax)
-    if syntax == DEFLATED_EXPLICIT_VR_LE:
+    if syntax == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         assert read(out).PixelData == ds.PixelData
     return out
 
@@ -139,7 +147,7 @@ async def test_fragments_are_one_a_frame_and_the_offset_table_says_what_it_can(
 ) -> None:
     """PS3.5 A.4: of one frame its offset; of several none, since they stream after it."""
     located = await stored(gateway, build.part10(image("8", frames=frames)))
-    found = read(await sent(gateway, located, RLE))
+    found = read(await sent(gateway, located, uids.RLE_LOSSLESS))
     assert parse_basic_offsets(found.PixelData) == ([0] if frames == 1 else [])
     fragments = list(generate_fragments(found.PixelData[12 if frames == 1 else 8 :]))
     assert len(fragments) == frames
@@ -151,12 +159,12 @@ async def test_fragments_are_one_a_frame_and_the_offset_table_says_what_it_can(
 @pytest.mark.parametrize(
     ("kind", "target", "photometric", "planar"),
     [
-        ("RGB by plane", transcodetargets.J2K, "YBR_RCT", 0),
-        ("RGB by plane", transcodetargets.HT, "YBR_RCT", 0),
-        ("RGB by plane", transcodetargets.JPEG_SV1, "RGB", 0),
-        ("RGB by plane", RLE, "RGB", 1),
-        ("YBR by plane", transcodetargets.JLS, "YBR_FULL", 0),
-        ("palette of 8", transcodetargets.J2K, "PALETTE COLOR", None),
+        ("RGB by plane", uids.JPEG_2000_LOSSLESS, "YBR_RCT", 0),
+        ("RGB by plane", uids.HTJ2K_LOSSLESS, "YBR_RCT", 0),
+        ("RGB by plane", uids.JPEG_LOSSLESS_SV1, "RGB", 0),
+        ("RGB by plane", uids.RLE_LOSSLESS, "RGB", 1),
+        ("YBR by plane", uids.JPEG_LS_LOSSLESS, "YBR_FULL", 0),
+        ("palette of 8", uids.JPEG_2000_LOSSLESS, "PALETTE COLOR", None),
     ],
 )
 async def test_lossless_attributes(
@@ -172,12 +180,12 @@ async def test_lossless_attributes(
 @pytest.mark.parametrize(
     ("kind", "target", "method", "photometric"),
     [
-        ("RGB", transcodetargets.BASELINE, "ISO_10918_1", "YBR_FULL_422"),
-        ("12 of 16", transcodetargets.EXTENDED, "ISO_10918_1", "MONOCHROME2"),
-        ("12 of 16", transcodetargets.JLS_NEAR, "ISO_14495_1", "MONOCHROME2"),
-        ("RGB", transcodetargets.J2K_ANY, "ISO_15444_1", "YBR_ICT"),
-        ("RGB", transcodetargets.HT_ANY, "ISO_15444_15", "YBR_ICT"),
-        ("RGB", transcodetargets.JXL_ANY, "ISO_18181_1", "XYB"),
+        ("RGB", uids.JPEG_BASELINE_8_BIT, "ISO_10918_1", "YBR_FULL_422"),
+        ("12 of 16", uids.JPEG_EXTENDED_12_BIT, "ISO_10918_1", "MONOCHROME2"),
+        ("12 of 16", uids.JPEG_LS_NEAR_LOSSLESS, "ISO_14495_1", "MONOCHROME2"),
+        ("RGB", uids.JPEG_2000, "ISO_15444_1", "YBR_ICT"),
+        ("RGB", uids.HTJ2K, "ISO_15444_15", "YBR_ICT"),
+        ("RGB", uids.JPEG_XL, "ISO_18181_1", "XYB"),
     ],
 )
 async def test_a_lossy_version_is_a_new_image(
@@ -216,7 +224,7 @@ async def test_a_further_lossy_step_is_put_after_the_earlier_ones(gateway: Gatew
     earlier.ReferencedSOPClassUID, earlier.ReferencedSOPInstanceUID = build.CT_IMAGE, "1.2.3"
     ds.SourceImageSequence = [earlier]
     located = await stored(gateway, build.part10(ds))
-    found = read(await sent(gateway, located, transcodetargets.J2K_ANY))
+    found = read(await sent(gateway, located, uids.JPEG_2000))
     assert list(found.LossyImageCompressionMethod) == ["ISO_10918_1", "ISO_15444_1"]
     assert float(found.LossyImageCompressionRatio[0]) == 10
     assert len(found.LossyImageCompressionRatio) == 2
@@ -227,10 +235,15 @@ async def test_a_further_lossy_step_is_put_after_the_earlier_ones(gateway: Gatew
 async def test_what_was_lossy_stays_marked_and_keeps_its_uid_without_loss(gateway: Gateway) -> None:
     """PS3.3 C.7.6.1.1.5: '01' is never taken back; a lossless representation is the same image."""
     native = await stored(gateway, build.part10(image("RGB")))
-    lossy = read(await sent(gateway, native, transcodetargets.BASELINE))
+    lossy = read(await sent(gateway, native, uids.JPEG_BASELINE_8_BIT))
     del lossy.LossyImageCompression
-    located = await stored(gateway, build.part10(lossy, transcodetargets.BASELINE))
-    for target in (EXPLICIT_VR_LE, transcodetargets.J2K, transcodetargets.JXL_JPEG, DEFLATED_EXPLICIT_VR_LE):
+    located = await stored(gateway, build.part10(lossy, uids.JPEG_BASELINE_8_BIT))
+    for target in (
+        uids.EXPLICIT_VR_LITTLE_ENDIAN,
+        uids.JPEG_2000_LOSSLESS,
+        uids.JPEG_XL_JPEG_RECOMPRESSION,
+        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    ):
         found = read(await sent(gateway, located, target))
         assert found.SOPInstanceUID == lossy.SOPInstanceUID
         assert found.LossyImageCompression == "01"
@@ -243,10 +256,10 @@ async def test_frames_of_single_bits_join_without_padding(gateway: Gateway) -> N
     ds = image("1 bit", Rows=5, Columns=5, NumberOfFrames=3, PixelData=packed + b"\0" * (len(packed) % 2))
     ds["PixelData"].VR = "OB"
     located = await stored(gateway, build.part10(ds))
-    compressed = read(await sent(gateway, located, transcodetargets.J2K))
+    compressed = read(await sent(gateway, located, uids.JPEG_2000_LOSSLESS))
     compressed.SOPInstanceUID = "1.2.3.4"
-    again = await stored(gateway, build.part10(compressed, transcodetargets.J2K))
-    assert read(await sent(gateway, again, EXPLICIT_VR_LE)).PixelData == ds.PixelData
+    again = await stored(gateway, build.part10(compressed, uids.JPEG_2000_LOSSLESS))
+    assert read(await sent(gateway, again, uids.EXPLICIT_VR_LITTLE_ENDIAN)).PixelData == ds.PixelData
     bulk = await gateway.retrieve.value(SCOPE, again, "7FE00010")
     assert bulk.length == len(packed)
     assert b"".join([chunk async for chunk in bulk.chunks]) == packed
@@ -255,13 +268,13 @@ async def test_frames_of_single_bits_join_without_padding(gateway: Gateway) -> N
 async def test_what_cannot_be_had_is_406_and_names_what_can(gateway: Gateway) -> None:
     located = await stored(gateway, build.part10(image("32")))
     with pytest.raises(NotAcceptable, match="wanted 8 or 16") as raised:
-        await sent(gateway, located, transcodetargets.JLS)
-    assert raised.value.available[0] == f"transfer-syntax={EXPLICIT_VR_LE}"
-    assert f"transfer-syntax={transcodetargets.HT}" in raised.value.available
+        await sent(gateway, located, uids.JPEG_LS_LOSSLESS)
+    assert raised.value.available[0] == f"transfer-syntax={uids.EXPLICIT_VR_LITTLE_ENDIAN}"
+    assert f"transfer-syntax={uids.HTJ2K_LOSSLESS}" in raised.value.available
     report = await stored(gateway, build.part10(build.dataset(PixelData=None, Modality="SR")))
     with pytest.raises(NotAcceptable, match="no pixel data"):
-        await sent(gateway, report, RLE)
-    for never in (IMPLICIT_VR_LE, EXPLICIT_VR_BE, "1.2.3"):
+        await sent(gateway, report, uids.RLE_LOSSLESS)
+    for never in (uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN, "1.2.3"):
         with pytest.raises(NotAcceptable):
             await sent(gateway, located, never)
 
@@ -285,15 +298,15 @@ async def test_a_codestream_that_is_not_the_pixels_is_refused_and_counted(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     located = await stored(gateway, build.part10(image("12 of 16")))
-    good = await frame(gateway, located, 1, transcodetargets.HT)
+    good = await frame(gateway, located, 1, uids.HTJ2K_LOSSLESS)
     assert gateway.counters["transcode_proved_total"] == 1
-    monkeypatch.setitem(encode._ENCODERS, transcodetargets.J2K, wrong)
+    monkeypatch.setitem(encode._ENCODERS, uids.JPEG_2000_LOSSLESS, wrong)
     for _ in range(2):  # what failed was not kept
         with pytest.raises(CodecError, match="does not decode to the same pixels"):
-            await frame(gateway, located, 1, transcodetargets.J2K)
+            await frame(gateway, located, 1, uids.JPEG_2000_LOSSLESS)
     assert gateway.counters["transcode_refuted_total"] == 2
     monkeypatch.undo()
-    assert await frame(gateway, located, 1, transcodetargets.J2K) != good
+    assert await frame(gateway, located, 1, uids.JPEG_2000_LOSSLESS) != good
     assert gateway.counters["transcode_proved_total"] == 2
 
 
@@ -302,8 +315,8 @@ async def test_proof_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Mon
     await opened.start()
     try:
         located = await stored(opened, build.part10(image("12 of 16")))
-        monkeypatch.setitem(encode._ENCODERS, transcodetargets.J2K, wrong)
-        assert (await frame(opened, located, 1, transcodetargets.J2K)).startswith(b"\xff\x4f\xff\x51")
+        monkeypatch.setitem(encode._ENCODERS, uids.JPEG_2000_LOSSLESS, wrong)
+        assert (await frame(opened, located, 1, uids.JPEG_2000_LOSSLESS)).startswith(b"\xff\x4f\xff\x51")
         assert opened.counters.all() == {"transcode_frames_total": 1}
     finally:
         await opened.close()
@@ -311,13 +324,13 @@ async def test_proof_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_who_asks_the_same_at_once_shares_one_job_and_later_the_cache(gateway: Gateway) -> None:
     located = await stored(gateway, build.part10(image("16", frames=2)))
-    same = await asyncio.gather(*(frame(gateway, located, 2, transcodetargets.HT) for _ in range(12)))
+    same = await asyncio.gather(*(frame(gateway, located, 2, uids.HTJ2K_LOSSLESS) for _ in range(12)))
     assert len(set(same)) == 1
     assert gateway.counters["transcode_frames_total"] == 1
-    await frame(gateway, located, 2, transcodetargets.HT)
+    await frame(gateway, located, 2, uids.HTJ2K_LOSSLESS)
     assert gateway.counters["transcode_cached_total"] == 1
-    assert await frame(gateway, located, 1, transcodetargets.HT) != same[0]
-    assert await frame(gateway, located, 2, transcodetargets.J2K) != same[0]
+    assert await frame(gateway, located, 1, uids.HTJ2K_LOSSLESS) != same[0]
+    assert await frame(gateway, located, 2, uids.JPEG_2000_LOSSLESS) != same[0]
     assert gateway.counters["transcode_frames_total"] == 3
 
 
@@ -327,7 +340,7 @@ async def test_frames_of_an_instance_are_made_as_they_are_taken(
     """Who stops reading stops the work, and no more than a few frames of a long instance are ever held."""
     monkeypatch.setattr(transcode, "MADE_FIRST_AT_MOST", 0)
     located = await stored(gateway, build.part10(image("16", frames=30)))
-    body = await gateway.retrieve.instance_bytes(SCOPE, located.stored, transcodetargets.HT)
+    body = await gateway.retrieve.instance_bytes(SCOPE, located.stored, uids.HTJ2K_LOSSLESS)
     for _ in range(5):
         await anext(body.chunks)
     made = gateway.counters["transcode_frames_total"]
@@ -341,8 +354,8 @@ async def test_a_codestream_that_serves_as_it_stands_is_passed_on(gateway: Gatew
     """First-order prediction is lossless JPEG; RPCL is HTJ2K."""
     native = await stored(gateway, build.part10(image("16")))
     for source, target in (
-        (transcodetargets.JPEG_SV1, transcodetargets.JPEG_LOSSLESS),
-        (transcodetargets.HT_RPCL, transcodetargets.HT),
+        (uids.JPEG_LOSSLESS_SV1, uids.JPEG_LOSSLESS),
+        (uids.HTJ2K_LOSSLESS_RPCL, uids.HTJ2K_LOSSLESS),
     ):
         ds = read(await sent(gateway, native, source))
         ds.SOPInstanceUID = f"1.2.{int(source[-2:])}"
@@ -384,8 +397,8 @@ async def _everything(gateway: Gateway, most: int, wanted: tuple[str, ...]) -> t
             assert found.file_meta.TransferSyntaxUID == target, row.name
             new = found.SOPInstanceUID != located.stored.identity.instance
             reconstructed = (located.layout.transfer_syntax, target) == (
-                transcodetargets.JXL_JPEG,
-                transcodetargets.BASELINE,
+                uids.JPEG_XL_JPEG_RECOMPRESSION,
+                uids.JPEG_BASELINE_8_BIT,
             )
             assert new == (transcodetargets.is_lossy(target) and not reconstructed), row.name
             done += 1
@@ -404,7 +417,9 @@ NOT_CODED = {
 
 async def test_small_files_of_the_corpus_in_every_transfer_syntax(gateway: Gateway) -> None:
     done, failed = await _everything(
-        gateway, 40_000, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *transcodetargets.TARGETS)
+        gateway,
+        40_000,
+        (uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, *transcodetargets.TARGETS),
     )
     assert set(failed) <= NOT_CODED
     assert done > (300 if there() else 20)
@@ -414,11 +429,13 @@ async def test_small_files_of_the_corpus_in_every_transfer_syntax(gateway: Gatew
 @pytest.mark.long
 async def test_every_file_of_the_corpus_in_every_transfer_syntax(gateway: Gateway) -> None:
     done, failed = await _everything(
-        gateway, SMALL, (EXPLICIT_VR_LE, DEFLATED_EXPLICIT_VR_LE, *transcodetargets.TARGETS)
+        gateway,
+        SMALL,
+        (uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, *transcodetargets.TARGETS),
     )
     assert set(failed) <= NOT_CODED
     assert done > (1500 if there() else 20)
     assert gateway.counters["transcode_refuted_total"] == 0
-    more, failed = await _everything(gateway, 1 << 30, (transcodetargets.HT,))
+    more, failed = await _everything(gateway, 1 << 30, (uids.HTJ2K_LOSSLESS,))
     assert set(failed) <= NOT_CODED
     assert more

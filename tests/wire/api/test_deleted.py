@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from gateway.model import DEFLATED_EXPLICIT_VR_LE, EXPLICIT_VR_LE
+from gateway.dicom import uids
 from pydicom.dataset import Dataset
 from tests import build
 from tests.live import LiveServer, multipart, run, serving
@@ -21,7 +21,7 @@ DELETED = "/api/v1/deleted"
 MEANT = {"X-Requested-With": "test"}
 
 
-def stored(http: httpx.Client, *sets: Dataset, transfer_syntax: str = EXPLICIT_VR_LE) -> None:
+def stored(http: httpx.Client, *sets: Dataset, transfer_syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> None:
     body, content_type = multipart([build.part10(ds, transfer_syntax) for ds in sets])
     assert http.post("/studies", content=body, headers={"Content-Type": content_type}).status_code == 200
 
@@ -157,7 +157,7 @@ def test_reclaimed_bytes_are_gone_and_stay_gone(data: Path) -> None:
         stored(http, kept)
         before = objects(data)
         stored(http, deleted)
-        stored(http, deflated, transfer_syntax=DEFLATED_EXPLICIT_VR_LE)
+        stored(http, deflated, transfer_syntax=uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
         assert http.get(f"{instance_path(deflated)}/frames/1").status_code == 200
         assert any(name.endswith(".inflated") for name in objects(data))
         for ds in (deleted, deflated):

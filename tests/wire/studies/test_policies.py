@@ -12,14 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from gateway.dicom import uids
 from gateway.dicom.encoding.part10 import Part10Reader
-from gateway.model import (
-    DEFLATED_EXPLICIT_VR_LE,
-    EXPLICIT_VR_BE,
-    EXPLICIT_VR_LE,
-    IMPLICIT_VR_LE,
-    VersionId,
-)
+from gateway.model import VersionId
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from tests import build
@@ -99,7 +94,15 @@ def fresh(**given: Any) -> Dataset:
 
 
 @pytest.mark.row("S-71")
-@pytest.mark.parametrize("syntax", [EXPLICIT_VR_LE, IMPLICIT_VR_LE, EXPLICIT_VR_BE, DEFLATED_EXPLICIT_VR_LE])
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        uids.EXPLICIT_VR_LITTLE_ENDIAN,
+        uids.IMPLICIT_VR_LITTLE_ENDIAN,
+        uids.EXPLICIT_VR_BIG_ENDIAN,
+        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    ],
+)
 def test_coerced_attributes_are_changed_and_remembered(server: LiveServer, syntax: str) -> None:
     ds = fresh()
     answer = sent(server, COERCED, _written(ds, syntax))
@@ -126,7 +129,7 @@ def test_coerced_attributes_are_changed_and_remembered(server: LiveServer, synta
 
 def _written(ds: Dataset, syntax: str) -> bytes:
     """Big endian pixel words, where the file is so."""
-    if syntax != EXPLICIT_VR_BE:
+    if syntax != uids.EXPLICIT_VR_BIG_ENDIAN:
         return build.part10(ds, syntax)
     words = ds.PixelData
     ds.PixelData = b"".join(words[n + 1 : n + 2] + words[n : n + 1] for n in range(0, len(words), 2))
@@ -206,7 +209,7 @@ def test_every_kind_of_file_is_coerced_or_refused_whole(server: LiveServer) -> N
         assert model["00080080"]["Value"] == ["St. Mary's"], row.name
         if bare(model) != bare(model_of(data)):
             wrong.append(row.name)
-        if row.transfer_syntax != EXPLICIT_VR_BE:
+        if row.transfer_syntax != uids.EXPLICIT_VR_BIG_ENDIAN:
             file = httpx.get(path, headers={"Accept": "application/dicom; transfer-syntax=*"}, timeout=60)
             if pixels_of(file.content) != pixels_of(data):
                 wrong.append(f"{row.name}: pixels")
