@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from gateway.dicom.query.declaredkeys import Definition
 from gateway.dicom.query.query import Path, Query
 from gateway.index.base import (
-    Described,
+    DescribedMetadata,
     ExtraKey,
     KeyFailure,
     Page,
@@ -70,7 +70,7 @@ class RetrievePort(Protocol):
 
     async def describe(
         self, scope: Scope, path: ResourcePath, version_set: str | None = None
-    ) -> Described: ...
+    ) -> DescribedMetadata: ...
 
     def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]: ...
 

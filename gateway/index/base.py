@@ -193,7 +193,7 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DescribedMetadata:
     """The metadata under a path at one moment.
 
     A version that is deleted or replaced meanwhile can still be read by its id. `version_set` is the
@@ -209,7 +209,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """The rows from which one search result is made: those of its study, series and version.
 
     The ids of levels below the level of the search are None.
@@ -239,7 +239,7 @@ class Page:
     total: int | None = None
     ignored: tuple[str, ...] = ()
     last: Position | None = None
-    rest: Sequence[Place] = ()
+    rest: Sequence[RowPlace] = ()
     kinds: Sequence[str] = ()
 
 
@@ -463,7 +463,7 @@ class Index(Protocol):
         rows would have to be read.
         """
 
-    async def read_on(self, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+    async def read_on(self, scope: Scope, query: Query, rest: Sequence[RowPlace]) -> Page:
         """Return some more rows of a page and, in `rest`, the places still left.
 
         Deleted rows are left out.
@@ -499,7 +499,7 @@ class Index(Protocol):
         An empty row stands for a damaged version whose header is lost.
         """
 
-    async def describe(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+    async def describe(self, scope: Scope, path: ResourcePath, at_once: int) -> DescribedMetadata:
         """Return the metadata under `path` with their fingerprint, both read in one snapshot.
 
         The rows are left out (None) where they have more than `at_once` bytes. Raises NotFound, Gone.

@@ -30,13 +30,13 @@ from gateway.index.base import (
     Change,
     Conflicting,
     Deleted,
-    Described,
+    DescribedMetadata,
     ExtraKey,
     KeyFailure,
     NewVersion,
     Page,
-    Place,
     Removal,
+    RowPlace,
     Scope,
     StoredInstance,
     Verdict,
@@ -233,7 +233,7 @@ class SqlIndex(ABC):
     async def search(self, scope: Scope, query: Query) -> Page:
         return await self._search(lambda db: searching.search(db, scope, query))
 
-    async def read_on(self, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+    async def read_on(self, scope: Scope, query: Query, rest: Sequence[RowPlace]) -> Page:
         return await self._search(lambda db: searching.read_on(db, scope, query, rest))
 
     async def instances(self, scope: Scope, path: ResourcePath) -> list[StoredInstance]:
@@ -253,7 +253,7 @@ class SqlIndex(ABC):
     async def metadata(self, scope: Scope, path: ResourcePath) -> list[bytes]:
         return await self._query(lambda db: retrieval.metadata(db, scope, path))
 
-    async def describe(self, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+    async def describe(self, scope: Scope, path: ResourcePath, at_once: int) -> DescribedMetadata:
         return await self._query(lambda db: retrieval.describe(db, scope, path, at_once))
 
     async def bodies(self, scope: Scope, versions: Sequence[VersionId], at_once: int) -> list[bytes]:

@@ -12,7 +12,7 @@ from gateway.dicom.encoding import layoutbytes
 from gateway.dicom.encoding.layout import InstanceLayout
 from gateway.errors import Gone, NotFound
 from gateway.index import rows
-from gateway.index.base import Conflicting, Described, Scope, StoredInstance, fingerprint_of
+from gateway.index.base import Conflicting, DescribedMetadata, Scope, StoredInstance, fingerprint_of
 from gateway.index.changelog import identity_of, locator_of
 from gateway.index.connection import Connection, Row
 from gateway.index.scoping import Cut, cut_of, visible
@@ -121,7 +121,7 @@ def _read_known(metadata: bytes) -> bytes:
     return b"" if rows.UNAVAILABLE in metadata else metadata
 
 
-async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> Described:
+async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: int) -> DescribedMetadata:
     """Return the versions under `path`, their fingerprint, and all metadata up to `at_once` bytes.
 
     With more bytes the metadata are left out. Raises NotFound, Gone.
@@ -138,7 +138,7 @@ async def describe(db: Connection, scope: Scope, path: ResourcePath, at_once: in
         if sum(map(zstandard.frame_content_size, packed.values())) <= at_once:
             inflate = zstandard.ZstdDecompressor().decompress
             kept = [inflate(packed[version]) for version in versions]
-    return Described(version_set, versions, kept, len(lost))
+    return DescribedMetadata(version_set, versions, kept, len(lost))
 
 
 async def _find_lost(db: Connection, scope: Scope, damaged: Sequence[VersionId]) -> set[VersionId]:

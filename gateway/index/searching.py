@@ -16,7 +16,7 @@ from gateway.dicom.query.match import satisfies
 from gateway.dicom.query.query import Match, Position, Query
 from gateway.errors import BadParameter
 from gateway.index import declaredkeys, declaredkeys_sql, entities, rows
-from gateway.index.base import Page, Place, Scope
+from gateway.index.base import Page, RowPlace, Scope
 from gateway.index.connection import Connection, Row
 from gateway.index.entities import Entity, Kept
 from gateway.index.paging import TERMS, check_position, columns, segments
@@ -107,16 +107,16 @@ async def search(db: Connection, scope: Scope, query: Query) -> Page:
     )
 
 
-async def read_on(db: Connection, scope: Scope, query: Query, rest: Sequence[Place]) -> Page:
+async def read_on(db: Connection, scope: Scope, query: Query, rest: Sequence[RowPlace]) -> Page:
     """Return some more rows of a page that `search` began."""
     job = _Search(db, cut_of(db.dialect, scope), query, SearchResults.from_query(query))
     return await job.compose(rest)
 
 
-def _place(level: Level, row: Row) -> Place:
+def _place(level: Level, row: Row) -> RowPlace:
     if level is Level.STUDY:
-        return Place(row["study"])
-    return Place(row["study"], row["series"], row["version"] if level is Level.INSTANCE else None)
+        return RowPlace(row["study"])
+    return RowPlace(row["study"], row["series"], row["version"] if level is Level.INSTANCE else None)
 
 
 def _position(level: Level, found: Sequence[Row]) -> Position | None:
@@ -296,7 +296,7 @@ class _Search:
         kinds = tuple(row["kind"] or missing.get(row["version"], "") for row in found)
         return Page(answers, kinds=kinds)
 
-    async def compose(self, found: Sequence[Place]) -> Page:
+    async def compose(self, found: Sequence[RowPlace]) -> Page:
         """Return answers up to PIECE bytes together, at least one, and in `rest` the places that are left."""
         whole = self.shape.wants_metadata
         made, kinds = list[bytes](), list[str]()
@@ -312,7 +312,7 @@ class _Search:
                 break
         return Page(made, rest=tuple(found[done:]), kinds=tuple(kinds))
 
-    def _write_page(self, some: Sequence[Place], related: _Related, most: int) -> tuple[Page, int]:
+    def _write_page(self, some: Sequence[RowPlace], related: _Related, most: int) -> tuple[Page, int]:
         """Return answers up to `most` bytes, and how many places were read for them."""
         made, kinds = list[bytes](), list[str]()
         for number, place in enumerate(some, 1):
@@ -328,7 +328,7 @@ class _Search:
                 return Page(made, kinds=kinds), number
         return Page(made, kinds=kinds), len(some)
 
-    async def _entities(self, found: Sequence[Place], *, whole: bool) -> _Related:
+    async def _entities(self, found: Sequence[RowPlace], *, whole: bool) -> _Related:
         """Read the studies, series and instances of these places, each once."""
         level, db = self.query.level, self.db
         studies = await entities.studies(db, self.cut, list({place.study for place in found}))
@@ -346,7 +346,7 @@ class _Related:
     instances: dict[str, Kept]
     level: Level
 
-    def find_levels(self, place: Place) -> dict[Level, Entity] | None:
+    def find_levels(self, place: RowPlace) -> dict[Level, Entity] | None:
         """Return the entities from the study down to the row; None where one was deleted meanwhile."""
         study = self.studies.get(place.study)
         if study is None:

@@ -13,7 +13,7 @@ from gateway.server.bounds import Bounds
 MOST_LINGERING = 64
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """The part of a protocol object that Connections uses."""
 
     peer: str
@@ -41,14 +41,14 @@ class Connections:
         self._bounds = bounds
         self._loop = loop
         self._every = min(every, bounds.head_seconds / 2, bounds.stall / 2, bounds.idle / 2)
-        self._all: dict[Connection, None] = {}
-        self._new: dict[Connection, None] = {}
-        self._idle: dict[Connection, None] = {}
+        self._all: dict[ClientConnection, None] = {}
+        self._new: dict[ClientConnection, None] = {}
+        self._idle: dict[ClientConnection, None] = {}
         self._peers: Counter[str] = Counter()
         self._last = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def take(self, connection: Connection) -> bool:
+    def take(self, connection: ClientConnection) -> bool:
         """Add a connection; return whether there was room. Another one may be closed for it."""
         if self._bounds.is_proxy(connection.peer):
             connection.peer = ""
@@ -64,7 +64,7 @@ class Connections:
             self._timer = self._loop.call_later(self._every, self._tick)
         return True
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, connection: ClientConnection) -> None:
         """Remove a closed connection. Does nothing where it was never added."""
         self.works(connection)
         if connection in self._all:
@@ -73,11 +73,11 @@ class Connections:
             if not self._peers[connection.peer]:
                 del self._peers[connection.peer]
 
-    def waits(self, connection: Connection) -> None:
+    def waits(self, connection: ClientConnection) -> None:
         """Note that the connection waits for a request of its client from now on."""
         (self._idle if connection.served else self._new)[connection] = None
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: ClientConnection) -> None:
         """Note that a request has come on the connection."""
         (self._idle if connection.served else self._new).pop(connection, None)
 

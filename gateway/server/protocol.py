@@ -28,7 +28,7 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 32 << 20
 
 
-class Reading(Enum):
+class Awaiting(Enum):
     """The part of a request that the server waits for."""
 
     NOTHING = 0
@@ -57,7 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.served = False
         self._bounds = config.bounds
         self._all = config.connections(self.loop)
-        self._reading = Reading.HEAD
+        self._reading = Awaiting.HEAD
         self._since = time.monotonic()
         self._begun = False
         self._head = 0
@@ -122,9 +122,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._reading is not Reading.HEAD:
+        if self._reading is not Awaiting.HEAD:
             self._since = time.monotonic()
-        self._reading = Reading.HEAD
+        self._reading = Awaiting.HEAD
         self._begun = True
         self._head = 0
 
@@ -159,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._complete = True
-        self._reading = Reading.BODY
+        self._reading = Awaiting.BODY
         self._patience = self._bounds.stall
         self._arrived = 0
         self._all.works(self)
@@ -171,7 +171,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._complete = True
-        self._reading = Reading.NOTHING
+        self._reading = Awaiting.NOTHING
         self._begun = False
         super().on_message_complete()
         if self.cycle.response_complete:
@@ -186,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self._reading is not Reading.BODY:
+        elif self._reading is not Awaiting.BODY:
             self._await_next()
 
     def _await_next(self) -> None:
@@ -202,7 +202,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._over:
             pass
-        elif self._reading is Reading.BODY:
+        elif self._reading is Awaiting.BODY:
             self._check_body(elapsed)
         elif self.cycle is None or self.cycle.response_complete:
             self._check_head(now)
@@ -236,7 +236,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_head(self, now: float) -> None:
         waited = now - self._since
-        if self._reading is Reading.NOTHING:
+        if self._reading is Awaiting.NOTHING:
             if waited > self._bounds.idle:
                 self.transport.close()
         elif waited > self._bounds.head_seconds:
@@ -255,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._over = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            if self._reading is not Reading.BODY:
+            if self._reading is not Awaiting.BODY:
                 # The request in progress came before the refused one: it is answered,
                 # then the connection ends.
                 cycle.keep_alive = False

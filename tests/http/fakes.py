@@ -26,7 +26,7 @@ from gateway.http.studies.remove import StudiesRemove
 from gateway.http.studies.retrieve import StudiesRetrieve
 from gateway.http.studies.search import StudiesSearch
 from gateway.http.studies.store import StudiesStore
-from gateway.index.base import Described, ExtraKey, KeyFailure, Page, Scope, StoredInstance
+from gateway.index.base import DescribedMetadata, ExtraKey, KeyFailure, Page, Scope, StoredInstance
 from gateway.model import (
     Identity,
     InstanceUID,
@@ -184,8 +184,10 @@ class MemoryRetrieve:
         data = data.ljust(stored.locator.length, b".") if target is None else data
         return Body("application/dicom", target or stored.transfer_syntax, len(data), chunked(data))
 
-    async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
-        return Described(version_set or "versions", [], self.rows)
+    async def describe(
+        self, scope: Scope, path: ResourcePath, version_set: str | None = None
+    ) -> DescribedMetadata:
+        return DescribedMetadata(version_set or "versions", [], self.rows)
 
     async def pages(self, scope: Scope, versions: Sequence[VersionId]) -> AsyncGenerator[list[bytes], None]:
         yield self.rows

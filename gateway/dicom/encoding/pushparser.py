@@ -88,7 +88,7 @@ class PushParser:
 
 
 @dataclass(slots=True)
-class Level:
+class DataSetLevel:
     """A data set, or a sequence, that is open; `end` is its offset, OPEN where a delimiter ends it.
 
     `read_item` reads group, element and length of an item in it.
@@ -99,7 +99,7 @@ class Level:
     read_item: Callable[[bytearray, int], tuple[Any, ...]] = read_item_header
 
 
-AnyLevel = TypeVar("AnyLevel", bound=Level)
+AnyLevel = TypeVar("AnyLevel", bound=DataSetLevel)
 
 
 class DataSetWalker(PushParser, Generic[AnyLevel]):

@@ -35,7 +35,7 @@ from gateway.dicom.encoding.modes import (
     begins_explicit,
     is_unknown_vr,
 )
-from gateway.dicom.encoding.pushparser import DataSetWalker, Level, Steps
+from gateway.dicom.encoding.pushparser import DataSetLevel, DataSetWalker, Steps
 from gateway.dicom.encoding.structure import ITEM_GROUP, OPEN, UNDEFINED
 from gateway.errors import DicomError, Truncated
 from gateway.model import Identity
@@ -58,7 +58,7 @@ def _order(mode: Mode) -> Literal["big", "little"]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Level(Level):
+class _Level(DataSetLevel):
     """The mode in which the elements of a data set, or of the items of a sequence, are read."""
 
     mode: Mode

@@ -179,7 +179,7 @@ def pick_record_keys(model: ReadOnlyDataSet) -> DataSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DirectoryEntry:
     """One file of the directory; `file_id` has components of A-Z, 0-9 and _, at most 8 characters each.
 
     `model` is its metadata as `pick_record_keys` returns it.
@@ -195,7 +195,7 @@ class Entry:
 class _Record:
     kind: str
     keys: bytes
-    entry: Entry | None = None
+    entry: DirectoryEntry | None = None
     below: list[_Record] = field(default_factory=list)
     at: int = 0
     next: int = 0
@@ -225,7 +225,7 @@ class _Record:
         return b"".join(parts) + self.keys
 
 
-def dicomdir(entries: Sequence[Entry], file_set: str, uid: str) -> bytes:
+def dicomdir(entries: Sequence[DirectoryEntry], file_set: str, uid: str) -> bytes:
     """Return the DICOMDIR file; `file_set` is the File-set ID, `uid` the File-set UID.
 
     Entries of a study are grouped together. Raises DicomError where the file would be too long for its
@@ -260,7 +260,7 @@ def _fits(sop_class: str, prefix: str) -> bool:
     return sop_class == prefix or sop_class.startswith(prefix if prefix.endswith(".") else prefix + ".")
 
 
-def _tree(entries: Sequence[Entry]) -> list[_Record]:
+def _tree(entries: Sequence[DirectoryEntry]) -> list[_Record]:
     patients: dict[str, _Record] = {}
     studies: dict[str, _Record] = {}
     series: dict[tuple[str, str], _Record] = {}

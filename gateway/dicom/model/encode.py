@@ -55,7 +55,7 @@ class Octets:
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class Codestreams:
     """Codestreams, one a frame, to be encapsulated (PS3.5 A.4)."""
 
     codestreams: tuple[Octets, ...]
@@ -63,7 +63,7 @@ class Frames:
 
 Segment: TypeAlias = bytes | Octets
 # Path of the attribute, its VR, and what the model says where its value is.
-Resolve: TypeAlias = Callable[[str, str, str], Octets | Frames]
+Resolve: TypeAlias = Callable[[str, str, str], Octets | Codestreams]
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ def texts_of(model: ReadOnlyDataSet) -> list[str]:
     return texts.found
 
 
-def _no_reference(path: str, vr: str, uri: str) -> Octets | Frames:
+def _no_reference(path: str, vr: str, uri: str) -> Octets | Codestreams:
     raise DicomError(f"{path}: want the value itself, not where it is", tag=path)
 
 
@@ -229,7 +229,7 @@ class _Writer:
         if vr not in _BY_REFERENCE and vr not in _BULK_TEXT:
             raise DicomError(f"{path}: a value of VR {vr} may not be elsewhere (PS3.18 F.2.3)", tag=path)
         found = self._resolve(path, vr, uri)
-        if isinstance(found, Frames):
+        if isinstance(found, Codestreams):
             return [write_header(tag, "OB", UNDEFINED), *_items(found), CLOSE_SEQUENCE]
         pad = padding(vr, found.length)
         size = found.length + len(pad)
@@ -359,7 +359,7 @@ def _write_element(tag: int, vr: str, value: bytes, path: str) -> list[Segment]:
     return [write_header(tag, choose_vr(vr, len(value)), len(value)) + value]
 
 
-def _items(frames: Frames) -> Iterator[Segment]:
+def _items(frames: Codestreams) -> Iterator[Segment]:
     """A Basic Offset Table where its 32 bits reach, then a fragment for each frame."""
     offsets, at = [], 0
     for codestream in frames.codestreams:

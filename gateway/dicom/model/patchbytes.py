@@ -14,7 +14,7 @@ from gateway.dicom import tags
 from gateway.dicom.dataset import Attribute, DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.charsets import Charset
 from gateway.dicom.encoding.elementwriter import OPEN_ITEM, choose_vr, write_element
-from gateway.dicom.encoding.pushparser import DataSetWalker, Level, Steps
+from gateway.dicom.encoding.pushparser import DataSetLevel, DataSetWalker, Steps
 from gateway.dicom.encoding.recode import TEXT, charset_at
 from gateway.dicom.encoding.structure import (
     CODED_LONG_VRS,
@@ -69,7 +69,7 @@ class _Node:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Level(Level):
+class _Level(DataSetLevel):
     """The work left in a data set (`edits`, by tag) or in a sequence (`items`, by number, then by tag).
 
     `model` is that of the data set, `models` those of the items: an attribute in it is waited for, also where the

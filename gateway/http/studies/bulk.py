@@ -39,7 +39,7 @@ OPENED_AT_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class BulkValue:
+class OfferedValue:
     """One value of an instance that the metadata gives by reference.
 
     `ranked` are its acceptable representations, best first; `size` is in bytes.
@@ -75,7 +75,7 @@ class StudiesBulk:
         path = resource_path(request.path_params)
         accept = request.accept
         stored, damaged = await self._retrieve.sound(request.scope, path)
-        values: list[BulkValue] = []
+        values: list[OfferedValue] = []
         for one in stored:
             located = await self._retrieve.find_layout(request.scope, one)
             values += await self._values(located, accept, pixels_only=what == "pixeldata")
@@ -98,8 +98,10 @@ class StudiesBulk:
         media = chosen[0].ranked[0].media
         return await multipart(206 if missing else 200, headers, parts, boundary_of(tag), media)
 
-    async def _values(self, located: StoredLayout, accept: Accept, *, pixels_only: bool) -> list[BulkValue]:
-        values: list[BulkValue] = []
+    async def _values(
+        self, located: StoredLayout, accept: Accept, *, pixels_only: bool
+    ) -> list[OfferedValue]:
+        values: list[OfferedValue] = []
         layout = located.layout
         pixels = layout.pixels
         own = f"{pixels.tag:08X}" if pixels is not None else ""
@@ -123,7 +125,7 @@ class StudiesBulk:
         return [offer for offer in frames if decodable or not is_octets(offer)]
 
     async def _open(
-        self, request: Request, chosen: Sequence[BulkValue]
+        self, request: Request, chosen: Sequence[OfferedValue]
     ) -> tuple[AsyncGenerator[Part, None], int]:
         """Return the parts, from the first value that can be opened, and the number of failures before it.
 
@@ -147,7 +149,7 @@ class StudiesBulk:
         return self._parts(request, opened, ()), failed
 
     async def _parts(
-        self, request: Request, opened: list[AsyncGenerator[Part, None]], rest: Sequence[BulkValue]
+        self, request: Request, opened: list[AsyncGenerator[Part, None]], rest: Sequence[OfferedValue]
     ) -> AsyncGenerator[Part, None]:
         """Yield the parts of the opened values, then of the rest.
 
@@ -166,7 +168,7 @@ class StudiesBulk:
                 async for part in parts:
                     yield part
 
-    async def _begin(self, request: Request, value: BulkValue) -> AsyncGenerator[Part, None]:
+    async def _begin(self, request: Request, value: OfferedValue) -> AsyncGenerator[Part, None]:
         """Open a value in the best representation that works.
 
         Raises CodecError, NotAcceptable where none does.
@@ -180,7 +182,7 @@ class StudiesBulk:
         assert failure is not None
         raise failure
 
-    async def _as(self, request: Request, value: BulkValue, offer: Offer) -> AsyncGenerator[Part, None]:
+    async def _as(self, request: Request, value: OfferedValue, offer: Offer) -> AsyncGenerator[Part, None]:
         """Open a value as one part; compressed Pixel Data as one part for each frame (8.7.3.3)."""
         retrieve = self._retrieve
         located = await retrieve.find_layout(request.scope, value.stored)
@@ -195,10 +197,10 @@ class StudiesBulk:
         return _each(frames, offer, location)
 
 
-def _value(located: StoredLayout, where: str, offers: list[Offer], accept: Accept, size: int) -> BulkValue:
+def _value(located: StoredLayout, where: str, offers: list[Offer], accept: Accept, size: int) -> OfferedValue:
     """Return a value with its acceptable offers, always multipart: there may be several values (R-MT-1)."""
     parts = tuple(offer for offer in offers if offer.multipart)
-    return BulkValue(located.stored, where, parts, tuple(accept.rank(parts)), size)
+    return OfferedValue(located.stored, where, parts, tuple(accept.rank(parts)), size)
 
 
 async def _only(part: Part) -> AsyncGenerator[Part, None]:

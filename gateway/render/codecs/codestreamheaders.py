@@ -23,7 +23,7 @@ _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class CodestreamHeader:
     """The size and samples of a coded image; `precision` is the largest of its components.
 
     `coded_rgb` is None where a JPEG does not say whether its three components are RGB or YCbCr.
@@ -39,7 +39,7 @@ class Header:
     interleave: int = 0
 
 
-def jpeg(stream: bytes) -> Header:
+def jpeg(stream: bytes) -> CodestreamHeader:
     """Return the header of JPEG (ISO 10918-1) or JPEG-LS (ISO 14495-1), read up to the first scan.
 
     Raises CodecError.
@@ -84,7 +84,7 @@ def _segment(stream: bytes, at: int) -> tuple[int, int, int]:
     return marker, begin + 2, end
 
 
-def _jpeg_frame(frame: bytes, kind: int, adobe: int | None, jfif: bool, scan: bytes) -> Header:
+def _jpeg_frame(frame: bytes, kind: int, adobe: int | None, jfif: bool, scan: bytes) -> CodestreamHeader:
     precision, rows, columns, count = _FRAME(frame, 0)
     parts = [frame[6 + 3 * i : 9 + 3 * i] for i in range(count)]
     if any(len(part) < 3 for part in parts):
@@ -98,7 +98,7 @@ def _jpeg_frame(frame: bytes, kind: int, adobe: int | None, jfif: bool, scan: by
             coded_rgb = False
         elif bytes(part[0] for part in parts) == b"RGB":
             coded_rgb = True
-    return Header(
+    return CodestreamHeader(
         columns,
         rows,
         count,
@@ -109,7 +109,7 @@ def _jpeg_frame(frame: bytes, kind: int, adobe: int | None, jfif: bool, scan: by
     )
 
 
-def jpeg2000(stream: bytes) -> Header:
+def jpeg2000(stream: bytes) -> CodestreamHeader:
     """Return the header of JPEG 2000 or HTJ2K (ISO 15444-1 A.5.1), without JP2 boxes. Raises CodecError."""
     if stream[:4] != b"\xff\x4f\xff\x51":
         raise CodecError(f"no JPEG 2000 codestream: it begins with {_name_seen(stream)}, wanted FF4FFF51")
@@ -126,7 +126,9 @@ def jpeg2000(stream: bytes) -> Header:
     depths = parts[0::3]
     if len(set(depths)) > 1:
         raise CodecError("the JPEG 2000 components differ in precision")
-    return Header(right - left, bottom - top, count, (depths[0] & 0x7F) + 1, signed=depths[0] > 0x7F)
+    return CodestreamHeader(
+        right - left, bottom - top, count, (depths[0] & 0x7F) + 1, signed=depths[0] > 0x7F
+    )
 
 
 def unbox(stream: bytes) -> bytes:
@@ -167,7 +169,7 @@ def bare_jpegxl(stream: bytes) -> bytes:
     return b"".join(_boxes(stream, {b"jxlc", b"jxlp"})) if stream.startswith(JXL_BOXES) else stream
 
 
-def jpegxl(stream: bytes) -> Header:
+def jpegxl(stream: bytes) -> CodestreamHeader:
     """Return the header of JPEG XL (ISO 18181-1 Annex D), bare or in boxes. Raises CodecError."""
     bare = bare_jpegxl(stream)
     if bare[:2] != b"\xff\x0a":
@@ -186,8 +188,8 @@ def jpegxl(stream: bytes) -> Header:
         bits.take(1)
         if bits.choice((0, 0), (1, 0), (2, 4), (1, 12)):
             raise CodecError("the JPEG XL codestream has extra channels")
-        return Header(columns, rows, _jxl_samples(bits), precision)
-    return Header(columns, rows, 3, precision)
+        return CodestreamHeader(columns, rows, _jxl_samples(bits), precision)
+    return CodestreamHeader(columns, rows, 3, precision)
 
 
 def _jxl_samples(bits: Bits) -> int:

@@ -12,7 +12,7 @@ from gateway.dicom.encoding.layout import PixelLayout
 from gateway.dicom.encoding.pixels import HALVED, AnyImagePixel, ImagePixel, describe_by_pixel, find_changes
 from gateway.errors import CodecError
 from gateway.render.codecs import codestreamheaders, jpeg, rle
-from gateway.render.codecs.codestreamheaders import Header
+from gateway.render.codecs.codestreamheaders import CodestreamHeader
 from gateway.render.codecs.nativebytes import Array, native_bytes
 from gateway.render.codecs.pixelcells import read_cells
 
@@ -189,7 +189,7 @@ def _decode(codestream: bytes, pixels: ImagePixel, transfer_syntax: str) -> byte
     return native_bytes(_shape(array, pixels), pixels, header)
 
 
-def _check_header(header: Header, pixels: ImagePixel) -> Header:
+def _check_header(header: CodestreamHeader, pixels: ImagePixel) -> CodestreamHeader:
     """Return the header if it agrees with the data set: two different sizes would give torn images.
 
     Raises CodecError where it does not agree.

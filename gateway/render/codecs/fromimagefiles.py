@@ -42,7 +42,7 @@ _FAILURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DescribedImage:
     """The DICOM description of a picture; `lossy` is the value of (0028,2114) where pixels lost something."""
 
     transfer_syntax: str
@@ -68,14 +68,14 @@ def _describe(
 
 
 def _describe_coded(
-    header: codestreamheaders.Header, photometric: str, *, signed: bool = False
+    header: codestreamheaders.CodestreamHeader, photometric: str, *, signed: bool = False
 ) -> ImagePixel:
     """Describe an image by its codestream's header."""
     size = (header.rows, header.columns, header.components, header.precision)
     return _describe(*size, photometric, signed=signed)
 
 
-def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
+def codestream(data: bytes, media: str) -> tuple[bytes, DescribedImage]:
     """Return the codestream without the boxes of a file format (PS3.5 A.4.4), and its description.
 
     Raises CodecError.
@@ -92,7 +92,7 @@ def codestream(data: bytes, media: str) -> tuple[bytes, Described]:
     return data, _jpeg2000(data)
 
 
-def _jpeg(data: bytes) -> Described:
+def _jpeg(data: bytes) -> DescribedImage:
     header = codestreamheaders.jpeg(data)
     _check_samples(header.components)
     frame, selection = _process(data)
@@ -115,7 +115,7 @@ def _jpeg(data: bytes) -> Described:
         photometric = "RGB"
     else:
         photometric = "YBR_FULL_422" if _is_subsampled(data) else "YBR_FULL"
-    return Described(syntax, _describe_coded(header, photometric), lossy)
+    return DescribedImage(syntax, _describe_coded(header, photometric), lossy)
 
 
 def _check_samples(count: int) -> None:
@@ -152,7 +152,7 @@ def _is_subsampled(data: bytes) -> bool:
         at = end
 
 
-def _jpeg2000(data: bytes) -> Described:
+def _jpeg2000(data: bytes) -> DescribedImage:
     header = codestreamheaders.jpeg2000(data)
     _check_samples(header.components)
     reversible, transformed, high_throughput = _coding(data)
@@ -165,7 +165,7 @@ def _jpeg2000(data: bytes) -> Described:
     photometric = "MONOCHROME2"
     if header.components == 3:
         photometric = ("YBR_RCT" if reversible else "YBR_ICT") if transformed else "RGB"
-    return Described(syntax, _describe_coded(header, photometric, signed=header.signed), lossy)
+    return DescribedImage(syntax, _describe_coded(header, photometric, signed=header.signed), lossy)
 
 
 def _coding(data: bytes) -> tuple[bool, bool, bool]:
@@ -185,7 +185,7 @@ def _coding(data: bytes) -> tuple[bool, bool, bool]:
     raise CodecError("the JPEG 2000 codestream has no coding style (COD) in its main header")
 
 
-def _jpegxl(data: bytes) -> tuple[bytes, Described]:
+def _jpegxl(data: bytes) -> tuple[bytes, DescribedImage]:
     """Return the codestream of JPEG XL and its description. Raises CodecError.
 
     The header does not say whether the coding was lossy, so loss is assumed; a box marks a recompressed JPEG.
@@ -204,7 +204,7 @@ def _jpegxl(data: bytes) -> tuple[bytes, Described]:
     photometric = "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if again else "XYB"
     stream = data if again else codestreamheaders.bare_jpegxl(data)
     lossy = "ISO_10918_1" if again else "ISO_18181_1"
-    return stream, Described(syntax, _describe_coded(header, photometric), lossy)
+    return stream, DescribedImage(syntax, _describe_coded(header, photometric), lossy)
 
 
 def count_decoded_bytes(data: bytes, media: str) -> int:
@@ -256,7 +256,7 @@ def _behind_blocks(data: bytes, at: int) -> int:
     return at + 1
 
 
-def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
+def pixels(data: bytes, media: str) -> tuple[list[bytes], DescribedImage]:
     """Return the native frames of a PNG or GIF, opaque, by pixel (S-63 to S-66), and their description.
 
     Raises CodecError.
@@ -271,7 +271,7 @@ def pixels(data: bytes, media: str) -> tuple[list[bytes], Described]:
     samples = 1 if picture.ndim == 2 else picture.shape[2]
     rows, columns, bits = picture.shape[0], picture.shape[1], picture.dtype.itemsize * 8
     image = _describe(rows, columns, samples, bits, "MONOCHROME2" if samples == 1 else "RGB")
-    return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], Described(
+    return [picture.astype(picture.dtype.newbyteorder("<"), copy=False).tobytes()], DescribedImage(
         uids.EXPLICIT_VR_LITTLE_ENDIAN, image
     )
 
@@ -287,7 +287,7 @@ def _png(data: bytes) -> Any:
     return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
 
 
-def _gif(data: bytes) -> tuple[list[bytes], Described]:
+def _gif(data: bytes) -> tuple[list[bytes], DescribedImage]:
     frames = []
     with Pillow.open(BytesIO(data), formats=["GIF"]) as picture:
         for number in range(getattr(picture, "n_frames", 1)):
@@ -296,4 +296,4 @@ def _gif(data: bytes) -> tuple[list[bytes], Described]:
         rows, columns = picture.height, picture.width
     if any(len(frame) != rows * columns * 3 for frame in frames):
         raise CodecError("the pictures of the GIF are of different sizes")
-    return frames, Described(uids.EXPLICIT_VR_LITTLE_ENDIAN, _describe(rows, columns, 3, 8, "RGB"))
+    return frames, DescribedImage(uids.EXPLICIT_VR_LITTLE_ENDIAN, _describe(rows, columns, 3, 8, "RGB"))

@@ -7,7 +7,7 @@ import imagecodecs
 from gateway.dicom import uids
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
-from gateway.render.codecs.codestreamheaders import Header
+from gateway.render.codecs.codestreamheaders import CodestreamHeader
 from gateway.render.codecs.nativebytes import Array
 from gateway.render.codecs.ybr import ybr_to_rgb
 
@@ -22,7 +22,7 @@ TO_RGB = frozenset(
 )
 
 
-def decode(stream: bytes, header: Header, pixels: ImagePixel, transfer_syntax: str) -> Array:
+def decode(stream: bytes, header: CodestreamHeader, pixels: ImagePixel, transfer_syntax: str) -> Array:
     """Decode to the colour space that the described Photometric Interpretation needs.
 
     Raises CodecError for components other than 1 or 3, and the codec's own exceptions.
@@ -56,7 +56,7 @@ def trim_after_end(stream: bytes) -> bytes:
     return stream[: at + 2]
 
 
-def is_coded_rgb(header: Header, pixels: ImagePixel) -> bool:
+def is_coded_rgb(header: CodestreamHeader, pixels: ImagePixel) -> bool:
     """Return whether the three components are RGB: by the codestream if it says, else by the data set."""
     if header.coded_rgb is not None and not header.lossless:
         return header.coded_rgb

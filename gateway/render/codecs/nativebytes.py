@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from gateway.dicom.encoding.pixels import ImagePixel
 from gateway.errors import CodecError
-from gateway.render.codecs.codestreamheaders import Header
+from gateway.render.codecs.codestreamheaders import CodestreamHeader
 
 Array = NDArray[Any]
 
 
-def native_bytes(array: Array, pixels: ImagePixel, header: Header) -> bytes:
+def native_bytes(array: Array, pixels: ImagePixel, header: CodestreamHeader) -> bytes:
     """Return little endian bytes, colour-by-pixel, each value in `bits_allocated` bits, single bits packed.
 
     PS3.5 8.1.1. Raises CodecError where the array does not fit the description.
@@ -29,7 +29,7 @@ def native_bytes(array: Array, pixels: ImagePixel, header: Header) -> bytes:
     return array.astype(f"<{kind}{width}", copy=False).tobytes()
 
 
-def _apply_representation(array: Array, pixels: ImagePixel, header: Header) -> Array:
+def _apply_representation(array: Array, pixels: ImagePixel, header: CodestreamHeader) -> Array:
     """Return the values with the sign of Pixel Representation, where the codestream has another or none.
 
     An unsigned codestream of a signed image holds two's complement in `precision` bits, which is

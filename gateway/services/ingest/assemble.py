@@ -12,7 +12,7 @@ from gateway.dicom import tags, uids
 from gateway.dicom.dataset import DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.filemeta import IMPLEMENTATION_VERSION_NAME, file_meta
 from gateway.dicom.encoding.part10 import ReadWarning
-from gateway.dicom.model.encode import Encoded, Frames, Octets, encode, text_of
+from gateway.dicom.model.encode import Codestreams, Encoded, Octets, encode, text_of
 from gateway.dicom.model.patch import (
     AttributeChange,
     Modification,
@@ -98,7 +98,7 @@ class Assemble:
         pixels = await self._pixels.find(model, bulk)
         _check_document(model, bulk)
 
-        def resolve(path: str, vr: str, uri: str) -> Octets | Frames:
+        def resolve(path: str, vr: str, uri: str) -> Octets | Codestreams:
             if path == tags.PIXEL_DATA and pixels is not None:
                 return pixels.place
             return require_single(bulk, path, uri)

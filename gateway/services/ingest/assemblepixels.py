@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.dicom import tags, uids
 from gateway.dicom.dataset import DataSet, ReadOnlyDataSet
 from gateway.dicom.encoding.pixels import write_members
-from gateway.dicom.model.encode import Frames, Octets, text_of
+from gateway.dicom.model.encode import Codestreams, Octets, text_of
 from gateway.errors import CodecError
 from gateway.extras import Extra, require_for_request
 from gateway.render.codecs import fromimagefiles
@@ -51,7 +51,7 @@ _LESS_STRICT = {
 class SentPixels:
     """Pixel Data of one instance: where it is, how it is encoded, and the attributes that change for it."""
 
-    place: Octets | Frames
+    place: Octets | Codestreams
     transfer_syntax: str
     members: DataSet
 
@@ -95,7 +95,7 @@ class AssemblePixels:
         if len(parts) > 1:
             raise Rejected(CANNOT_UNDERSTAND, f"{media} comes in one part (PS3.18 8.7.3.3.2)")
         (part,) = parts
-        place = Frames((Octets(part, part.length),))
+        place = Codestreams((Octets(part, part.length),))
         try:
             require_for_request(Extra.VIDEO, "a video that is described by itself")
             from gateway.render.codecs import fromvideofiles
@@ -119,7 +119,7 @@ class AssemblePixels:
         self, model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str, spool: Spool
     ) -> SentPixels:
         frames: list[Octets] = []
-        found: fromimagefiles.Described | None = None
+        found: fromimagefiles.DescribedImage | None = None
         for part in parts:
             data = await _whole(part)
             stream, described = await self._pool.run(fromimagefiles.codestream, data, media)
@@ -138,13 +138,13 @@ class AssemblePixels:
         # JPEG XL does not say whether it is lossy: the sender knows.
         lossy = "" if syntax == uids.JPEG_XL_LOSSLESS else found.lossy
         members = _members(model, found, len(frames)) | _lossy(model, lossy, native, size)
-        return SentPixels(Frames(tuple(frames)), syntax, members)
+        return SentPixels(Codestreams(tuple(frames)), syntax, members)
 
     async def _decode(
         self, model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str, spool: Spool
     ) -> SentPixels:
         frames, native = 0, Spooled(spool)
-        found: fromimagefiles.Described | None = None
+        found: fromimagefiles.DescribedImage | None = None
         for part in parts:
             data = await _whole(part)
             # One large picture at a time, for all senders together.
@@ -169,8 +169,8 @@ class AssemblePixels:
 
 
 def _alike(
-    first: fromimagefiles.Described | None, other: fromimagefiles.Described, number: int
-) -> fromimagefiles.Described:
+    first: fromimagefiles.DescribedImage | None, other: fromimagefiles.DescribedImage, number: int
+) -> fromimagefiles.DescribedImage:
     """Return the description of all frames; it is lossy where one of them is.
 
     `number` counts the frames before `other`. Raises Rejected where the two differ.
@@ -220,7 +220,7 @@ def _missing(model: ReadOnlyDataSet) -> str:
 def _infer_pixels(model: ReadOnlyDataSet, parts: Sequence[Spooled], media: str) -> SentPixels:
     if missing := _missing(model):
         raise Rejected(DATA_SET_MISMATCH, f"{missing} is missing, and {media} does not say it")
-    frames = Frames(tuple(Octets(part, part.length) for part in parts))
+    frames = Codestreams(tuple(Octets(part, part.length) for part in parts))
     return SentPixels(frames, parts[0].transfer_syntax or fromimagefiles.UNDESCRIBED[media], {})
 
 
@@ -242,7 +242,7 @@ def _fill_missing(model: ReadOnlyDataSet, found: ReadOnlyDataSet, strict: Sequen
     return members
 
 
-def _members(model: ReadOnlyDataSet, found: fromimagefiles.Described, frames: int) -> DataSet:
+def _members(model: ReadOnlyDataSet, found: fromimagefiles.DescribedImage, frames: int) -> DataSet:
     """Return the description of the picture and the number of frames that came.
 
     Raises Rejected where the model says otherwise.

@@ -29,7 +29,7 @@ Flaw: TypeAlias = Literal["empty", "truncated", "altered", "foreign"]
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class BlockHeader:
     """The header of a block.
 
     `before` is SHA-256 of the block before by the same writer, empty for its first one.
@@ -61,7 +61,7 @@ class Header:
 class Block:
     """A block that is whole: `digest` is SHA-256 of all its bytes."""
 
-    header: Header
+    header: BlockHeader
     changes: Sequence[Change]
     data: bytes
 
@@ -81,24 +81,24 @@ class Broken:
 def pack_block(archive: str, writer: str, sequence: int, before: str, changes: Sequence[Change]) -> bytes:
     """Return the bytes of a block of contiguous changes."""
     lines = b"".join(map(to_line, changes))
-    header = Header(
+    header = BlockHeader(
         *(archive, writer, sequence, before, changes[0].revision, changes[-1].revision, len(lines))
     )
     return header.line(_digest(header, lines)) + lines
 
 
-def _digest(header: Header, lines: bytes) -> str:
+def _digest(header: BlockHeader, lines: bytes) -> str:
     return hashlib.sha256(header.line("") + lines).hexdigest()
 
 
-def header_of(line: bytes) -> tuple[Header, str] | None:
+def header_of(line: bytes) -> tuple[BlockHeader, str] | None:
     """Return the header and its digest, None where the line is no header or not exactly as we write it."""
     try:
         said = orjson.loads(line)
         if not isinstance(said, dict) or said.pop("format") != FORMAT:
             return None
         digest = str(said.pop("sha256"))
-        header = Header(**said)
+        header = BlockHeader(**said)
         numbers = (header.sequence, header.first, header.last, header.length)
         if not all(isinstance(n, int) and n >= 0 for n in numbers) or header.line(digest) != line:
             return None
@@ -107,7 +107,7 @@ def header_of(line: bytes) -> tuple[Header, str] | None:
     return header, digest
 
 
-def headers(body: bytes) -> Iterator[tuple[Header, int]]:
+def headers(body: bytes) -> Iterator[tuple[BlockHeader, int]]:
     """Yield headers and the offsets of their blocks, as far as they can be followed; nothing is checked."""
     at = 0
     while at < len(body):
@@ -138,7 +138,7 @@ def blocks(body: bytes) -> Iterator[Block | Broken]:
         at = stop
 
 
-def _block(found: tuple[Header, str], data: bytes, lines: bytes) -> Block | Broken:
+def _block(found: tuple[BlockHeader, str], data: bytes, lines: bytes) -> Block | Broken:
     header, digest = found
     if len(lines) < header.length:
         return Broken("truncated", _whole_lines(lines, header.first))

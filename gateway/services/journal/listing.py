@@ -21,7 +21,7 @@ _NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """An object of the journal, as far as its name tells: `last` is 0 except for segments."""
 
     kind: Kind
@@ -37,13 +37,13 @@ class Entry:
         return self.key[-38:-6] if self.kind == "old" else ""
 
 
-def entry_of(stored: Stored) -> Entry:
+def entry_of(stored: Stored) -> JournalEntry:
     """Return the entry of a journal object, from its name."""
     for kind, name in _NAMES:
         if found := name.fullmatch(stored.key):
             last = int(found[2]) if kind == "segment" else 0
-            return Entry(kind, stored.key, int(found[1]), last, stored.length, stored.modified)
-    return Entry("unknown", stored.key, 0, 0, stored.length, stored.modified)
+            return JournalEntry(kind, stored.key, int(found[1]), last, stored.length, stored.modified)
+    return JournalEntry("unknown", stored.key, 0, 0, stored.length, stored.modified)
 
 
 def first_of(key: str) -> int:
@@ -52,14 +52,14 @@ def first_of(key: str) -> int:
     return int(found[1]) if found else 0
 
 
-async def log(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
+async def log(store: ObjectStore, after: int = 0) -> AsyncIterator[JournalEntry]:
     """Yield the log objects that may hold revisions above `after`."""
     start = log_key(after - MOST_ROWS) if after > MOST_ROWS else ""
     async for stored in store.list(LOG_PREFIX, start):
         yield entry_of(stored)
 
 
-async def segments(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
+async def segments(store: ObjectStore, after: int = 0) -> AsyncIterator[JournalEntry]:
     """Yield the segments that hold revisions above `after`."""
     async for stored in store.list(SEGMENT_PREFIX):
         entry = entry_of(stored)
@@ -67,7 +67,7 @@ async def segments(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
             yield entry
 
 
-async def old(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
+async def old(store: ObjectStore, after: int = 0) -> AsyncIterator[JournalEntry]:
     """Yield the objects of format 1 that begin above `after`."""
     async for stored in store.list(JOURNAL_PREFIX, old_key(after) + "." if after else ""):
         if stored.key >= "journal/:":
@@ -75,7 +75,7 @@ async def old(store: ObjectStore, after: int = 0) -> AsyncIterator[Entry]:
         yield entry_of(stored)
 
 
-async def strays(store: ObjectStore) -> AsyncIterator[Entry]:
+async def strays(store: ObjectStore) -> AsyncIterator[JournalEntry]:
     """Yield objects between the journal's folders that are not part of it."""
     for start, stop in (
         ("journal/:", LOG_PREFIX),
@@ -88,7 +88,7 @@ async def strays(store: ObjectStore) -> AsyncIterator[Entry]:
             yield entry_of(stored)
 
 
-async def merge(*streams: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
+async def merge(*streams: AsyncIterator[JournalEntry]) -> AsyncIterator[JournalEntry]:
     """Yield all entries in order of first revision; equal ones in the order of `streams`."""
     heads = [(stream, await anext(stream, None)) for stream in streams]
     while any(entry is not None for _, entry in heads):

@@ -14,7 +14,7 @@ from gateway.errors import ObjectMissing
 from gateway.index.base import Change
 from gateway.services.journal import listing
 from gateway.services.journal.format import TAKEN_OVER, Block, Broken, blocks, lines_of, to_line
-from gateway.services.journal.listing import Entry
+from gateway.services.journal.listing import JournalEntry
 from gateway.services.journal.problems import Problem
 from gateway.store.base import ObjectStore
 
@@ -45,10 +45,10 @@ async def read_object(store: ObjectStore, key: str) -> bytes:
 
 
 async def load(
-    store: ObjectStore, entries: AsyncIterator[Entry]
-) -> AsyncGenerator[tuple[Entry, bytes | None], None]:
+    store: ObjectStore, entries: AsyncIterator[JournalEntry]
+) -> AsyncGenerator[tuple[JournalEntry, bytes | None], None]:
     """Yield entries and their bytes, with some objects read ahead; None where an object is gone meanwhile."""
-    waiting: deque[tuple[Entry, asyncio.Task[bytes | None]]] = deque()
+    waiting: deque[tuple[JournalEntry, asyncio.Task[bytes | None]]] = deque()
     held = 0
     try:
         async for entry in entries:
@@ -67,7 +67,7 @@ async def load(
         await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
 
 
-async def _read(store: ObjectStore, entry: Entry) -> bytes | None:
+async def _read(store: ObjectStore, entry: JournalEntry) -> bytes | None:
     if entry.kind == "unknown" or entry.length > LARGEST:
         return b""
     try:
@@ -121,7 +121,7 @@ class Walk:
         self._told: set[tuple[str, str]] = set()
         self._suspect = -1
         self._later = ""
-        self._aside: list[Entry] = []
+        self._aside: list[JournalEntry] = []
 
     async def run(self) -> AsyncGenerator[Item, None]:
         """Yield changes in pieces, and problems, in order of revision."""
@@ -163,7 +163,7 @@ class Walk:
 
     # -- one object -------------------------------------------------------------------------------------
 
-    def _new(self, entry: Entry, body: bytes | None) -> Iterator[Item]:
+    def _new(self, entry: JournalEntry, body: bytes | None) -> Iterator[Item]:
         if body is None:
             raise _Moved
         if entry.kind == "unknown":
@@ -177,7 +177,7 @@ class Walk:
             yield from self._block(entry, block, is_first)
             is_first = False
 
-    def _block(self, entry: Entry, block: Block | Broken, is_first: bool) -> Iterator[Item]:
+    def _block(self, entry: JournalEntry, block: Block | Broken, is_first: bool) -> Iterator[Item]:
         if isinstance(block, Broken):
             yield from self._report_broken(entry, block, with_gaps=False)
             return
@@ -191,12 +191,12 @@ class Walk:
             yield from self._once(problem)
         yield from self._take(block.changes, entry.key, with_gaps=header.writer == TAKEN_OVER)
 
-    def _report_broken(self, entry: Entry, broken: Broken, *, with_gaps: bool) -> Iterator[Item]:
+    def _report_broken(self, entry: JournalEntry, broken: Broken, *, with_gaps: bool) -> Iterator[Item]:
         if broken.changes:
             yield from self._take(broken.changes, entry.key, with_gaps=with_gaps)
         self._pending.append(Problem(broken.flaw, entry.key, entry.first, 0))
 
-    def _old(self, entry: Entry, body: bytes | None) -> Iterator[Item]:
+    def _old(self, entry: JournalEntry, body: bytes | None) -> Iterator[Item]:
         if body is None:
             raise _Moved
         if entry.length > LARGEST:

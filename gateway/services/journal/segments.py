@@ -23,7 +23,7 @@ from gateway.services.background import Background
 from gateway.services.journal import listing
 from gateway.services.journal.format import MOST_ROWS, TAKEN_OVER, Block, blocks, lines_of, pack_block
 from gateway.services.journal.journal import Journal
-from gateway.services.journal.listing import Entry
+from gateway.services.journal.listing import JournalEntry
 from gateway.services.journal.reading import load, read_object
 from gateway.services.objectkeys import segment_key
 from gateway.store.base import ObjectStore
@@ -48,11 +48,11 @@ LEAST_OBJECTS = 1000
 class _Group:
     """Log objects in order, and their blocks."""
 
-    entries: list[tuple[Entry, Block]] = field(default_factory=list)
+    entries: list[tuple[JournalEntry, Block]] = field(default_factory=list)
     length: int = 0
     rows: int = 0
 
-    def add(self, entry: Entry, block: Block) -> None:
+    def add(self, entry: JournalEntry, block: Block) -> None:
         self.entries.append((entry, block))
         self.length += len(block.data)
         self.rows += len(block.changes)
@@ -130,7 +130,7 @@ class Segments:
                 if hashlib.sha256(body).hexdigest() in held:
                     await self._store.delete(entry.key)
 
-    async def _below(self, last: int) -> AsyncIterator[Entry]:
+    async def _below(self, last: int) -> AsyncIterator[JournalEntry]:
         async for entry in listing.log(self._store):
             if entry.first > last:
                 return
@@ -151,9 +151,9 @@ class Segments:
         if len(group.entries) >= least:
             yield group
 
-    async def _quiet(self, before: float) -> AsyncIterator[Entry]:
+    async def _quiet(self, before: float) -> AsyncIterator[JournalEntry]:
         """Yield the log up to the first object that is not quiet; the last object of all stays."""
-        held: Entry | None = None
+        held: JournalEntry | None = None
         async for entry in listing.log(self._store):
             if entry.kind != "log" or entry.modified >= before:
                 break

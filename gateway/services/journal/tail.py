@@ -9,7 +9,7 @@ from gateway.errors import ObjectMissing
 from gateway.index.base import Change
 from gateway.services.journal import listing
 from gateway.services.journal.format import Block, blocks, headers, lines_of
-from gateway.services.journal.listing import Entry
+from gateway.services.journal.listing import JournalEntry
 from gateway.services.journal.reading import read_object
 from gateway.store.base import ObjectStore
 
@@ -65,7 +65,9 @@ async def _tail(store: ObjectStore, at: int) -> Tail:
     return Tail(revision, head.header.archive if head else "", change)
 
 
-async def _ends(entries: AsyncIterator[Entry], at: int) -> tuple[Entry | None, Entry | None]:
+async def _ends(
+    entries: AsyncIterator[JournalEntry], at: int
+) -> tuple[JournalEntry | None, JournalEntry | None]:
     """Return the last entry that begins at or below `at`, and the last of all."""
     near = last = None
     async for entry in entries:
@@ -74,7 +76,7 @@ async def _ends(entries: AsyncIterator[Entry], at: int) -> tuple[Entry | None, E
     return near, last
 
 
-async def _block_at(store: ObjectStore, entry: Entry, revision: int | None) -> Block | None:
+async def _block_at(store: ObjectStore, entry: JournalEntry, revision: int | None) -> Block | None:
     """Return the block with this revision, or the last block; None where it is damaged."""
     body = await read_object(store, entry.key)
     found = [

@@ -42,7 +42,7 @@ Known = Callable[[Sequence[Change]], Awaitable[dict[VersionId, NewVersion]]]
 
 
 @dataclass(slots=True)
-class Reading:
+class RereadTally:
     """The tally so far: objects, bytes of them that were read, and objects brought back from the trash."""
 
     objects: int = 0
@@ -76,7 +76,7 @@ class Reread:
         self._headers = headers
         self._trash = Trash(store)
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self.tally = Reading()
+        self.tally = RereadTally()
 
     async def versions(self, changes: Sequence[Change]) -> dict[VersionId, NewVersion]:
         """Read the versions of these 'store' changes from their objects.

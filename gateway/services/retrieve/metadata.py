@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
-from gateway.index.base import Described, Index, Scope
+from gateway.index.base import DescribedMetadata, Index, Scope
 from gateway.model import ResourcePath, VersionId
 from gateway.services.freshness import Freshness, StudyCache
 from gateway.services.inflight import InFlight
@@ -25,9 +25,11 @@ class Metadata:
     def __init__(self, index: Index, freshness: Freshness, inflight: InFlight) -> None:
         self._index = index
         self._inflight = inflight
-        self._kept: StudyCache[Described] = freshness.watch(StudyCache(METADATA_AT_MOST))
+        self._kept: StudyCache[DescribedMetadata] = freshness.watch(StudyCache(METADATA_AT_MOST))
 
-    async def describe(self, scope: Scope, path: ResourcePath, version_set: str | None = None) -> Described:
+    async def describe(
+        self, scope: Scope, path: ResourcePath, version_set: str | None = None
+    ) -> DescribedMetadata:
         """Return the metadata below a path and the fingerprint of exactly these versions.
 
         `version_set` is a fingerprint that the caller read before; the returned one may differ. Long

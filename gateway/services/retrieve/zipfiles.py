@@ -18,7 +18,7 @@ import orjson
 from stream_zip import ZIP_64, Method, stream_zip
 
 from gateway.dicom import uids
-from gateway.dicom.model.dicomdir import Entry, dicomdir, pick_record_keys
+from gateway.dicom.model.dicomdir import DirectoryEntry, dicomdir, pick_record_keys
 from gateway.index.base import Scope, StoredInstance
 from gateway.render.pool import CodecPool
 from gateway.services.bytestream import Body
@@ -106,10 +106,10 @@ class ZipFiles:
         """Shut down the threads; a step that is running ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _entries(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[Entry]:
+    async def _entries(self, scope: Scope, stored: Sequence[StoredInstance]) -> list[DirectoryEntry]:
         """Return the DICOMDIR entry of each instance; the metadata are read in pages."""
         left = zip(_names(stored), stored, strict=True)
-        entries: list[Entry] = []
+        entries: list[DirectoryEntry] = []
         async with aclosing(self._retrieve.pages(scope, [one.version for one in stored])) as pages:
             async for rows in pages:
                 few = list(islice(left, len(rows)))
@@ -134,9 +134,9 @@ def _names(stored: Sequence[StoredInstance]) -> Iterator[tuple[str, ...]]:
             yield "DICOM", f"SE{number:06d}", f"IM{count:06d}"
 
 
-def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> Entry:
+def _entry(name: tuple[str, ...], one: StoredInstance, row: bytes) -> DirectoryEntry:
     syntax = uids.EXPLICIT_VR_LITTLE_ENDIAN if one.transfer_syntax in _REWRITTEN else one.transfer_syntax
-    return Entry(name, one.identity, syntax, pick_record_keys(orjson.loads(row.replace(b"\0", b""))))
+    return DirectoryEntry(name, one.identity, syntax, pick_record_keys(orjson.loads(row.replace(b"\0", b""))))
 
 
 def _iterate_blocking(things: AsyncIterator[T], loop: asyncio.AbstractEventLoop) -> Iterator[T]:

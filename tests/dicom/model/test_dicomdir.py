@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.dicom import uids
 from gateway.dicom.dataset import DataSet
-from gateway.dicom.model.dicomdir import Entry, dicomdir, pick_record_keys
+from gateway.dicom.model.dicomdir import DirectoryEntry, dicomdir, pick_record_keys
 from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
 
 MODEL: DataSet = {
@@ -20,7 +20,9 @@ MODEL: DataSet = {
 def test_what_is_listed_makes_the_same_directory() -> None:
     identity = Identity(StudyUID("1.2"), SeriesUID("1.3"), InstanceUID("1.4"), "1.2.840.10008.5.1.4.1.1.7")
     made = [
-        dicomdir([Entry(("DICOM", "A"), identity, uids.EXPLICIT_VR_LITTLE_ENDIAN, model)], "DICOM", "1.5")
+        dicomdir(
+            [DirectoryEntry(("DICOM", "A"), identity, uids.EXPLICIT_VR_LITTLE_ENDIAN, model)], "DICOM", "1.5"
+        )
         for model in (MODEL, pick_record_keys(MODEL))
     ]
     assert made[0] == made[1]

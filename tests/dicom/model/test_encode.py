@@ -13,7 +13,7 @@ from gateway.dicom.dataset import DataSet
 from gateway.dicom.encoding.filemeta import file_meta
 from gateway.dicom.encoding.frames import frame_spans, swap, swap_width
 from gateway.dicom.encoding.part10 import Part10Reader, ReadInstance
-from gateway.dicom.model.encode import Encoded, Frames, Octets, encode
+from gateway.dicom.model.encode import Codestreams, Encoded, Octets, encode
 from gateway.dicom.model.jsonread import datasets
 from gateway.dicom.model.nativexml import to_xml
 from gateway.dicom.model.nativexmlread import dataset as from_xml
@@ -62,14 +62,14 @@ class Source:
     def __init__(self, data: bytes, found: ReadInstance) -> None:
         self.data, self.layout = data, found.layout
 
-    def __call__(self, path: str, vr: str, uri: str) -> Octets | Frames:
+    def __call__(self, path: str, vr: str, uri: str) -> Octets | Codestreams:
         assert uri.startswith("\0/bulkdata/")
         where = uri.removeprefix("\0/bulkdata/").partition("?")[0]
         pixels = self.layout.pixels
         if pixels is not None and pixels.encapsulated and where == f"{pixels.tag:08X}":
             spans = [frame_spans(pixels, FrameNumber(n + 1)) for n in range(pixels.frames)]
             joined = [b"".join(self.data[s.start : s.stop] for s in one) for one in spans]
-            return Frames(tuple(Octets(frame, len(frame)) for frame in joined))
+            return Codestreams(tuple(Octets(frame, len(frame)) for frame in joined))
         value = self.layout.bulk[where]
         raw = self.data[value.offset : value.offset + value.length]
         if self.layout.big_endian:

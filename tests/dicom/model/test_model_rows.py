@@ -11,7 +11,7 @@ import pytest
 from gateway.dicom import uids
 from gateway.dicom.dataset import Attribute, DataSet
 from gateway.dicom.encoding.filemeta import file_meta
-from gateway.dicom.model.encode import Frames, Octets, encode
+from gateway.dicom.model.encode import Codestreams, Octets, encode
 from gateway.dicom.model.nativexml import to_xml
 from gateway.dicom.model.nativexmlread import dataset as from_xml
 from gateway.model import Identity, InstanceUID, SeriesUID, StudyUID
@@ -25,7 +25,7 @@ def json_of(*more: bytes, syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> dict[
     return parsed(read(meta(syntax) + dataset(*more)).metadata)
 
 
-def nothing(path: str, vr: str, uri: str) -> Octets | Frames:
+def nothing(path: str, vr: str, uri: str) -> Octets | Codestreams:
     raise AssertionError(path)
 
 

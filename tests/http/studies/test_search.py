@@ -6,7 +6,7 @@ import gzip
 
 import httpx
 import pytest
-from gateway.index.base import Page, Place
+from gateway.index.base import Page, RowPlace
 from gateway.model import Level, ResourcePath, SeriesUID, StudyUID
 from tests.http.fakes import Rooms
 
@@ -84,7 +84,7 @@ async def test_large_answers_are_compressed(web: httpx.AsyncClient, rooms: Rooms
     "accept", ["application/dicom+json", 'multipart/related; type="application/dicom+xml"']
 )
 async def test_long_answers_come_in_pieces(web: httpx.AsyncClient, rooms: Rooms, accept: str) -> None:
-    rest = tuple(Place(n) for n in range(3, 6))
+    rest = tuple(RowPlace(n) for n in range(3, 6))
     rooms.search.page = Page([ROW], remaining=2, rest=rest)
     answer = await web.get("/studies", headers={"accept": accept})
     assert answer.status_code == 200
