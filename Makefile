@@ -7,7 +7,7 @@ PORT ?= 8080
 CEPH := radosgw ceph-mon ceph-osd ceph-common
 DEBIAN := chromium dcmtk orthanc orthanc-dicomweb
 
-.PHONY: demo serve test test-only test-long test-ceph fuzz mutants openapi conformance check deps deps-ceph have-deps bench sizes clean
+.PHONY: demo serve test test-only test-long test-ceph coverage coverage-pure fuzz mutants openapi conformance check deps deps-ceph have-deps bench sizes clean
 
 # What running needs; `.venv/ready-to-test` has the tests' tools too.
 .venv/ready: pyproject.toml requirements.lock
@@ -56,6 +56,29 @@ test: .venv/ready-to-test have-deps check test-only
 # Without format, lint and types.
 test-only: .venv/ready-to-test
 	$(BIN)/python -m pytest -n 2 --dist loadscope --rows=check -m 'not long and not ceph and not fuzz' $(PYTEST_MORE)
+
+# Branch coverage of all by `test-only`, servers and commands that tests start among it; the floor is in pyproject.toml.
+# Twice the time of `test-only`: before a release.
+coverage: .venv/ready-to-test
+	$(call measured,-m 'not long and not ceph and not fuzz' --rows=check $(PYTEST_MORE))
+	@$(BIN)/python -m coverage report
+
+# Of the pure rooms by their own tests, a few minutes: part of .ci/run. The floor is the figure of the day without the
+# corpus, rounded down by a point.
+PURE := gateway/dicom/*,gateway/http/parameters/*,gateway/http/negotiation/*,gateway/render/stages/*
+PURE_TESTS := tests/dicom tests/http/parameters tests/http/negotiation tests/render/stages
+# Bounds of memory, in processes of their own that are not measured.
+PURE_TESTS += --ignore=tests/dicom/encoding/test_wide.py --ignore=tests/dicom/model/test_model_limits.py
+PURE_FLOOR := 89
+coverage-pure: .venv/ready-to-test
+	$(call measured,-m 'not long' $(PURE_TESTS))
+	@$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=$(PURE_FLOOR)
+
+define measured
+@rm -rf .data/coverage && mkdir -p .data/coverage
+$(BIN)/python -m coverage run -m pytest -n 2 --dist loadscope $(1)
+@$(BIN)/python -m coverage combine -q
+endef
 
 test-long: .venv/ready-to-test
 	$(BIN)/python -m pytest -m 'long and not ceph and not fuzz' --timeout 1500 $(PYTEST_MORE)

@@ -27,6 +27,8 @@ GATEWAY, TESTS = ROOT + "gateway" + os.sep, ROOT + "tests" + os.sep
 # A module is imported once in the life of a process; lines of source are read by pytest, which quotes them of failures
 # that are logged, and never by the gateway's own formatter.
 _PASSED_OVER = ("<frozen importlib", linecache.__file__)
+# Where it measures, coverage looks for each file of source once.
+_MEASURES = f"{os.sep}site-packages{os.sep}coverage{os.sep}"
 EVENTS = frozenset(
     {
         *("open", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link"),
@@ -138,7 +140,7 @@ def place_of(frame: FrameType | None) -> str | None:
     """Return file and function of the innermost code of the project, None where that is none of the gateway."""
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(_PASSED_OVER):
+        if file.startswith(_PASSED_OVER) or _MEASURES in file:
             return None
         if file != __file__ and file.startswith((GATEWAY, TESTS)):
             return _name(frame) if file.startswith(GATEWAY) else None
