@@ -68,7 +68,10 @@ def test_none_is_torn(server: LiveServer, below: str, accept: str, tmp_path: Pat
     tags: dict[str, bytes] = {}
     try:
         with httpx.Client(timeout=60) as http:
-            for _ in range(ANSWERS):
+            asked = 0
+            # Short answers may all be over before the first change is: go on until there was one.
+            while asked < ANSWERS or (not counts[0] and thread.is_alive()):
+                asked += 1
                 answer = http.get(f"{server.root}/studies/{STUDY}{below}", headers={"Accept": accept})
                 assert answer.status_code == 200, answer.text
                 # The same strong tag is the same bytes.
