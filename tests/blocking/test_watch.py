@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -117,3 +118,12 @@ def test_folders_that_are_watched_in_every_run_are_there() -> None:
     assert all(any((tests / folder).rglob("test_*.py")) for folder in watch.WATCHED)
     assert watch.is_watched(tests / "store" / "test_inplace.py")
     assert not watch.is_watched(tests / "wire" / "test_clients.py")
+
+
+def test_what_calls_may_be_given_is_still_known(tmp_path: Path) -> None:
+    """`shutil.copy2` asks which functions may be told not to follow links."""
+    (tmp_path / "file").write_bytes(b"held")
+    (tmp_path / "link").symlink_to("file")
+    shutil.copy2(tmp_path / "link", tmp_path / "copy", follow_symlinks=False)
+    assert (tmp_path / "copy").is_symlink()
+    assert os.stat in os.supports_follow_symlinks

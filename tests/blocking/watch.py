@@ -89,7 +89,13 @@ class Watch:
         """Watch this process until it ends: an audit hook cannot be taken away."""
         sys.addaudithook(self._audit)
         for name in WRAPPED:
-            setattr(os, name, self._wrap(f"os.{name}", getattr(os, name)))
+            call = getattr(os, name)
+            wrapped = self._wrap(f"os.{name}", call)
+            setattr(os, name, wrapped)
+            # What a call may be given is looked up by the function itself: shutil would go without `os.stat` else.
+            for able in (os.supports_follow_symlinks, os.supports_dir_fd, os.supports_fd):
+                if call in able:
+                    able.add(wrapped)
         time.sleep = self._wrap("time.sleep", time.sleep)
 
     def take(self) -> list[str]:

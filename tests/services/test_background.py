@@ -73,7 +73,7 @@ async def test_all_is_closed_whatever_a_part_raises(tmp_path: Path, monkeypatch:
     await gateway.start(follow=False)
     closed: list[str] = []
     parts = ("sweeper", "segments", "keys", "reclaim", "commits", "ingest", "freshness", "retrieve")
-    for name in (*parts, "rendered", "archive", "pool", "index", "store"):
+    for name in (*parts, "rendered", "zip_files", "pool", "index", "store"):
         part = getattr(gateway, name)
 
         def close(name: str = name, close: Callable[[], Any] = part.close) -> Any:
@@ -91,4 +91,4 @@ async def test_all_is_closed_whatever_a_part_raises(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(part, "close", close)
     with pytest.raises(ValueError, match="store"):
         await gateway.close()
-    assert closed == [*parts, "rendered", "archive", "pool", "index", "store"]
+    assert closed == [*parts, "rendered", "zip_files", "pool", "index", "store"]
