@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.blocking import watch
@@ -127,3 +131,27 @@ def test_what_calls_may_be_given_is_still_known(tmp_path: Path) -> None:
     shutil.copy2(tmp_path / "link", tmp_path / "copy", follow_symlinks=False)
     assert (tmp_path / "copy").is_symlink()
     assert os.stat in os.supports_follow_symlinks
+
+
+async def test_what_the_garbage_collector_ends_meanwhile_is_not(installed: Watch, tmp_path: Path) -> None:
+    """A finalizer runs wherever a collection does, in code of the gateway too, which knows nothing of it."""
+    path = tmp_path / "forgotten"
+    path.mkdir()
+    code = compile("def collect(finalizer): finalizer()", f"{watch.GATEWAY}made_up.py", "exec")
+    names: dict[str, Callable[[Any], None]] = {}
+    exec(code, names)
+    forgotten = Watch()
+    names["collect"](weakref.finalize(forgotten, shutil.rmtree, path))
+    assert not path.exists()
+    assert installed.take() == []
+    path.mkdir()
+    names["collect"](partial(shutil.rmtree, path))
+    assert installed.take()[0].startswith("shutil.rmtree in made_up.py:collect")
+    watch.SESSION.take()
+
+
+def test_the_gateway_leaves_nothing_to_finalizers() -> None:
+    """What these would do is passed over."""
+    forgetful = re.compile(r"TemporaryDirectory|weakref\.finalize|import finalize|atexit")
+    found = {file for file in Path(watch.GATEWAY).rglob("*.py") if forgetful.search(file.read_text())}
+    assert found == set()

@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,9 @@ ROOT = str(Path(__file__).resolve().parent.parent.parent) + os.sep
 GATEWAY, TESTS = ROOT + "gateway" + os.sep, ROOT + "tests" + os.sep
 # A module is imported once in the life of a process; lines of source are read by pytest, which quotes them of failures
 # that are logged, and never by the gateway's own formatter.
-_PASSED_OVER = ("<frozen importlib", linecache.__file__)
+# The garbage collector ends what others forgot (temporary folders of a test's tools) wherever it happens to run; the
+# gateway has no such finalizer, which `test_watch.py` holds.
+_PASSED_OVER = ("<frozen importlib", linecache.__file__, weakref.__file__)
 # Where it measures, coverage looks for each file of source once.
 _MEASURES = f"{os.sep}site-packages{os.sep}coverage{os.sep}"
 EVENTS = frozenset(
