@@ -179,8 +179,6 @@ class Sweeper:
             self._counters.add("sweep_uploads_aborted_total", swept.uploads)
         async for candidates in self._candidates():
             await self._judge(candidates, swept, settled)
-        if not confirmed and not dry:
-            await self._keep_older(swept)
         if swept.count > most and not confirmed and not dry:
             self._counters.add("sweep_stopped_total")
             swept.why_not = (
@@ -196,6 +194,8 @@ class Sweeper:
                 "--confirm'; once the damaged object is taken away, sweeping goes on by itself"
             )
             return swept
+        if not confirmed and not dry:
+            await self._keep_older(swept)
         if not dry:
             await self._agreement.check()  # finding them took a while
             await self._give_up(swept)
