@@ -14,7 +14,7 @@ from dataclasses import replace
 from gateway.errors import NotAcceptable
 from gateway.extras import Extra, explain_missing, is_installed
 from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
-from gateway.services.render.rendered import EMBEDS_ICC, GIF, MP4, REMUXED
+from gateway.services.render.rendered import EMBEDS_ICC, GIF, MP4, REMUXED, find_stored_type
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import RenderTarget
 
@@ -58,22 +58,19 @@ def text_offers(media: Sequence[str], *, bare: bool) -> list[Offer]:
     return [*alone, *parts] if bare else parts
 
 
-def find_lacking(offers: Sequence[Offer], target: RenderTarget, stored: str, *, changed: bool) -> Lacking:
-    """Return the offers that this installation cannot make, and the extra that each needs.
-
-    `stored` is the media type in which a stored video is sent as it is, unless it is `changed`.
-    """
-    wanted = {offer: _find_extra(offer.media, target, stored, changed) for offer in offers}
+def find_lacking(offers: Sequence[Offer], target: RenderTarget, asked: RenderRequest) -> Lacking:
+    """Return the offers that this installation cannot make, and the extra that each needs."""
+    wanted = {offer: _find_extra(offer.media, target, asked) for offer in offers}
     return {offer: extra for offer, extra in wanted.items() if extra is not None and not is_installed(extra)}
 
 
-def _find_extra(media: str, target: RenderTarget, stored: str, changed: bool) -> Extra | None:
+def _find_extra(media: str, target: RenderTarget, asked: RenderRequest) -> Extra | None:
     if media == PDF:
         return None if target.encapsulated else Extra.REPORTS
     if not media.startswith(("image/", "video/")):
         return None
     if target.stream:
-        return None if media == stored and not changed else Extra.VIDEO
+        return None if media == find_stored_type(target) and not asked.changes_picture else Extra.VIDEO
     return Extra.VIDEO if media == MP4 else None
 
 
@@ -94,13 +91,6 @@ def is_film(subject: RenderTarget, offer: Offer, count: int) -> bool:
     if offer.media.startswith("video/"):
         return True
     return offer.media == GIF and not offer.multipart and count > 1
-
-
-def changes(asked: RenderRequest) -> bool:
-    """Return whether a stored video cannot be sent as it is; `quality` alone may be ignored (8.3.5.1.2)."""
-    how = asked.how
-    sized = how.viewport or how.region or how.rows or how.columns
-    return bool(sized or how.window or how.annotation or asked.profile)
 
 
 def holds_profile(offer: Offer) -> bool:

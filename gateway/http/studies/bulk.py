@@ -22,7 +22,7 @@ from gateway.http.negotiation.accept import Accept, Offer, not_acceptable
 from gateway.http.negotiation.offers import frame_offers, is_octets, value_offers
 from gateway.http.parameters.paths import resource_path
 from gateway.http.ports import RetrievePort
-from gateway.services.bytestream import MADE_FIRST_AT_MOST
+from gateway.services.bytestream import MADE_FIRST_AT_MOST, join
 from gateway.services.retrieve.bulkdata import count_pixel_bytes
 from gateway.services.retrieve.frames import select_all_frames
 from gateway.services.retrieve.obtainable import find_obstacle, find_targets
@@ -156,13 +156,9 @@ class StudiesBulk:
         Where a value of `rest` cannot be opened in any way, the answer breaks off: its status said that it
         is there.
         """
-        try:
-            for parts in opened:
-                async for part in parts:
-                    yield part
-        finally:
-            for parts in opened:
-                await parts.aclose()
+        async with aclosing(join(opened)) as begun:
+            async for part in begun:
+                yield part
         for value in rest:
             async with aclosing(await self._begin(request, value)) as parts:
                 async for part in parts:

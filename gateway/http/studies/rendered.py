@@ -27,7 +27,16 @@ from gateway.model import FrameNumber, Level, ResourcePath
 from gateway.services.bytestream import MADE_FIRST_AT_MOST, Body, only, prime
 from gateway.services.render.documents import Documents
 from gateway.services.render.presentationstates import States
-from gateway.services.render.rendered import MP4, RENDERER, Rendered, RenderedFrame, check_has_picture, weight
+from gateway.services.render.rendered import (
+    MP4,
+    RENDERER,
+    Rendered,
+    RenderedFrame,
+    check_has_picture,
+    find_stored_type,
+    goes_out_as_stored,
+    weight,
+)
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.render.thumbnail import Thumbnails
@@ -89,7 +98,7 @@ class StudiesRendered:
             RENDERER,
             path.url(),
             asked.key(),
-            *(p.tag + self._find_encoder(request, p, asked) for p in pieces),
+            *[p.tag + await self._find_encoder(request, p, asked) for p in pieces],
         )
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
@@ -121,7 +130,7 @@ class StudiesRendered:
         offers = await self._offers(request, subject, len(shots), asked, bare=True, whole=frames is None)
         if not offers:
             check_has_picture(subject)
-        lacking = self._find_lacking(offers, subject, asked)
+        lacking = renderoffers.find_lacking(offers, subject, asked)
         ranked = renderoffers.rank_installed(request.accept, offers, lacking)
         if not ranked:
             raise renderoffers.refuse_all(request.accept, offers, lacking)
@@ -159,7 +168,7 @@ class StudiesRendered:
                 request, subject, max(subject.frames, 1), asked, bare=False, whole=True
             )
             seen += offers
-            lacking_here = self._find_lacking(offers, subject, asked)
+            lacking_here = renderoffers.find_lacking(offers, subject, asked)
             lacking.update(lacking_here)
             if ranked := renderoffers.rank_installed(request.accept, offers, lacking_here):
                 shots = await self._whole(request, subject)
@@ -194,20 +203,13 @@ class StudiesRendered:
         filmable = self._rendered.filmable(subject, count)
         if subject.category is Category.VIDEO and whole:
             return renderoffers.video_offers(
-                self._rendered.find_stored_type(subject),
+                find_stored_type(subject),
                 bare=bare,
-                changed=renderoffers.changes(asked),
+                changed=asked.changes_picture,
                 filmable=filmable,
                 lenient=lenient,
             )
         return renderoffers.picture_offers(count, bare=bare, filmable=filmable, lenient=lenient)
-
-    def _find_lacking(
-        self, offers: Sequence[Offer], subject: RenderTarget, asked: RenderRequest
-    ) -> renderoffers.Lacking:
-        """Return the offers that need an extra which is not installed."""
-        stored = self._rendered.find_stored_type(subject)
-        return renderoffers.find_lacking(offers, subject, stored, changed=renderoffers.changes(asked))
 
     def _piece(
         self, request: Request, subject: RenderTarget, offer: Offer, shots: Sequence[RenderedFrame]
@@ -249,24 +251,18 @@ class StudiesRendered:
         if not renderoffers.is_film(subject, piece.offer, len(piece.shots)):
             data = await rendered.picture(request.scope, piece.shots[0], asked, media)
             return Body(media, None, len(data), only(data))
-        if self._goes_out_as_stored(request, piece, asked):
+        if _goes_out_as_stored(request, piece, asked):
             size, chunks = await rendered.open_stored_video(request.scope, subject, media)
         else:
             shots = () if _is_whole_video(request, subject) else piece.shots
             size, chunks = await rendered.film(request.scope, subject, shots, asked, media)
         return Body(media, None, size, chunks)
 
-    def _goes_out_as_stored(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> bool:
-        """Return whether it is a stored video that is sent without decoding."""
-        whole = _is_whole_video(request, piece.subject)
-        passes = self._rendered.passes(piece.subject, piece.offer.media)
-        return whole and not renderoffers.changes(asked) and passes
-
-    def _find_encoder(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> str:
-        """Return the encoder of a video: part of its tag, since another encoder writes other bytes."""
-        if piece.offer.media != MP4 or self._goes_out_as_stored(request, piece, asked):
+    async def _find_encoder(self, request: Request, piece: ResponsePart, asked: RenderRequest) -> str:
+        """Return the encoder of a video that is made here, empty for all else."""
+        if piece.offer.media != MP4 or _goes_out_as_stored(request, piece, asked):
             return ""
-        return f" {self._rendered.video_encoder}"
+        return f" {await self._rendered.find_encoder()}"
 
     async def _together(
         self,
@@ -390,6 +386,12 @@ def check_profile(asked: RenderRequest, offer: Offer) -> None:
             parameter="iccprofile",
             expected="no, or a media type that holds one: image/jpeg, image/png, image/jp2, image/jph",
         )
+
+
+def _goes_out_as_stored(request: Request, piece: ResponsePart, asked: RenderRequest) -> bool:
+    """Return whether it is a stored video, not frames of one, that is sent without decoding."""
+    whole = "frames" not in request.path_params
+    return whole and goes_out_as_stored(piece.subject, piece.offer.media, asked)
 
 
 def _is_whole_video(request: Request, subject: RenderTarget) -> bool:

@@ -31,7 +31,15 @@ from gateway.services.bytestream import Body, only
 from gateway.services.deidentify.anonymize import RULES, Anonymize
 from gateway.services.render.documents import Documents
 from gateway.services.render.presentationstates import States
-from gateway.services.render.rendered import GIF, MP4, RENDERER, Rendered, RenderedFrame
+from gateway.services.render.rendered import (
+    GIF,
+    MP4,
+    RENDERER,
+    Rendered,
+    RenderedFrame,
+    find_stored_type,
+    goes_out_as_stored,
+)
 from gateway.services.render.renderparameters import RenderRequest
 from gateway.services.render.rendertarget import Category, RenderTarget
 from gateway.services.retrieve.transcode import ENCODER
@@ -68,8 +76,7 @@ class WadoUri:
             asked = await self._check_anonymize(request, subject, asked)
         offers = await self._offers(request, subject, asked)
         original = Offer(DICOM)
-        stored = self._rendered.find_stored_type(subject)
-        lacking = renderoffers.find_lacking(offers, subject, stored, changed=renderoffers.changes(asked))
+        lacking = renderoffers.find_lacking(offers, subject, asked)
         candidates = offers if asked_type.rendered else [*offers, original]
         ranked = renderoffers.rank_installed(asked_type.accept, candidates, lacking)
         if not ranked:
@@ -114,8 +121,7 @@ class WadoUri:
         filmable = not one and self._rendered.filmable(subject, subject.frames)
         films = [Offer(MP4, rendered=True)] if filmable else []
         if subject.category is Category.VIDEO and not one:
-            stored = self._rendered.find_stored_type(subject)
-            changed = renderoffers.changes(asked)
+            stored, changed = find_stored_type(subject), asked.changes_picture
             films = renderoffers.video_offers(
                 stored, bare=True, changed=changed, filmable=filmable, lenient=False
             )
@@ -167,8 +173,8 @@ class WadoUri:
         asked_for = [FrameNumber(number or 1)]
         (shot,) = await self._shots(request, subject, asked, asked_for)
         film = offer.media.startswith("video/") or (offer.media == GIF and not number and several)
-        made = film and not self._goes_out_as_stored(subject, offer, asked)
-        encoder = f" {self._rendered.video_encoder}" if made and offer.media == MP4 else ""
+        made = offer.media == MP4 and not goes_out_as_stored(subject, MP4, asked)
+        encoder = f" {await self._rendered.find_encoder()}" if made else ""
         tag = _tag(request, subject, "uri", RENDERER, offer, shot.key, f"{film}{encoder}", asked.key())
         headers = caching(request, tag)
         if unchanged := not_modified(request, headers):
@@ -205,18 +211,13 @@ class WadoUri:
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest
     ) -> Body:
         rendered, video = self._rendered, subject.category is Category.VIDEO
-        if self._goes_out_as_stored(subject, offer, asked):
+        if goes_out_as_stored(subject, offer.media, asked):
             size, chunks = await rendered.open_stored_video(request.scope, subject, offer.media)
         else:
             every = [] if video else await self._shots(request, subject, asked)
             shots = await rendered.order(request.scope, every)
             size, chunks = await rendered.film(request.scope, subject, shots, asked, offer.media)
         return Body(offer.media, None, size, chunks)
-
-    def _goes_out_as_stored(self, subject: RenderTarget, offer: Offer, asked: RenderRequest) -> bool:
-        """Return whether it is a stored video that is sent without decoding."""
-        passes = self._rendered.passes(subject, offer.media)
-        return subject.category is Category.VIDEO and passes and not renderoffers.changes(asked)
 
     async def _text(
         self, request: Request, subject: RenderTarget, offer: Offer, asked: RenderRequest, accept: Accept

@@ -33,7 +33,7 @@ from gateway.services.render.dosescale import Doses
 from gateway.services.render.fragmentfile import FragmentFile
 from gateway.services.render.renderedvideo import VideoCache, pull
 from gateway.services.render.renderparameters import RenderRequest
-from gateway.services.render.rendertarget import RenderTarget, RenderTargets
+from gateway.services.render.rendertarget import Category, RenderTarget, RenderTargets
 from gateway.services.render.underlay import Underlay, Underlays
 from gateway.services.retrieve.frames import select_frames
 from gateway.services.retrieve.retrieve import Retrieve
@@ -49,6 +49,8 @@ __all__ = [
     "Rendered",
     "RenderedFrame",
     "State",
+    "find_stored_type",
+    "goes_out_as_stored",
 ]
 
 # Part of every entity tag of a rendered answer: raise it when the same request gives another picture.
@@ -103,7 +105,8 @@ class Rendered:
     ) -> None:
         self._retrieve = retrieve
         self._pool = pool
-        self.video_encoder = _find_video_encoder(video_encoder)
+        self._video_encoder = video_encoder
+        self._encoder = ""
         self._films = VideoCache()
         self._flights: SingleFlight[bytes] = SingleFlight()
         self._pictures: StudyCache[bytes] = freshness.watch(StudyCache(PICTURES_AT_MOST))
@@ -219,6 +222,7 @@ class Rendered:
         """
         if media == MP4:
             require_for_request(Extra.VIDEO, MP4)
+        encoder = await self.find_encoder() if media == MP4 else ""
         attributes = await self.subjects.attributes(scope, subject)
         loop = asyncio.get_running_loop()
 
@@ -235,7 +239,7 @@ class Rendered:
                 from gateway.render.output.video import encode_video
 
                 rate = 1000 / frame_time(attributes)
-                encode_video(images, rate, path, asked.how.quality, encoder=self.video_encoder)
+                encode_video(images, rate, path, asked.how.quality, encoder=encoder)
 
         which = tuple(shot.key for shot in shots)
         key = (scope.fingerprint, subject.version, which, media, asked.key(lossy=media != GIF))
@@ -247,14 +251,14 @@ class Rendered:
         for shot in shots:
             yield await self.image(scope, shot, asked)
 
-    def find_stored_type(self, subject: RenderTarget) -> str:
-        """Return the media type of a stored video."""
-        return VIDEO_TYPES.get(subject.located.layout.transfer_syntax.removesuffix(".1"), MP4)
+    async def find_encoder(self) -> str:
+        """Return FFmpeg's name of the encoder of an MP4; it is part of an entity tag, as its bytes depend on it.
 
-    def passes(self, subject: RenderTarget, media: str) -> bool:
-        """Return whether a stored video can be sent in this type without decoding."""
-        stored = self.find_stored_type(subject)
-        return media == stored or (media == MP4 and stored in REMUXED)
+        Loads FFmpeg at the first call, in the codec pool. Empty where the part is not installed.
+        """
+        if not self._encoder and is_installed(Extra.VIDEO):
+            self._encoder = await self._pool.run(_choose_encoder, self._video_encoder)
+        return self._encoder
 
     async def open_stored_video(
         self, scope: Scope, subject: RenderTarget, media: str
@@ -287,16 +291,23 @@ def weight(shot: RenderedFrame) -> int:
     return sum(native_frame_length(found) for one in subjects if (found := one.located.layout.pixels))
 
 
-def _find_video_encoder(name: str) -> str:
-    """Return the encoder of rendered videos, empty where the part is not installed.
-
-    Loads FFmpeg, once at start.
-    """
-    if not is_installed(Extra.VIDEO):
-        return ""
+def _choose_encoder(name: str) -> str:
     from gateway.render.output.video import choose_encoder
 
     return choose_encoder(name)
+
+
+def find_stored_type(subject: RenderTarget) -> str:
+    """Return the media type of a stored video."""
+    return VIDEO_TYPES.get(subject.located.layout.transfer_syntax.removesuffix(".1"), MP4)
+
+
+def goes_out_as_stored(subject: RenderTarget, media: str, asked: RenderRequest) -> bool:
+    """Return whether a stored video is sent in this type without decoding."""
+    if subject.category is not Category.VIDEO or asked.changes_picture:
+        return False
+    stored = find_stored_type(subject)
+    return media == stored or (media == MP4 and stored in REMUXED)
 
 
 def _draw(file: FragmentFile, attributes: Attributes, asked: RenderRequest) -> Iterator[Image]:

@@ -44,6 +44,13 @@ class RenderRequest:
     anonymous: bool = False
 
     @property
+    def changes_picture(self) -> bool:
+        """Return whether a stored video cannot be sent as it is; `quality` alone may be ignored (8.3.5.1.2)."""
+        how = self.how
+        sized = how.viewport or how.region or how.rows or how.columns
+        return bool(sized or how.window or how.annotation or self.profile)
+
+    @property
     def profile(self) -> bool:
         """Return whether an ICC profile is to be embedded."""
         return self.how.icc not in (None, IccTarget.NO)
