@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 from typing import Any
 
+from gateway.dicom.encoding.layout import PixelLayout
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
@@ -80,3 +82,26 @@ def _newer(ds: Dataset, transfer_syntax: str) -> bytes:
 def instance(**attributes: Any) -> bytes:
     """A small CT image as a PS3.10 file."""
     return part10(dataset(**attributes))
+
+
+def pixel_layout(**changes: Any) -> PixelLayout:
+    """Return a layout of 64 x 64 grey pixels of 16 bits, but for `changes`."""
+    plain = PixelLayout(
+        tag=0x7FE00010,
+        vr="OB",
+        offset=0,
+        length=0,
+        encapsulated=True,
+        frames=1,
+        declared_frames=1,
+        rows=64,
+        columns=64,
+        samples=1,
+        bits_allocated=16,
+        bits_stored=16,
+        high_bit=15,
+        pixel_representation=0,
+        photometric="MONOCHROME2",
+        planar=0,
+    )
+    return replace(plain, **changes)

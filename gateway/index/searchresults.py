@@ -17,9 +17,8 @@ from gateway.index.entities import Entity
 from gateway.model import Level
 
 _REQUEST_KEYS: tuple[Path, ...] = tuple((int(tag, 16),) for tag in rows.REQUEST_KEYS)
-_CHARACTER_SET = (
-    tags.SPECIFIC_CHARACTER_SET
-)  # the answer is in UTF-8, whatever the character set of the data set is
+# The answer is in UTF-8, whatever the character set of the data set is.
+_CHARACTER_SET = tags.SPECIFIC_CHARACTER_SET
 _ALWAYS = {
     Level.STUDY: frozenset(int(tag, 16) for tag in rows.STUDY_REQUIRED)
     | {
@@ -49,14 +48,8 @@ _ALWAYS = {
     },
 }
 _BESIDE = frozenset({tagnumbers.STUDY_DESCRIPTION})
-_READY = frozenset(int(tag, 16) for tag in (*rows.INSTANCE_REQUIRED, *rows.INSTANCE_IF_KNOWN)) | {
-    tagnumbers.SOP_CLASS_UID,
-    tagnumbers.SOP_INSTANCE_UID,
-    tagnumbers.STUDY_INSTANCE_UID,
-    tagnumbers.SERIES_INSTANCE_UID,
-    tagnumbers.INSTANCE_AVAILABILITY,
-    tagnumbers.RETRIEVE_URL,
-    tagnumbers.AVAILABLE_TRANSFER_SYNTAX_UID,
+_READY = _ALWAYS[Level.INSTANCE] | {
+    *(int(tag, 16) for tag in rows.INSTANCE_IF_KNOWN),
     tagnumbers.TRANSFER_SYNTAX_UID,
 }
 

@@ -104,12 +104,12 @@ async def only(data: bytes) -> AsyncGenerator[bytes, None]:
     yield data
 
 
-async def join(parts: list[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks of all parts, one after another; each part is closed, also those never begun."""
+async def join(parts: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+    """Yield what all parts yield, one after another; each part is closed, also those never begun."""
     try:
         for part in parts:
-            async for chunk in part:
-                yield chunk
+            async for piece in part:
+                yield piece
     finally:
         for part in parts:
             await part.aclose()

@@ -46,6 +46,7 @@ from gateway.services.ingest.policy import Rule
 from gateway.services.retrieve.framebodies import FrameBodies
 from gateway.services.retrieve.frames import FrameSelection
 from gateway.services.retrieve.layouts import StoredLayout
+from tests import build
 
 JLS = "1.2.840.10008.1.2.4.80"
 MPEG = "1.2.840.10008.1.2.4.102"
@@ -78,23 +79,16 @@ def layout(syntax: str, pixels: PixelLayout | None) -> InstanceLayout:
 
 def pixels(*, encapsulated: bool) -> PixelLayout:
     """Nine frames of 7 bytes."""
-    return PixelLayout(
-        tag=0x7FE00010,
-        vr="OB",
-        offset=0,
+    return build.pixel_layout(
         length=63,
         encapsulated=encapsulated,
         frames=9,
         declared_frames=9,
         rows=1,
         columns=7,
-        samples=1,
         bits_allocated=8,
         bits_stored=8,
         high_bit=7,
-        pixel_representation=0,
-        photometric="MONOCHROME2",
-        planar=0,
         frame_bits=56,
     )
 

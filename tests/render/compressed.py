@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -16,6 +16,7 @@ from gateway.render.codecs.decode import DecodedFrame, decodable, decode_frame
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
+from tests.build import pixel_layout
 from tests.corpus import Row, row, rows
 
 # gdcm first: it and the codec used here share their arithmetic where JPEG leaves a choice.
@@ -66,7 +67,7 @@ def layout_of(dataset: Dataset) -> PixelLayout:
     def number(name: str) -> int:
         return int(dataset.get(name) or 0)
 
-    return layout(
+    return pixel_layout(
         rows=number("Rows"),
         columns=number("Columns"),
         samples=number("SamplesPerPixel"),
@@ -77,29 +78,6 @@ def layout_of(dataset: Dataset) -> PixelLayout:
         photometric=str(dataset.get("PhotometricInterpretation") or ""),
         planar=number("PlanarConfiguration"),
     )
-
-
-def layout(**changes: Any) -> PixelLayout:
-    """Of 64 x 64 grey pixels of 16 bits, but for `changes`."""
-    plain = PixelLayout(
-        tag=0x7FE00010,
-        vr="OB",
-        offset=0,
-        length=0,
-        encapsulated=True,
-        frames=1,
-        declared_frames=1,
-        rows=64,
-        columns=64,
-        samples=1,
-        bits_allocated=16,
-        bits_stored=16,
-        high_bit=15,
-        pixel_representation=0,
-        photometric="MONOCHROME2",
-        planar=0,
-    )
-    return replace(plain, **changes)
 
 
 def values(frame: DecodedFrame, shape: PixelLayout) -> np.ndarray[Any, Any]:

@@ -16,7 +16,7 @@ from gateway.render.codecs import encode, transcodetargets
 from gateway.render.codecs.decode import decode_frame
 from gateway.render.codecs.pixelcells import read_signed_cells
 from gateway.render.codecs.ybr import ybr_to_rgb
-from tests.render.compressed import layout
+from tests.build import pixel_layout
 
 SYNTAXES = (
     uids.EXPLICIT_VR_LITTLE_ENDIAN,
@@ -66,7 +66,7 @@ def picture(
     values = np.clip(np.rint(np.repeat(across, samples, 2)[..., :] + noise), low, top - 1).astype("i8")
     if samples == 3:
         values[..., 1] = values[:, ::-1, 1]
-    pixels = layout(
+    pixels = pixel_layout(
         rows=rows,
         columns=columns,
         samples=samples,
@@ -86,6 +86,21 @@ def picture(
     if overlay:
         values.reshape(-1)[5] ^= 1 << high + 1
     return (values & (1 << allocated) - 1).astype(f"<u{allocated // 8}").tobytes(), pixels
+
+
+def describe(pixels: PixelLayout) -> dict[str, Any]:
+    """The Image Pixel attributes of a data set with such frames, by keyword."""
+    return {
+        "Rows": pixels.rows,
+        "Columns": pixels.columns,
+        "SamplesPerPixel": pixels.samples,
+        "PhotometricInterpretation": pixels.photometric,
+        "PlanarConfiguration": pixels.planar if pixels.samples > 1 else None,
+        "BitsAllocated": pixels.bits_allocated,
+        "BitsStored": pixels.bits_stored,
+        "HighBit": pixels.high_bit,
+        "PixelRepresentation": pixels.pixel_representation,
+    }
 
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -78,15 +78,7 @@ def message(content_type: str) -> EmailMessage:
 def image(kind: str, frames: int = 1, **attributes: Any) -> Dataset:
     data, pixels = matrix.picture(**matrix.KINDS[kind])
     values: dict[str, Any] = {
-        "Rows": pixels.rows,
-        "Columns": pixels.columns,
-        "SamplesPerPixel": pixels.samples,
-        "PhotometricInterpretation": pixels.photometric,
-        "PlanarConfiguration": pixels.planar if pixels.samples > 1 else None,
-        "BitsAllocated": pixels.bits_allocated,
-        "BitsStored": pixels.bits_stored,
-        "HighBit": pixels.high_bit,
-        "PixelRepresentation": pixels.pixel_representation,
+        **matrix.describe(pixels),
         "NumberOfFrames": frames if frames > 1 else None,
         "PixelData": data + b"".join(bytes([n]) * len(data) for n in range(1, frames)),
         "StudyInstanceUID": STUDY,

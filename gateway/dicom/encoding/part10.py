@@ -404,7 +404,7 @@ class Part10Reader:
             .decode("latin-1")
             or None
         )
-        document = f"{tags.ENCAPSULATED_DOCUMENT}"
+        document = tags.ENCAPSULATED_DOCUMENT
         pixels = self._pixels(tokens, tokens.pixels, moved) if tokens.pixels is not None else None
         bulk = tokens.bulk
         if moved or document in bulk:

@@ -95,7 +95,7 @@ def write_members(image: ImagePixel) -> DataSet:
         tag: getattr(image, name) for name, tag in _NUMBERS.items() if name != "planar" or image.samples > 1
     }
     return {
-        f"{tags.PHOTOMETRIC_INTERPRETATION}": {"vr": "CS", "Value": [image.photometric]},
+        tags.PHOTOMETRIC_INTERPRETATION: {"vr": "CS", "Value": [image.photometric]},
         **{f"{tag:08X}": {"vr": "US", "Value": [number]} for tag, number in numbers.items()},
     }
 
@@ -112,7 +112,7 @@ def find_changes(before: ImagePixel, after: ImagePixel) -> dict[str, str | int]:
     """Return the description's changes after a codec: tag to new value; empty where nothing changes."""
     changes: dict[str, str | int] = {}
     if after.photometric != before.photometric:
-        changes[f"{tags.PHOTOMETRIC_INTERPRETATION}"] = after.photometric
+        changes[tags.PHOTOMETRIC_INTERPRETATION] = after.photometric
     if after.planar != before.planar:
-        changes[f"{tags.PLANAR_CONFIGURATION}"] = after.planar
+        changes[tags.PLANAR_CONFIGURATION] = after.planar
     return changes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -21,7 +22,7 @@ from gateway.errors import DicomError, Truncated
 Steps: TypeAlias = Generator[None, None, None]
 
 
-class PushParser:
+class PushParser(ABC):
     """Read at `_at` of `_buffer`, which begins at offset `_base`, and write to `_out`.
 
     `_data_set` runs as far as there are bytes, and goes on where it stopped once there are more.
@@ -54,8 +55,9 @@ class PushParser:
         self._out.clear()
         return out
 
+    @abstractmethod
     def _data_set(self) -> Steps:
-        raise NotImplementedError
+        """Read and write the whole data set, step by step."""
 
     def _have(self, count: int) -> Generator[None, None, bool]:
         """Wait for `count` bytes; return False where the data set has no more of them."""
@@ -115,20 +117,20 @@ class DataSetWalker(PushParser, Generic[AnyLevel]):
 
     # -- what a translator says -------------------------------------------------------------------------
 
+    @abstractmethod
     def _element(self, level: AnyLevel) -> Steps:
         """Read the element at `_at`, 8 bytes of which are there, and write what becomes of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _item_level(self, sequence: AnyLevel, end: int) -> AnyLevel:
         """Return the level of the next item of `sequence`."""
-        raise NotImplementedError
 
     def _complete(self, level: AnyLevel) -> None:
         """Write what is still due in a level that ends; it is none of `_levels` any more."""
 
+    @abstractmethod
     def _end(self) -> None:
         """Write what is due at the end of the bytes. Raises Truncated where something is still open."""
-        raise NotImplementedError
 
     # -- structure --------------------------------------------------------------------------------------
 

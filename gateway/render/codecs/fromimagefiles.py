@@ -226,9 +226,8 @@ def _png_size(data: bytes) -> int:
     if data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
         raise CodecError("no PNG: it does not begin with a signature and IHDR")
     columns, rows, depth, kind = unpack_from(">IIBB", data, 16)
-    channels = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}.get(
-        kind, 4
-    )  # for a palette: 1 for the indices, 3 for their colours
+    # A palette has 1 channel for the indices and 3 for their colours.
+    channels = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}.get(kind, 4)
     return int(columns * rows * channels * (2 if depth == 16 else 1))
 
 

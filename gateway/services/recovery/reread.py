@@ -209,26 +209,33 @@ class Reread:
 
 
 def _version(change: Change, read: ReadInstance) -> NewVersion:
-    assert change.locator is not None
-    assert change.version_after is not None
     metadata, outline = read.place_base()
-    return NewVersion(
-        version=change.version_after,
+    return replace(
+        _from_line(change, metadata, read.layout),
         identity=read.identity,
         transfer_syntax=read.transfer_syntax,
-        locator=change.locator,
-        file_digest=change.file_digest,
-        content_digest=change.content_digest,
-        received=change.time,
-        metadata=metadata,
         outline=outline,
-        layout=read.layout,
-        source=change.source,
     )
 
 
 def as_damaged(change: Change, reason: str) -> NewVersion:
     """Return a version made from its journal line alone. Searches show it as UNAVAILABLE."""
+    assert change.locator is not None
+    layout = InstanceLayout(
+        transfer_syntax=change.transfer_syntax,
+        implicit=False,
+        big_endian=False,
+        inflated=False,
+        dataset_offset=0,
+        length=change.locator.length,
+        pixels=None,
+        bulk={},
+    )
+    return replace(_from_line(change, _make_metadata(change.identity), layout), damage=reason)
+
+
+def _from_line(change: Change, metadata: bytes, layout: InstanceLayout) -> NewVersion:
+    """Return the version with all that its journal line says."""
     assert change.locator is not None
     assert change.version_after is not None
     return NewVersion(
@@ -239,19 +246,9 @@ def as_damaged(change: Change, reason: str) -> NewVersion:
         file_digest=change.file_digest,
         content_digest=change.content_digest,
         received=change.time,
-        metadata=_make_metadata(change.identity),
-        layout=InstanceLayout(
-            transfer_syntax=change.transfer_syntax,
-            implicit=False,
-            big_endian=False,
-            inflated=False,
-            dataset_offset=0,
-            length=change.locator.length,
-            pixels=None,
-            bulk={},
-        ),
+        metadata=metadata,
+        layout=layout,
         source=change.source,
-        damage=reason,
     )
 
 

@@ -78,11 +78,8 @@ class InstanceFiles:
         check_obtainable(located, target)
         if target == uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             inner = await self.open_instead(located, uids.EXPLICIT_VR_LITTLE_ENDIAN, instead)
-            meta, skip = (
-                file_meta(instead.identity, target),
-                len(file_meta(instead.identity, uids.EXPLICIT_VR_LITTLE_ENDIAN)),
-            )
-            return await self._join_deflated(meta, inner, skip)
+            skip = len(file_meta(instead.identity, uids.EXPLICIT_VR_LITTLE_ENDIAN))
+            return await self._join_deflated(file_meta(instead.identity, target), inner, skip)
         if located.layout.pixels is not None:
             return await self._transcode.write_instance(located, located.layout.pixels, target, instead)
         data = file_meta(instead.identity, target) + instead.head

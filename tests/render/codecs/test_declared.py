@@ -19,8 +19,8 @@ from gateway.render.codecs import fromimagefiles, fromvideofiles
 from gateway.render.codecs.decode import decode_frame
 from gateway.render.output import videostream
 from PIL import Image as Pillow
+from tests.build import pixel_layout
 from tests.render.codecs.test_fromfiles import COLOUR, GREY, film
-from tests.render.compressed import layout
 
 ROOT = Path(__file__).resolve().parents[3]
 P = "1.2.840.10008.1.2.4."
@@ -117,7 +117,7 @@ def test_frames_are_refused_by_what_they_declare(
     syntax: str, made: Callable[[], bytes], changes: dict[str, Any]
 ) -> None:
     side = 60_000 if syntax == "90" else 65_000
-    shape = layout(rows=side, columns=side, bits_allocated=8, bits_stored=8, high_bit=7, **changes)
+    shape = pixel_layout(rows=side, columns=side, bits_allocated=8, bits_stored=8, high_bit=7, **changes)
     with pytest.raises(CodecError, match="beyond the limit"):
         decode_frame(made(), shape, P + syntax)
 
@@ -125,7 +125,7 @@ def test_frames_are_refused_by_what_they_declare(
 @pytest.mark.parametrize("syntax", ["90", "201", "110"])
 def test_frames_are_refused_by_what_decoding_takes(syntax: str) -> None:
     """16384 x 16384 in 8 bits just fits, but not four bytes for each of its samples."""
-    shape = layout(rows=16384, columns=16384, bits_allocated=8, bits_stored=8, high_bit=7)
+    shape = pixel_layout(rows=16384, columns=16384, bits_allocated=8, bits_stored=8, high_bit=7)
     with pytest.raises(CodecError, match="to decode the frame takes"):
         decode_frame(b"", shape, P + syntax)
 

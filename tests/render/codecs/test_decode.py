@@ -20,7 +20,8 @@ from gateway.render.codecs.decode import (
 )
 from pydicom import Dataset
 from pydicom.pixels import get_encoder
-from tests.render.compressed import Image, images, layout, outcome, values
+from tests.build import pixel_layout
+from tests.render.compressed import Image, images, outcome, values
 
 P = "1.2.840.10008.1.2.4."
 RLE = "1.2.840.10008.1.2.5"
@@ -52,7 +53,7 @@ def test_every_syntax_of_the_standard_that_the_codecs_read_is_decodable() -> Non
 @pytest.mark.parametrize("syntax", [P + "100", "1.2.840.10008.1.2.1", "1.2.3"])
 def test_other_syntaxes_are_refused_by_name(syntax: str) -> None:
     with pytest.raises(CodecError, match=syntax):
-        decode_frame(b"\0" * 100, layout(), syntax)
+        decode_frame(b"\0" * 100, pixel_layout(), syntax)
 
 
 # -- signs and widths
@@ -61,7 +62,7 @@ def test_other_syntaxes_are_refused_by_name(syntax: str) -> None:
 def test_signed_jpeg_2000_keeps_its_sign() -> None:
     image = ramp(-2000, 2000, "i2")
     stream = imagecodecs.jpeg2k_encode(image, level=0, codecformat="j2k", reversible=True)
-    shape = layout(pixel_representation=1)
+    shape = pixel_layout(pixel_representation=1)
     assert np.array_equal(values(decode_frame(bytes(stream), shape, P + "90"), shape), image)
 
 
@@ -76,21 +77,21 @@ def test_twelve_unsigned_bits_of_a_signed_image_are_extended(syntax: str) -> Non
         stream = bytes(
             imagecodecs.jpeg2k_encode(coded, level=0, codecformat="j2k", reversible=True, bitspersample=12)
         )
-    shape = layout(pixel_representation=1, bits_stored=12, high_bit=11)
+    shape = pixel_layout(pixel_representation=1, bits_stored=12, high_bit=11)
     assert np.array_equal(values(decode_frame(bytes(stream), shape, syntax), shape), image)
 
 
 def test_signed_samples_of_an_unsigned_image_are_masked() -> None:
     image = ramp(-100, 100, "i2")
     stream = imagecodecs.jpeg2k_encode(image, level=0, codecformat="j2k", reversible=True)
-    shape = layout()
+    shape = pixel_layout()
     assert np.array_equal(values(decode_frame(bytes(stream), shape, P + "90"), shape), image.view("u2"))
 
 
 def test_bits_above_bits_stored_stay() -> None:
     """Overlays in unused bits (PS3.5 8.1.2) are the data of the object, not ours to drop."""
     image = ramp(0, 65535, "u2")
-    shape = layout(bits_stored=12, high_bit=11)
+    shape = pixel_layout(bits_stored=12, high_bit=11)
     stream = bytes(imagecodecs.jpegls_encode(image))
     assert np.array_equal(values(decode_frame(bytes(stream), shape, P + "80"), shape), image)
 
@@ -98,7 +99,7 @@ def test_bits_above_bits_stored_stay() -> None:
 @pytest.mark.parametrize("syntax", [P + "80", P + "90", P + "201", P + "110"])
 def test_eight_coded_bits_are_widened_to_bits_allocated(syntax: str) -> None:
     image = ramp(0, 255, "u1")
-    shape = layout(bits_stored=8, high_bit=7)
+    shape = pixel_layout(bits_stored=8, high_bit=7)
     frame = decode_frame(encoded(image, syntax), shape, syntax)
     assert len(frame.data) == native_frame_length(shape) == 64 * 64 * 2
     assert np.array_equal(values(frame, shape), image)
@@ -107,7 +108,7 @@ def test_eight_coded_bits_are_widened_to_bits_allocated(syntax: str) -> None:
 @pytest.mark.parametrize("syntax", [P + "80", P + "90", P + "201", P + "110"])
 def test_sixteen_bits_come_back_exactly(syntax: str) -> None:
     image = ramp(0, 65535, "u2")
-    shape = layout()
+    shape = pixel_layout()
     assert np.array_equal(values(decode_frame(encoded(image, syntax), shape, syntax), shape), image)
 
 
@@ -127,7 +128,7 @@ def encoded(image: Array, syntax: str) -> bytes:
 @pytest.mark.parametrize("syntax", [P + "80", P + "90", P + "201", P + "110"])
 def test_colour_comes_by_pixel_whatever_planar_configuration_said(syntax: str) -> None:
     image = colours()
-    shape = layout(**RGB, planar=1)
+    shape = pixel_layout(**RGB, planar=1)
     frame = decode_frame(encoded(image, syntax), shape, syntax)
     assert (frame.image.photometric, frame.image.planar, frame.data) == ("RGB", 0, image.tobytes())
     assert describe_after(shape, syntax) == {"00280006": 0}
@@ -136,14 +137,14 @@ def test_colour_comes_by_pixel_whatever_planar_configuration_said(syntax: str) -
 def test_jpeg_without_transform_and_markers_is_rgb_where_declared_so() -> None:
     image = np.full((64, 64, 3), (200, 40, 10), "u1")
     stream = bytes(imagecodecs.jpeg8_encode(image, 95, colorspace="RGB", outcolorspace="RGB"))
-    frame = decode_frame(bytes(stream), layout(**RGB), P + "50")
-    assert np.abs(values(frame, layout(**RGB)).astype(int) - image).max() <= 3
+    frame = decode_frame(bytes(stream), pixel_layout(**RGB), P + "50")
+    assert np.abs(values(frame, pixel_layout(**RGB)).astype(int) - image).max() <= 3
 
 
 def test_jpeg_in_ybr_comes_as_rgb_though_declared_ybr_full_422() -> None:
     image = np.full((64, 64, 3), (200, 40, 10), "u1")
     stream = bytes(imagecodecs.jpeg8_encode(image, 95, colorspace="RGB", outcolorspace="YCBCR"))
-    shape = layout(**{**RGB, "photometric": "YBR_FULL_422"})
+    shape = pixel_layout(**{**RGB, "photometric": "YBR_FULL_422"})
     frame = decode_frame(bytes(stream), shape, P + "50")
     assert frame.image.photometric == "RGB"
     assert np.abs(values(frame, shape).astype(int) - image).max() <= 3
@@ -152,7 +153,7 @@ def test_jpeg_in_ybr_comes_as_rgb_though_declared_ybr_full_422() -> None:
 def test_lossless_jpeg_keeps_ybr_full_as_it_is() -> None:
     image = colours()
     stream = bytes(imagecodecs.jpeg8_encode(image, lossless=True, colorspace="RGB", outcolorspace="RGB"))
-    shape = layout(**{**RGB, "photometric": "YBR_FULL"})
+    shape = pixel_layout(**{**RGB, "photometric": "YBR_FULL"})
     frame = decode_frame(bytes(stream), shape, P + "70")
     assert (frame.image.photometric, frame.data) == ("YBR_FULL", image.tobytes())
     assert describe_after(shape, P + "70") == {}
@@ -162,7 +163,7 @@ def test_lossless_jpeg_keeps_ybr_full_as_it_is() -> None:
 def test_the_transform_of_jpeg_2000_is_undone(photometric: str) -> None:
     image = colours()
     stream = imagecodecs.jpeg2k_encode(image, level=0, codecformat="j2k", reversible=True, mct=True)
-    frame = decode_frame(bytes(stream), layout(**{**RGB, "photometric": photometric}), P + "90")
+    frame = decode_frame(bytes(stream), pixel_layout(**{**RGB, "photometric": photometric}), P + "90")
     assert (frame.image.photometric, frame.data) == ("RGB", image.tobytes())
 
 
@@ -174,7 +175,7 @@ def test_the_transform_of_jpeg_2000_is_undone(photometric: str) -> None:
 def test_rle_comes_as_planar_configuration_says(bits: int, planar: int) -> None:
     """PS3.5 8.2.2: coded by plane in either case."""
     image = np.random.default_rng(bits).integers(0, 1 << bits, (64, 64, 3), dtype=f"u{bits // 8}")
-    shape = layout(
+    shape = pixel_layout(
         samples=3, bits_allocated=bits, bits_stored=bits, high_bit=bits - 1, photometric="RGB", planar=planar
     )
     frame = decode_frame(rle_encoded(image, bits), shape, RLE)
@@ -220,7 +221,7 @@ def options(dataset: Dataset) -> dict[str, Any]:
 )
 def test_rle_headers_that_lie_are_refused(stream: bytes, said: str) -> None:
     with pytest.raises(CodecError, match=said):
-        decode_frame(bytes(stream), layout(), RLE)
+        decode_frame(bytes(stream), pixel_layout(), RLE)
 
 
 def deflated(data: bytes) -> bytes:
@@ -230,7 +231,7 @@ def deflated(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("bits", [1, 8, 16])
 def test_a_deflated_frame_is_inflated_and_padding_left_out(bits: int) -> None:
-    shape = layout(rows=3, columns=3, bits_allocated=bits, bits_stored=bits, high_bit=bits - 1)
+    shape = pixel_layout(rows=3, columns=3, bits_allocated=bits, bits_stored=bits, high_bit=bits - 1)
     data = random.Random(bits).randbytes(native_frame_length(shape))
     padded = data + b"\0" * (len(data) % 2)
     assert decode_frame(deflated(padded) + b"\0", shape, DEFLATED).data == data
@@ -240,7 +241,7 @@ def test_a_deflated_frame_is_inflated_and_padding_left_out(bits: int) -> None:
 @pytest.mark.parametrize("length", [0, 8191, 8194, 50_000_000])
 def test_a_deflated_frame_of_another_length_is_refused_unread(length: int) -> None:
     with pytest.raises(CodecError, match="wanted 8192"):
-        decode_frame(deflated(bytes(length)), layout(), DEFLATED)
+        decode_frame(deflated(bytes(length)), pixel_layout(), DEFLATED)
 
 
 # -- sizes that lie
@@ -255,7 +256,7 @@ def test_a_size_other_than_the_data_set_has_is_refused_before_decoding(syntax: s
         else encoded(image, syntax)
     )
     with pytest.raises(CodecError, match="64 rows by 64 columns, wanted 65 by 64"):
-        decode_frame(bytes(stream), layout(rows=65), syntax)
+        decode_frame(bytes(stream), pixel_layout(rows=65), syntax)
 
 
 @pytest.mark.parametrize("syntax", [P + "70", P + "80", P + "90"])
@@ -267,22 +268,22 @@ def test_more_components_or_bits_than_the_data_set_has_are_refused(syntax: str) 
         else encoded(grey, syntax)
     )
     with pytest.raises(CodecError, match="1 components, Samples per Pixel is 3"):
-        decode_frame(bytes(stream), layout(samples=3, photometric="RGB"), syntax)
+        decode_frame(bytes(stream), pixel_layout(samples=3, photometric="RGB"), syntax)
     with pytest.raises(CodecError, match="16 bits a sample, Bits Allocated is 8"):
-        decode_frame(bytes(stream), layout(bits_allocated=8), syntax)
+        decode_frame(bytes(stream), pixel_layout(bits_allocated=8), syntax)
 
 
 @pytest.mark.parametrize("syntax", sorted(DECODABLE))
 @pytest.mark.parametrize("side", [0, 46341, 65535])
 def test_absurd_sizes_are_refused_before_anything_is_allocated(syntax: str, side: int) -> None:
     with pytest.raises(CodecError, match="0 rows" if not side else "beyond the limit"):
-        decode_frame(b"\xff\xd8", layout(rows=side, columns=side), syntax)
+        decode_frame(b"\xff\xd8", pixel_layout(rows=side, columns=side), syntax)
 
 
 @pytest.mark.parametrize("bits", [0, 7, 12, 24])
 def test_odd_bits_allocated_are_refused(bits: int) -> None:
     with pytest.raises(CodecError, match=f"Bits Allocated is {bits}"):
-        decode_frame(b"\xff\xd8", layout(bits_allocated=bits), P + "50")
+        decode_frame(b"\xff\xd8", pixel_layout(bits_allocated=bits), P + "50")
 
 
 # -- broken streams

@@ -20,8 +20,9 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
+from tests.build import pixel_layout
 from tests.render import matrix
-from tests.render.compressed import Image, layout, oracles
+from tests.render.compressed import Image, oracles
 
 LOSSLESS = (*(t for t in transcodetargets.LOSSLESS_TARGETS if t != uids.JPEG_XL_JPEG_RECOMPRESSION),)
 
@@ -117,7 +118,7 @@ def test_noise_of_any_size_and_depth_survives(
     low, top = (-(1 << stored - 1), 1 << stored - 1) if signed else (0, 1 << stored)
     values = np.random.default_rng(seed).integers(low, top, rows * columns)
     data = (values & (1 << allocated) - 1).astype(f"<u{allocated // 8}").tobytes()
-    pixels = layout(
+    pixels = pixel_layout(
         rows=rows,
         columns=columns,
         bits_allocated=allocated,
@@ -302,7 +303,9 @@ def test_jpeg_xl_has_no_boxes(kind: str, target: str) -> None:
 
 def test_rle_packs_each_row_for_itself() -> None:
     """PS3.5 G.3.1, G.5: a run does not go on in the next row; segments are even, offsets in the header."""
-    pixels = layout(rows=3, columns=200, bits_allocated=8, bits_stored=8, high_bit=7, encapsulated=False)
+    pixels = pixel_layout(
+        rows=3, columns=200, bits_allocated=8, bits_stored=8, high_bit=7, encapsulated=False
+    )
     stream = encode.encode_frame(bytes(600), pixels, uids.RLE_LOSSLESS)
     assert struct.unpack_from("<16I", stream) == (1, 64, *[0] * 14)
     row = b"\x81\0\xb9\0"  # 128 zeros, then 72
@@ -348,7 +351,9 @@ def test_how_colour_is_described_afterwards(
     source: str, photometric: str, target: str, after: tuple[str, int]
 ) -> None:
     """PS3.5 8.2.1 to 8.2.16; a source says planar, which only RLE and deflate keep."""
-    pixels = layout(samples=3, bits_allocated=8, bits_stored=8, high_bit=7, photometric=photometric, planar=1)
+    pixels = pixel_layout(
+        samples=3, bits_allocated=8, bits_stored=8, high_bit=7, photometric=photometric, planar=1
+    )
     pixels = replace(pixels, encapsulated=source != uids.EXPLICIT_VR_LITTLE_ENDIAN)
     found = transcodetargets.describe(pixels, source, target)
     assert (found.photometric, found.planar) == after
@@ -359,7 +364,7 @@ def test_how_colour_is_described_afterwards(
 
 def test_halved_chrominance_of_native_frames_stands_for_two_pixels() -> None:
     """PS3.3 C.7.6.3.1.2: Y1 Y2 Cb Cr."""
-    pixels = layout(
+    pixels = pixel_layout(
         rows=1,
         columns=4,
         samples=3,
@@ -412,14 +417,14 @@ def test_halved_chrominance_of_native_frames_stands_for_two_pixels() -> None:
     ],
 )
 def test_what_cannot_be_is_told_from_attributes(changes: dict[str, Any], target: str, reason: str) -> None:
-    pixels = layout(encapsulated=False, **changes)
+    pixels = pixel_layout(encapsulated=False, **changes)
     assert reason in transcodetargets.unreachable(pixels, uids.EXPLICIT_VR_LITTLE_ENDIAN, target)
     with pytest.raises(CodecError, match="cannot be encoded"):
         encode.encode_frame(bytes(64 * 64 * 2), pixels, target)
 
 
 def test_what_cannot_be_decoded_is_not_offered() -> None:
-    video = layout(photometric="YBR_PARTIAL_420", samples=3)
+    video = pixel_layout(photometric="YBR_PARTIAL_420", samples=3)
     for source in ("1.2.840.10008.1.2.4.102", "1.2.3.4"):
         for target in (uids.EXPLICIT_VR_LITTLE_ENDIAN, *transcodetargets.TARGETS):
             assert (

@@ -18,30 +18,14 @@ from gateway.model import (
 )
 from gateway.services.render.rendertarget import Category, RenderTarget, subject_of
 from gateway.services.retrieve.layouts import StoredLayout
+from tests import build
 
 STORAGE = "1.2.840.10008.5.1.4.1.1"
 CT, ENHANCED, VIDEO, SECONDARY = f"{STORAGE}.2", f"{STORAGE}.2.1", f"{STORAGE}.77.1.1.1", f"{STORAGE}.7"
 MPEG2, MPEG2_FRAGMENTABLE, H264, HEVC, JPIP, JPIP_HT = (
     f"1.2.840.10008.1.2.4.{n}" for n in ("100", "100.1", "102", "107", "94", "205")
 )
-PIXELS = PixelLayout(
-    tag=0x7FE00010,
-    vr="OW",
-    offset=0,
-    length=4,
-    encapsulated=False,
-    frames=1,
-    declared_frames=1,
-    rows=1,
-    columns=1,
-    samples=1,
-    bits_allocated=16,
-    bits_stored=16,
-    high_bit=15,
-    pixel_representation=0,
-    photometric="MONOCHROME2",
-    planar=0,
-)
+PIXELS = build.pixel_layout(vr="OW", length=4, encapsulated=False, rows=1, columns=1)
 MANY = replace(PIXELS, frames=3, declared_frames=3)
 STREAM = replace(
     PIXELS, frames=0, declared_frames=30, encapsulated=True, problem="the pixel data is one video stream"
