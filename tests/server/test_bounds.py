@@ -252,6 +252,9 @@ def test_where_all_seats_are_taken_the_silent_give_way(tmp_path: Path) -> None:
         stalled = [upload(live, len(data)) for _ in range(4)]
         for opened in stalled:
             opened.sendall(data[:200])
+            time.sleep(
+                0.5
+            )  # the first is to be silent longest, in whatever order a busy server reads what is there
         body, media = multipart([build.instance()])
         answered = httpx.post(
             f"{live.root}/studies", content=body, headers={"Content-Type": media}, timeout=40
